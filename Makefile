@@ -1,0 +1,39 @@
+# Two commands do everything: `make run` and `make test`. `make setup` is their shared first half.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: setup run test features lint bench soak contract clean
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+run: setup
+	$(BIN)/onvifd demo --cameras 2 --data data/demo --host 127.0.0.1 --http-port 8080 --https-port 8443 --rtsp-port 8554
+
+test: setup lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+	$(MAKE) features
+
+features: setup
+	$(BIN)/python -m tests.features
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+contract: setup
+	$(BIN)/python -m onvifd.cli.contract
+
+clean:
+	rm -rf $(VENV)

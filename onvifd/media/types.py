@@ -1,0 +1,93 @@
+"""Typed data that every room of the data plane shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What a track carries."""
+
+    VIDEO = "video"
+    AUDIO = "audio"
+    METADATA = "metadata"
+
+
+class Codec(StrEnum):
+    """Encodings that are received, stored and sent without transcoding."""
+
+    H264 = "h264"
+    H265 = "h265"
+    PCMU = "pcmu"
+    PCMA = "pcma"
+    AAC = "aac"
+    JPEG = "jpeg"
+    METADATA = "metadata"
+
+    @property
+    def kind(self) -> Kind:
+        if self in (Codec.H264, Codec.H265, Codec.JPEG):
+            return Kind.VIDEO
+        return Kind.METADATA if self is Codec.METADATA else Kind.AUDIO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackFormat:
+    """How one track is encoded.
+
+    `parameter_sets` are whole NAL units without start code: (SPS, PPS) for H.264, (VPS, SPS, PPS) for H.265; empty until
+    known. `config` is the AudioSpecificConfig of AAC. `clock_rate` is the RTP clock in Hz (90000 for video, the sample
+    rate for audio). `width` and `height` are pixels of the cropped picture, 0 if unknown.
+    """
+
+    codec: Codec
+    clock_rate: int
+    parameter_sets: tuple[bytes, ...] = ()
+    config: bytes = b""
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        return self.codec.kind
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUnit:
+    """One video frame, one audio packet or one metadata document.
+
+    `track` indexes the formats of its stream. `utc` is the capture time in microseconds. `ticks` is the RTP time
+    unwrapped to a growing integer in the track's clock rate. `data` is the payload as MP4 stores it: for H.264 and
+    H.265 every NAL unit behind its length in 4 bytes, big endian; for audio the raw frame(s). `key` marks a clean point
+    (IDR, or any audio and metadata unit).
+    """
+
+    track: int
+    utc: int
+    ticks: int
+    key: bool
+    data: bytes
+
+
+@dataclass(slots=True)
+class FlushUnit:
+    """Whole RTP packets up to a marker (or 5 ms), forwarded as one immutable `bytes` to every client.
+
+    `data` carries the packets with RTSP interleaved framing (RFC 2326 section 10.12: `$`, channel, 16-bit length) on
+    the canonical channels: `2 * track` for RTP, `2 * track + 1` for RTCP. `starts` are the offsets of the `$` of each
+    packet in `data`. `key` is true on the unit in which a clean point starts; `rtp_time` and `utc` belong to its first
+    packet. `end_of_frame` is true when the last packet has the marker bit. `rtcp` is true when it holds RTCP only.
+    `cache` is for forms derived once per unit (other channel numbers, datagrams); whoever derives one stores it there.
+    """
+
+    track: int
+    data: bytes
+    starts: tuple[int, ...]
+    key: bool
+    rtp_time: int
+    utc: int
+    end_of_frame: bool = True
+    rtcp: bool = False
+    cache: dict[object, object] = field(default_factory=dict)

@@ -1,0 +1,144 @@
+"""What the RTSP server and the makers of media (live hub, replay, simulated camera) say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from onvifd.access.types import Account
+from onvifd.media.types import FlushUnit, TrackFormat
+
+
+class Frames(StrEnum):
+    """The `Frames` header of a PLAY request (Streaming, replay chapter)."""
+
+    ALL = "all"
+    INTRA = "intra"
+    PREDICTED = "predicted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayRequest:
+    """A PLAY request, parsed.
+
+    `start` and `end` are microseconds UTC from `Range: clock=`; both None without a Range header (resume, or live "now").
+    `npt_start` is seconds from `Range: npt=` (None for `now-` or without one). `interval` is the least distance of intra
+    frames in microseconds of recording time, 0 for every one. `replay` is true when `Require: onvif-replay` was sent.
+    """
+
+    cseq: int
+    start: int | None = None
+    end: int | None = None
+    npt_start: float | None = None
+    scale: float = 1.0
+    speed: float = 1.0
+    rate_control: bool = True
+    frames: Frames = Frames.ALL
+    interval: int = 0
+    immediate: bool = False
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RtpInfo:
+    """First packet of one track after a PLAY (RFC 2326 section 12.33)."""
+
+    track: int
+    seq: int
+    rtp_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayReply:
+    """What a PLAY answer states: the time of the first unit (microseconds UTC), the end if bounded, RTP-Info."""
+
+    start: int | None
+    end: int | None = None
+    rtp: tuple[RtpInfo, ...] = ()
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackDescription:
+    """One media section of the SDP. `token` is the recording track token in replay (`a=x-onvif-track`), else None."""
+
+    format: TrackFormat
+    payload_type: int
+    control: str
+    ssrc: int | None = None
+    token: str | None = None
+
+
+class Outlet(Protocol):
+    """One RTSP session's way out. The server makes it; a Playback feeds it.
+
+    It maps canonical channels to the client's (interleaved channels or UDP ports) and drops tracks that were not set up.
+    """
+
+    def send(self, unit: FlushUnit) -> None:
+        """Queue a unit, never blocking. At the bound (2 MB or 2 s) it drops to the next key unit."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until what was sent is below the low-water mark; for senders that must not drop (replay)."""
+        ...
+
+    def end(self) -> None:
+        """Nothing more will come from this playback (source gone): close the session after the queue is empty."""
+        ...
+
+
+class Playback(Protocol):
+    """Media for one RTSP session."""
+
+    async def play(self, request: PlayRequest, tracks: frozenset[int]) -> PlayReply:
+        """Prepare to send the set-up `tracks` as asked. No unit leaves before `start`. Raises OnvifdError leaves."""
+        ...
+
+    def start(self) -> None:
+        """Begin sending: the server calls it when the PLAY answer has been written."""
+        ...
+
+    async def pause(self) -> None:
+        """Stop sending and remember the position."""
+        ...
+
+    async def close(self) -> None:
+        """Stop for good and free everything."""
+        ...
+
+
+class Presentation(Protocol):
+    """What a URL names: tracks that can be described and played."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tracks(self) -> tuple[TrackDescription, ...]: ...
+
+    @property
+    def replay(self) -> bool:
+        """True for recordings: PAUSE, Range and the replay headers are served; SETUP may require `onvif-replay`."""
+        ...
+
+    @property
+    def range(self) -> tuple[int, int] | None:
+        """Microseconds UTC of the first and last unit for `a=range:clock=`; None for live (`a=range:npt=now-`)."""
+        ...
+
+    @property
+    def session_timeout(self) -> int:
+        """Seconds of silence after which the session ends."""
+        ...
+
+    def open(self, outlet: Outlet) -> Playback: ...
+
+
+class Mount(Protocol):
+    """A part of the URL space."""
+
+    async def find(self, path: str, account: Account) -> Presentation:
+        """The presentation at `path` (no host, no query, no track suffix). Raises NotFound or Unavailable."""
+        ...
