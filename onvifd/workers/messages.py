@@ -1,0 +1,260 @@
+"""Typed messages between control and its workers (msgpack through msgspec).
+
+Control tells each worker the whole desired state; a worker compares and acts. So a restarted worker needs no history.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Message(msgspec.Struct, tag=True, kw_only=True):
+    """Base of all messages; the class name is the tag on the wire."""
+
+
+# ---- control to worker -------------------------------------------------------------------------
+
+
+class VolumeSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder for segments. `max_bytes` 0 leaves the bound to `reserve_bytes` of free space."""
+
+    id: str
+    path: str
+    max_bytes: int = 0
+
+
+class Setup(Message):
+    """First message to a worker: what does not change while it runs."""
+
+    kind: str
+    name: str
+    database_url: str
+    volumes: tuple[VolumeSpec, ...]
+    realm: str
+    segment_seconds: int
+    session_timeout: int
+    replay_timeout: int
+    max_clients: int
+    log_level: str = "INFO"
+
+
+class CredentialSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One ONVIF account for digest over RTSP: no clear password."""
+
+    name: str
+    level: str
+    ha1: str
+
+
+class Credentials(Message):
+    """All accounts that may log in by RTSP; replaces what was sent before."""
+
+    accounts: tuple[CredentialSpec, ...]
+
+
+class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream to pull. `recording` is the token it is stored under, empty for not at all; `record` the job's mode."""
+
+    name: str
+    url: str
+    user: str = ""
+    password: str = ""
+    recording: str = ""
+    record: bool = False
+    audio: bool = True
+
+    def __repr__(self) -> str:
+        return f"StreamSpec({self.name!r}, recording={self.recording!r}, record={self.record})"
+
+
+class CameraSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A camera that the worker owns."""
+
+    id: str
+    channel: int
+    streams: tuple[StreamSpec, ...]
+
+
+class Cameras(Message):
+    """All cameras of this worker; replaces what was sent before."""
+
+    cameras: tuple[CameraSpec, ...]
+
+
+class ReplayTimeout(Message):
+    """Session time-out of replay, seconds."""
+
+    seconds: int
+
+
+class GetKeyframe(Message):
+    """Ask for the latest key frame of a stream; answered by `Keyframe` or `Failure`."""
+
+    camera: str
+    stream: str
+
+
+class MakeJpeg(Message):
+    """Ask the vision worker for a JPEG of a key frame; answered by `Jpeg` or `Failure`."""
+
+    codec: str
+    parameter_sets: tuple[bytes, ...]
+    data: bytes
+    quality: int = 85
+
+
+class Stop(Message):
+    """End cleanly: close files and sockets, then exit."""
+
+
+class Ping(Message):
+    """Are you alive? Answered by `Pong`."""
+
+
+# ---- worker to control -------------------------------------------------------------------------
+
+
+class Ready(Message):
+    """The worker has taken its set-up and serves."""
+
+    name: str
+    pid: int
+
+
+class Pong(Message):
+    pass
+
+
+class Done(Message):
+    """Positive answer without content."""
+
+
+class Failure(Message):
+    """Negative answer: the reason for a person."""
+
+    reason: str
+
+
+class TrackSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Format of one track on the wire between processes (see media.types.TrackFormat)."""
+
+    codec: str
+    clock_rate: int
+    parameter_sets: tuple[bytes, ...] = ()
+    config: bytes = b""
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+
+
+class Keyframe(Message):
+    """A key frame: length-prefixed NAL units."""
+
+    codec: str
+    parameter_sets: tuple[bytes, ...]
+    data: bytes
+    utc: int
+
+
+class Jpeg(Message):
+    data: bytes
+
+
+class CameraState(Message):
+    """A stream came up or was lost."""
+
+    camera: str
+    stream: str
+    online: bool
+    utc: int
+    reason: str = ""
+
+
+class StreamFormats(Message):
+    """What a stream carries, at start and after every change."""
+
+    camera: str
+    stream: str
+    tracks: tuple[TrackSpec, ...]
+
+
+class RecordingState(Message):
+    """Recording of a container began or ended. `error` is true when it ended against the job's will."""
+
+    recording: str
+    active: bool
+    utc: int
+    reason: str = ""
+    error: bool = False
+    tracks: tuple[str, ...] = ()
+
+
+class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Counters of a stream since the worker started; `bitrate` is bit/s over the last report interval."""
+
+    camera: str
+    stream: str
+    online: bool
+    frames: int
+    bytes: int
+    lost_packets: int
+    bad_frames: int
+    reconnects: int
+    clients: int
+    bitrate: int
+    framerate: float
+    last_utc: int
+    recorded_bytes: int = 0
+    dropped_frames: int = 0
+
+
+class Stats(Message):
+    """Sent every few seconds."""
+
+    worker: str
+    clients: int
+    streams: tuple[StreamStats, ...] = ()
+
+
+AnyMessage = (
+    Setup
+    | Credentials
+    | Cameras
+    | ReplayTimeout
+    | GetKeyframe
+    | MakeJpeg
+    | Stop
+    | Ping
+    | Ready
+    | Pong
+    | Done
+    | Failure
+    | Keyframe
+    | Jpeg
+    | CameraState
+    | StreamFormats
+    | RecordingState
+    | Stats
+)
+
+
+class Envelope(msgspec.Struct, frozen=True, array_like=True):
+    """`id` numbers a request that wants an answer (0: none wanted); `re` is the id that this answers (0: no answer)."""
+
+    id: int
+    re: int
+    body: AnyMessage
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Envelope)
+
+
+def encode(envelope: Envelope) -> bytes:
+    """An envelope as msgpack."""
+    return _encoder.encode(envelope)
+
+
+def decode(data: bytes) -> Envelope:
+    """Msgpack back to an envelope. Raises `msgspec.DecodeError` or `msgspec.ValidationError`."""
+    return _decoder.decode(data)

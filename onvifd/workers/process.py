@@ -1,0 +1,104 @@
+"""A worker as a process: event loop, logging, link and the end of it all."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from onvifd.workers.link import FdChannel, Link, SocketLink
+from onvifd.workers.messages import AnyMessage, Setup
+
+log = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s %(levelname)-7s {name} %(name)s: %(message)s"
+
+
+class WorkerBody(Protocol):
+    """What a kind of worker provides."""
+
+    stopped: asyncio.Event
+
+    async def handle(self, message: AnyMessage) -> AnyMessage | None: ...
+
+    async def stop(self) -> None: ...
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where it is installed, else on asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+def make(kind: str, link: Link) -> tuple[WorkerBody, Callable[[socket.socket, bytes], None] | None]:
+    """The worker of a kind and what takes connections for it. Imports late: each process loads only what it needs."""
+    if kind == "media":
+        from onvifd.workers.media import MediaWorker
+
+        media = MediaWorker(link)
+        return media, media.adopt
+    if kind == "replay":
+        from onvifd.workers.replay import ReplayWorker
+
+        replay = ReplayWorker(link)
+        return replay, replay.adopt
+    if kind == "vision":
+        from onvifd.workers.vision import VisionWorker
+
+        return VisionWorker(link), None
+    raise ValueError(f"no worker of kind {kind!r}")
+
+
+async def start_local(
+    setup: Setup, link: Link
+) -> tuple[Callable[[socket.socket, bytes], None] | None, Callable[[], Awaitable[None]]]:
+    """A worker within this process, for one-process mode (see `supervisor.launch_local`)."""
+    body, adopt = make(setup.kind, link)
+    link.listen(body.handle)
+    return adopt, body.stop
+
+
+def _orphaned(body: WorkerBody) -> None:
+    if not body.stopped.is_set():
+        log.error("control is gone; closing files and ending")
+        body.stopped.set()
+
+
+async def _serve(kind: str, link_fd: int, connection_fd: int) -> None:
+    link = await SocketLink.open(socket.socket(fileno=link_fd))
+    body, adopt = make(kind, link)
+    channel = FdChannel(socket.socket(fileno=connection_fd))
+    loop = asyncio.get_running_loop()
+    # A terminal's Ctrl-C and a service manager's SIGTERM are control's business; a direct SIGTERM still ends cleanly.
+    loop.add_signal_handler(signal.SIGTERM, body.stopped.set)
+    link.listen(body.handle)
+    if adopt is not None:
+        channel.listen(adopt)
+    link.closed.add_done_callback(lambda _: _orphaned(body))
+    await body.stopped.wait()
+    channel.close()
+    await body.stop()
+    await link.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Run one worker until control says stop or is gone."""
+    kind, link_fd, connection_fd = arguments[0], int(arguments[1]), int(arguments[2])
+    logging.basicConfig(
+        level=os.environ.get("ONVIFD_LOG_LEVEL", "INFO"), format=LOG_FORMAT.format(name=kind), stream=sys.stderr
+    )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Long-lived media objects hold no cycles: a rare collection costs less than many.
+    gc.set_threshold(50_000, 20, 20)
+    run_loop(_serve(kind, link_fd, connection_fd))
+    return 0

@@ -1,0 +1,71 @@
+"""The public RTSP port before a worker takes over."""
+
+import asyncio
+import socket
+
+import pytest
+
+from onvifd.errors import Unavailable
+from onvifd.workers.frontdoor import FirstRequest, FrontDoor, path_of
+
+DESCRIBE = b"DESCRIBE rtsp://h:554/live/cam-1/main?x=1 RTSP/1.0\r\nCSeq: 2\r\n\r\n"
+
+
+def test_path_of_targets() -> None:
+    assert path_of("rtsp://host:8554/live/cam-1/main?a=b") == "/live/cam-1/main"
+    assert path_of("RTSP://[::1]:8554") == "/"
+    assert path_of("*") == "/"
+    assert path_of("/live/x") == "/live/x"
+
+
+def test_options_without_path_is_answered_and_the_next_request_decides() -> None:
+    first = FirstRequest()
+    answer = first.receive_data(b"OPTIONS * RTSP/1.0\r\ncseq: 7\r\n\r\n" + DESCRIBE[:20])
+    assert answer.startswith(b"RTSP/1.0 200 OK\r\nCSeq: 7\r\nPublic: OPTIONS, DESCRIBE")
+    assert first.path is None
+    assert first.receive_data(DESCRIBE[20:]) == b""
+    assert first.path == "/live/cam-1/main"
+    assert first.buffer == DESCRIBE
+
+
+def test_options_with_path_is_handed_over_unanswered() -> None:
+    first = FirstRequest()
+    assert first.receive_data(b"OPTIONS rtsp://h/replay/rec-1 RTSP/1.0\r\nCSeq: 1\r\n\r\n") == b""
+    assert first.path == "/replay/rec-1"
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x02\x00\n", b"DESCRIBE rtsp://h/" + b"a" * 20_000, b"\r\n\r\n"]
+)
+def test_other_protocols_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="400"):
+        FirstRequest().receive_data(data)
+
+
+async def test_hands_over_refuses_and_survives() -> None:
+    routed: list[tuple[str, bytes]] = []
+
+    async def route(path: str, client: socket.socket, initial: bytes) -> None:
+        if path == "/none":
+            raise Unavailable("no worker")
+        routed.append((path, initial))
+        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+
+    door = FrontDoor(route)
+    port = door.listen("127.0.0.1", 0)
+
+    async def talk(data: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(data)
+        answer = await asyncio.wait_for(reader.read(1000), 2)
+        writer.close()
+        await writer.wait_closed()
+        return answer
+
+    assert (await talk(b"nonsense\r\n\r\n")).startswith(b"RTSP/1.0 400")
+    assert (await talk(b"OPTIONS rtsp://h/none RTSP/1.0\r\n\r\n")).startswith(b"RTSP/1.0 503")
+    assert await talk(DESCRIBE) == b"taken"
+    assert routed == [("/live/cam-1/main", DESCRIBE)]
+    await door.close()
+    with pytest.raises(OSError):  # noqa: PT011 - the port is closed, whatever the system calls it
+        await asyncio.open_connection("127.0.0.1", port)
