@@ -1,0 +1,114 @@
+"""The status page."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from onvifd.access.types import Account, Level
+from onvifd.errors import NotAuthorized, Unavailable
+from onvifd.web.status import CameraStatus, RecordingStatus, Status, StreamStatus, WorkerStatus, add_routes, render
+
+STREAM = StreamStatus(
+    name="main",
+    online=True,
+    reason="",
+    codec="h264",
+    width=1920,
+    height=1080,
+    framerate=25.0,
+    bitrate=4_000_000,
+    clients=2,
+    lost_packets=0,
+    reconnects=0,
+    url="rtsp://host:8554/live/cam-1/main",
+    profile="cam-1-main",
+)
+STATUS = Status(
+    name="<Recorder>",
+    version="0.1.0",
+    utc=1_767_225_600_000_000,
+    device_url="http://host/onvif/device_service",
+    rtsp_url="rtsp://host:8554",
+    free_bytes=12_500_000_000,
+    cameras=(CameraStatus(id="cam-1", channel=1, name="<b>Gate</b>", motion=True, streams=(STREAM,)),),
+    recordings=(
+        RecordingStatus(
+            token="rec-cam-1",
+            camera="cam-1",
+            active=False,
+            reason="disk full",
+            earliest=None,
+            latest=None,
+            bytes=0,
+            url="u",
+        ),
+    ),
+    workers=(WorkerStatus(name="media-0", running=True, pid=7, restarts=0),),
+)
+
+
+class Source:
+    fails = False
+
+    async def status(self, scheme: str, host: str) -> Status:
+        if self.fails:
+            raise Unavailable("the database does not answer")
+        return STATUS
+
+
+class Gate:
+    """Lets in whoever says `Digest good`; the digest itself is tested where it lives."""
+
+    def challenge(self, now: float, stale: bool = False) -> str:
+        return 'Digest realm="onvifd"'
+
+    def verify(self, authorization: str, method: str, uri: str, now: float) -> Account:
+        if authorization != "Digest good":
+            raise NotAuthorized("wrong credentials")
+        return Account("admin", Level.ADMINISTRATOR)
+
+
+GOOD = {"Authorization": "Digest good"}
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
+    app = web.Application()
+    add_routes(app, Source(), Gate())
+    async with TestClient(TestServer(app)) as made:
+        yield made
+
+
+def test_every_value_is_escaped() -> None:
+    page = render(STATUS, "n")
+    assert "&lt;b&gt;Gate&lt;/b&gt;" in page
+    assert "<b>Gate" not in page
+    assert "&lt;Recorder&gt;" in page
+    assert "12.5 GB" in page
+    assert "disk full" in page
+
+
+@pytest.mark.parametrize("path", ["/", "/api/status"])
+async def test_asks_for_credentials(client: TestClient[web.Request, web.Application], path: str) -> None:
+    for headers in ({}, {"Authorization": "Digest bad"}):
+        reply = await client.get(path, headers=headers)
+        assert reply.status == 401
+        assert reply.headers["WWW-Authenticate"].startswith("Digest")
+        assert reply.content_type == "application/problem+json"
+    assert (await client.get(path, headers=GOOD)).status == 200
+
+
+async def test_data_is_json(client: TestClient[web.Request, web.Application]) -> None:
+    data = await (await client.get("/api/status", headers=GOOD)).json()
+    assert data["cameras"][0]["streams"][0]["url"] == "rtsp://host:8554/live/cam-1/main"
+
+
+async def test_failure_is_a_problem(
+    client: TestClient[web.Request, web.Application], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Source, "fails", True)
+    reply = await client.get("/api/status", headers=GOOD)
+    assert reply.status == 503
+    assert (await reply.json())["detail"] == "the database does not answer"
