@@ -1,1 +1,49 @@
-"""Shared fixtures."""
+"""Shared fixtures, and the record of each run that `python -m tests.features` reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+_WORST_FIRST = ("failed", "skipped", "xfailed", "passed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Workers of xdist send their reports to the controller, which alone writes.
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.pluginmanager.register(FeatureRecorder(config.rootpath / ".pytest_cache" / "features.json"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        rows = sorted({row for mark in item.iter_markers("covers") for row in mark.args})
+        # User properties travel with the reports, also from xdist workers.
+        item.user_properties.append(("covers", rows))
+
+
+class FeatureRecorder:
+    """Writes outcome and covered rows of every test that ran."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tests: dict[str, dict[str, object]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when != "call" and report.passed:
+            return
+        # xdist's loadgroup appends `@<group>` to node ids.
+        nodeid = re.sub(r"@[\w.-]+$", "", report.nodeid)
+        outcome = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+        before = self._tests.get(nodeid)
+        if before and _WORST_FIRST.index(str(before["outcome"])) <= _WORST_FIRST.index(outcome):
+            return
+        self._tests[nodeid] = {"outcome": outcome, "covers": dict(report.user_properties).get("covers", [])}
+
+    def pytest_sessionfinish(self) -> None:
+        self._path.parent.mkdir(exist_ok=True)
+        self._path.write_text(json.dumps({"tests": self._tests}, indent=1), encoding="utf-8")
