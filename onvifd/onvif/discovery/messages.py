@@ -81,7 +81,14 @@ def parse(data: bytes) -> Request:
     """Read a datagram. Raises Malformed for anything but a well-formed Probe or Resolve."""
     if len(data) > MAX_DATAGRAM:
         raise Malformed("datagram is too long")
-    parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, huge_tree=False)
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
     try:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:

@@ -1,0 +1,62 @@
+"""A device of its own in a process of its own, for tests: `python peer.py HOST UUID`. Runs until its input closes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+
+from onvifd.access.types import Level
+from onvifd.clock import SystemClock
+from onvifd.onvif.backend import Identity, Network, Ports, Scope, SystemTime
+from onvifd.onvif.discovery.service import DiscoveryService
+
+
+class Device:
+    def __init__(self, uuid: str) -> None:
+        self._uuid = uuid
+        self.scope = "onvif://www.onvif.org/name/first"
+        self.visible = True
+
+    def identity(self) -> Identity:
+        return Identity(
+            uuid=self._uuid,
+            manufacturer="m",
+            model="m",
+            firmware_version="1",
+            serial_number="1",
+            hardware_id="h",
+            name="n",
+            location="l",
+        )
+
+    def scopes(self) -> tuple[Scope, ...]:
+        return (Scope("onvif://www.onvif.org/Profile/T", True), Scope(self.scope, False))
+
+    def discoverable(self) -> bool:
+        return self.visible
+
+    def ports(self) -> Ports:
+        return Ports(http=8080, https=None, rtsp=8554)
+
+    def system_time(self) -> SystemTime:
+        return SystemTime(utc=0, timezone="UTC0", ntp=False, daylight=False, utc_offset=0)
+
+    async def network(self) -> Network:
+        return Network(hostname="h")
+
+    async def users(self) -> tuple[tuple[str, Level], ...]:
+        return ()
+
+
+async def main(host: str, uuid: str) -> None:
+    service = DiscoveryService(Device(uuid), SystemClock(), host=host)
+    await service.start()
+    print("ready", *(f"{link.name}/{link.version}" for link in service.links), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    await service.stop()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    asyncio.run(main(sys.argv[1], sys.argv[2]))
