@@ -1,0 +1,186 @@
+"""Every topic this software emits: what its messages hold, and builders that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from lxml import etree
+
+from onvifd.events.types import Event, Operation
+from onvifd.onvif.soap.codec import encode
+from onvifd.onvif.soap.namespaces import TT, XS
+from onvifd.onvif.types import tt
+
+PROFILE_SOURCE = "http://www.onvif.org/ver10/schema/Profile"
+"""Type of a source token that names a media profile (RecordingControl 5.3.3)."""
+
+TOKEN = f"{{{TT}}}ReferenceToken"
+BOOLEAN = f"{{{XS}}}boolean"
+STRING = f"{{{XS}}}string"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item of a message. `type` is the QName of its type or, for element items, of its element, in Clark notation."""
+
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A declared topic (tt:MessageDescription). `name` is the path below tns1 without prefix."""
+
+    name: str
+    is_property: bool
+    source: tuple[Item, ...] = ()
+    key: tuple[Item, ...] = ()
+    data: tuple[Item, ...] = ()
+    elements: tuple[Item, ...] = ()
+    """Element items of the data part."""
+
+
+def _state(name: str) -> Topic:
+    return Topic(name=name, is_property=True, source=(Item("Source", TOKEN),), data=(Item("State", BOOLEAN),))
+
+
+MOTION_ALARM = _state("VideoSource/MotionAlarm")
+SIGNAL_LOSS = _state("VideoSource/SignalLoss")
+# Search 5.21
+RECORDING_STATE = Topic(
+    name="RecordingHistory/Recording/State",
+    is_property=True,
+    source=(Item("RecordingToken", TOKEN),),
+    data=(Item("IsRecording", BOOLEAN),),
+)
+TRACK_STATE = Topic(
+    name="RecordingHistory/Track/State",
+    is_property=True,
+    source=(Item("RecordingToken", TOKEN), Item("Track", TOKEN)),
+    data=(Item("IsDataPresent", BOOLEAN),),
+)
+# RecordingControl 5.29.1
+JOB_STATE = Topic(
+    name="RecordingConfig/JobState",
+    is_property=True,
+    source=(Item("RecordingJobToken", f"{{{TT}}}RecordingJobReference"),),
+    data=(Item("State", STRING),),
+    elements=(Item("Information", f"{{{TT}}}RecordingJobStateInformation"),),
+)
+# Media2 5.16.1, 5.16.2
+PROFILE_CHANGED = Topic(name="Media/ProfileChanged", is_property=False, source=(Item("Token", TOKEN),))
+CONFIGURATION_CHANGED = Topic(
+    name="Media/ConfigurationChanged", is_property=False, source=(Item("Token", TOKEN), Item("Type", STRING))
+)
+
+CAMERA_TOPICS = (MOTION_ALARM,)
+"""What the simulated camera emits."""
+
+RECORDER_TOPICS = (
+    MOTION_ALARM,
+    SIGNAL_LOSS,
+    RECORDING_STATE,
+    TRACK_STATE,
+    JOB_STATE,
+    PROFILE_CHANGED,
+    CONFIGURATION_CHANGED,
+)
+"""What the recorder emits."""
+
+
+def _boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def _property(topic: Topic, utc: int, source: Sequence[str], data: Sequence[str], recording: str) -> Event:
+    return Event(
+        topic=topic.name,
+        utc=utc,
+        source=tuple((item.name, text) for item, text in zip(topic.source, source, strict=True)),
+        data=tuple((item.name, text) for item, text in zip(topic.data, data, strict=True)),
+        operation=Operation.CHANGED,
+        recording=recording,
+    )
+
+
+def motion_alarm(source: str, state: bool, utc: int, recording: str = "") -> Event:
+    """Motion begins or ends in the video source `source`."""
+    return _property(MOTION_ALARM, utc, (source,), (_boolean(state),), recording)
+
+
+def signal_loss(source: str, state: bool, utc: int, recording: str = "") -> Event:
+    """The camera behind the video source `source` does not deliver (True), or does again."""
+    return _property(SIGNAL_LOSS, utc, (source,), (_boolean(state),), recording)
+
+
+def recording_state(recording: str, is_recording: bool, utc: int) -> Event:
+    """Recording starts or stops; `utc` is the time of the media, not of sending (Search 5.21)."""
+    return _property(RECORDING_STATE, utc, (recording,), (_boolean(is_recording),), recording)
+
+
+def track_state(recording: str, track: str, is_data_present: bool, utc: int) -> Event:
+    """Data of a track begins or ends; `utc` is the time of the media, not of sending (Search 5.21)."""
+    return _property(TRACK_STATE, utc, (recording, track), (_boolean(is_data_present),), recording)
+
+
+class JobStatusLike(Protocol):
+    """What `job_state` reads of a job's status (onvif.backend.JobStatus, which is above this room)."""
+
+    @property
+    def job(self) -> str: ...
+    @property
+    def recording(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def profile(self) -> str: ...
+    @property
+    def tracks(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def error(self) -> str: ...
+
+
+def job_state_information(status: JobStatusLike) -> tt.RecordingJobStateInformation:
+    """The state of a job and its tracks (RecordingControl 5.19). One source, the media profile."""
+    tracks = tuple(
+        tt.RecordingJobStateTrack(
+            source_tag=track,
+            destination=track,
+            state=str(state),
+            error=(status.error or None) if str(state) == "Error" else None,
+        )
+        for track, state in status.tracks
+    )
+    source = tt.RecordingJobStateSource(
+        source_token=tt.SourceReference(token=status.profile, type_=PROFILE_SOURCE),
+        state=str(status.state),
+        tracks=tt.RecordingJobStateTracks(track=tracks),
+    )
+    return tt.RecordingJobStateInformation(recording_token=status.recording, state=str(status.state), sources=(source,))
+
+
+def job_state(status: JobStatusLike, utc: int) -> Event:
+    """A job's state, with the state of its tracks as element item."""
+    node = encode(job_state_information(status))
+    etree.cleanup_namespaces(node)
+    return Event(
+        topic=JOB_STATE.name,
+        utc=utc,
+        source=((JOB_STATE.source[0].name, status.job),),
+        data=((JOB_STATE.data[0].name, str(status.state)),),
+        elements=((JOB_STATE.elements[0].name, etree.tostring(node, encoding="unicode")),),
+        operation=Operation.CHANGED,
+        recording=status.recording,
+    )
+
+
+def profile_changed(token: str, utc: int) -> Event:
+    """A media profile was created, changed or deleted (Media2 5.16.1)."""
+    return Event(topic=PROFILE_CHANGED.name, utc=utc, source=(("Token", token),))
+
+
+def configuration_changed(token: str, kind: str, utc: int) -> Event:
+    """A media configuration changed; `kind` is its tr2:ConfigurationEnumeration value, for example VideoEncoder (Media2 5.16.2)."""
+    return Event(topic=CONFIGURATION_CHANGED.name, utc=utc, source=(("Token", token), ("Type", kind)))

@@ -1,0 +1,98 @@
+"""Writes events to the store, in batches, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+
+from onvifd.clock import Clock
+from onvifd.errors import OnvifdError
+from onvifd.events.store import EventStore
+from onvifd.events.types import Event
+
+log = logging.getLogger(__name__)
+
+QUEUE_LIMIT = 20_000
+"""Events that wait for the store. At the bound the newest are dropped, so that the history has one gap, not many."""
+BATCH = 500
+RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between attempts while the store is unavailable; the last value repeats."""
+CLOSE_TIMEOUT = 5.0
+
+
+class EventWriter:
+    """One task that owns the way to the store."""
+
+    def __init__(self, store: EventStore, clock: Clock, *, limit: int = QUEUE_LIMIT) -> None:
+        self.dropped = 0
+        self._store = store
+        self._clock = clock
+        self._limit = limit
+        self._waiting: deque[Event] = deque()
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._overflow = False
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="event writer")
+
+    async def close(self) -> None:
+        """Write what waits, for at most 5 s; what then still waits is lost and logged."""
+        task = self._task
+        if task is None:
+            return
+        self._closing = True
+        self._ready.set()
+        await asyncio.wait({task}, timeout=CLOSE_TIMEOUT)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+        self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
+        if self._waiting:
+            log.error("%d events were not stored", len(self._waiting))
+
+    def put(self, event: Event) -> None:
+        if len(self._waiting) >= self._limit:
+            self.dropped += 1
+            if not self._overflow:
+                self._overflow = True
+                log.error("events are dropped: %d wait for the store already", self._limit)
+            return
+        self._waiting.append(event)
+        self._ready.set()
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._ready.clear()
+                await self._ready.wait()
+                continue
+            batch = [self._waiting[i] for i in range(min(BATCH, len(self._waiting)))]
+            await self._insert(batch)
+            for _ in batch:
+                self._waiting.popleft()
+            self._overflow = False
+
+    async def _insert(self, batch: list[Event]) -> None:
+        """Store `batch`, trying again for as long as the store is unavailable."""
+        attempt = 0
+        while True:
+            try:
+                await asyncio.to_thread(self._store.insert_events, batch)
+            except OnvifdError as error:
+                delay = RETRY[min(attempt, len(RETRY) - 1)]
+                log.warning("events cannot be stored (%s), next attempt in %g s", error.reason, delay)
+                attempt += 1
+                await self._clock.sleep(delay)
+            except Exception:
+                # A row that the store cannot take must not stop the history of everything else.
+                log.exception("%d events could not be stored and are dropped", len(batch))
+                return
+            else:
+                return
