@@ -1,0 +1,377 @@
+"""RTP payloads to access units: the counterpart of `pack`, for whatever a camera sends.
+
+`feed` takes one packet's payload and returns the frames that it completes, mostly none. It never raises, whatever the
+bytes. A frame with `damaged` set has no data: it says that at least one access unit is missing at this place, so that what
+refers to it cannot be decoded until the next key frame. Payloads must stay unchanged until the frame is returned.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple, Protocol
+
+from onvifd.errors import InvalidArgument, NotSupported
+from onvifd.media import aac, h264, h265, video
+from onvifd.media.types import Codec, TrackFormat
+
+MAX_FRAME = 8 << 20
+"""Bytes at which a frame is given up: ten times a large 4K key frame."""
+
+
+class Frame(NamedTuple):
+    """A whole access unit as AccessUnit has it, or the news that one is missing (`damaged`, no data)."""
+
+    rtp_time: int
+    data: bytes
+    key: bool
+    damaged: bool = False
+
+
+_MAX_SETS = 16
+_NONE: tuple[Frame, ...] = ()
+_Payload = bytes | memoryview
+
+
+class Depacketizer(Protocol):
+    """Joins the packets of one track. `format` follows parameter sets that come in-band."""
+
+    format: TrackFormat
+    damaged: int
+    """Frames reported as damaged since the start."""
+
+    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+        """Take the next packet. `contiguous` is false when its sequence number does not follow the one before."""
+        ...
+
+
+def depacketizer(format: TrackFormat) -> Depacketizer:
+    """The depacketizer for a format. Raises NotSupported for JPEG."""
+    if format.codec is Codec.H264:
+        return H264Depacketizer(format)
+    if format.codec is Codec.H265:
+        return H265Depacketizer(format)
+    if format.codec is Codec.AAC:
+        return AacDepacketizer(format)
+    if format.codec is Codec.METADATA:
+        return MetadataDepacketizer(format)
+    if format.codec in (Codec.PCMU, Codec.PCMA):
+        return SampleDepacketizer(format)
+    raise NotSupported(f"no RTP depacketisation of {format.codec}")
+
+
+def _damaged(rtp_time: int) -> Frame:
+    return Frame(rtp_time, b"", False, True)
+
+
+class _VideoDepacketizer:
+    """What both video payload formats share: joining, damage, parameter sets.
+
+    `_parts` holds the NAL units of the current frame, each behind its length; `_open` is the place in `_parts` where the
+    length of the NAL unit under reassembly goes, or -1. NAL units that precede a picture (parameter sets, SEI) wait for
+    its first slice, even behind a marker that a camera puts on them by mistake.
+    """
+
+    _header: ClassVar[int]
+    """Bytes of a NAL unit header."""
+    _sets: ClassVar[range]
+    """NAL unit types of parameter sets."""
+    _slices: ClassVar[range]
+    _keys: ClassVar[range]
+
+    def __init__(self, format: TrackFormat) -> None:
+        self.format = format
+        self.damaged = 0
+        self._time: int | None = None
+        # joining in the middle of a stream is like a loss
+        self._after_loss = True
+        self._reset()
+
+    def _reset(self) -> None:
+        self._parts: list[_Payload] = []
+        self._size = 0
+        self._open = -1
+        self._open_size = 0
+        self._open_kind = 0
+        self._broken = False
+        self._key = False
+        self._picture = False
+        self._headless = False
+        self._found: list[bytes] = []
+
+    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+        """See Depacketizer."""
+        frames = _NONE
+        if not contiguous:
+            frames = self._lost(rtp_time)
+        if rtp_time != self._time:
+            # a camera that sets no marker: the next time stamp ends the frame (RFC 6184 5.1)
+            if self._picture or self._broken:
+                frames += self._finish()
+            self._time = rtp_time
+        size = len(payload)
+        if size and not self._broken and (self._size + size > MAX_FRAME or not self._take(payload)):
+            self._break()
+        if marker and (self._picture or self._broken):
+            frames += self._finish()
+        return frames
+
+    def _kind(self, first: int) -> int:
+        """NAL unit type from the first byte of a header."""
+        raise NotImplementedError
+
+    def _take(self, payload: _Payload) -> bool:
+        """Take the payload of one packet; false if it cannot be used."""
+        raise NotImplementedError
+
+    def _lost(self, rtp_time: int) -> tuple[Frame, ...]:
+        """Packets are missing in front of this one."""
+        frames = _NONE
+        if self._parts or self._broken:
+            self._break()
+            if rtp_time != self._time:
+                frames = self._finish()
+        else:
+            self.damaged += 1
+            frames = (_damaged(rtp_time),)
+        self._after_loss = True
+        return frames
+
+    def _nal(self, nal: _Payload) -> bool:
+        """A whole NAL unit."""
+        size = len(nal)
+        if self._open >= 0 or size <= self._header:
+            return False
+        kind = self._kind(nal[0])
+        self._parts += (size.to_bytes(4, "big"), nal)
+        self._size += size + 4
+        if kind in self._sets:
+            self._found.append(bytes(nal))
+        elif kind in self._slices:
+            self._slice(kind, nal[self._header])
+        return True
+
+    def _aggregate(self, payload: _Payload, position: int) -> bool:
+        """NAL units behind 16-bit lengths: STAP-A (RFC 6184 5.7.1) or AP (RFC 7798 4.4.2)."""
+        end = len(payload)
+        while position + 2 <= end:
+            begin = position + 2
+            position = begin + (payload[position] << 8 | payload[position + 1])
+            if position > end or not self._nal(payload[begin:position]):
+                return False
+        return position == end
+
+    def _fragment(self, header: bytes, fragment: _Payload, flags: int) -> bool:
+        """A part of a NAL unit; `header` is its header before it was cut, `flags` the FU header with start and end bit."""
+        if flags & 0x80:
+            if self._open >= 0 or not len(fragment):
+                return False
+            self._open = len(self._parts)
+            self._open_size = len(header)
+            self._open_kind = kind = self._kind(header[0])
+            self._parts += (b"", header)
+            if kind in self._slices:
+                self._slice(kind, fragment[0])
+        elif self._open < 0:
+            return False
+        size = len(fragment)
+        self._parts.append(fragment)
+        self._open_size += size
+        self._size += size
+        if flags & 0x40:
+            self._parts[self._open] = self._open_size.to_bytes(4, "big")
+            if self._open_kind in self._sets:
+                self._found.append(b"".join(self._parts[self._open + 1 :]))
+            self._open = -1
+        return True
+
+    def _slice(self, kind: int, flags: int) -> None:
+        if not self._picture:
+            self._picture = True
+            # H.264 7.3.3 and H.265 7.3.6.1: the top bit says first macroblock or first slice of the picture
+            self._headless = flags < 0x80
+        if kind in self._keys:
+            self._key = True
+
+    def _break(self) -> None:
+        """Give up the current frame but stay in it up to its end."""
+        self._reset()
+        self._broken = True
+
+    def _finish(self) -> tuple[Frame, ...]:
+        rtp_time = self._time or 0
+        # a slice lost at the head of a picture can be told only after a loss: some encoders reorder slices
+        if self._broken or self._open >= 0 or (self._after_loss and self._headless):
+            self.damaged += 1
+            frame = _damaged(rtp_time)
+        else:
+            if self._found:
+                self._update_sets()
+            frame = Frame(rtp_time, b"".join(self._parts), self._key)
+        self._after_loss = False
+        self._reset()
+        return (frame,)
+
+    def _update_sets(self) -> None:
+        """New parameter sets take the place of all old ones of their type."""
+        kinds = {self._kind(nal[0]) for nal in self._found}
+        kept = [nal for nal in self.format.parameter_sets if self._kind(nal[0]) not in kinds]
+        # bounded: a picture that repeats sets with ever new content does not make the format grow
+        sets = (*kept, *dict.fromkeys(self._found[:_MAX_SETS]))
+        if set(sets) != set(self.format.parameter_sets):
+            self.format = video.with_parameter_sets(self.format, sets)
+
+
+class H264Depacketizer(_VideoDepacketizer):
+    """RFC 6184, packetization modes 0 and 1."""
+
+    _header = 1
+    _sets = range(h264.NAL_SPS, h264.NAL_PPS + 1)
+    _slices = range(h264.NAL_SLICE, h264.NAL_IDR + 1)
+    _keys = range(h264.NAL_IDR, h264.NAL_IDR + 1)
+
+    def _kind(self, first: int) -> int:
+        return first & 0x1F
+
+    def _take(self, payload: _Payload) -> bool:
+        first = payload[0]
+        kind = first & 0x1F
+        if kind == h264.NAL_FU_A:
+            if len(payload) < 3:
+                return False
+            flags = payload[1]
+            return self._fragment(bytes((first & 0xE0 | flags & 0x1F,)), payload[2:], flags)
+        if kind == h264.NAL_STAP_A:
+            return self._aggregate(payload, 1)
+        return 0 < kind < h264.NAL_STAP_A and self._nal(payload)
+
+
+class H265Depacketizer(_VideoDepacketizer):
+    """RFC 7798 without decoding order numbers (sprop-max-don-diff = 0)."""
+
+    _header = 2
+    _sets = range(h265.NAL_VPS, h265.NAL_PPS + 1)
+    _slices = range(h265.NAL_VPS)
+    _keys = range(h265.NAL_BLA_W_LP, h265.NAL_CRA + 1)
+
+    def _kind(self, first: int) -> int:
+        return (first >> 1) & 0x3F
+
+    def _take(self, payload: _Payload) -> bool:
+        if len(payload) < 4:
+            return False
+        first = payload[0]
+        kind = (first >> 1) & 0x3F
+        if kind == h265.NAL_FU:
+            flags = payload[2]
+            return self._fragment(bytes((first & 0x81 | (flags & 0x3F) << 1, payload[1])), payload[3:], flags)
+        if kind == h265.NAL_AP:
+            return self._aggregate(payload, 2)
+        return kind < h265.NAL_AP and self._nal(payload)
+
+
+class SampleDepacketizer:
+    """G.711: every packet is a frame. The marker starts a talk spurt and means nothing here (RFC 3551 4.1)."""
+
+    def __init__(self, format: TrackFormat) -> None:
+        self.format = format
+        self.damaged = 0
+
+    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+        """See Depacketizer."""
+        frames = _NONE
+        if not contiguous:
+            self.damaged += 1
+            frames = (_damaged(rtp_time),)
+        return (*frames, Frame(rtp_time, bytes(payload), True)) if len(payload) else frames
+
+
+class AacDepacketizer:
+    """AAC-hbr (RFC 3640 3.3.6): whole frames behind their AU headers, or one frame over several packets."""
+
+    def __init__(self, format: TrackFormat) -> None:
+        self.format = format
+        self.damaged = 0
+        try:
+            self._samples = aac.parse_config(format.config).samples
+        except InvalidArgument:
+            self._samples = 1024
+        self._parts: list[_Payload] = []
+        self._size = 0
+        self._whole = 0
+        self._broken = False
+
+    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+        """See Depacketizer."""
+        frames: list[Frame] = []
+        if not contiguous:
+            self._parts, self._broken = [], False
+            frames.append(_damaged(rtp_time))
+        if self._parts or self._broken:
+            self._continue(payload, marker, rtp_time, frames)
+        elif len(payload) and not self._packet(payload, marker, rtp_time, frames):
+            frames.append(_damaged(rtp_time))
+        self.damaged += sum(frame.damaged for frame in frames)
+        return tuple(frames)
+
+    def _packet(self, payload: _Payload, marker: bool, rtp_time: int, frames: list[Frame]) -> bool:
+        # 3.2.1: AU-headers-length counts bits; one AU header is 13 bits of size and 3 bits of index
+        count, rest = divmod(payload[0] << 8 | payload[1], 16) if len(payload) > 4 else (0, 1)
+        position = 2 + 2 * count
+        if rest or not count or position >= len(payload):
+            return False
+        for index in range(count):
+            size = (payload[2 + 2 * index] << 8 | payload[3 + 2 * index]) >> 3
+            data = payload[position : position + size]
+            if len(data) < size:
+                # 3.2.3: a frame that is longer than its packet is alone in it
+                if count > 1 or marker:
+                    return False
+                self._parts, self._size, self._whole = [data], len(data), size
+                return True
+            if not size:
+                return False
+            frames.append(Frame((rtp_time + index * self._samples) & 0xFFFFFFFF, bytes(data), True))
+            position += size
+        return True
+
+    def _continue(self, payload: _Payload, marker: bool, rtp_time: int, frames: list[Frame]) -> None:
+        fits = len(payload) > 4 and payload[:2] == b"\x00\x10" and (payload[2] << 8 | payload[3]) >> 3 == self._whole
+        if not self._broken and fits:
+            self._parts.append(payload[4:])
+            self._size += len(payload) - 4
+        else:
+            self._broken = True
+        if not marker and not self._broken and self._size < self._whole:
+            return
+        if not self._broken and self._size == self._whole:
+            frames.append(Frame(rtp_time, b"".join(self._parts), True))
+        else:
+            frames.append(_damaged(rtp_time))
+        self._parts, self._size, self._broken = [], 0, False
+
+
+class MetadataDepacketizer:
+    """XML documents cut into packets; the marker ends a document (Streaming 5.1.2.1.1), whatever the time stamps say."""
+
+    def __init__(self, format: TrackFormat) -> None:
+        self.format = format
+        self.damaged = 0
+        self._parts: list[_Payload] = []
+        self._size = 0
+        self._broken = False
+
+    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+        """See Depacketizer."""
+        if not contiguous or self._size + len(payload) > MAX_FRAME:
+            self._parts, self._size, self._broken = [], 0, True
+        if not self._broken and len(payload):
+            self._parts.append(payload)
+            self._size += len(payload)
+        if not marker or not (self._parts or self._broken):
+            return _NONE
+        if self._broken:
+            self.damaged += 1
+            frame = _damaged(rtp_time)
+        else:
+            frame = Frame(rtp_time, b"".join(self._parts), True)
+        self._parts, self._size, self._broken = [], 0, False
+        return (frame,)

@@ -1,0 +1,246 @@
+"""Access units to RTP packets, whole flush units at a time.
+
+H.264 RFC 6184 (single NAL unit and FU-A), H.265 RFC 7798 (single NAL unit and FU), G.711 RFC 3551, AAC-hbr RFC 3640,
+ONVIF metadata (Streaming, metadata chapter). All packets of a unit stand behind each other with interleaved framing
+(RFC 2326 10.12): one header is packed per packet and everything is joined once, so each payload byte is copied once.
+"""
+
+from __future__ import annotations
+
+import struct
+from itertools import accumulate
+
+from onvifd.clock import utc_to_ntp
+from onvifd.errors import InvalidArgument, NotSupported
+from onvifd.media import h264, h265
+from onvifd.media.rtp.packet import RTP_HEADER, SenderReport, build_sender_report
+from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
+
+DEFAULT_MTU = 1400
+"""Bytes of an RTP packet with its header. With UDP and IPv6 headers it stays below every common path MTU."""
+
+MIN_MTU = 128
+
+_FRAMING = 4
+_DOLLAR = 0x24
+_PLAIN, _EXTENDED = 0x80, 0x90
+_MARKER = 0x80
+# '$', channel, length, then the RTP header (RFC 3550 5.1), then what the payload format puts in front
+_HEAD = struct.Struct(">BBHBBHII").pack
+_HEAD_2 = struct.Struct(">BBHBBHII2s").pack
+_HEAD_3 = struct.Struct(">BBHBBHII3s").pack
+
+_SUPPORTED = (Codec.H264, Codec.H265, Codec.PCMU, Codec.PCMA, Codec.AAC, Codec.METADATA)
+_Parts = list[bytes | memoryview]
+
+
+class Packer:
+    """Makes the packets of one track with growing sequence numbers.
+
+    `ticks_offset` is added to the ticks of each unit to give its RTP time. `mtu` bounds an RTP packet in bytes, header and
+    extension included. Parameter sets of `format` are put before a key unit that brings none. `seq` is the sequence
+    number of the next packet. Raises NotSupported for JPEG.
+    """
+
+    def __init__(
+        self,
+        format: TrackFormat,
+        *,
+        track: int,
+        payload_type: int,
+        ssrc: int,
+        seq: int = 0,
+        mtu: int = DEFAULT_MTU,
+        ticks_offset: int = 0,
+    ) -> None:
+        if format.codec not in _SUPPORTED:
+            raise NotSupported(f"no RTP packetisation of {format.codec}")
+        if not MIN_MTU <= mtu <= 65535:
+            raise InvalidArgument("MTU of RTP packets is out of range")
+        self.format = format
+        self.track = track
+        self.payload_type = payload_type
+        self.ssrc = ssrc
+        self.seq = seq & 0xFFFF
+        self.ticks_offset = ticks_offset
+        self.packets = 0
+        self.octets = 0
+        self._room = mtu - RTP_HEADER
+        self._channel = 2 * track
+        self._extension = b""
+
+    def rtp_time(self, ticks: int) -> int:
+        """RTP time stamp of a unit with `ticks`."""
+        return (ticks + self.ticks_offset) & 0xFFFFFFFF
+
+    def pack(self, unit: AccessUnit, extension: bytes = b"") -> FlushUnit:
+        """The packets of `unit`; the last has the marker (G.711: none has, RFC 3551 4.1, for it is no talk spurt).
+
+        `extension` is a whole RTP header extension (a multiple of 4 bytes) for the first packet. Raises InvalidArgument
+        for lengths that do not fit and for a unit without data.
+        """
+        if len(extension) & 3 or len(extension) > 64:
+            raise InvalidArgument("RTP header extension has a bad length")
+        self._extension = extension
+        rtp_time = (unit.ticks + self.ticks_offset) & 0xFFFFFFFF
+        parts: _Parts = []
+        sizes: list[int] = []
+        codec = self.format.codec
+        if codec is Codec.H264 or codec is Codec.H265:
+            self._nals(unit, rtp_time, parts, sizes)
+        elif codec is Codec.AAC:
+            self._aac(unit.data, rtp_time, parts, sizes)
+        elif codec is Codec.METADATA:
+            self._chunks(unit.data, rtp_time, parts, sizes, 0)
+        else:
+            self._chunks(unit.data, rtp_time, parts, sizes, max(1, self.format.channels))
+        if not sizes:
+            raise InvalidArgument("access unit is empty")
+        data = b"".join(parts)
+        self.packets += len(sizes)
+        self.octets += len(data) - (_FRAMING + RTP_HEADER) * len(sizes)
+        sizes.pop()
+        return FlushUnit(
+            track=self.track,
+            data=data,
+            starts=tuple(accumulate(sizes, initial=0)),
+            key=unit.key,
+            rtp_time=rtp_time,
+            utc=unit.utc,
+        )
+
+    def sender_report(self, utc: int, ticks: int) -> FlushUnit:
+        """An RTCP sender report that ties `utc` to `ticks` exactly (RFC 3550 6.4.1)."""
+        report = SenderReport(
+            ssrc=self.ssrc,
+            ntp=utc_to_ntp(utc),
+            rtp_time=self.rtp_time(ticks),
+            packets=self.packets,
+            octets=self.octets,
+        )
+        return frame_rtcp(self.track, build_sender_report(report), rtp_time=report.rtp_time, utc=utc)
+
+    def _nals(self, unit: AccessUnit, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
+        nals = _split(unit.data)
+        if unit.key:
+            nals = self._with_parameter_sets(nals)
+        mark = self.payload_type
+        final = len(nals) - 1
+        for index, nal in enumerate(nals):
+            if index == final:
+                mark |= _MARKER
+            if len(nal) <= self._room - len(self._extension):
+                self._packet(nal, mark, rtp_time, parts, sizes)
+            else:
+                self._fragment(nal, mark, rtp_time, parts, sizes)
+
+    def _with_parameter_sets(self, nals: list[memoryview]) -> list[memoryview]:
+        if self.format.codec is Codec.H264:
+            present = any(nal[0] & 0x1F == h264.NAL_SPS for nal in nals)
+        else:
+            present = any(nal[0] >> 1 == h265.NAL_SPS for nal in nals)
+        return nals if present else [*(memoryview(nal) for nal in self.format.parameter_sets), *nals]
+
+    def _packet(
+        self,
+        payload: bytes | memoryview,
+        mark: int,
+        rtp_time: int,
+        parts: _Parts,
+        sizes: list[int],
+        prefix: bytes = b"",
+    ) -> None:
+        """One packet, with the header extension if it is still due."""
+        extension = self._extension
+        self._extension = b""
+        size = RTP_HEADER + len(extension) + len(prefix) + len(payload)
+        flags = _EXTENDED if extension else _PLAIN
+        parts += (
+            _HEAD(_DOLLAR, self._channel, size, flags, mark, self.seq, rtp_time, self.ssrc),
+            extension + prefix,
+            payload,
+        )
+        sizes.append(size + _FRAMING)
+        self.seq = (self.seq + 1) & 0xFFFF
+
+    def _fragment(self, nal: memoryview, mark: int, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
+        """A NAL unit over several packets: FU-A (RFC 6184 5.8) or FU (RFC 7798 4.4.3)."""
+        if self.format.codec is Codec.H264:
+            skip, pack = 1, _HEAD_2
+            front, kind = bytes((nal[0] & 0xE0 | h264.NAL_FU_A,)), nal[0] & 0x1F
+        else:
+            skip, pack = 2, _HEAD_3
+            front, kind = bytes((nal[0] & 0x81 | h265.NAL_FU << 1, nal[1])), (nal[0] >> 1) & 0x3F
+        prefix, middle = front + bytes((0x80 | kind,)), front + bytes((kind,))
+        chunk = self._room - len(prefix)
+        begin, end = skip, len(nal)
+        if self._extension:
+            stop = begin + chunk - len(self._extension)
+            self._packet(nal[begin:stop], self.payload_type, rtp_time, parts, sizes, prefix)
+            begin, prefix = stop, middle
+        channel, seq, ssrc, payload_type = self._channel, self.seq, self.ssrc, self.payload_type
+        length = self._room + RTP_HEADER
+        offsets = range(begin, end - chunk, chunk)
+        append = parts.append
+        for offset in offsets:
+            append(pack(_DOLLAR, channel, length, _PLAIN, payload_type, seq, rtp_time, ssrc, prefix))
+            append(nal[offset : offset + chunk])
+            seq = (seq + 1) & 0xFFFF
+            prefix = middle
+        sizes += [length + _FRAMING] * len(offsets)
+        self.seq = seq
+        begin += chunk * len(offsets)
+        self._packet(nal[begin:end], mark, rtp_time, parts, sizes, front + bytes((0x40 | kind,)))
+
+    def _aac(self, data: bytes, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
+        """One AAC frame (RFC 3640 3.3.6). A frame that does not fit repeats its AU header in every packet (3.2.3)."""
+        if len(data) > 0x1FFF:
+            raise InvalidArgument("AAC frame is longer than 8191 bytes")
+        prefix = struct.pack(">HH", 16, len(data) << 3)
+        begin, end = 0, len(data)
+        while begin < end:
+            stop = min(end, begin + self._room - 4 - len(self._extension))
+            mark = self.payload_type | (_MARKER if stop == end else 0)
+            self._packet(data[begin:stop], mark, rtp_time, parts, sizes, prefix)
+            begin = stop
+
+    def _chunks(self, data: bytes, rtp_time: int, parts: _Parts, sizes: list[int], sample_bytes: int) -> None:
+        """Bytes cut where the packet is full: samples of `sample_bytes`, each with its own time, or a document (0)."""
+        begin, end = 0, len(data)
+        while begin < end:
+            room = self._room - len(self._extension)
+            stop = min(end, begin + (room - room % sample_bytes if sample_bytes else room))
+            mark = self.payload_type | (_MARKER if stop == end and not sample_bytes else 0)
+            self._packet(data[begin:stop], mark, rtp_time, parts, sizes)
+            if sample_bytes:
+                rtp_time = (rtp_time + (stop - begin) // sample_bytes) & 0xFFFFFFFF
+            begin = stop
+
+
+def _split(data: bytes) -> list[memoryview]:
+    """NAL units of length-prefixed data, without copying."""
+    view = memoryview(data)
+    nals = []
+    position, end = 0, len(data)
+    while position < end:
+        begin = position + 4
+        position = begin + int.from_bytes(data[position:begin], "big")
+        if position > end or begin + 2 > position:
+            raise InvalidArgument("length of a NAL unit does not fit")
+        nals.append(view[begin:position])
+    return nals
+
+
+def frame_rtcp(track: int, packet: bytes, *, rtp_time: int, utc: int) -> FlushUnit:
+    """A compound RTCP packet as a flush unit on the track's RTCP channel."""
+    head = struct.pack(">BBH", _DOLLAR, 2 * track + 1, len(packet))
+    return FlushUnit(
+        track=track,
+        data=head + packet,
+        starts=(0,),
+        key=False,
+        rtp_time=rtp_time,
+        utc=utc,
+        end_of_frame=False,
+        rtcp=True,
+    )
