@@ -1,0 +1,76 @@
+"""GStreamer as an ONVIF replay client: the only free one that knows the header extension."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import CLIENTS, Recorder, run_client
+from tests.e2e.pictures import FRAME_US, apart, grey_frames, loop_time
+from tests.e2e.soap import Device
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+SECOND = 1_000_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gstreamer() -> None:
+    script = """
+import gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+Gst.init(None)
+names = ("rtspsrc", "rtponvifparse", "rtph264depay", "h264parse", "avdec_h264")
+raise SystemExit(", ".join(name for name in names if Gst.ElementFactory.find(name) is None))
+"""
+    if not Path(SYSTEM_PYTHON).exists():
+        pytest.skip("no system Python")
+    done = subprocess.run([SYSTEM_PYTHON, "-c", script], capture_output=True, text=True, timeout=30)
+    if done.returncode:
+        pytest.skip(f"GStreamer is not complete: {done.stderr.strip()[-200:]}")
+
+
+def replay(
+    recorder: Recorder, device: Device, footage: str, mode: str, start: int, end: int, output: Path
+) -> dict[str, Any]:
+    return run_client(
+        [
+            *(
+                SYSTEM_PYTHON,
+                str(CLIENTS / "gst_replay.py"),
+                device.replay_uri(footage),
+                recorder.user,
+                recorder.password,
+            ),
+            *(mode, str(start), str(end), str(output)),
+        ],
+        timeout=60,
+    )
+
+
+@pytest.mark.covers("G-ReplayHeaderExtension", "G-GetReplayUri", "P161")
+def test_seeks_to_a_clock_time(recorder: Recorder, device: Device, footage: str, tmp_path: Path) -> None:
+    span = device.span(footage)
+    assert span
+    start = span[0] + 9 * SECOND
+    answer = replay(recorder, device, footage, "seek", start, span[1], tmp_path / "frames")
+    assert answer["pictures"] >= 10
+    pictures = grey_frames((tmp_path / "frames").read_bytes(), answer["width"], answer["height"])
+    # The first picture is the clean point at or before the start; groups of pictures are 2 s long.
+    first = loop_time(pictures[0])
+    assert (start - first) % (10 * SECOND) <= 2 * SECOND + FRAME_US
+    for number, picture in enumerate(pictures):
+        assert apart(loop_time(picture), first + number * FRAME_US) == 0
+
+
+@pytest.mark.covers("PLY-17")
+def test_downloads_faster_than_real_time(recorder: Recorder, device: Device, footage: str, tmp_path: Path) -> None:
+    span = device.span(footage)
+    assert span
+    start, length = span[0] + 2 * SECOND, 12 * SECOND
+    answer = replay(recorder, device, footage, "download", start, start + length, tmp_path / "frames")
+    assert answer["pictures"] >= 12 * 25 - 5
+    assert answer["seconds"] * SECOND < length

@@ -1,0 +1,189 @@
+"""Recordings over RTSP as Profile G clients fetch them, byte by byte with a client that shares no code with the server."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+
+import av
+import pytest
+
+from onvifd.media.sei import find_utc
+from onvifd.media.types import Codec
+from tests.e2e.harness import Recorder
+from tests.e2e.pictures import FRAME_US, apart, loop_time
+from tests.e2e.rtsp_client import REPLAY, SECOND, Media, RtspClient, Unit, clock, units
+from tests.e2e.soap import Device
+
+
+@pytest.fixture
+def span(device: Device, footage: str) -> tuple[int, int]:
+    found = device.span(footage)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def client(recorder: Recorder, device: Device, footage: str) -> Iterator[RtspClient]:
+    with RtspClient(device.replay_uri(footage), recorder.user, recorder.password) as connected:
+        yield connected
+
+
+def set_up_video(client: RtspClient) -> Media:
+    video = next(each for each in client.describe() if each.kind == "video")
+    client.setup(video, Require=REPLAY)
+    return video
+
+
+def collect(client: RtspClient, *, until: int, seconds: float = 20.0) -> list[Unit]:
+    """Units up to the time `until`, or until nothing more comes."""
+    found: list[Unit] = []
+    for unit in units(client.packets(seconds=seconds)):
+        found.append(unit)
+        if unit.extension.utc >= until or unit.extension.end or unit.extension.terminal:
+            break
+    return found
+
+
+def length_prefixed(unit: Unit) -> bytes:
+    return b"".join(len(nal).to_bytes(4, "big") + nal for nal in unit.nals)
+
+
+@pytest.mark.covers(
+    *("G-ReplayHeaderExtension", "G-onvif-replay", "G-GetReplayUri", "G-HTTPDigest", "A021", "A032", "PLY-07"),
+    *("REC-28", "P274"),
+)
+def test_replayed_pictures_show_the_time_that_their_packets_state(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    start = span[0] + 5 * SECOND
+    end = start + 8 * SECOND
+    client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(start)}-{clock(end)}", Rate_Control="no")
+    found = collect(client, until=end - FRAME_US)
+    assert len(found) >= 8 * 25 - 2
+
+    decoder = av.CodecContext.create("h264", "r")
+    pictures = []
+    for unit in found:
+        stated = unit.extension.utc
+        assert find_utc(Codec.H264, length_prefixed(unit)) == stated
+        packet = av.Packet(unit.annex_b)
+        packet.pts = stated
+        pictures += [(frame.pts, frame.to_ndarray(format="gray")) for frame in decoder.decode(packet)]
+    pictures += [(frame.pts, frame.to_ndarray(format="gray")) for frame in decoder.decode(None)]
+    assert len(pictures) == len(found)
+    for stated, grey in pictures:
+        assert apart(loop_time(grey), stated) <= FRAME_US
+
+    times = [unit.extension.utc for unit in found]
+    assert times == sorted(times)
+    assert max(after - before for before, after in itertools.pairwise(times)) <= 2 * FRAME_US
+
+
+@pytest.mark.covers("PLY-01", "A021", "P161")
+def test_starts_at_the_clean_point_before_and_ends_where_asked(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    start = span[0] + 7 * SECOND + 123_456
+    end = start + 3 * SECOND
+    reply = client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(start)}-{clock(end)}", Rate_Control="no")
+    assert reply.headers["range"].startswith("clock=")
+    assert "rtptime=" in reply.headers["rtp-info"]
+    found = collect(client, until=end + SECOND, seconds=4)
+    first = found[0].extension
+    assert first.clean
+    assert first.discontinuity
+    assert first.cseq == client.cseq & 0xFF
+    # The group of pictures is 2 s long: the clean point at or before the start.
+    assert start - 2 * SECOND - FRAME_US < first.utc <= start
+    assert found[-1].extension.utc <= end
+    assert end - found[-1].extension.utc <= 2 * FRAME_US
+    rtp_time = int(reply.headers["rtp-info"].split("rtptime=")[1].split(";")[0].split(",")[0])
+    assert rtp_time == found[0].first.timestamp
+
+
+@pytest.mark.covers("PLY-13", "PLY-17")
+def test_without_rate_control_it_comes_faster_than_it_was_recorded(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    start, length = span[0] + 2 * SECOND, 15 * SECOND
+    began = time.monotonic()
+    client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(start)}-{clock(start + length)}", Rate_Control="no")
+    found = collect(client, until=start + length - FRAME_US)
+    assert len(found) >= 15 * 25 - 2
+    assert (time.monotonic() - began) * SECOND < length / 2
+
+
+@pytest.mark.covers("PLY-13")
+def test_with_rate_control_it_comes_at_the_pace_of_the_recording(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    start = span[0] + 4 * SECOND
+    client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(start)}-")
+    began, found = time.monotonic(), []
+    for unit in units(client.packets(seconds=10)):
+        found.append(unit.extension.utc)
+        if found[-1] - found[0] >= 4 * SECOND:
+            break
+    assert 3.0 < time.monotonic() - began < 6.0
+
+
+@pytest.mark.covers("PLY-13")
+def test_pause_and_resume(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(span[0] + 3 * SECOND)}-")
+    before = [unit.extension.utc for unit in units(client.packets(seconds=1.5))]
+    client.demand("PAUSE")
+    # What was on its way when PAUSE arrived has been read with the reply; then there is silence.
+    on_the_way = [unit.extension.utc for unit in units(client.packets(seconds=0.3))]
+    assert not list(client.packets(seconds=1.0))
+    client.demand("PLAY", Require=REPLAY)
+    resumed = next(units(client.packets(seconds=5)))
+    assert resumed.extension.discontinuity or resumed.extension.utc >= (on_the_way or before)[-1]
+    assert abs(resumed.extension.utc - (on_the_way or before)[-1]) <= 2 * SECOND + FRAME_US
+
+
+@pytest.mark.covers("P161")
+def test_immediate_play_jumps(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(span[0] + 2 * SECOND)}-")
+    assert next(units(client.packets(seconds=5)))
+    there = span[0] + 12 * SECOND
+    client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(there)}-", Immediate="yes")
+    for packet in client.packets(seconds=5):
+        if packet.extension and packet.extension.cseq == client.cseq & 0xFF:
+            assert packet.extension.discontinuity
+            assert packet.extension.clean
+            assert there - 2 * SECOND - FRAME_US < packet.extension.utc <= there
+            return
+    raise AssertionError("no packet of the second PLAY")
+
+
+@pytest.mark.covers("PLY-10")
+def test_intra_frames_only(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    start = span[0] + SECOND
+    client.demand(
+        "PLAY",
+        Require=REPLAY,
+        Range=f"clock={clock(start)}-{clock(start + 12 * SECOND)}",
+        Rate_Control="no",
+        Frames="intra",
+    )
+    found = list(units(client.packets(seconds=3)))
+    assert 5 <= len(found) <= 8
+    assert all(unit.extension.clean for unit in found)
+
+
+@pytest.mark.covers("S-RTSP")
+def test_unknown_feature_is_refused(client: RtspClient) -> None:
+    video = next(each for each in client.describe() if each.kind == "video")
+    reply = client.request(
+        "SETUP", video.control, Transport="RTP/AVP/TCP;unicast;interleaved=0-1", Require="no-such-thing"
+    )
+    assert reply.status == 551
+    assert reply.headers["unsupported"] == "no-such-thing"
+
+
+@pytest.mark.covers("G-onvif-replay")
+def test_sections_name_their_tracks(client: RtspClient) -> None:
+    sections = {each.kind: each for each in client.describe()}
+    assert sections["video"].track == "VIDEO001"
+    assert sections["audio"].track == "AUDIO001"
