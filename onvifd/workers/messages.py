@@ -190,7 +190,8 @@ class RecordingState(Message):
 
 
 class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of a stream since the worker started; `bitrate` is bit/s over the last report interval."""
+    """Counters of a stream since the worker started; `bitrate` is bit/s and `framerate` frames/s over the last report interval;
+    `gov_length` is frames between the last two key frames."""
 
     camera: str
     stream: str
@@ -203,6 +204,7 @@ class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
     clients: int
     bitrate: int
     framerate: float
+    gov_length: int
     last_utc: int
     recorded_bytes: int = 0
     dropped_frames: int = 0

@@ -1,0 +1,209 @@
+"""A channel of the recorder: the camera behind it, what its streams carry now, and the tokens that derive from its id.
+
+Pure data and functions: the services' view of a camera (architecture: one device, three bodies).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.onvif.backend import (
+    AudioEncoder,
+    AudioSource,
+    MediaModel,
+    MediaProfile,
+    Recording,
+    Track,
+    VideoEncoder,
+    VideoSource,
+)
+
+VIDEO_TRACK = "VIDEO001"
+AUDIO_TRACK = "AUDIO001"
+
+DEFAULT_FRAMERATE = 25.0
+_H264_PROFILES = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High", 122: "High", 244: "High"}
+
+
+def source_token(camera: str) -> str:
+    """Video source token of a camera; also the SourceId of its recording, which VMS match on."""
+    return f"vs-{camera}"
+
+
+def profile_token(camera: str, stream: str) -> str:
+    return f"{camera}-{stream}"
+
+
+def recording_token(camera: str) -> str:
+    return f"rec-{camera}"
+
+
+def job_token(camera: str) -> str:
+    return f"job-{camera}"
+
+
+def live_path(camera: str, stream: str) -> str:
+    """RTSP path of a live stream; stable for ever."""
+    return f"/live/{camera}/{stream}"
+
+
+def replay_path(recording: str) -> str:
+    return f"/replay/{recording}"
+
+
+@dataclass(slots=True, kw_only=True)
+class ChannelStream:
+    """One stream of a channel. `formats` is what it carried last, empty if it was never received."""
+
+    name: str
+    formats: tuple[TrackFormat, ...] = ()
+    framerate: float = 0.0
+    bitrate: int = 0
+    """Measured bit/s, 0 until known."""
+    gov_length: int = 0
+    """Measured frames from key frame to key frame, 0 until known."""
+    online: bool = False
+    reason: str = "not yet connected"
+
+    def format_of(self, kind: Kind) -> TrackFormat | None:
+        return next((f for f in self.formats if f.kind is kind), None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Channel:
+    """A camera as the outside sees it. `record` is the mode of its recording job."""
+
+    camera: str
+    number: int
+    name: str
+    address: str
+    location: str
+    record: bool
+    streams: dict[str, ChannelStream] = field(default_factory=dict)
+    motion: bool = False
+    recording: bool = False
+    recording_error: str = ""
+    recording_tracks: tuple[str, ...] = ()
+
+    @property
+    def main(self) -> ChannelStream:
+        return self.streams["main"]
+
+    @property
+    def audio(self) -> TrackFormat | None:
+        return next((f for s in self.streams.values() if (f := s.format_of(Kind.AUDIO))), None)
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """Tracks of its recording: audio only where the recorded stream carries it."""
+        video = Track(token=VIDEO_TRACK, kind=Kind.VIDEO, description=f"{self.name} video")
+        if self.main.format_of(Kind.AUDIO) is None:
+            return (video,)
+        return (video, Track(token=AUDIO_TRACK, kind=Kind.AUDIO, description=f"{self.name} audio"))
+
+    def as_recording(self, retention: int) -> Recording:
+        """The recording container of this channel."""
+        return Recording(
+            token=recording_token(self.camera),
+            source_id=source_token(self.camera),
+            source_name=self.name,
+            source_location=self.location,
+            source_description=f"Channel {self.number}",
+            source_address=self.address,
+            content=f"Continuous recording of {self.name}",
+            retention=retention,
+            tracks=self.tracks,
+        )
+
+
+def _codec_profile(video: TrackFormat) -> str:
+    if video.codec is Codec.H265:
+        # general_profile_idc of the SPS (RFC 7798 7.1: profile-id): byte 3 holds space, tier and profile
+        sps = next((nal for nal in video.parameter_sets if (nal[0] >> 1) & 0x3F == 33), b"")
+        return "Main10" if len(sps) > 3 and sps[3] & 0x1F == 2 else "Main"
+    sps = next((nal for nal in video.parameter_sets if nal[0] & 0x1F == 7), b"")
+    return _H264_PROFILES.get(sps[1], "High") if len(sps) > 1 else "High"
+
+
+def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> VideoEncoder:
+    framerate = stream.framerate or DEFAULT_FRAMERATE
+    return VideoEncoder(
+        token=f"ve-{channel.camera}-{stream.name}",
+        name=f"{channel.name} {stream.name}",
+        codec=video.codec,
+        width=video.width,
+        height=video.height,
+        framerate=round(framerate, 1),
+        bitrate=max(1, round(stream.bitrate / 1000)),
+        gov_length=stream.gov_length or round(framerate),
+        profile=_codec_profile(video),
+    )
+
+
+def media_model(channels: tuple[Channel, ...]) -> MediaModel:
+    """What the media services show of these channels, in their order. Streams never received yet are left out."""
+    sources: list[VideoSource] = []
+    encoders: list[VideoEncoder] = []
+    audio_sources: list[AudioSource] = []
+    audio_encoders: list[AudioEncoder] = []
+    profiles: list[MediaProfile] = []
+    for channel in channels:
+        known = [(s, v) for s in channel.streams.values() if (v := s.format_of(Kind.VIDEO)) is not None]
+        if not known:
+            continue
+        first, video = known[0]
+        camera = channel.camera
+        sources.append(
+            VideoSource(
+                token=source_token(camera),
+                config_token=f"vsc-{camera}",
+                name=channel.name,
+                width=video.width,
+                height=video.height,
+                framerate=first.framerate or DEFAULT_FRAMERATE,
+            )
+        )
+        if channel.audio is not None:
+            audio_sources.append(
+                AudioSource(
+                    token=f"as-{camera}",
+                    config_token=f"asc-{camera}",
+                    name=channel.name,
+                    channels=max(1, channel.audio.channels),
+                )
+            )
+        for stream, video in known:
+            encoders.append(_encoder(channel, stream, video))
+            audio = stream.format_of(Kind.AUDIO)
+            if audio is not None:
+                audio_encoders.append(
+                    AudioEncoder(
+                        token=f"ae-{camera}-{stream.name}",
+                        name=f"{channel.name} {stream.name} audio",
+                        codec=audio.codec,
+                        bitrate=64,
+                        sample_rate=audio.clock_rate,
+                        channels=max(1, audio.channels),
+                    )
+                )
+            profiles.append(
+                MediaProfile(
+                    token=profile_token(camera, stream.name),
+                    name=f"{channel.name} {stream.name}",
+                    fixed=True,
+                    video_source=source_token(camera),
+                    video_encoder=f"ve-{camera}-{stream.name}",
+                    audio_source=f"as-{camera}" if audio is not None else None,
+                    audio_encoder=f"ae-{camera}-{stream.name}" if audio is not None else None,
+                    path=live_path(camera, stream.name),
+                    snapshot=True,
+                )
+            )
+    return MediaModel(
+        video_sources=tuple(sources),
+        video_encoders=tuple(encoders),
+        audio_sources=tuple(audio_sources),
+        audio_encoders=tuple(audio_encoders),
+        profiles=tuple(profiles),
+    )
