@@ -1,0 +1,327 @@
+"""From an HTTP request to the handler of its operation and back to a reply, without any I/O of its own.
+
+The operation is found by the expanded name of the Body's child, across all services, then the caller is authenticated (Core 5.9.1),
+the access class checked (Core 5.9.4), the request read, the handler awaited within its time-out and the reply written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from lxml import etree
+
+from onvifd.access.types import AccessClass, Account, CredentialLookup, may
+from onvifd.clock import Clock
+from onvifd.errors import Forbidden, LimitReached, NotAuthorized, OnvifdError, Timeout
+from onvifd.onvif.soap import envelope, faults, wsse
+from onvifd.onvif.soap.codec import Element, decode, tag_of
+from onvifd.onvif.soap.envelope import Addressing, Envelope
+from onvifd.onvif.soap.faults import SoapFault
+
+logger = logging.getLogger(__name__)
+
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
+
+HANDLER_TIMEOUT = 20.0
+"""Seconds a handler may take unless its operation states its own bound."""
+MAX_ACTIVE = 1024
+"""Requests in work at once, blocking PullMessages included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Circumstances of a request.
+
+    `host` is host and port exactly as the client wrote them in the Host header, `local_address` what the connection arrived at,
+    `peer` the client's IP address, `path` the path of the request including what follows the service's own. `now` is
+    microseconds UTC. `element` is the request as XML, which carries the namespace context of expressions.
+    """
+
+    account: Account | None
+    scheme: str
+    host: str
+    local_address: str
+    peer: str
+    path: str
+    addressing: Addressing
+    now: int
+    element: Element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """What the dispatcher needs of an HTTP request. `target` is the request target as sent, for HTTP Digest."""
+
+    method: str
+    target: str
+    path: str
+    scheme: str
+    host: str
+    local_address: str
+    peer: str
+    authorization: str | None
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpReply:
+    """`headers` may repeat a name (one WWW-Authenticate per algorithm)."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class DigestVerifier(Protocol):
+    """HTTP Digest as the dispatcher uses it (RFC 7616)."""
+
+    def challenge(self, now: int, *, stale: bool = False) -> tuple[str, ...]:
+        """Values of WWW-Authenticate headers."""
+        ...
+
+    def verify(self, authorization: str, method: str, uri: str, now: int) -> Account:
+        """Raises NotAuthorized; with detail "stale" when only the nonce is too old."""
+        ...
+
+
+# ---- services -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """An operation of a service. `name` is its request's element name in Clark notation."""
+
+    name: str
+    access: AccessClass
+    timeout: float
+    request: type
+    response: type
+    method: str
+
+
+def operation(*, access: AccessClass, timeout: float = HANDLER_TIMEOUT) -> Callable[[Handler], Handler]:
+    """Make a method `async (self, call, request: Request) -> Response` the handler of an operation."""
+
+    def mark(method: Handler) -> Handler:
+        setattr(method, "__operation__", (access, timeout))  # noqa: B010
+        return method
+
+    return mark
+
+
+class Service:
+    """Base of the services: a namespace, a path and handlers marked with `operation`."""
+
+    namespace: ClassVar[str]
+    path: ClassVar[str]
+    prefix: ClassVar[str]
+    extra_paths: ClassVar[tuple[str, ...]] = ()
+    """Further paths at or below which operations are taken, for example those of subscriptions."""
+
+    @classmethod
+    def operations(cls) -> tuple[Operation, ...]:
+        """The operations in the order of their definition."""
+        found = []
+        seen = set()
+        for owner in cls.__mro__:
+            for name, method in vars(owner).items():
+                marked = getattr(method, "__operation__", None)
+                if marked is None or name in seen:
+                    continue
+                seen.add(name)
+                request, response = _message_types(method)
+                found.append(
+                    Operation(
+                        name=tag_of(request),
+                        access=marked[0],
+                        timeout=marked[1],
+                        request=request,
+                        response=response,
+                        method=name,
+                    )
+                )
+        return tuple(found)
+
+
+def _message_types(method: Any) -> tuple[type, type]:
+    """Request and response type of a handler. The other annotations stay unread: they may name what only mypy imports."""
+    notes = inspect.get_annotations(method)
+    parameters = list(inspect.signature(method).parameters)
+    types = (notes[parameters[2]], notes["return"])
+    request, response = (
+        eval(note, method.__globals__) if isinstance(note, str) else note  # noqa: S307 - our own annotations
+        for note in types
+    )
+    return request, response
+
+
+# ---- dispatcher ---------------------------------------------------------------------------------
+
+
+class Dispatcher:
+    """Serves the operations of `services`.
+
+    `lookup` gives the accounts for UsernameToken; `digest` is HTTP Digest, None for a device that offers UsernameToken only.
+    """
+
+    def __init__(
+        self,
+        services: Iterable[Service],
+        *,
+        lookup: CredentialLookup,
+        clock: Clock,
+        digest: DigestVerifier | None = None,
+        created_window: int = 300,
+        max_active: int = MAX_ACTIVE,
+    ) -> None:
+        self.services = tuple(services)
+        self._clock = clock
+        self._digest = digest
+        self._tokens = wsse.TokenVerifier(lookup, window=created_window)
+        self._max_active = max_active
+        self._active = 0
+        self._operations: dict[str, tuple[Operation, Callable[[Call, Any], Awaitable[Any]]]] = {}
+        self._paths: tuple[str, ...] = tuple(
+            path.rstrip("/") for service in self.services for path in (service.path, *service.extra_paths)
+        )
+        self._modules: dict[str, set[str]] = {}
+        for service in self.services:
+            for item in service.operations():
+                if item.name in self._operations:
+                    raise ValueError(f"{item.name} is served twice")
+                self._operations[item.name] = (item, getattr(service, item.method))
+                namespace = item.name[1:].partition("}")[0]
+                self._modules.setdefault(namespace, set()).add(item.request.__module__)
+
+    def knows_path(self, path: str) -> bool:
+        """Whether ONVIF operations are taken at a path."""
+        return any(path == known or path.startswith(known + "/") for known in self._paths)
+
+    async def handle(self, http: HttpRequest) -> HttpReply:
+        """The reply to a request; never raises but for cancellation."""
+        message: Envelope | None = None
+        try:
+            if not http.body.strip():
+                # Core 5.8.2.4: without a SOAP message there is no SOAP fault.
+                return HttpReply(status=400, body=b"no SOAP message\n", headers=(("Content-Type", "text/plain"),))
+            if self._active >= self._max_active:
+                raise LimitReached("too many requests at once")
+            self._active += 1
+            try:
+                message = envelope.parse(http.body)
+                return await self._serve(http, message)
+            finally:
+                self._active -= 1
+        except _Challenge as challenge:
+            fault = faults.from_error(challenge.error)
+            headers = tuple(("WWW-Authenticate", value) for value in challenge.values)
+            return self._fault(fault, message, 401, headers)
+        except OnvifdError as error:
+            return self._fault(faults.from_error(error), message)
+        except Exception:
+            name = message.content.tag if message is not None else "an unread message"
+            logger.exception("%s from %s failed", name, http.peer)
+            return self._fault(SoapFault("Receiver", ("Action",), "internal error"), message)
+
+    def _fault(
+        self,
+        fault: SoapFault,
+        message: Envelope | None,
+        status: int | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> HttpReply:
+        body = envelope.write_fault(fault, message.addressing if message else None)
+        return HttpReply(
+            status=status or fault.status, body=body, headers=(("Content-Type", envelope.CONTENT_TYPE), *headers)
+        )
+
+    async def _serve(self, http: HttpRequest, message: Envelope) -> HttpReply:
+        now = self._clock.utc()
+        item, handler = self._find(message.content)
+        account = self._authenticate(http, message, item, now)
+        if item.access is not AccessClass.PRE_AUTH and (account is None or not may(account.level, item.access)):
+            name = account.name if account else "anonymous"
+            logger.warning("%s at %s may not call %s (%s)", name, http.peer, item.request.__name__, item.access)
+            raise Forbidden("the account's level does not allow this operation")
+        request = decode(item.request, message.content)
+        call = Call(
+            account=account,
+            scheme=http.scheme,
+            host=http.host,
+            local_address=http.local_address,
+            peer=http.peer,
+            path=http.path,
+            addressing=message.addressing,
+            now=now,
+            element=message.content,
+        )
+        try:
+            async with asyncio.timeout(item.timeout) as limit:
+                response = await handler(call, request)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            logger.warning("%s from %s took more than %g s", item.request.__name__, http.peer, item.timeout)
+            raise Timeout("the operation took too long") from None
+        body = envelope.write(response, message.addressing)
+        return HttpReply(status=200, body=body, headers=(("Content-Type", envelope.CONTENT_TYPE),))
+
+    def _find(self, content: Element) -> tuple[Operation, Callable[[Call, Any], Awaitable[Any]]]:
+        found = self._operations.get(content.tag)
+        if found is not None:
+            return found
+        name = etree.QName(content)
+        for module in self._modules.get(name.namespace or "", ()):
+            known = vars(sys.modules[module])
+            if name.localname in known and f"{name.localname}Response" in known:
+                raise SoapFault("Receiver", ("ActionNotSupported",), f"{name.localname} is not implemented")
+        raise SoapFault("Sender", ("UnknownAction",), f"unknown operation {name.localname[:60]}")
+
+    def _authenticate(self, http: HttpRequest, message: Envelope, item: Operation, now: int) -> Account | None:
+        """Who is calling, by the decision table of Core 5.9.1."""
+        try:
+            account = self._http_level(http, now)
+            token = wsse.read(message.security) if message.security is not None else None
+            if token is not None:
+                by_token = self._tokens.verify(token, now)
+                if account is not None and account != by_token:
+                    raise NotAuthorized("HTTP and WS-Security name different accounts")
+                account = by_token
+        except (NotAuthorized, _Challenge) as error:
+            if item.access is AccessClass.PRE_AUTH:
+                # A client whose clock or password is wrong must still learn the time.
+                return None
+            logger.warning("%s from %s refused: %s", item.request.__name__, http.peer, error)
+            raise
+        if account is None and item.access is not AccessClass.PRE_AUTH:
+            missing = NotAuthorized("authentication is required")
+            raise _Challenge(missing, self._digest.challenge(now)) if self._digest else missing
+        return account
+
+    def _http_level(self, http: HttpRequest, now: int) -> Account | None:
+        if http.authorization is None or self._digest is None:
+            return None
+        try:
+            return self._digest.verify(http.authorization, http.method, http.target, now)
+        except NotAuthorized as error:
+            raise _Challenge(error, self._digest.challenge(now, stale=error.detail == "stale")) from None
+
+
+class _Challenge(Exception):
+    """Answer 401 with these challenges."""
+
+    def __init__(self, error: NotAuthorized, values: tuple[str, ...]) -> None:
+        super().__init__(str(error))
+        self.error = NotAuthorized(error.reason)
+        self.values = values
+
+
+def operations_of(services: Iterable[Service | type[Service]]) -> Mapping[str, tuple[Operation, ...]]:
+    """The operations of services by the namespace of the service, for the contract."""
+    return {service.namespace: service.operations() for service in services}

@@ -1,0 +1,131 @@
+"""WS-Security UsernameToken with password digest (WSS UsernameToken profile 1.0; Core 5.9.5).
+
+Only the digest form is accepted, by namespace and never by prefix. Nonce and Created are mandatory and a nonce works once.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from lxml import etree
+
+from onvifd.access.types import Account, CredentialLookup
+from onvifd.clock import US
+from onvifd.errors import NotAuthorized
+from onvifd.onvif.soap.codec import Element
+from onvifd.onvif.soap.namespaces import SOAP, WSSE, WSU
+from onvifd.onvif.soap.values import format_datetime, parse_base64, parse_datetime
+
+PASSWORD_DIGEST = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest"
+_BASE64 = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-soap-message-security-1.0#Base64Binary"
+MAX_NAME = 128
+MAX_NONCE = 128
+MAX_CREATED = 64
+MAX_DIGEST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class UsernameToken:
+    """What a client sent. `created` is the literal text, which is what the digest covers."""
+
+    name: str
+    digest: bytes = field(repr=False)
+    nonce: bytes = field(repr=False)
+    created: str
+
+
+def password_digest(nonce: bytes, created: str, password: str) -> bytes:
+    """SHA1(nonce + created + password), UsernameToken profile 1.0 section 3.1."""
+    return hashlib.sha1(nonce + created.encode() + password.encode(), usedforsecurity=False).digest()
+
+
+def read(security: Element) -> UsernameToken | None:
+    """The token of a Security block; None if the block holds none. Raises NotAuthorized for one that is not acceptable."""
+    tokens = security.findall(f"{{{WSSE}}}UsernameToken")
+    if not tokens:
+        return None
+    if len(tokens) > 1:
+        raise NotAuthorized("more than one UsernameToken")
+    token = tokens[0]
+    name = (token.findtext(f"{{{WSSE}}}Username") or "").strip()
+    password = token.find(f"{{{WSSE}}}Password")
+    nonce_text = (token.findtext(f"{{{WSSE}}}Nonce") or "").strip()
+    created = (token.findtext(f"{{{WSU}}}Created") or "").strip()
+    if not name or len(name) > MAX_NAME or password is None:
+        raise NotAuthorized("UsernameToken without user name or password")
+    if (password.get("Type") or "").strip() != PASSWORD_DIGEST:
+        raise NotAuthorized("UsernameToken must carry a password digest")
+    if not nonce_text or not created:
+        raise NotAuthorized("UsernameToken must carry Nonce and Created")  # Core 5.9.5
+    if len(nonce_text) > 2 * MAX_NONCE or len(created) > MAX_CREATED:
+        raise NotAuthorized("UsernameToken with an oversized Nonce or Created")
+    try:
+        nonce = parse_base64(nonce_text)
+        digest = parse_base64((password.text or "")[:MAX_DIGEST])
+    except ValueError:
+        raise NotAuthorized("UsernameToken is not base64") from None
+    if not nonce or len(nonce) > MAX_NONCE:
+        raise NotAuthorized("UsernameToken with an oversized Nonce or Created")
+    return UsernameToken(name, digest, nonce, created)
+
+
+class TokenVerifier:
+    """Checks tokens against accounts and remembers the nonces that were used.
+
+    `window` is how many seconds Created may lie before or after `now`. At most `capacity` nonces are kept, of valid tokens only;
+    beyond that the oldest is forgotten.
+    """
+
+    def __init__(self, lookup: CredentialLookup, *, window: int = 300, capacity: int = 100_000) -> None:
+        self._lookup = lookup
+        self._window = window * US
+        self._capacity = capacity
+        self._used: OrderedDict[bytes, int] = OrderedDict()
+
+    def verify(self, token: UsernameToken, now: int) -> Account:
+        """The account of a token. Raises NotAuthorized."""
+        credential = self._lookup(token.name)
+        password = credential.password if credential else ""
+        # The digest is computed for unknown names too, so that time does not tell them apart.
+        expected = password_digest(token.nonce, token.created, password)
+        match = hmac.compare_digest(expected, token.digest)
+        if credential is None or not password or not match:
+            raise NotAuthorized("wrong user name or password")
+        try:
+            created = parse_datetime(token.created)
+        except ValueError:
+            raise NotAuthorized("Created is no date and time") from None
+        if abs(created - now) > self._window:
+            raise NotAuthorized("Created is too far from the device's time")
+        self._remember(token, created, now)
+        return credential.account
+
+    def _remember(self, token: UsernameToken, created: int, now: int) -> None:
+        while self._used:
+            key, expires = next(iter(self._used.items()))
+            if expires >= now and len(self._used) < self._capacity:
+                break
+            del self._used[key]
+        key = hashlib.sha256(token.nonce + b"\0" + token.created.encode() + b"\0" + token.name.encode()).digest()
+        if self._used.get(key, 0) >= now:
+            raise NotAuthorized("this UsernameToken was used before")
+        # A token stops working by its own Created after the window; until then its nonce must be known.
+        self._used[key] = created + self._window
+
+
+def security_header(name: str, password: str, nonce: bytes, created: int) -> Element:
+    """A Security block for a request. `created` is microseconds UTC of the server's clock."""
+    stamp = format_datetime(created)
+    security = etree.Element(f"{{{WSSE}}}Security", nsmap={"wsse": WSSE, "wsu": WSU, "SOAP-ENV": SOAP})
+    security.set(f"{{{SOAP}}}mustUnderstand", "1")
+    token = etree.SubElement(security, f"{{{WSSE}}}UsernameToken")
+    etree.SubElement(token, f"{{{WSSE}}}Username").text = name
+    secret = etree.SubElement(token, f"{{{WSSE}}}Password", Type=PASSWORD_DIGEST)
+    secret.text = base64.b64encode(password_digest(nonce, stamp, password)).decode("ascii")
+    etree.SubElement(token, f"{{{WSSE}}}Nonce", EncodingType=_BASE64).text = base64.b64encode(nonce).decode("ascii")
+    etree.SubElement(token, f"{{{WSU}}}Created").text = stamp
+    return security
