@@ -174,11 +174,21 @@ class RtspClient:
             found.append(Media(section.split()[0], name, address, track[1] if track else None))
         return found
 
-    def setup(self, media: Media, channel: int = 0, **headers: str) -> Reply:
+    def setup(self, media: Media, channel: int = 0, *, port: int | None = None, **headers: str) -> Reply:
+        """Set a track up on interleaved channels `channel` and the next, or on UDP ports `port` and the next."""
         transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
+        if port is not None:
+            transport = f"RTP/AVP;unicast;client_port={port}-{port + 1}"
         reply = self.demand("SETUP", media.control, Transport=transport, **headers)
         self.session = reply.headers["session"].split(";")[0]
         return reply
+
+    def left_over(self) -> bytes:
+        """What was read and not yet used, as it came; for callers that read the socket themselves from here on."""
+        waiting = b"".join(
+            b"$" + bytes([channel]) + len(data).to_bytes(2, "big") + data for channel, data in self._waiting
+        )
+        return waiting + bytes(self._buffer)
 
     def _exchange(self, method: str, url: str, headers: dict[str, str]) -> Reply:
         self.cseq += 1
