@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onvifd.errors import NotSupported
+from onvifd.media import nal
+from onvifd.media.rtp.depack import MAX_FRAME, Frame, depacketizer
+from onvifd.media.rtp.pack import Packer
+from onvifd.media.rtp.packet import parse_rtp
+from onvifd.media.types import AccessUnit, Codec, TrackFormat
+
+FORMATS = {codec: TrackFormat(codec=codec, clock_rate=90000) for codec in Codec if codec is not Codec.JPEG}
+Clip = tuple[TrackFormat, list[AccessUnit]]
+
+
+def payloads(clip: Clip) -> list[tuple[bytes, bool, int, int]]:
+    """Payload, marker, RTP time and sequence number of every packet of a clip."""
+    format, units = clip
+    packer = Packer(format, track=0, payload_type=96, ssrc=1)
+    found = []
+    for unit in units:
+        flush = packer.pack(unit)
+        for begin, end in zip(flush.starts, (*flush.starts[1:], len(flush.data)), strict=True):
+            head = parse_rtp(flush.data, begin + 4, end)
+            found.append((flush.data[head.start : head.end], head.marker, head.rtp_time, head.seq))
+    return found
+
+
+@given(
+    codec=st.sampled_from(sorted(FORMATS)),
+    steps=st.lists(st.tuples(st.binary(max_size=80), st.booleans(), st.integers(0, 3), st.booleans()), max_size=40),
+)
+def test_garbage_never_raises(codec: Codec, steps: list[tuple[bytes, bool, int, bool]]) -> None:
+    depack = depacketizer(FORMATS[codec])
+    reported = 0
+    for payload, marker, rtp_time, contiguous in steps:
+        for frame in depack.feed(memoryview(payload), marker, rtp_time, contiguous):
+            assert bool(frame.data) is not frame.damaged
+            reported += frame.damaged
+            if codec in (Codec.H264, Codec.H265) and frame.data:
+                list(nal.iterate(frame.data))
+    assert depack.damaged == reported
+
+
+def pictures(codec: Codec, data: bytes) -> list[bytes]:
+    """The slices of an access unit: parameter sets and SEI in front of them may be lost without harm."""
+    first_byte = range(1, 6) if codec is Codec.H264 else range(64)
+    return [unit for unit in nal.iterate(data) if (unit[0] & 0x1F if codec is Codec.H264 else unit[0]) in first_byte]
+
+
+def test_a_lost_packet_costs_its_frame_and_no_other(clip: Clip) -> None:
+    sent = payloads(clip)
+    for lost in range(len(sent)):
+        depack = depacketizer(TrackFormat(codec=clip[0].codec, clock_rate=90000))
+        frames: list[Frame] = []
+        last = None
+        for payload, marker, rtp_time, seq in sent[:lost] + sent[lost + 1 :]:
+            frames += depack.feed(payload, marker, rtp_time, last is None or seq == (last + 1) & 0xFFFF)
+            last = seq
+        whole = {frame.rtp_time: frame.data for frame in frames if not frame.damaged}
+        for unit in clip[1]:
+            if unit.ticks in whole:
+                assert pictures(clip[0].codec, whole[unit.ticks]) == pictures(clip[0].codec, unit.data)
+        if 0 < lost < len(sent) - 1:
+            assert sum(frame.damaged for frame in frames) >= 1
+        assert len(whole) >= len(clip[1]) - 1
+
+
+def test_random_loss_gives_only_whole_frames(clip: Clip) -> None:
+    sent = payloads(clip)
+    known = {unit.ticks: unit.data for unit in clip[1]}
+    slices = {ticks: data[-100:] for ticks, data in known.items()}
+    for seed in range(30):
+        kept = [packet for packet in sent if random.Random(seed * 1000 + packet[3]).random() > 0.05]
+        depack = depacketizer(TrackFormat(codec=clip[0].codec, clock_rate=90000))
+        last = None
+        for payload, marker, rtp_time, seq in kept:
+            for frame in depack.feed(payload, marker, rtp_time, last is None or seq == (last + 1) & 0xFFFF):
+                assert frame.damaged or frame.data[-100:] == slices[frame.rtp_time]
+            last = seq
+
+
+def test_without_markers_the_next_time_ends_a_frame(clip: Clip) -> None:
+    depack = depacketizer(TrackFormat(codec=clip[0].codec, clock_rate=90000))
+    frames: list[Frame] = []
+    for payload, _, rtp_time, _ in payloads(clip):
+        frames += depack.feed(payload, False, rtp_time, True)
+    assert [frame.data for frame in frames] == [unit.data for unit in clip[1][:-1]]
+
+
+def test_a_marker_on_parameter_sets_does_not_end_the_frame(clip: Clip) -> None:
+    depack = depacketizer(TrackFormat(codec=clip[0].codec, clock_rate=90000))
+    frames: list[Frame] = []
+    sets = len(clip[0].parameter_sets)
+    for index, (payload, marker, rtp_time, _) in enumerate(payloads(clip)):
+        frames += depack.feed(payload, marker or index < sets, rtp_time, True)
+    assert [frame.data for frame in frames] == [unit.data for unit in clip[1]]
+
+
+def test_aggregation_packets() -> None:
+    units = [b"\x67\x42\x00\x0a", b"\x68\xce\x01", b"\x65\x88\x80\x01"]
+    stap = b"\x78" + b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)
+    assert depacketizer(FORMATS[Codec.H264]).feed(stap, True, 9, True) == (Frame(9, nal.join(units), True),)
+    units = [b"\x40\x01\x0c", b"\x42\x01\x01", b"\x44\x01\xc1", b"\x26\x01\xaf\x00"]
+    packet = b"\x60\x01" + b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)
+    depack = depacketizer(FORMATS[Codec.H265])
+    assert depack.feed(packet, True, 9, True) == (Frame(9, nal.join(units), True),)
+    assert depack.format.parameter_sets == tuple(units[:3])
+
+
+@pytest.mark.parametrize("payload", [b"\x78\x00", b"\x78\x00\x09\x65", b"\x7b\x00\x00", b"\x7c\x05\x00", b"\x00\x01"])
+def test_what_cannot_be_used_is_reported_as_damage(payload: bytes) -> None:
+    assert depacketizer(FORMATS[Codec.H264]).feed(payload, True, 1, True) == (Frame(1, b"", False, True),)
+
+
+def test_new_parameter_sets_show_in_the_format(h264_clip: Clip) -> None:
+    format, units = h264_clip
+    old = TrackFormat(codec=Codec.H264, clock_rate=90000, parameter_sets=(b"\x67old", b"\x68old"), width=8, height=8)
+    depack = depacketizer(old)
+    for payload, marker, rtp_time, _ in payloads((format, units[:1])):
+        depack.feed(payload, marker, rtp_time, True)
+    assert depack.format == format
+
+
+def test_a_frame_without_end_is_given_up() -> None:
+    depack = depacketizer(FORMATS[Codec.H264])
+    chunk = b"\x7c\x05" + bytes(60_000)
+    depack.feed(b"\x7c\x85\x80" + bytes(60_000), False, 1, True)
+    for _ in range(MAX_FRAME // 60_000 + 2):
+        assert depack.feed(chunk, False, 1, True) == ()
+    assert depack.feed(chunk, True, 1, True) == (Frame(1, b"", False, True),)
+
+
+def test_several_aac_frames_in_one_packet() -> None:
+    frames = [b"one", b"three", b"five5"]
+    heads = b"".join((len(frame) << 3).to_bytes(2, "big") for frame in frames)
+    track = TrackFormat(codec=Codec.AAC, clock_rate=16000, config=b"\x14\x08", channels=1)
+    found = depacketizer(track).feed(b"\x00\x30" + heads + b"".join(frames), True, 100, True)
+    assert found == tuple(Frame(100 + 1024 * index, data, True) for index, data in enumerate(frames))
+
+
+def test_a_lost_audio_packet_is_reported() -> None:
+    depack = depacketizer(FORMATS[Codec.PCMU])
+    assert depack.feed(b"ab", False, 1, True) == (Frame(1, b"ab", True),)
+    assert depack.feed(b"cd", False, 5, False) == (Frame(5, b"", False, True), Frame(5, b"cd", True))
+
+
+def test_a_metadata_document_ends_at_its_marker_only() -> None:
+    depack = depacketizer(FORMATS[Codec.METADATA])
+    assert depack.feed(b"<a>", False, 1, True) == ()
+    assert depack.feed(b"</a>", True, 2, True) == (Frame(2, b"<a></a>", True),)
+    assert depack.feed(b"<b>", False, 3, True) == ()
+    assert depack.feed(b"</b>", True, 3, False) == (Frame(3, b"", False, True),)
+
+
+def test_jpeg_is_not_supported() -> None:
+    with pytest.raises(NotSupported):
+        depacketizer(TrackFormat(codec=Codec.JPEG, clock_rate=90000))
