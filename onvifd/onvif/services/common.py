@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from onvifd.errors import InvalidArgument, NotFound, Unavailable
+from onvifd.onvif.types import tt
 
 if TYPE_CHECKING:
     from onvifd.onvif.soap.dispatch import Call
@@ -152,6 +153,18 @@ def _bounded(uri: str, fallback: str) -> str:
     if len(fallback) <= MAX_URI:
         return fallback
     raise InvalidArgument(f"The address would be longer than {MAX_URI} octets.")
+
+
+def check_unicast(setup: tt.StreamSetup) -> None:
+    """Refuse what is not served of a ver10 stream setup: multicast and the HTTP tunnel. Raises S/IAV/InvalidStreamSetup.
+
+    TCP is a deprecated name that some clients use for interleaved RTSP.
+    """
+    served = (tt.TransportProtocol.UDP, tt.TransportProtocol.TCP, tt.TransportProtocol.RTSP)
+    if setup.stream is not tt.StreamType.RTP_UNICAST or setup.transport.protocol not in served:
+        raise InvalidArgument(
+            f"{setup.stream} over {setup.transport.protocol} is not served.", detail="InvalidStreamSetup"
+        )
 
 
 def find(items: Iterable[Item], matches: Callable[[Item], bool], *, detail: str, what: str) -> Item:

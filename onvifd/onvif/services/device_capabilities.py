@@ -1,0 +1,182 @@
+"""What the device says it can do, made from the services that are mounted: nothing else is advertised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from onvifd.errors import NotSupported
+from onvifd.onvif.services.common import (
+    NS_DEVICE,
+    NS_EVENTS,
+    NS_MEDIA,
+    NS_RECORDING,
+    NS_REPLAY,
+    NS_SEARCH,
+    ServiceRegistry,
+    version,
+    xaddr,
+)
+from onvifd.onvif.soap.codec import encode
+from onvifd.onvif.soap.dispatch import Call
+from onvifd.onvif.types import tds, tev, trc, trt, tse, tt
+
+Branch = TypeVar("Branch")
+
+MAX_STRING: Final = 256
+"""Longest text in a recording configuration (tt:RecordingCapabilities MaxStringLength)."""
+
+
+def services(registry: ServiceRegistry, call: Call, include_capability: bool) -> tuple[tds.Service, ...]:
+    """The mounted services with the addresses at which this client reaches them (Core 8.1.2.2)."""
+    return tuple(
+        tds.Service(
+            namespace=service.namespace,
+            x_addr=xaddr(call, service.path),
+            capabilities=tds.ServiceCapabilities(
+                any_=(encode(service.capabilities(call), f"{{{service.namespace}}}Capabilities"),)
+            )
+            if include_capability
+            else None,
+            version=_version(*version(service)),
+        )
+        for service in registry
+    )
+
+
+def legacy(registry: ServiceRegistry, call: Call, categories: Iterable[tt.CapabilityCategory]) -> tt.Capabilities:
+    """The answer of GetCapabilities: all branches, or only those asked for.
+
+    Raises NotSupported (NoSuchService) for a category whose service is not mounted.
+    """
+    wanted = frozenset(categories)
+    category = tt.CapabilityCategory
+    if not wanted or category.ALL in wanted:
+        return tt.Capabilities(
+            device=device(registry, call),
+            events=events(registry, call),
+            media=media(registry, call),
+            extension=extension(registry, call),
+        )
+    for absent in wanted & {category.ANALYTICS, category.IMAGING, category.PTZ}:
+        raise NotSupported(f"There is no {absent} service.", detail="NoSuchService")
+    return tt.Capabilities(
+        device=_must(device(registry, call)) if category.DEVICE in wanted else None,
+        events=_must(events(registry, call)) if category.EVENTS in wanted else None,
+        media=_must(media(registry, call)) if category.MEDIA in wanted else None,
+    )
+
+
+def _must(branch: Branch | None) -> Branch:
+    if branch is None:
+        raise NotSupported("This service is not served.", detail="NoSuchService")
+    return branch
+
+
+def device(registry: ServiceRegistry, call: Call) -> tt.DeviceCapabilities | None:
+    service = registry.get(NS_DEVICE)
+    if service is None:
+        return None
+    own: tds.DeviceServiceCapabilities = service.capabilities(call)
+    network, security, system = own.network, own.security, own.system
+    return tt.DeviceCapabilities(
+        x_addr=xaddr(call, service.path),
+        network=tt.NetworkCapabilities(
+            ip_filter=network.ip_filter,
+            zero_configuration=network.zero_configuration,
+            ip_version6=network.ip_version6,
+            dyn_dns=network.dyn_dns,
+            extension=tt.NetworkCapabilitiesExtension(dot11_configuration=network.dot11_configuration),
+        ),
+        system=tt.SystemCapabilities(
+            discovery_resolve=bool(system.discovery_resolve),
+            discovery_bye=bool(system.discovery_bye),
+            remote_discovery=bool(system.remote_discovery),
+            system_backup=bool(system.system_backup),
+            system_logging=bool(system.system_logging),
+            firmware_upgrade=False,
+            supported_versions=(_version(*version(service)),),
+            extension=tt.SystemCapabilitiesExtension(
+                http_firmware_upgrade=system.http_firmware_upgrade,
+                http_system_backup=system.http_system_backup,
+                http_system_logging=system.http_system_logging,
+                http_support_information=system.http_support_information,
+            ),
+        ),
+        io=tt.IOCapabilities(input_connectors=0, relay_outputs=0),
+        security=tt.SecurityCapabilities(
+            tls1_1=bool(security.tls1_1),
+            tls1_2=bool(security.tls1_2),
+            onboard_key_generation=bool(security.onboard_key_generation),
+            access_policy_config=bool(security.access_policy_config),
+            x_509_token=bool(security.x_509_token),
+            saml_token=bool(security.saml_token),
+            kerberos_token=bool(security.kerberos_token),
+            rel_token=bool(security.rel_token),
+            extension=tt.SecurityCapabilitiesExtension(tls1_0=bool(security.tls1_0)),
+        ),
+    )
+
+
+def events(registry: ServiceRegistry, call: Call) -> tt.EventCapabilities | None:
+    service = registry.get(NS_EVENTS)
+    if service is None:
+        return None
+    own: tev.Capabilities = service.capabilities(call)
+    return tt.EventCapabilities(
+        x_addr=xaddr(call, service.path),
+        ws_subscription_policy_support=bool(own.ws_subscription_policy_support),
+        ws_pull_point_support=bool(own.max_pull_points),
+        ws_pausable_subscription_manager_interface_support=bool(own.ws_pausable_subscription_manager_interface_support),
+    )
+
+
+def media(registry: ServiceRegistry, call: Call) -> tt.MediaCapabilities | None:
+    service = registry.get(NS_MEDIA)
+    if service is None:
+        return None
+    own: trt.Capabilities = service.capabilities(call)
+    streaming = own.streaming_capabilities
+    return tt.MediaCapabilities(
+        x_addr=xaddr(call, service.path),
+        streaming_capabilities=tt.RealTimeStreamingCapabilities(
+            rtp_multicast=streaming.rtp_multicast, rtp_tcp=streaming.rtp_tcp, rtp_rtsp_tcp=streaming.rtp_rtsp_tcp
+        ),
+        extension=tt.MediaCapabilitiesExtension(
+            profile_capabilities=tt.ProfileCapabilities(
+                maximum_number_of_profiles=own.profile_capabilities.maximum_number_of_profiles or 0
+            )
+        ),
+    )
+
+
+def extension(registry: ServiceRegistry, call: Call) -> tt.CapabilitiesExtension | None:
+    """Services that came after the categories; None where there is none of them."""
+    recording, search, replay = (registry.get(namespace) for namespace in (NS_RECORDING, NS_SEARCH, NS_REPLAY))
+    if recording is None and search is None and replay is None:
+        return None
+    return tt.CapabilitiesExtension(
+        recording=None if recording is None else _recording(xaddr(call, recording.path), recording.capabilities(call)),
+        search=None if search is None else _search(xaddr(call, search.path), search.capabilities(call)),
+        replay=None if replay is None else tt.ReplayCapabilities(x_addr=xaddr(call, replay.path)),
+    )
+
+
+def _recording(address: str, own: trc.Capabilities) -> tt.RecordingCapabilities:
+    # Media profiles are the source of every recording here; the Receiver service is not there.
+    return tt.RecordingCapabilities(
+        x_addr=address,
+        receiver_source=False,
+        media_profile_source=True,
+        dynamic_recordings=bool(own.dynamic_recordings),
+        dynamic_tracks=bool(own.dynamic_tracks),
+        max_string_length=MAX_STRING,
+    )
+
+
+def _search(address: str, own: tse.Capabilities) -> tt.SearchCapabilities:
+    return tt.SearchCapabilities(x_addr=address, metadata_search=bool(own.metadata_search))
+
+
+def _version(major: int, minor: int) -> tt.OnvifVersion:
+    return tt.OnvifVersion(major=major, minor=minor)

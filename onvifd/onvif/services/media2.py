@@ -1,0 +1,264 @@
+"""Media2 service, ver20 (Media2 5): reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from onvifd.access.types import AccessClass
+from onvifd.errors import Conflict, InvalidArgument, NotFound
+from onvifd.onvif.backend import DeviceBackend, MediaBackend, MediaProfile
+from onvifd.onvif.services import media_configurations as convert
+from onvifd.onvif.services import media_options as options
+from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snapshot_uri
+from onvifd.onvif.services.media_view import MediaView
+from onvifd.onvif.soap.dispatch import Call, Service, operation
+from onvifd.onvif.types import tr2
+
+READ = AccessClass.READ_MEDIA
+
+Item = TypeVar("Item")
+
+SERVED = (tr2.TransportProtocol.RTSP_UNICAST, tr2.TransportProtocol.RTSP)
+"""Transports of GetStreamUri: RTP over UDP unicast, and interleaved in RTSP."""
+
+
+class Media2Service(Service):
+    """Profiles, configurations and addresses of the live streams for clients of Profile T."""
+
+    namespace = NS_MEDIA2
+    path = MEDIA2_PATH
+    prefix = "tr2"
+
+    def __init__(self, backend: MediaBackend, device: DeviceBackend) -> None:
+        self._backend = backend
+        self._device = device
+
+    def _view(self) -> MediaView:
+        return MediaView(self._backend.media())
+
+    def capabilities(self, call: Call) -> tr2.Capabilities2:
+        model = self._backend.media()
+        rtsp = self._device.ports().rtsp is not None
+        kinds = tr2.ConfigurationEnumeration
+        audio = (kinds.AUDIO_SOURCE, kinds.AUDIO_ENCODER) if model.audio_sources else ()
+        return tr2.Capabilities2(
+            profile_capabilities=tr2.ProfileCapabilities(
+                maximum_number_of_profiles=len(model.profiles),
+                configurations_supported=(kinds.VIDEO_SOURCE, kinds.VIDEO_ENCODER, *audio),
+            ),
+            streaming_capabilities=tr2.StreamingCapabilities(
+                rtsp_streaming=rtsp,
+                rtp_multicast=False,
+                rtp_rtsp_tcp=rtsp,
+                non_aggregate_control=False,
+                auto_start_multicast=False,
+                secure_rtsp_streaming=False,
+            ),
+            snapshot_uri=any(profile.snapshot for profile in model.profiles),
+            rotation=False,
+            video_source_mode=False,
+            osd=False,
+            temporary_osd_text=False,
+            mask=False,
+            source_mask=False,
+        )
+
+    @operation(access=AccessClass.PRE_AUTH)
+    async def get_service_capabilities(
+        self, call: Call, request: tr2.GetServiceCapabilities
+    ) -> tr2.GetServiceCapabilitiesResponse:
+        return tr2.GetServiceCapabilitiesResponse(capabilities=self.capabilities(call))
+
+    @operation(access=READ)
+    async def get_profiles(self, call: Call, request: tr2.GetProfiles) -> tr2.GetProfilesResponse:
+        view = self._view()
+        profiles = (view.profile(request.token),) if request.token else view.model.profiles
+        types = frozenset(request.type_)
+        return tr2.GetProfilesResponse(profiles=tuple(convert.profile2(view, item, types) for item in profiles))
+
+    # ---- configurations
+
+    @operation(access=READ)
+    async def get_video_source_configurations(
+        self, call: Call, request: tr2.GetVideoSourceConfigurations
+    ) -> tr2.GetVideoSourceConfigurationsResponse:
+        view = self._view()
+        chosen = _choose(view, request, view.model.video_sources, view.video_source, view.video_sources_for)
+        return tr2.GetVideoSourceConfigurationsResponse(
+            configurations=tuple(convert.video_source_configuration(view, source) for source in chosen)
+        )
+
+    @operation(access=READ)
+    async def get_video_encoder_configurations(
+        self, call: Call, request: tr2.GetVideoEncoderConfigurations
+    ) -> tr2.GetVideoEncoderConfigurationsResponse:
+        view = self._view()
+        chosen = _choose(view, request, view.model.video_encoders, view.video_encoder, view.video_encoders_for)
+        return tr2.GetVideoEncoderConfigurationsResponse(
+            configurations=tuple(convert.video_encoder2(view, encoder) for encoder in chosen)
+        )
+
+    @operation(access=READ)
+    async def get_audio_source_configurations(
+        self, call: Call, request: tr2.GetAudioSourceConfigurations
+    ) -> tr2.GetAudioSourceConfigurationsResponse:
+        view = self._view()
+        chosen = _choose(view, request, view.model.audio_sources, view.audio_source, view.audio_sources_for)
+        return tr2.GetAudioSourceConfigurationsResponse(
+            configurations=tuple(convert.audio_source_configuration(view, source) for source in chosen)
+        )
+
+    @operation(access=READ)
+    async def get_audio_encoder_configurations(
+        self, call: Call, request: tr2.GetAudioEncoderConfigurations
+    ) -> tr2.GetAudioEncoderConfigurationsResponse:
+        view = self._view()
+        chosen = _choose(view, request, view.model.audio_encoders, view.audio_encoder, view.audio_encoders_for)
+        return tr2.GetAudioEncoderConfigurationsResponse(
+            configurations=tuple(convert.audio_encoder2(view, encoder) for encoder in chosen)
+        )
+
+    # ---- families of which there is nothing: clients ask for the lists all the same
+
+    @operation(access=READ)
+    async def get_metadata_configurations(
+        self, call: Call, request: tr2.GetMetadataConfigurations
+    ) -> tr2.GetMetadataConfigurationsResponse:
+        self._none_of(request)
+        return tr2.GetMetadataConfigurationsResponse()
+
+    @operation(access=READ)
+    async def get_analytics_configurations(
+        self, call: Call, request: tr2.GetAnalyticsConfigurations
+    ) -> tr2.GetAnalyticsConfigurationsResponse:
+        self._none_of(request)
+        return tr2.GetAnalyticsConfigurationsResponse()
+
+    @operation(access=READ)
+    async def get_audio_output_configurations(
+        self, call: Call, request: tr2.GetAudioOutputConfigurations
+    ) -> tr2.GetAudioOutputConfigurationsResponse:
+        self._none_of(request)
+        return tr2.GetAudioOutputConfigurationsResponse()
+
+    @operation(access=READ)
+    async def get_audio_decoder_configurations(
+        self, call: Call, request: tr2.GetAudioDecoderConfigurations
+    ) -> tr2.GetAudioDecoderConfigurationsResponse:
+        self._none_of(request)
+        return tr2.GetAudioDecoderConfigurationsResponse()
+
+    def _none_of(self, request: tr2.GetConfiguration) -> None:
+        if request.profile_token:
+            self._view().profile(request.profile_token)
+        if request.configuration_token:
+            raise NotFound("There is no such configuration.", detail="NoConfig")
+
+    # ---- options
+
+    @operation(access=READ)
+    async def get_video_source_configuration_options(
+        self, call: Call, request: tr2.GetVideoSourceConfigurationOptions
+    ) -> tr2.GetVideoSourceConfigurationOptionsResponse:
+        view = self._view()
+        chosen = _choose(
+            view, request, view.model.video_sources, view.video_source, view.video_sources_for, strict=True
+        )
+        profiles = max((len(view.profiles_of(source)) for source in chosen), default=0)
+        return tr2.GetVideoSourceConfigurationOptionsResponse(options=options.video_source_options(chosen, profiles))
+
+    @operation(access=READ)
+    async def get_video_encoder_configuration_options(
+        self, call: Call, request: tr2.GetVideoEncoderConfigurationOptions
+    ) -> tr2.GetVideoEncoderConfigurationOptionsResponse:
+        view = self._view()
+        chosen = _choose(
+            view, request, view.model.video_encoders, view.video_encoder, view.video_encoders_for, strict=True
+        )
+        return tr2.GetVideoEncoderConfigurationOptionsResponse(options=options.video_encoder_options2(chosen))
+
+    @operation(access=READ)
+    async def get_audio_source_configuration_options(
+        self, call: Call, request: tr2.GetAudioSourceConfigurationOptions
+    ) -> tr2.GetAudioSourceConfigurationOptionsResponse:
+        view = self._view()
+        chosen = _choose(
+            view, request, view.model.audio_sources, view.audio_source, view.audio_sources_for, strict=True
+        )
+        return tr2.GetAudioSourceConfigurationOptionsResponse(options=options.audio_source_options(chosen))
+
+    @operation(access=READ)
+    async def get_audio_encoder_configuration_options(
+        self, call: Call, request: tr2.GetAudioEncoderConfigurationOptions
+    ) -> tr2.GetAudioEncoderConfigurationOptionsResponse:
+        view = self._view()
+        chosen = _choose(
+            view, request, view.model.audio_encoders, view.audio_encoder, view.audio_encoders_for, strict=True
+        )
+        return tr2.GetAudioEncoderConfigurationOptionsResponse(options=options.audio_encoder_options2(chosen))
+
+    @operation(access=READ)
+    async def get_video_encoder_instances(
+        self, call: Call, request: tr2.GetVideoEncoderInstances
+    ) -> tr2.GetVideoEncoderInstancesResponse:
+        view = self._view()
+        encoders = view.video_encoders_of(view.video_source(request.configuration_token))
+        codecs = [encoder.codec for encoder in encoders]
+        return tr2.GetVideoEncoderInstancesResponse(
+            info=tr2.EncoderInstanceInfo(
+                codec=tuple(
+                    tr2.EncoderInstance(encoding=convert.MEDIA_NAMES[codec], number=codecs.count(codec))
+                    for codec in dict.fromkeys(codecs)
+                ),
+                total=len(codecs),
+            )
+        )
+
+    # ---- streams and pictures
+
+    @operation(access=READ)
+    async def get_stream_uri(self, call: Call, request: tr2.GetStreamUri) -> tr2.GetStreamUriResponse:
+        view = self._view()
+        profile = view.profile(request.profile_token)
+        if request.protocol not in SERVED:
+            raise InvalidArgument(f"{request.protocol[:40]} is not served.", detail="InvalidStreamSetup")
+        if view.encoder_of(profile) is None:
+            raise Conflict("The profile has no video encoder.", detail="IncompleteConfiguration")
+        return tr2.GetStreamUriResponse(uri=rtsp_uri(call, self._device.ports().rtsp, profile.path))
+
+    @operation(access=READ)
+    async def get_snapshot_uri(self, call: Call, request: tr2.GetSnapshotUri) -> tr2.GetSnapshotUriResponse:
+        profile = self._view().profile(request.profile_token)
+        if not profile.snapshot:
+            raise Conflict("The profile gives no pictures.", detail="IncompleteConfiguration")
+        return tr2.GetSnapshotUriResponse(uri=snapshot_uri(call, profile.token))
+
+    @operation(access=AccessClass.ACTUATE)
+    async def set_synchronization_point(
+        self, call: Call, request: tr2.SetSynchronizationPoint
+    ) -> tr2.SetSynchronizationPointResponse:
+        await self._backend.synchronize(self._view().profile(request.profile_token).token)
+        return tr2.SetSynchronizationPointResponse()
+
+
+def _choose(
+    view: MediaView,
+    request: tr2.GetConfiguration,
+    every: tuple[Item, ...],
+    named: Callable[[str], Item],
+    compatible: Callable[[MediaProfile], tuple[Item, ...]],
+    *,
+    strict: bool = False,
+) -> tuple[Item, ...]:
+    """The one named, or those compatible with a profile, or all (Media2 5.3.1).
+
+    With `strict`, one that does not go with the profile is refused (Media2 5.3.3: IncompatibleConfiguration).
+    """
+    fitting = compatible(view.profile(request.profile_token)) if request.profile_token else every
+    if not request.configuration_token:
+        return fitting
+    item = named(request.configuration_token)
+    if strict and item not in fitting:
+        raise InvalidArgument("The configuration does not go with the profile.", detail="IncompatibleConfiguration")
+    return (item,)

@@ -1,0 +1,188 @@
+"""The media model in the types of the schema: sources, configurations and profiles of both media services."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from onvifd.media.types import Codec
+from onvifd.onvif.backend import AudioEncoder, AudioSource, MediaProfile, VideoEncoder, VideoSource
+from onvifd.onvif.services.media_view import MediaView
+from onvifd.onvif.types import tr2, tt
+
+RTSP_TIMEOUT: Final = timedelta(seconds=60)
+"""SessionTimeout of ver10 encoder configurations: the RTSP server's default."""
+
+NO_MULTICAST: Final = tt.MulticastConfiguration(
+    address=tt.IPAddress(type_=tt.IPType.IPV4, ipv4_address="0.0.0.0"), port=0, ttl=0, auto_start=False
+)
+"""Ver10 cannot leave the multicast address out; an unspecified one says that none is configured."""
+
+VIDEO_ENCODINGS: Final = {Codec.H264: tt.VideoEncoding.H264, Codec.JPEG: tt.VideoEncoding.JPEG}
+"""What ver10 has a name for; H.265 streams appear in ver10 as profiles without encoder details."""
+AUDIO_ENCODINGS: Final = {
+    Codec.PCMU: tt.AudioEncoding.G711,
+    Codec.PCMA: tt.AudioEncoding.G711,
+    Codec.AAC: tt.AudioEncoding.AAC,
+}
+MEDIA_NAMES: Final = {
+    Codec.H264: "H264",
+    Codec.H265: "H265",
+    Codec.JPEG: "JPEG",
+    Codec.PCMU: "PCMU",
+    Codec.PCMA: "PCMA",
+    Codec.AAC: "MP4A-LATM",
+}
+"""Encoding names of Media2: IANA media subtypes; AAC is `MP4A-LATM` whatever its RTP format (tt:AudioEncodingMimeNames)."""
+
+
+def in_ver10(encoder: VideoEncoder) -> bool:
+    return encoder.codec in VIDEO_ENCODINGS
+
+
+# ---- sources and their configurations
+
+
+def video_source(source: VideoSource) -> tt.VideoSource:
+    return tt.VideoSource(
+        token=source.token,
+        framerate=source.framerate,
+        resolution=tt.VideoResolution(width=source.width, height=source.height),
+    )
+
+
+def audio_source(source: AudioSource) -> tt.AudioSource:
+    return tt.AudioSource(token=source.token, channels=source.channels)
+
+
+def video_source_configuration(view: MediaView, source: VideoSource) -> tt.VideoSourceConfiguration:
+    return tt.VideoSourceConfiguration(
+        token=source.config_token,
+        name=source.name,
+        use_count=view.uses_of_video_source(source),
+        source_token=source.token,
+        bounds=tt.IntRectangle(x=0, y=0, width=source.width, height=source.height),
+    )
+
+
+def audio_source_configuration(view: MediaView, source: AudioSource) -> tt.AudioSourceConfiguration:
+    return tt.AudioSourceConfiguration(
+        token=source.config_token,
+        name=source.name,
+        use_count=view.uses_of_audio_source(source),
+        source_token=source.token,
+    )
+
+
+# ---- encoders, ver10
+
+
+def video_encoder(view: MediaView, encoder: VideoEncoder) -> tt.VideoEncoderConfiguration:
+    """An encoder that ver10 has a name for (`in_ver10`)."""
+    h264 = encoder.codec is Codec.H264
+    return tt.VideoEncoderConfiguration(
+        token=encoder.token,
+        name=encoder.name,
+        use_count=view.uses_of_video_encoder(encoder),
+        encoding=VIDEO_ENCODINGS[encoder.codec],
+        resolution=tt.VideoResolution(width=encoder.width, height=encoder.height),
+        quality=encoder.quality,
+        rate_control=tt.VideoRateControl(
+            frame_rate_limit=round(encoder.framerate), encoding_interval=1, bitrate_limit=encoder.bitrate
+        ),
+        h264=tt.H264Configuration(gov_length=encoder.gov_length, h264_profile=h264_profile(encoder)) if h264 else None,
+        multicast=NO_MULTICAST,
+        session_timeout=RTSP_TIMEOUT,
+    )
+
+
+def h264_profile(encoder: VideoEncoder) -> tt.H264Profile:
+    """The nearest of the four names that ver10 knows."""
+    try:
+        return tt.H264Profile(encoder.profile)
+    except ValueError:
+        return tt.H264Profile.HIGH if encoder.profile.startswith("High") else tt.H264Profile.MAIN
+
+
+def audio_encoder(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoderConfiguration:
+    return tt.AudioEncoderConfiguration(
+        token=encoder.token,
+        name=encoder.name,
+        use_count=view.uses_of_audio_encoder(encoder),
+        encoding=AUDIO_ENCODINGS[encoder.codec],
+        bitrate=encoder.bitrate,
+        sample_rate=kilohertz(encoder),
+        multicast=NO_MULTICAST,
+        session_timeout=RTSP_TIMEOUT,
+    )
+
+
+def kilohertz(encoder: AudioEncoder) -> int:
+    """Both services give the sample rate in kHz (tt:AudioEncoderConfiguration)."""
+    return encoder.sample_rate // 1000
+
+
+def profile(view: MediaView, item: MediaProfile) -> tt.Profile:
+    source, encoder = view.source_of(item), view.encoder_of(item)
+    listened, audio = view.audio_source_of(item), view.audio_encoder_of(item)
+    return tt.Profile(
+        token=item.token,
+        fixed=item.fixed,
+        name=item.name,
+        video_source_configuration=None if source is None else video_source_configuration(view, source),
+        audio_source_configuration=None if listened is None else audio_source_configuration(view, listened),
+        video_encoder_configuration=None if encoder is None or not in_ver10(encoder) else video_encoder(view, encoder),
+        audio_encoder_configuration=None if audio is None else audio_encoder(view, audio),
+    )
+
+
+# ---- encoders, Media2
+
+
+def video_encoder2(view: MediaView, encoder: VideoEncoder) -> tt.VideoEncoder2Configuration:
+    jpeg = encoder.codec is Codec.JPEG
+    return tt.VideoEncoder2Configuration(
+        token=encoder.token,
+        name=encoder.name,
+        use_count=view.uses_of_video_encoder(encoder),
+        gov_length=None if jpeg else encoder.gov_length,
+        profile=None if jpeg else encoder.profile,
+        encoding=MEDIA_NAMES[encoder.codec],
+        resolution=tt.VideoResolution2(width=encoder.width, height=encoder.height),
+        rate_control=tt.VideoRateControl2(frame_rate_limit=encoder.framerate, bitrate_limit=encoder.bitrate),
+        quality=encoder.quality,
+    )
+
+
+def audio_encoder2(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoder2Configuration:
+    return tt.AudioEncoder2Configuration(
+        token=encoder.token,
+        name=encoder.name,
+        use_count=view.uses_of_audio_encoder(encoder),
+        encoding=MEDIA_NAMES[encoder.codec],
+        bitrate=encoder.bitrate,
+        sample_rate=kilohertz(encoder),
+    )
+
+
+def profile2(view: MediaView, item: MediaProfile, types: frozenset[str]) -> tr2.MediaProfile:
+    """A profile with the configurations of the types asked for; without types, with none (Media2 5.2.2)."""
+    wanted = tr2.ConfigurationEnumeration
+    every = wanted.ALL in types
+
+    def asked(kind: tr2.ConfigurationEnumeration) -> bool:
+        return every or kind in types
+
+    source = view.source_of(item) if asked(wanted.VIDEO_SOURCE) else None
+    encoder = view.encoder_of(item) if asked(wanted.VIDEO_ENCODER) else None
+    listened = view.audio_source_of(item) if asked(wanted.AUDIO_SOURCE) else None
+    audio = view.audio_encoder_of(item) if asked(wanted.AUDIO_ENCODER) else None
+    configurations = tr2.ConfigurationSet(
+        video_source=None if source is None else video_source_configuration(view, source),
+        audio_source=None if listened is None else audio_source_configuration(view, listened),
+        video_encoder=None if encoder is None else video_encoder2(view, encoder),
+        audio_encoder=None if audio is None else audio_encoder2(view, audio),
+    )
+    return tr2.MediaProfile(
+        token=item.token, fixed=item.fixed, name=item.name, configurations=configurations if types else None
+    )
