@@ -1,0 +1,253 @@
+"""The index of the archive: one row per segment with a packed table of its fragments, and what keeps the rows.
+
+The files are the truth: every row can be rebuilt from its file (`archive.recovery`). This module imports value types only,
+so that the catalogue, which lies below the archive, may use it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntFlag, StrEnum
+from typing import Any, Protocol
+
+from onvifd.errors import InvalidArgument
+from onvifd.media.types import Codec, Kind, TrackFormat
+
+
+class SegmentState(StrEnum):
+    """`OPEN` is being written, `CLOSED` ended in order, `RECOVERED` was completed from its file after a crash."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    RECOVERED = "recovered"
+
+
+class EndReason(StrEnum):
+    """Why a segment ended."""
+
+    NONE = ""
+    """It is still open."""
+    TIME = "time"
+    """Its minute is over and footage continues in the next segment."""
+    FORMAT = "format"
+    """The format of a track changed."""
+    GAP = "gap"
+    """Frames are missing after it, or the clock jumped."""
+    OVERLOAD = "overload"
+    """Frames were dropped because the disk was too slow."""
+    DISK = "disk"
+    """The disk failed or is full."""
+    PAUSE = "pause"
+    """Recording was switched off."""
+    STOP = "stop"
+    """The recorder was stopped."""
+    CRASH = "crash"
+    """It was found open at start."""
+
+
+class FragmentFlag(IntFlag):
+    """What a fragment holds. The kind bits are also those of `SegmentRow.kinds`."""
+
+    VIDEO = 1
+    AUDIO = 2
+    METADATA = 4
+    CLEAN = 16
+    """Its first video frame (or, without video, its first unit) is a clean point."""
+
+
+KIND_FLAGS: dict[Kind, FragmentFlag] = {
+    Kind.VIDEO: FragmentFlag.VIDEO,
+    Kind.AUDIO: FragmentFlag.AUDIO,
+    Kind.METADATA: FragmentFlag.METADATA,
+}
+
+KIND_MASK = FragmentFlag.VIDEO | FragmentFlag.AUDIO | FragmentFlag.METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One fragment (prft, moof and mdat) of a segment.
+
+    `offset` and `size` are bytes in the file. `start` is the time of the first video sample, or of the earliest sample if
+    there is no video, in microseconds UTC; `duration` is microseconds to the end of the last one. Other tracks may reach
+    a little over both ends.
+    """
+
+    offset: int
+    size: int
+    start: int
+    duration: int
+    flags: FragmentFlag
+
+    @property
+    def end(self) -> int:
+        return self.start + self.duration
+
+    @property
+    def clean(self) -> bool:
+        return bool(self.flags & FragmentFlag.CLEAN)
+
+
+_ENTRY = struct.Struct(">QIqIHxx")
+"""offset, size, start, duration, flags: 28 bytes."""
+
+FRAGMENT_BYTES = _ENTRY.size
+
+
+def pack_fragments(fragments: Iterable[Fragment]) -> bytes:
+    """The table as the catalogue stores it."""
+    return b"".join(_ENTRY.pack(f.offset, f.size, f.start, f.duration, f.flags) for f in fragments)
+
+
+def unpack_fragments(table: bytes) -> tuple[Fragment, ...]:
+    """The reverse of `pack_fragments`. Raises InvalidArgument for a table that was cut."""
+    if len(table) % FRAGMENT_BYTES:
+        raise InvalidArgument("fragment table has a bad length")
+    return tuple(
+        Fragment(offset, size, start, duration, FragmentFlag(flags))
+        for offset, size, start, duration, flags in _ENTRY.iter_unpack(table)
+    )
+
+
+def encode_formats(formats: Iterable[TrackFormat]) -> str:
+    """Track formats as compact JSON text."""
+    return json.dumps(
+        [
+            {
+                "codec": each.codec.value,
+                "rate": each.clock_rate,
+                "sets": [base64.b64encode(nal).decode() for nal in each.parameter_sets],
+                "config": base64.b64encode(each.config).decode(),
+                "width": each.width,
+                "height": each.height,
+                "channels": each.channels,
+            }
+            for each in formats
+        ],
+        separators=(",", ":"),
+    )
+
+
+def decode_formats(text: str) -> tuple[TrackFormat, ...]:
+    """The reverse of `encode_formats`. Raises InvalidArgument for anything else."""
+    try:
+        entries: list[dict[str, Any]] = json.loads(text)
+        return tuple(
+            TrackFormat(
+                codec=Codec(each["codec"]),
+                clock_rate=int(each["rate"]),
+                parameter_sets=tuple(base64.b64decode(nal) for nal in each["sets"]),
+                config=base64.b64decode(each["config"]),
+                width=int(each["width"]),
+                height=int(each["height"]),
+                channels=int(each["channels"]),
+            )
+            for each in entries
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidArgument("track formats of a segment cannot be read") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRow:
+    """One segment file.
+
+    `id` is given by the store (0 before). `path` is relative to the volume, with `/`. `start` and `end` are microseconds UTC
+    of the first sample and of the end of the last (`end` == `start` while nothing is written). `size` is bytes of the
+    file. `fragments` is the packed table (`unpack_fragments`). `kinds` has the bits of the kinds of track with data.
+    While `state` is open, `end`, `size`, `kinds` and `fragments` may lag behind the file.
+    """
+
+    id: int = 0
+    recording: str
+    volume: str
+    path: str
+    start: int
+    end: int
+    size: int
+    formats: tuple[TrackFormat, ...]
+    fragments: bytes = b""
+    kinds: FragmentFlag = FragmentFlag(0)
+    state: SegmentState = SegmentState.OPEN
+    end_reason: EndReason = EndReason.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentChange:
+    """What grew in a segment: the new values of these columns (the whole fragment table)."""
+
+    end: int
+    size: int
+    kinds: FragmentFlag
+    fragments: bytes
+
+
+class SegmentStore(Protocol):
+    """Keeper of segment rows. Methods are synchronous and thread-safe; they are called in threads.
+
+    Errors of the database are raised as Unavailable. Methods that name a segment by an id that is gone do nothing
+    (retention may have deleted it).
+    """
+
+    def insert_segment(self, row: SegmentRow) -> int:
+        """Store a new row and give its id; `row.id` is ignored. A row with the same volume and path is replaced."""
+        ...
+
+    def update_segment(self, segment: int, change: SegmentChange) -> None:
+        """A fragment was added (about once a second per open segment). May be lost in a crash: the file is the truth."""
+        ...
+
+    def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
+        """The last change of a segment."""
+        ...
+
+    def delete_segment(self, segment: int) -> None: ...
+
+    def segments_between(self, recording: str, start: int, end: int, limit: int = 100) -> tuple[SegmentRow, ...]:
+        """At most `limit` segments in order of start with `row.start < end` that end after `start`.
+
+        Open segments count as ending in the future.
+        """
+        ...
+
+    def segment_at(self, recording: str, utc: int) -> SegmentRow | None:
+        """The last segment with `row.start <= utc`; it may end before `utc`."""
+        ...
+
+    def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
+        """The first segment with `row.start > utc`."""
+        ...
+
+    def recording_times(self, recording: str) -> tuple[int, int] | None:
+        """Least start and greatest end of a recording's segments that hold data."""
+        ...
+
+    def track_times(self, recording: str) -> dict[Kind, tuple[int, int]]:
+        """The same per kind of track, by `row.kinds`; kinds without data are left out."""
+        ...
+
+    def recorded(self) -> tuple[str, ...]:
+        """Tokens of all recordings that have segments, sorted."""
+        ...
+
+    def open_segments(self) -> tuple[SegmentRow, ...]:
+        """All rows whose state is open, of all recordings."""
+        ...
+
+    def segment_by_path(self, volume: str, path: str) -> SegmentRow | None: ...
+
+    def volume_segments(self, volume: str, after: int = 0, limit: int = 1000) -> tuple[SegmentRow, ...]:
+        """Segments on a volume in order of id, those with `id > after`, for walking all of them in steps."""
+        ...
+
+    def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
+        """The oldest segments on a volume that are not open, in order of start."""
+        ...
+
+    def volume_bytes(self, volume: str) -> int:
+        """Sum of `size` over all segments on a volume."""
+        ...

@@ -1,0 +1,120 @@
+"""Segment rows in memory, for tests and for tools that work on files alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Iterable
+
+from onvifd.archive.index import (
+    KIND_FLAGS,
+    EndReason,
+    SegmentChange,
+    SegmentRow,
+    SegmentState,
+)
+from onvifd.media.types import Kind
+
+
+class MemorySegmentStore:
+    """A `SegmentStore` without a database."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rows: dict[int, SegmentRow] = {}
+        self._next = 1
+
+    def insert_segment(self, row: SegmentRow) -> int:
+        with self._lock:
+            for known in [each for each in self._rows.values() if (each.volume, each.path) == (row.volume, row.path)]:
+                del self._rows[known.id]
+            number = self._next
+            self._next += 1
+            self._rows[number] = dataclasses.replace(row, id=number)
+            return number
+
+    def update_segment(self, segment: int, change: SegmentChange) -> None:
+        with self._lock:
+            self._change(segment, change)
+
+    def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
+        with self._lock:
+            self._change(segment, change)
+            if segment in self._rows:
+                self._rows[segment] = dataclasses.replace(self._rows[segment], state=state, end_reason=reason)
+
+    def _change(self, segment: int, change: SegmentChange) -> None:
+        if segment in self._rows:
+            self._rows[segment] = dataclasses.replace(
+                self._rows[segment],
+                end=change.end,
+                size=change.size,
+                kinds=change.kinds,
+                fragments=change.fragments,
+            )
+
+    def delete_segment(self, segment: int) -> None:
+        with self._lock:
+            self._rows.pop(segment, None)
+
+    def _sorted(self, recording: str) -> list[SegmentRow]:
+        with self._lock:
+            rows = [row for row in self._rows.values() if row.recording == recording]
+        return sorted(rows, key=lambda row: (row.start, row.id))
+
+    def segments_between(self, recording: str, start: int, end: int, limit: int = 100) -> tuple[SegmentRow, ...]:
+        found = [
+            row
+            for row in self._sorted(recording)
+            if row.start < end and (row.end > start or row.state is SegmentState.OPEN)
+        ]
+        return tuple(found[:limit])
+
+    def segment_at(self, recording: str, utc: int) -> SegmentRow | None:
+        return next((row for row in reversed(self._sorted(recording)) if row.start <= utc), None)
+
+    def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
+        return next((row for row in self._sorted(recording) if row.start > utc), None)
+
+    def recording_times(self, recording: str) -> tuple[int, int] | None:
+        return _times(row for row in self._sorted(recording) if row.kinds)
+
+    def track_times(self, recording: str) -> dict[Kind, tuple[int, int]]:
+        rows = self._sorted(recording)
+        found: dict[Kind, tuple[int, int]] = {}
+        for kind, flag in KIND_FLAGS.items():
+            times = _times(row for row in rows if row.kinds & flag)
+            if times is not None:
+                found[kind] = times
+        return found
+
+    def recorded(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(sorted({row.recording for row in self._rows.values()}))
+
+    def open_segments(self) -> tuple[SegmentRow, ...]:
+        with self._lock:
+            return tuple(row for row in self._rows.values() if row.state is SegmentState.OPEN)
+
+    def segment_by_path(self, volume: str, path: str) -> SegmentRow | None:
+        with self._lock:
+            return next((row for row in self._rows.values() if (row.volume, row.path) == (volume, path)), None)
+
+    def volume_segments(self, volume: str, after: int = 0, limit: int = 1000) -> tuple[SegmentRow, ...]:
+        with self._lock:
+            rows = sorted(row.id for row in self._rows.values() if row.volume == volume and row.id > after)
+            return tuple(self._rows[each] for each in rows[:limit])
+
+    def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
+        with self._lock:
+            rows = [r for r in self._rows.values() if r.volume == volume and r.state is not SegmentState.OPEN]
+        return tuple(sorted(rows, key=lambda row: (row.start, row.id))[:limit])
+
+    def volume_bytes(self, volume: str) -> int:
+        with self._lock:
+            return sum(row.size for row in self._rows.values() if row.volume == volume)
+
+
+def _times(rows: Iterable[SegmentRow]) -> tuple[int, int] | None:
+    spans = [(row.start, row.end) for row in rows]
+    return (min(start for start, _ in spans), max(end for _, end in spans)) if spans else None
