@@ -308,6 +308,10 @@ class Recorder:
     def is_recording(self, token: str) -> bool:
         return any(c.recording for c in self.channels if recording_token(c.camera) == token)
 
+    def framerate_of(self, recording: str) -> float:
+        """Measured frame rate of the recorded stream, 0 if unknown."""
+        return next((c.main.framerate for c in self.channels if recording_token(c.camera) == recording), 0.0)
+
     def jobs(self) -> tuple[Job, ...]:
         return tuple(
             Job(

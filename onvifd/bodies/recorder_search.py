@@ -1,0 +1,132 @@
+"""What the archive holds, for the search service: implements SearchBackend over the segment index and the event store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from onvifd.archive.index import KIND_FLAGS, SegmentRow, SegmentState, SegmentStore
+from onvifd.bodies.recorder import Recorder
+from onvifd.clock import US
+from onvifd.events.store import EventStore
+from onvifd.events.types import Event, Operation
+from onvifd.media.types import Kind, TrackFormat
+from onvifd.onvif.backend import (
+    Recording,
+    RecordingData,
+    RecordingMedia,
+    RecordingStatus,
+    Track,
+    TrackData,
+    TrackMedia,
+)
+
+T = TypeVar("T")
+
+LIVE_EDGE = 2 * US
+"""How far the index row of an open segment may lag behind what is on disk, microseconds."""
+
+
+class RecorderSearch:
+    """Implements SearchBackend. All look-ups block on the database, so they run on `executor`."""
+
+    def __init__(self, recorder: Recorder, segments: SegmentStore, events: EventStore, executor: Executor) -> None:
+        self._recorder = recorder
+        self._segments = segments
+        self._events = events
+        self._executor = executor
+
+    async def _run(self, function: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, partial(function, *arguments, **named))
+
+    def _named(self, tokens: tuple[str, ...] | None) -> tuple[Recording, ...]:
+        if tokens is None:
+            return self._recorder.recordings()
+        return tuple(self._recorder.recording(token, detail="InvalidToken") for token in tokens)
+
+    async def recording_data(self, tokens: tuple[str, ...] | None = None) -> tuple[RecordingData, ...]:
+        recordings = self._named(tokens)
+        times = await self._run(lambda: [self._segments.track_times(each.token) for each in recordings])
+        return tuple(self._data(each, found) for each, found in zip(recordings, times, strict=True))
+
+    def _data(self, recording: Recording, times: dict[Kind, tuple[int, int]]) -> RecordingData:
+        known = {track.kind: track for track in recording.tracks}
+        tracks = tuple(
+            TrackData(
+                token=track.token,
+                kind=kind,
+                description=track.description,
+                data_from=first,
+                data_to=last,
+            )
+            for kind, (first, last) in sorted(times.items(), key=lambda item: list(Kind).index(item[0]))
+            if (track := known.get(kind)) is not None
+        )
+        if self._recorder.is_recording(recording.token):
+            status = RecordingStatus.RECORDING
+        else:
+            status = RecordingStatus.STOPPED if tracks else RecordingStatus.INITIATED
+        return RecordingData(
+            recording=recording,
+            status=status,
+            earliest=min((track.data_from for track in tracks), default=None),
+            latest=max((track.data_to for track in tracks), default=None),
+            tracks=tracks,
+        )
+
+    async def media_attributes(self, tokens: tuple[str, ...], at: int) -> tuple[RecordingMedia, ...]:
+        recordings = self._named(tokens)
+        rows = await self._run(lambda: [self._segments.segment_at(each.token, at) for each in recordings])
+        found = (self._media(each, row, at) for each, row in zip(recordings, rows, strict=True) if row is not None)
+        return tuple(media for media in found if media is not None)
+
+    def _media(self, recording: Recording, row: SegmentRow, at: int) -> RecordingMedia | None:
+        end = row.end + LIVE_EDGE if row.state is SegmentState.OPEN else row.end
+        if not row.start <= at <= end:
+            return None
+        tracks = tuple(
+            self._track_media(track, format, row)
+            for format in row.formats
+            if row.kinds & KIND_FLAGS[format.kind]
+            for track in recording.tracks
+            if track.kind is format.kind
+        )
+        return RecordingMedia(recording=recording.token, start=row.start, until=max(row.end, at), tracks=tracks)
+
+    def _track_media(self, track: Track, format: TrackFormat, row: SegmentRow) -> TrackMedia:
+        video = format.kind is Kind.VIDEO
+        seconds = (row.end - row.start) / US
+        return TrackMedia(
+            token=track.token,
+            kind=track.kind,
+            description=track.description,
+            data_from=row.start,
+            data_to=row.end,
+            codec=format.codec,
+            width=format.width,
+            height=format.height,
+            framerate=self._recorder.framerate_of(row.recording) if video else 0.0,
+            bitrate=round(row.size * 8 / seconds / 1000) if video and seconds > 0 else 0,
+            sample_rate=0 if video else format.clock_rate,
+        )
+
+    async def events(
+        self, *, start: int, end: int | None, recordings: frozenset[str], backward: bool, limit: int
+    ) -> tuple[tuple[str, Event], ...]:
+        found = await self._run(
+            self._events.events_between,
+            start=start,
+            end=end,
+            recordings=recordings,
+            backward=backward,
+            limit=limit,
+        )
+        return tuple((event.recording, event) for event in found)
+
+    async def states_at(self, at: int, recordings: frozenset[str]) -> tuple[tuple[str, Event], ...]:
+        found = await self._run(self._events.states_at, at, recordings)
+        return tuple((event.recording, replace(event, utc=at, operation=Operation.INITIALIZED)) for event in found)
