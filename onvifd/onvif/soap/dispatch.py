@@ -225,7 +225,7 @@ class Dispatcher:
         except OnvifdError as error:
             return self._fault(faults.from_error(error), message)
         except Exception:
-            name = message.content.tag if message is not None else "an unread message"
+            name = message.content.tag[:120] if message is not None else "an unread message"
             logger.exception("%s from %s failed", name, http.peer)
             return self._fault(SoapFault("Receiver", ("Action",), "internal error"), message)
 
@@ -249,7 +249,7 @@ class Dispatcher:
             name = account.name if account else "anonymous"
             logger.warning("%s at %s may not call %s (%s)", name, http.peer, item.request.__name__, item.access)
             raise Forbidden("the account's level does not allow this operation")
-        request = decode(item.request, message.content)
+        request: Any = decode(item.request, message.content)
         call = Call(
             account=account,
             scheme=http.scheme,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onvifd.onvif.soap.codec import AnyElements, Form, any_elements, attribute, element, schema, text
-from onvifd.onvif.soap.namespaces import WSRF_BF
+from onvifd.onvif.soap.namespaces import WSRF_BF, XML
 from onvifd.onvif.types import wsa
 
 NAMESPACE = WSRF_BF
@@ -27,7 +27,7 @@ class BaseFault(BaseFaultType):
 @schema(WSRF_BF)
 class BaseFaultTypeDescription:
     value: str = text()
-    lang: str | None = attribute("lang", default=None, ns="")
+    lang: str | None = attribute("lang", default=None, ns=XML)
 
 
 @schema(WSRF_BF)

@@ -1,0 +1,164 @@
+"""The HTTP side of the ONVIF services: aiohttp in, `Dispatcher` out, and the contract under /onvif/wsdl/."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.resources
+import logging
+from pathlib import Path
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from onvifd.onvif.soap import envelope
+from onvifd.onvif.soap.dispatch import Dispatcher, HttpReply, HttpRequest
+from onvifd.onvif.soap.faults import SoapFault, sender
+
+logger = logging.getLogger(__name__)
+
+BODY_TIMEOUT = 15.0
+"""Seconds a client may take to send a request's body."""
+_TYPES = ("application/soap+xml", "text/xml", "application/xml")
+_WSDL_TYPES = {".wsdl": "application/wsdl+xml", ".xsd": "application/xml"}
+
+
+def contract_folder() -> Path:
+    """Where the WSDL files are: installed with the package, or in the source tree."""
+    installed = Path(str(importlib.resources.files("onvifd"))) / "_data" / "wsdl"
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[2] / "wsdl"
+
+
+def add_routes(app: web.Application, dispatcher: Dispatcher, *, wsdl: Path | None = None) -> None:
+    """Serve the dispatcher's services under /onvif/ and the files of `wsdl` under /onvif/wsdl/.
+
+    The application should be made with `client_max_size` of at least `envelope.MAX_BODY`; the bound on bodies is kept here.
+    """
+    endpoint = OnvifEndpoint(dispatcher)
+    contract = Contract(wsdl or contract_folder())
+    app.router.add_get("/onvif/wsdl/{name}", contract.get)
+    app.router.add_route("*", "/onvif/{tail:.*}", endpoint.handle, expect_handler=endpoint.expect)
+
+
+class OnvifEndpoint:
+    """One URL space of ONVIF services."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    async def expect(self, request: web.Request) -> None:
+        """`Expect: 100-continue`, as .NET clients send it: ask for the body only if it is one we would read."""
+        if request.headers.get(hdrs.EXPECT, "").lower() != "100-continue":
+            raise web.HTTPExpectationFailed
+        if self._refusal(request) is None and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def handle(self, request: web.Request) -> web.Response:
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return refusal
+        try:
+            async with asyncio.timeout(BODY_TIMEOUT):
+                body = await self._read(request)
+        except TimeoutError:
+            return _fault(sender("WellFormed", "the body did not arrive in time"), 408, close=True)
+        except (HttpProcessingError, ValueError, web.RequestPayloadError) as error:
+            logger.info("body from %s cannot be read: %s", request.remote, type(error).__name__)
+            return _fault(sender("WellFormed", "the body cannot be read"), 400, close=True)
+        if body is None:
+            return _fault(sender("WellFormed", f"more than {envelope.MAX_BODY} octets"), 413, close=True)
+        return _response(await self._dispatcher.handle(_http_request(request, body)))
+
+    def _refusal(self, request: web.Request) -> web.Response | None:
+        """The answer to a request that is refused by its head alone (Core 5.8.2.4)."""
+        if not self._dispatcher.knows_path(request.path):
+            return _fault(sender("UnknownAction", "no ONVIF service has this address"), 404, close=request.can_read_body)
+        if request.method != hdrs.METH_POST:
+            response = _plain(405, "ONVIF services take POST\n")
+            response.headers[hdrs.ALLOW] = hdrs.METH_POST
+            return response
+        if request.headers.get(hdrs.CONTENT_TYPE) is not None and request.content_type not in _TYPES:
+            return _fault(sender("WellFormed", "expected application/soap+xml"), 415, close=True)
+        if request.content_length is not None and request.content_length > envelope.MAX_BODY:
+            return _fault(sender("WellFormed", f"more than {envelope.MAX_BODY} octets"), 413, close=True)
+        return None
+
+    async def _read(self, request: web.Request) -> bytes | None:
+        """The whole body, None when it is too long."""
+        parts = bytearray()
+        async for chunk in request.content.iter_any():
+            parts += chunk
+            if len(parts) > envelope.MAX_BODY:
+                return None
+        return bytes(parts)
+
+
+def _http_request(request: web.Request, body: bytes) -> HttpRequest:
+    transport = request.transport
+    local = transport.get_extra_info("sockname") if transport is not None else None
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    address = local[0] if isinstance(local, tuple) else ""
+    host = request.headers.get(hdrs.HOST)
+    if not host:
+        # HTTP/1.0 clients may leave Host out; the address they reached is what they can reach again.
+        port = local[1] if isinstance(local, tuple) else 80
+        host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return HttpRequest(
+        method=request.method,
+        target=request.raw_path,
+        path=request.path,
+        scheme=request.scheme,
+        host=host,
+        local_address=address,
+        peer=peer[0] if isinstance(peer, tuple) else "",
+        authorization=request.headers.get(hdrs.AUTHORIZATION),
+        body=body,
+    )
+
+
+def _response(reply: HttpReply) -> web.Response:
+    response = web.Response(status=reply.status, body=reply.body)
+    for name, value in reply.headers:
+        if name == hdrs.CONTENT_TYPE:
+            response.headers[name] = value
+        else:
+            response.headers.add(name, value)
+    return response
+
+
+def _fault(fault: SoapFault, status: int, *, close: bool = False) -> web.Response:
+    response = web.Response(status=status, body=envelope.write_fault(fault))
+    response.headers[hdrs.CONTENT_TYPE] = envelope.CONTENT_TYPE
+    if close:
+        # What is left of the body is not read, so the connection cannot be used again.
+        response.force_close()
+    return response
+
+
+def _plain(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=text)
+
+
+class Contract:
+    """The WSDL and XSD files, with `soap:address` pointing at where the client found them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[str, bytes] | None = None
+
+    async def get(self, request: web.Request) -> web.Response:
+        if self._files is None:
+            self._files = await asyncio.to_thread(self._load)
+        name = request.match_info["name"]
+        content = self._files.get(name)
+        if content is None:
+            return _plain(404, "no such file\n")
+        http = _http_request(request, b"")
+        here = f"{http.scheme}://{http.host}".encode("ascii", "ignore")
+        if all(c not in here for c in b"<>&\"' "):
+            content = content.replace(b"http://localhost", here)
+        return web.Response(body=content, content_type=_WSDL_TYPES[Path(name).suffix], charset="utf-8")
+
+    def _load(self) -> dict[str, bytes]:
+        if not self._folder.is_dir():
+            return {}
+        return {p.name: p.read_bytes() for p in sorted(self._folder.iterdir()) if p.suffix in _WSDL_TYPES}
