@@ -1,0 +1,209 @@
+"""Recording search service (Search 5)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from onvifd.access.types import AccessClass
+from onvifd.clock import Clock
+from onvifd.errors import InvalidArgument
+from onvifd.events.topics import Topic
+from onvifd.onvif.backend import RecordingBackend, RecordingData, SearchBackend
+from onvifd.onvif.notification.faults import NotificationFault
+from onvifd.onvif.notification.filters import EventFilter, parse_filter
+from onvifd.onvif.notification.messages import notification_message
+from onvifd.onvif.search.events import EventSearch, FoundEvent
+from onvifd.onvif.search.session import MAX_WAIT, SearchSessions, Sink
+from onvifd.onvif.services.common import NS_SEARCH, SEARCH_PATH
+from onvifd.onvif.services.recording_view import media_attributes, recording_information
+from onvifd.onvif.services.search_scope import Scope, parse_scope
+from onvifd.onvif.soap.dispatch import Call, Service, operation
+from onvifd.onvif.types import tse, tt
+
+READ = AccessClass.READ_MEDIA
+
+RESULT_TIMEOUT = MAX_WAIT + 20.0
+"""Seconds that a handler of results may take, the longest WaitTime included."""
+MAX_TOKENS = 1000
+"""Recordings that GetMediaAttributes may name."""
+
+
+class SearchService(Service):
+    """Finds recordings and events. `topics` is everything the body emits.
+
+    It owns the search sessions: await `close` before the loop ends.
+    """
+
+    namespace = NS_SEARCH
+    path = SEARCH_PATH
+    prefix = "tse"
+
+    def __init__(
+        self, backend: SearchBackend, recordings: RecordingBackend, clock: Clock, topics: tuple[Topic, ...]
+    ) -> None:
+        self._backend = backend
+        self._recordings = recordings
+        self._topics = tuple(topic.name for topic in topics)
+        self._recording_searches: SearchSessions[RecordingData] = SearchSessions(clock)
+        self._event_searches: SearchSessions[FoundEvent] = SearchSessions(clock)
+
+    async def close(self) -> None:
+        await self._recording_searches.close()
+        await self._event_searches.close()
+
+    def capabilities(self, call: Call) -> tse.Capabilities:
+        return tse.Capabilities(metadata_search=False, general_start_events=True, nl_search=False, image_search=False)
+
+    @operation(access=AccessClass.PRE_AUTH)
+    async def get_service_capabilities(
+        self, call: Call, request: tse.GetServiceCapabilities
+    ) -> tse.GetServiceCapabilitiesResponse:
+        return tse.GetServiceCapabilitiesResponse(capabilities=self.capabilities(call))
+
+    # ---- without a session
+
+    @operation(access=READ)
+    async def get_recording_summary(
+        self, call: Call, request: tse.GetRecordingSummary
+    ) -> tse.GetRecordingSummaryResponse:
+        data = await self._backend.recording_data()
+        return tse.GetRecordingSummaryResponse(
+            summary=tt.RecordingSummary(
+                # Search 5.4: without data the times have no meaning, yet the schema wants them.
+                data_from=min((item.earliest for item in data if item.earliest is not None), default=call.now),
+                data_until=max((item.latest for item in data if item.latest is not None), default=call.now),
+                number_recordings=len(data),
+            )
+        )
+
+    @operation(access=READ)
+    async def get_recording_information(
+        self, call: Call, request: tse.GetRecordingInformation
+    ) -> tse.GetRecordingInformationResponse:
+        (data,) = await self._backend.recording_data((request.recording_token,))
+        return tse.GetRecordingInformationResponse(recording_information=recording_information(data))
+
+    @operation(access=READ)
+    async def get_media_attributes(self, call: Call, request: tse.GetMediaAttributes) -> tse.GetMediaAttributesResponse:
+        if len(request.recording_tokens) > MAX_TOKENS:
+            raise InvalidArgument(f"At most {MAX_TOKENS} recordings can be named.")
+        tokens = tuple(dict.fromkeys(request.recording_tokens))
+        found = await self._backend.media_attributes(
+            tokens or tuple(recording.token for recording in self._recordings.recordings()), request.time
+        )
+        return tse.GetMediaAttributesResponse(media_attributes=tuple(map(media_attributes, found)))
+
+    # ---- recordings
+
+    @operation(access=READ)
+    async def find_recordings(self, call: Call, request: tse.FindRecordings) -> tse.FindRecordingsResponse:
+        scope = parse_scope(request.scope, call.element, self._recordings)
+        # A filter that fails must fail here, where the client looks for it.
+        found = await scope.recordings(self._backend)
+
+        async def produce(sink: Sink[RecordingData]) -> None:
+            for item in found:
+                if not await sink.put(item):
+                    return
+
+        token = self._recording_searches.start(
+            produce,
+            keep_alive=request.keep_alive_time.total_seconds(),
+            max_matches=request.max_matches,
+            start=call.now,
+            end=call.now,
+        )
+        return tse.FindRecordingsResponse(search_token=token)
+
+    @operation(access=READ, timeout=RESULT_TIMEOUT)
+    async def get_recording_search_results(
+        self, call: Call, request: tse.GetRecordingSearchResults
+    ) -> tse.GetRecordingSearchResultsResponse:
+        batch = await self._recording_searches.results(
+            request.search_token, request.min_results, request.max_results, _seconds(request.wait_time)
+        )
+        return tse.GetRecordingSearchResultsResponse(
+            result_list=tt.FindRecordingResultList(
+                search_state=_state(batch.completed),
+                recording_information=tuple(map(recording_information, batch.results)),
+            )
+        )
+
+    # ---- events
+
+    @operation(access=READ)
+    async def find_events(self, call: Call, request: tse.FindEvents) -> tse.FindEventsResponse:
+        scope = parse_scope(request.scope, call.element, self._recordings)
+        filter_ = self._event_filter(request.search_filter)
+        # Search 5.2.1: without an end point forward, to the present.
+        end = request.end_point if request.end_point is not None else max(call.now, request.start_point)
+        search = EventSearch(
+            backend=self._backend,
+            start=request.start_point,
+            end=end,
+            recordings=await self._tokens(scope),
+            filter=filter_,
+            start_state=request.include_start_state,
+        )
+        token = self._event_searches.start(
+            search.run,
+            keep_alive=request.keep_alive_time.total_seconds(),
+            max_matches=request.max_matches,
+            start=request.start_point,
+            end=end,
+        )
+        return tse.FindEventsResponse(search_token=token)
+
+    @operation(access=READ, timeout=RESULT_TIMEOUT)
+    async def get_event_search_results(
+        self, call: Call, request: tse.GetEventSearchResults
+    ) -> tse.GetEventSearchResultsResponse:
+        batch = await self._event_searches.results(
+            request.search_token, request.min_results, request.max_results, _seconds(request.wait_time)
+        )
+        tracks = {item.token: item.tracks[0].token for item in self._recordings.recordings() if item.tracks}
+        return tse.GetEventSearchResultsResponse(
+            result_list=tt.FindEventResultList(
+                search_state=_state(batch.completed),
+                result=tuple(_event_result(found, tracks) for found in batch.results),
+            )
+        )
+
+    # ---- both
+
+    @operation(access=READ)
+    async def end_search(self, call: Call, request: tse.EndSearch) -> tse.EndSearchResponse:
+        token = request.search_token
+        sessions = self._recording_searches if token in self._recording_searches else self._event_searches
+        return tse.EndSearchResponse(endpoint=await sessions.end(token))
+
+    async def _tokens(self, scope: Scope) -> frozenset[str]:
+        return frozenset(item.recording.token for item in await scope.recordings(self._backend))
+
+    def _event_filter(self, filter_: tt.EventFilter) -> EventFilter:
+        try:
+            return parse_filter(filter_.any_, self._topics)
+        except NotificationFault as fault:
+            # Search 5.9 has one fault for all of them.
+            raise InvalidArgument(fault.reason, detail="InvalidFilterFault") from None
+
+
+def _seconds(value: timedelta | None) -> float | None:
+    return None if value is None else value.total_seconds()
+
+
+def _state(completed: bool) -> tt.SearchState:
+    return tt.SearchState.COMPLETED if completed else tt.SearchState.SEARCHING
+
+
+def _event_result(found: FoundEvent, tracks: dict[str, str]) -> tt.FindEventResult:
+    event = found.event
+    # Events that concern no single track are reported with the first one; the schema wants a token.
+    track = dict(event.source).get("Track") or tracks.get(found.recording, "")
+    return tt.FindEventResult(
+        recording_token=found.recording,
+        track_token=track,
+        time=event.utc,
+        event=notification_message(event),
+        start_state_event=found.virtual,
+    )
