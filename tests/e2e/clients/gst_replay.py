@@ -26,7 +26,7 @@ def nanoseconds(utc):
 
 Gst.init(None)
 pipeline = Gst.parse_launch(
-    f"rtspsrc name=src onvif-mode=true onvif-rate-control={'true' if mode == SEEK else 'false'} is-live=false protocols=tcp latency=0 "
+    f"rtspsrc name=src onvif-mode=true onvif-rate-control={'true' if mode == SEEK else 'false'} protocols=tcp latency=0 "
     "rtponvifparse name=parse ! rtph264depay ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=GRAY8 ! "
     "fakesink name=sink sync=false signal-handoffs=true"
 )
