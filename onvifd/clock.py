@@ -118,7 +118,8 @@ def from_datetime(value: datetime) -> int:
 
 def isoformat(utc: int) -> str:
     """Microseconds UTC as xs:dateTime with milliseconds or microseconds as needed, ending in `Z`."""
-    text = to_datetime(utc).strftime("%Y-%m-%dT%H:%M:%S")
+    # Not strftime, which writes years before 1000 with fewer than four digits.
+    text = to_datetime(utc).replace(tzinfo=None, microsecond=0).isoformat()
     micros = utc % US
     if micros == 0:
         return text + "Z"
