@@ -52,6 +52,7 @@ MAX_URI = 128
 """Octets of a stream or snapshot URI (Media2 5.8.1)."""
 
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
+_PORT = re.compile(r"(?:\[[^]]*\]|[^:]*)(:[0-9]{1,5})")
 
 Item = TypeVar("Item")
 
@@ -102,13 +103,19 @@ def version(service: Mountable) -> Version:
 
 
 def authority(call: Call) -> str:
-    """`host[:port]` as the client addressed the device, or the local address if the Host header cannot be used.
+    """`host[:port]` as the client addressed the device, or the local address instead of a host that cannot be used.
 
     The header is the client's text, so it is repeated only if it has the form of an authority (RFC 3986 section 3.2).
     """
-    if call.host and _AUTHORITY.fullmatch(call.host):
+    if _AUTHORITY.fullmatch(call.host):
         return call.host
-    return bracketed(call.local_address)
+    return bracketed(call.local_address) + _port_of(call.host)
+
+
+def _port_of(authority: str) -> str:
+    """`:port`, or nothing."""
+    found = _PORT.fullmatch(authority)
+    return found[1] if found else ""
 
 
 def host_of(authority: str) -> str:
@@ -141,9 +148,13 @@ def rtsp_uri(call: Call, port: int | None, path: str) -> str:
 
 
 def snapshot_uri(call: Call, token: str) -> str:
-    """Address of the JPEG picture of a profile."""
+    """Address of the JPEG picture of a profile, at most 128 octets."""
     tail = f"{SNAPSHOT_PATH}/{quote(token, safe='')}"
-    return _bounded(xaddr(call, tail), f"{call.scheme}://{bracketed(call.local_address)}{tail}")
+    here = authority(call)
+    return _bounded(
+        f"{call.scheme}://{here}{tail}",
+        f"{call.scheme}://{bracketed(call.local_address)}{_port_of(here)}{tail}",
+    )
 
 
 def _bounded(uri: str, fallback: str) -> str:

@@ -97,11 +97,8 @@ def video_encoder(view: MediaView, encoder: VideoEncoder) -> tt.VideoEncoderConf
 
 
 def h264_profile(encoder: VideoEncoder) -> tt.H264Profile:
-    """The nearest of the four names that ver10 knows."""
-    try:
-        return tt.H264Profile(encoder.profile)
-    except ValueError:
-        return tt.H264Profile.HIGH if encoder.profile.startswith("High") else tt.H264Profile.MAIN
+    """The one of the four names of ver10 that the profile's name contains: `Constrained Baseline`, `High 10`."""
+    return next((known for known in tt.H264Profile if known in encoder.profile), tt.H264Profile.MAIN)
 
 
 def audio_encoder(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoderConfiguration:
