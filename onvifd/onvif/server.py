@@ -71,7 +71,9 @@ class OnvifEndpoint:
     def _refusal(self, request: web.Request) -> web.Response | None:
         """The answer to a request that is refused by its head alone (Core 5.8.2.4)."""
         if not self._dispatcher.knows_path(request.path):
-            return _fault(sender("UnknownAction", "no ONVIF service has this address"), 404, close=request.can_read_body)
+            return _fault(
+                sender("UnknownAction", "no ONVIF service has this address"), 404, close=request.can_read_body
+            )
         if request.method != hdrs.METH_POST:
             response = _plain(405, "ONVIF services take POST\n")
             response.headers[hdrs.ALLOW] = hdrs.METH_POST

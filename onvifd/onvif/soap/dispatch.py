@@ -12,10 +12,11 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from lxml import etree
 
+from onvifd.access.digest import DigestRejected, DigestVerifier
 from onvifd.access.types import AccessClass, Account, CredentialLookup, may
 from onvifd.clock import Clock
 from onvifd.errors import Forbidden, LimitReached, NotAuthorized, OnvifdError, Timeout
@@ -76,18 +77,6 @@ class HttpReply:
     status: int
     body: bytes = field(repr=False)
     headers: tuple[tuple[str, str], ...] = ()
-
-
-class DigestVerifier(Protocol):
-    """HTTP Digest as the dispatcher uses it (RFC 7616)."""
-
-    def challenge(self, now: int, *, stale: bool = False) -> tuple[str, ...]:
-        """Values of WWW-Authenticate headers."""
-        ...
-
-    def verify(self, authorization: str, method: str, uri: str, now: int) -> Account:
-        """Raises NotAuthorized; with detail "stale" when only the nonce is too old."""
-        ...
 
 
 # ---- services -----------------------------------------------------------------------------------
@@ -220,8 +209,7 @@ class Dispatcher:
                 self._active -= 1
         except _Challenge as challenge:
             fault = faults.from_error(challenge.error)
-            headers = tuple(("WWW-Authenticate", value) for value in challenge.values)
-            return self._fault(fault, message, 401, headers)
+            return self._fault(fault, message, 401, (("WWW-Authenticate", challenge.value),))
         except OnvifdError as error:
             return self._fault(faults.from_error(error), message)
         except Exception:
@@ -286,7 +274,7 @@ class Dispatcher:
     def _authenticate(self, http: HttpRequest, message: Envelope, item: Operation, now: int) -> Account | None:
         """Who is calling, by the decision table of Core 5.9.1."""
         try:
-            account = self._http_level(http, now)
+            account = self._http_level(http)
             token = wsse.read(message.security) if message.security is not None else None
             if token is not None:
                 by_token = self._tokens.verify(token, now)
@@ -301,25 +289,26 @@ class Dispatcher:
             raise
         if account is None and item.access is not AccessClass.PRE_AUTH:
             missing = NotAuthorized("authentication is required")
-            raise _Challenge(missing, self._digest.challenge(now)) if self._digest else missing
+            raise _Challenge(missing, self._digest.challenge(self._clock.monotonic())) if self._digest else missing
         return account
 
-    def _http_level(self, http: HttpRequest, now: int) -> Account | None:
+    def _http_level(self, http: HttpRequest) -> Account | None:
         if http.authorization is None or self._digest is None:
             return None
+        now = self._clock.monotonic()
         try:
             return self._digest.verify(http.authorization, http.method, http.target, now)
-        except NotAuthorized as error:
-            raise _Challenge(error, self._digest.challenge(now, stale=error.detail == "stale")) from None
+        except DigestRejected as error:
+            raise _Challenge(error, self._digest.challenge(now, error.stale)) from None
 
 
 class _Challenge(Exception):
-    """Answer 401 with these challenges."""
+    """Answer 401 with this WWW-Authenticate."""
 
-    def __init__(self, error: NotAuthorized, values: tuple[str, ...]) -> None:
+    def __init__(self, error: NotAuthorized, value: str) -> None:
         super().__init__(str(error))
-        self.error = NotAuthorized(error.reason)
-        self.values = values
+        self.error = error
+        self.value = value
 
 
 def operations_of(services: Iterable[Service | type[Service]]) -> Mapping[str, tuple[Operation, ...]]:
