@@ -1,0 +1,137 @@
+"""One source, many sinks: a live stream hands every flush unit to all who watch and remembers the current GOP.
+
+Everything here runs on the event loop of one worker. A sink must take a unit at once; waiting is the sink's own affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from onvifd.media.types import FlushUnit, Kind, TrackFormat
+
+log = logging.getLogger(__name__)
+
+Sink = Callable[[FlushUnit], None]
+
+CACHE_BYTES = 16 << 20
+"""Bound of a GOP cache. A longer GOP is not cached: late joiners then wait for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTrack:
+    """How a track of a live stream leaves: its format, payload type and SSRC."""
+
+    format: TrackFormat
+    payload_type: int
+    ssrc: int
+
+
+class LiveStream:
+    """A stream of a camera as it is relayed.
+
+    `name` is `<camera>/<stream>`. `tracks` is empty until the source has told its formats.
+    """
+
+    def __init__(self, name: str, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self.name = name
+        self.tracks: tuple[LiveTrack, ...] = ()
+        self.online = False
+        self._cache_bytes = cache_bytes
+        self._known = asyncio.Event()
+        self._sinks: list[Sink] = []
+        self._ended: dict[Sink, Callable[[], None]] = {}
+        self._gop: list[FlushUnit] = []
+        self._gop_size = 0
+        self._caching = False
+        self._video: int | None = None
+        self._reports: dict[int, FlushUnit] = {}
+
+    @property
+    def clients(self) -> int:
+        """How many sinks are attached."""
+        return len(self._sinks)
+
+    def set_tracks(self, tracks: tuple[LiveTrack, ...]) -> None:
+        """Tell what the stream carries. If codecs or their order changed, everyone is ended: they must describe anew."""
+        old = [(track.format.codec, track.format.clock_rate, track.payload_type) for track in self.tracks]
+        new = [(track.format.codec, track.format.clock_rate, track.payload_type) for track in tracks]
+        self.tracks = tracks
+        self._video = next((i for i, track in enumerate(tracks) if track.format.kind is Kind.VIDEO), None)
+        if old and old != new:
+            log.info("%s: codecs changed, %d clients must describe it again", self.name, len(self._sinks))
+            self.clear()
+            for end in list(self._ended.values()):
+                end()
+        if tracks:
+            self._known.set()
+
+    async def known(self, timeout: float) -> bool:
+        """Wait until the formats are known; false if they are not in time."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._known.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def clear(self) -> None:
+        """Forget the cached GOP: what comes next does not continue it."""
+        self._gop.clear()
+        self._gop_size = 0
+        self._caching = False
+
+    def publish(self, unit: FlushUnit) -> None:
+        """Hand a unit to all sinks and keep it for late joiners."""
+        if unit.rtcp:
+            self._reports[unit.track] = unit
+        else:
+            if unit.key and (unit.track == self._video or self._video is None):
+                self._gop = [unit]
+                self._gop_size = len(unit.data)
+                self._caching = True
+            elif self._caching:
+                self._gop_size += len(unit.data)
+                if self._gop_size > self._cache_bytes:
+                    self.clear()
+                else:
+                    self._gop.append(unit)
+        for send in self._sinks:
+            send(unit)
+
+    def backlog(self) -> list[FlushUnit]:
+        """What a late joiner gets first: the last sender reports, then everything since the last clean point."""
+        return [*self._reports.values(), *self._gop]
+
+    def keyframe(self) -> list[FlushUnit]:
+        """The units of the latest whole key frame, in order; empty if there is none."""
+        found: list[FlushUnit] = []
+        for unit in self._gop:
+            if unit.track != self._video:
+                continue
+            found.append(unit)
+            if unit.end_of_frame:
+                return found
+        return []
+
+    def attach(self, sink: Sink, ended: Callable[[], None]) -> None:
+        """Give all further units to `sink`; `ended` is called once if the stream ends or its codecs change."""
+        # A new list: publish may be walking the old one.
+        self._sinks = [*self._sinks, sink]
+        self._ended[sink] = ended
+
+    def detach(self, sink: Sink) -> None:
+        """Take a sink off; one that is not attached is ignored."""
+        if sink in self._ended:
+            del self._ended[sink]
+            self._sinks = [other for other in self._sinks if other != sink]
+
+    def end(self) -> None:
+        """The source is gone for good: end every session."""
+        self.clear()
+        self.tracks = ()
+        self._known.clear()
+        for ended in list(self._ended.values()):
+            ended()

@@ -1,0 +1,126 @@
+"""One source, many sinks."""
+
+import asyncio
+
+import pytest
+
+from onvifd.access.types import Account, Level
+from onvifd.errors import NotFound, Unavailable
+from onvifd.live.hub import LiveStream, LiveTrack
+from onvifd.live.mount import LiveMount
+from onvifd.media.types import Codec, FlushUnit, TrackFormat
+from onvifd.rtsp.play import PlayRequest
+
+VIDEO = LiveTrack(TrackFormat(codec=Codec.H264, clock_rate=90000), 96, 0x11)
+H265 = LiveTrack(TrackFormat(codec=Codec.H265, clock_rate=90000), 96, 0x11)
+AUDIO = LiveTrack(TrackFormat(codec=Codec.PCMU, clock_rate=8000), 0, 0x22)
+ME = Account("viewer", Level.USER)
+
+
+def unit(number: int, track: int = 0, *, key: bool = False, rtcp: bool = False, end: bool = True) -> FlushUnit:
+    data = bytes((0x24, 2 * track, 0, 12, 0x80, 96)) + number.to_bytes(2, "big") + bytes(8)
+    return FlushUnit(track, data, (0,), key, number * 3600, number * 40_000, end, rtcp)
+
+
+class Outlet:
+    def __init__(self) -> None:
+        self.units: list[FlushUnit] = []
+        self.ended = 0
+
+    def send(self, unit: FlushUnit) -> None:
+        self.units.append(unit)
+
+    async def drain(self) -> None: ...
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+def stream() -> LiveStream:
+    made = LiveStream("cam-1/main")
+    made.set_tracks((VIDEO, AUDIO))
+    return made
+
+
+async def open_playback(source: LiveStream, outlet: Outlet):  # type: ignore[no-untyped-def]
+    mount = LiveMount({"/live/cam-1/main": source}.get, 60)
+    return (await mount.find("/live/cam-1/main", ME)).open(outlet)
+
+
+async def test_late_joiner_starts_at_the_clean_point_with_the_sender_report() -> None:
+    source = stream()
+    for each in (
+        unit(1, key=True),
+        unit(2),
+        unit(3, key=True),
+        unit(90, rtcp=True),
+        unit(50, track=1, key=True),
+        unit(4),
+    ):
+        source.publish(each)
+    outlet = Outlet()
+    playback = await open_playback(source, outlet)
+    reply = await playback.play(PlayRequest(cseq=1), frozenset({0, 1}))
+    assert reply.start == 3 * 40_000
+    assert [(info.track, info.seq, info.rtp_time) for info in reply.rtp] == [(0, 3, 3 * 3600), (1, 50, 50 * 3600)]
+    source.publish(unit(5))
+    assert outlet.units == []
+    playback.start()
+    source.publish(unit(6))
+    assert [u.data[7] for u in outlet.units] == [90, 3, 50, 4, 5, 6]
+    assert (await playback.play(PlayRequest(cseq=2), frozenset({0, 1}))).start is None
+    playback.start()
+    source.publish(unit(7))
+    assert [u.data[7] for u in outlet.units][-2:] == [6, 7]
+    await playback.pause()
+    source.publish(unit(8))
+    assert outlet.units[-1].data[7] == 7
+    await playback.close()
+    assert source.clients == 0
+
+
+async def test_a_gop_beyond_the_bound_is_not_cached() -> None:
+    source = LiveStream("cam-1/main", cache_bytes=40)
+    source.set_tracks((VIDEO,))
+    for number in range(4):
+        source.publish(unit(number, key=number == 0))
+    assert source.backlog() == []
+    source.publish(unit(9, key=True))
+    assert len(source.backlog()) == 1
+
+
+async def test_change_of_codec_ends_sessions_change_of_size_does_not() -> None:
+    source = stream()
+    outlet = Outlet()
+    playback = await open_playback(source, outlet)
+    await playback.play(PlayRequest(cseq=1), frozenset({0}))
+    playback.start()
+    larger = LiveTrack(TrackFormat(codec=Codec.H264, clock_rate=90000, width=1920), 96, 0x11)
+    source.set_tracks((larger, AUDIO))
+    assert outlet.ended == 0
+    source.set_tracks((H265, AUDIO))
+    assert outlet.ended == 1
+
+
+async def test_key_frame_in_several_units() -> None:
+    source = stream()
+    assert source.keyframe() == []
+    source.publish(unit(1, key=True, end=False))
+    assert source.keyframe() == []
+    source.publish(unit(2, track=1, key=True))
+    source.publish(unit(3))
+    source.publish(unit(4))
+    assert [u.data[7] for u in source.keyframe()] == [1, 3]
+
+
+async def test_unknown_path_and_silent_camera() -> None:
+    silent = LiveStream("cam-2/main")
+    mount = LiveMount({"/live/cam-2/main": silent}.get, 60, format_wait=0)
+    with pytest.raises(NotFound):
+        await mount.find("/live/other/main", ME)
+    with pytest.raises(Unavailable):
+        await mount.find("/live/cam-2/main", ME)
+    waiting = asyncio.create_task(silent.known(5))
+    await asyncio.sleep(0)
+    silent.set_tracks((VIDEO,))
+    assert await waiting
