@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from aiohttp import hdrs, web
 
+from onvifd.access.digest import DigestRejected, DigestVerifier
 from onvifd.access.types import AccessClass, may
 from onvifd.clock import Clock
-from onvifd.errors import Forbidden, LimitReached, NotAuthorized, OnvifdError, Timeout
+from onvifd.errors import Forbidden, LimitReached, OnvifdError, Timeout
 from onvifd.onvif.backend import MediaBackend
 from onvifd.onvif.services.common import SNAPSHOT_PATH
-from onvifd.onvif.soap.dispatch import DigestVerifier
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ MAX_ACTIVE = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotReply:
-    """`headers` may repeat a name (one WWW-Authenticate per algorithm)."""
+    """What to answer to a request for a picture."""
 
     status: int
     content_type: str
@@ -61,9 +61,9 @@ class Snapshots:
         try:
             self._authorize(method, target, authorization)
             picture = await self._take(token)
-        except NotAuthorized as error:
-            challenges = self._digest.challenge(self._clock.utc(), stale=error.detail == "stale")
-            return _problem(error, tuple((hdrs.WWW_AUTHENTICATE, value) for value in challenges))
+        except DigestRejected as error:
+            challenge = self._digest.challenge(self._clock.monotonic(), error.stale)
+            return _problem(error, ((hdrs.WWW_AUTHENTICATE, challenge),))
         except OnvifdError as error:
             return _problem(error)
         return SnapshotReply(
@@ -72,8 +72,8 @@ class Snapshots:
 
     def _authorize(self, method: str, target: str, authorization: str | None) -> None:
         if authorization is None:
-            raise NotAuthorized("authentication is required")
-        account = self._digest.verify(authorization, method, target, self._clock.utc())
+            raise DigestRejected("authentication is required")
+        account = self._digest.verify(authorization, method, target, self._clock.monotonic())
         if not may(account.level, AccessClass.READ_MEDIA):
             raise Forbidden("the account's level does not allow pictures")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
@@ -14,80 +14,116 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from onvifd.access.types import Account, Level
+from onvifd.access.digest import ClientDigest, DigestVerifier, make_ha1
+from onvifd.access.types import Account, Credential, Level
 from onvifd.clock import SimulatedClock
-from onvifd.errors import NotAuthorized, Unavailable
+from onvifd.errors import Unavailable
 from onvifd.onvif.services.snapshot import Snapshots, add_routes
 
 TOKEN = "cam-1a2b3c4d-main"
 
 
-class Gate:
-    """Lets in whoever names a level, and remembers what was to be verified."""
+REALM = "onvifd"
 
-    def __init__(self) -> None:
-        self.seen: list[tuple[str, str]] = []
 
-    def challenge(self, now: int, *, stale: bool = False) -> tuple[str, ...]:
-        return (f'Digest realm="a", stale={str(stale).lower()}', 'Digest realm="b"')
+def _lookup(name: str) -> Credential | None:
+    levels = {str(level).lower(): level for level in Level}
+    if name not in levels:
+        return None
+    return Credential(account=Account(name, levels[name]), ha1=make_ha1(name, REALM, "secret"))
 
-    def verify(self, authorization: str, method: str, uri: str, now: int) -> Account:
-        self.seen.append((method, uri))
-        if authorization in ("stale", "wrong"):
-            raise NotAuthorized("not let in", detail=authorization)
-        return Account("x", Level(authorization))
+
+class Viewer:
+    """A client of a real server. `signed` is the Authorization of a request, `learn` asks for a challenge first."""
+
+    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
+        self._session = session
+        self._base = base
+        self._digest = ClientDigest("user", "secret")
+
+    async def learn(self, user: str = "user", password: str = "secret") -> None:
+        self._digest = ClientDigest(user, password)
+        async with self._session.get(self._base + TOKEN) as answer:
+            assert answer.status == 401
+            assert "image" not in answer.content_type
+            self._digest.receive_challenge(answer.headers.getall("WWW-Authenticate"))
+
+    def signed(self, token: str = TOKEN, method: str = "GET") -> dict[str, str]:
+        return {"Authorization": self._digest.authorization(method, f"/onvif/snapshot/{token}") or ""}
+
+    async def ask(
+        self, token: str = TOKEN, headers: dict[str, str] | None = None, method: str = "GET"
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        headers = self.signed(token, method) if headers is None else headers
+        async with self._session.request(method, self._base + token, headers=headers) as answer:
+            return answer, await answer.read()
 
 
 @asynccontextmanager
-async def serving(backend: Any, gate: Gate, **bounds: Any) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+async def serving(backend: Any, clock: SimulatedClock | None = None) -> AsyncIterator[Viewer]:
     app = web.Application()
-    add_routes(app, Snapshots(backend, gate, SimulatedClock(), **bounds))
+    add_routes(app, Snapshots(backend, DigestVerifier(REALM, _lookup), clock or SimulatedClock()))
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
-        yield session, str(server.make_url("/onvif/snapshot/"))
+        yield Viewer(session, str(server.make_url("/onvif/snapshot/")))
 
 
-async def test_picture(body: Any, sample: ModuleType) -> None:
-    gate = Gate()
-    async with (
-        serving(body, gate) as (session, base),
-        session.get(base + TOKEN, headers={"Authorization": "User"}) as answer,
-    ):
+async def test_picture_for_a_user_who_signs(body: Any, sample: ModuleType) -> None:
+    async with serving(body) as viewer:
+        await viewer.learn()
+        answer, picture = await viewer.ask()
         assert answer.status == 200
         assert answer.content_type == "image/jpeg"
         assert answer.headers["Cache-Control"] == "no-store"
-        assert await answer.read() == sample.JPEG
-    assert gate.seen == [("GET", f"/onvif/snapshot/{TOKEN}")]
+        assert picture == sample.JPEG
 
 
-@pytest.mark.parametrize(
-    ("authorization", "status", "stale"), [(None, 401, "false"), ("wrong", 401, "false"), ("stale", 401, "true")]
-)
-async def test_challenge(body: Any, authorization: str | None, status: int, stale: str) -> None:
-    headers = {"Authorization": authorization} if authorization else {}
-    async with serving(body, Gate()) as (session, base), session.get(base + TOKEN, headers=headers) as answer:
-        assert answer.status == status
-        assert answer.headers.getall("WWW-Authenticate") == [
-            f'Digest realm="a", stale={stale}',
-            'Digest realm="b"',
-        ]
-        assert (await answer.json(content_type="application/problem+json"))["status"] == status
+@pytest.mark.parametrize(("user", "password"), [("user", "wrong"), ("nobody", "secret")])
+async def test_wrong_credentials_are_challenged_again(body: Any, user: str, password: str) -> None:
+    async with serving(body) as viewer:
+        await viewer.learn(user, password)
+        answer, problem = await viewer.ask()
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Digest ")
+        assert "stale" not in answer.headers["WWW-Authenticate"]
+        assert answer.content_type == "application/problem+json"
+        assert json.loads(problem)["status"] == 401
+
+
+async def test_signature_for_another_picture_or_used_twice_is_refused(body: Any) -> None:
+    async with serving(body) as viewer:
+        await viewer.learn()
+        other = viewer.signed("cam-1a2b3c4d-sub")
+        assert (await viewer.ask(headers=other))[0].status == 401
+        once = viewer.signed()
+        assert (await viewer.ask(headers=once))[0].status == 200
+        assert (await viewer.ask(headers=once))[0].status == 401
+
+
+async def test_outdated_nonce_is_told_stale(body: Any) -> None:
+    clock = SimulatedClock()
+    async with serving(body, clock) as viewer:
+        await viewer.learn()
+        await clock.advance(3600)
+        answer, _ = await viewer.ask()
+        assert answer.status == 401
+        assert "stale=true" in answer.headers["WWW-Authenticate"]
 
 
 async def test_account_without_the_right(body: Any) -> None:
-    headers = {"Authorization": "Anonymous"}
-    async with serving(body, Gate()) as (session, base), session.get(base + TOKEN, headers=headers) as answer:
+    async with serving(body) as viewer:
+        await viewer.learn("anonymous")
+        answer, _ = await viewer.ask()
         assert answer.status == 403
         assert "WWW-Authenticate" not in answer.headers
 
 
 async def test_unknown_profile_and_other_methods(body: Any) -> None:
-    headers = {"Authorization": "User"}
-    async with serving(body, Gate()) as (session, base):
-        async with session.get(base + "nothing", headers=headers) as answer:
-            assert answer.status == 404
-            assert json.loads(await answer.read())["title"] == "There is no such profile."
-        async with session.post(base + TOKEN, headers=headers) as answer:
-            assert answer.status == 405
+    async with serving(body) as viewer:
+        await viewer.learn()
+        answer, problem = await viewer.ask("nothing")
+        assert answer.status == 404
+        assert json.loads(problem)["title"] == "There is no such profile."
+        assert (await viewer.ask(method="POST"))[0].status == 405
 
 
 class Slow:
@@ -103,20 +139,24 @@ class Slow:
         raise Unavailable("the camera does not answer")
 
 
+def _signer(digest: DigestVerifier, clock: SimulatedClock) -> Callable[[], str]:
+    client = ClientDigest("user", "secret")
+    client.receive_challenge([digest.challenge(clock.monotonic())])
+    return lambda: client.authorization("GET", "/p") or ""
+
+
 async def test_pictures_are_bounded_in_number_and_time() -> None:
-    slow = Slow()
-    snapshots = Snapshots(slow, Gate(), SimulatedClock(), max_active=1)  # type: ignore[arg-type]
+    slow, clock, digest = Slow(), SimulatedClock(), DigestVerifier(REALM, _lookup)
+    sign = _signer(digest, clock)
 
-    async def take() -> int:
-        reply = await snapshots.handle(TOKEN, method="GET", target="/", authorization="User")
-        return reply.status
+    async def take(snapshots: Snapshots) -> int:
+        return (await snapshots.handle(TOKEN, method="GET", target="/p", authorization=sign())).status
 
-    first = asyncio.create_task(take())
+    narrow = Snapshots(slow, digest, clock, max_active=1)  # type: ignore[arg-type]
+    first = asyncio.create_task(take(narrow))
     await slow.asked.wait()
-    assert await take() == 429
+    assert await take(narrow) == 429
     slow.go.set()
     assert await first == 503
     slow.go.clear()
-    hasty = Snapshots(slow, Gate(), SimulatedClock(), timeout=0.01)  # type: ignore[arg-type]
-    reply = await hasty.handle(TOKEN, method="GET", target="/", authorization="User")
-    assert reply.status == 504
+    assert await take(Snapshots(slow, digest, clock, timeout=0.01)) == 504  # type: ignore[arg-type]
