@@ -67,6 +67,8 @@ KIND_FLAGS: dict[Kind, FragmentFlag] = {
 
 KIND_MASK = FragmentFlag.VIDEO | FragmentFlag.AUDIO | FragmentFlag.METADATA
 
+NO_KIND = FragmentFlag(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
@@ -171,7 +173,7 @@ class SegmentRow:
     size: int
     formats: tuple[TrackFormat, ...]
     fragments: bytes = b""
-    kinds: FragmentFlag = FragmentFlag(0)
+    kinds: FragmentFlag = NO_KIND
     state: SegmentState = SegmentState.OPEN
     end_reason: EndReason = EndReason.NONE
 
