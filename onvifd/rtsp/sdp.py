@@ -1,0 +1,186 @@
+"""Session descriptions: those that we give and those that cameras give (RFC 4566, RFC 2326 appendix C)."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from urllib.parse import urljoin, urlsplit
+
+from onvifd.errors import BadInput, OnvifdError
+from onvifd.media.fmtp import STATIC_PAYLOAD_TYPES, format_from_fmtp, format_to_fmtp, format_to_rtpmap
+from onvifd.media.types import Kind, TrackFormat
+from onvifd.rtsp.headers import Range
+from onvifd.rtsp.play import Presentation, TrackDescription
+
+log = logging.getLogger(__name__)
+
+MAX_MEDIA = 16
+MAX_LINES = 1024
+
+_MEDIA_NAMES = {Kind.VIDEO: "video", Kind.AUDIO: "audio", Kind.METADATA: "application"}
+
+
+def build_sdp(presentation: Presentation, host: str, session_id: int, session_version: int) -> bytes:
+    """The description of a presentation for a client that reaches us as `host` (an address without port)."""
+    address = "IP6" if ":" in host else "IP4"
+    anywhere = "::" if ":" in host else "0.0.0.0"
+    span = presentation.range
+    if span is None:
+        time_range = "npt=now-"
+    else:
+        time_range = Range(start=span[0], end=span[1]).format()
+    lines = [
+        "v=0",
+        f"o=- {session_id} {session_version} IN {address} {host}",
+        f"s={_clean(presentation.name) or '-'}",
+        f"c=IN {address} {anywhere}",
+        "t=0 0",
+        "a=control:*",
+        f"a=range:{time_range}",
+    ]
+    for track in presentation.tracks:
+        lines += _media_lines(track)
+    return ("\r\n".join(lines) + "\r\n").encode()
+
+
+def _clean(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _media_lines(track: TrackDescription) -> list[str]:
+    fmtp = format_to_fmtp(track.format, track.payload_type)
+    lines = [
+        f"m={_MEDIA_NAMES[track.format.kind]} 0 RTP/AVP {track.payload_type}",
+        f"a=rtpmap:{track.payload_type} {format_to_rtpmap(track.format)}",
+    ]
+    if fmtp:
+        lines.append(f"a=fmtp:{fmtp}")
+    if track.format.width and track.format.height:
+        # RFC 6064 6.2.1 in the form that cameras use
+        lines.append(f"a=x-dimensions:{track.format.width},{track.format.height}")
+    lines += [f"a=control:{track.control}", "a=recvonly"]
+    if track.token is not None:
+        lines.append(f"a=x-onvif-track:{track.token}")  # Streaming 6.2
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedTrack:
+    """A track that a camera describes. `url` is what SETUP asks for."""
+
+    format: TrackFormat
+    payload_type: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a camera describes. `url` is what PLAY asks for (aggregate control)."""
+
+    url: str
+    tracks: tuple[DescribedTrack, ...]
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Section:
+    """An m= line with its attributes."""
+
+    media: str
+    payload_types: list[int]
+    attributes: list[tuple[str, str]] = field(default_factory=list)
+
+    def first(self, name: str) -> str | None:
+        return next((value for key, value in self.attributes if key == name), None)
+
+    def of_payload(self, name: str, payload_type: int) -> str | None:
+        """The value of `a=rtpmap` or `a=fmtp` behind the payload type."""
+        for key, value in self.attributes:
+            number, _, rest = value.partition(" ")
+            if key == name and number.strip() == str(payload_type):
+                return rest.strip()
+        return None
+
+
+def parse_sdp(body: bytes, request_url: str, content_base: str | None = None) -> Description:
+    """The usable tracks of a camera's description.
+
+    Liberal: bare line feeds, missing fmtp, unknown lines. `content_base` is Content-Base (or Content-Location) of the
+    answer (RFC 2326 C.1.1). Raises BadInput when there is no track that can be used.
+    """
+    session, sections = _split(body)
+    base = content_base.strip() if content_base and urlsplit(content_base.strip()).scheme else request_url
+    aggregate = _resolve(base, session.first("control"))
+    tracks: list[DescribedTrack] = []
+    skipped: list[str] = []
+    for section in sections:
+        if any(name in ("sendonly", "inactive") for name, _ in section.attributes):
+            continue  # a back channel (Streaming 5.3), or nothing
+        track = _track(section, base, skipped)
+        if track is not None:
+            tracks.append(track)
+    if not tracks:
+        what = f": {'; '.join(skipped)}" if skipped else ""
+        raise BadInput(f"camera describes no usable track{what}"[:300])
+    return Description(aggregate, tuple(tracks), tuple(skipped))
+
+
+def _split(body: bytes) -> tuple[_Section, list[_Section]]:
+    session = current = _Section("", [])
+    sections: list[_Section] = []
+    for line in body.decode("utf-8", "replace").splitlines()[:MAX_LINES]:
+        kind, mark, value = line.strip().partition("=")
+        if not mark:
+            continue
+        if kind == "m":
+            words = value.split()
+            numbers = [int(word) for word in words[3:] if re.fullmatch(r"\d{1,3}", word)]
+            current = _Section(words[0] if words else "", numbers)
+            sections.append(current)
+            if len(sections) > MAX_MEDIA:
+                raise BadInput("camera describes too many tracks")
+        elif kind == "a":
+            name, _, text = value.partition(":")
+            current.attributes.append((name.strip().lower(), text.strip()))
+    return session, sections
+
+
+def _track(section: _Section, base: str, skipped: list[str]) -> DescribedTrack | None:
+    for number in section.payload_types:
+        try:
+            found = _format(section, number)
+        except OnvifdError as error:
+            skipped.append(f"{section.media}: {error.reason}")
+            continue
+        if found is not None:
+            return DescribedTrack(found, number, _resolve(base, section.first("control")))
+        skipped.append(f"{section.media}: payload type {number} without rtpmap")
+    return None
+
+
+def _format(section: _Section, number: int) -> TrackFormat | None:
+    rtpmap = section.of_payload("rtpmap", number)
+    if rtpmap is None:
+        return STATIC_PAYLOAD_TYPES.get(number)
+    name, _, rest = rtpmap.partition("/")
+    rate, _, channels = rest.partition("/")
+    if not re.fullmatch(r"\d{1,7}", rate.strip()):
+        raise BadInput("rtpmap is malformed")
+    count = int(channels) if re.fullmatch(r"\d{1,2}", channels.strip()) else 0
+    return format_from_fmtp(name.strip(), int(rate), count, section.of_payload("fmtp", number) or "")
+
+
+def _resolve(base: str, control: str | None) -> str:
+    """A control URL (RFC 2326 C.1.1).
+
+    Cameras append the control value to the base even if it does not end in `/`, and so do all clients; RFC 1808 would
+    take the last segment away. Absolute paths and URLs are resolved as they say.
+    """
+    if not control or control == "*":
+        return base
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", control):
+        return control
+    if control.startswith("/"):
+        return urljoin(base.replace("rtsp", "http", 1), control).replace("http", "rtsp", 1)
+    return base + control if base.endswith("/") else f"{base}/{control}"
