@@ -25,6 +25,11 @@ def tokens(items):
     return [item.token for item in items or []]
 
 
+def item_names(holder):
+    """Names of the simple items of a message, which is any XML to the schema."""
+    return [item.get("Name") for item in holder._value_1.iter("{http://www.onvif.org/ver10/schema}SimpleItem")]
+
+
 def device(client):
     service = client.devicemgmt()
     for name in (
@@ -131,7 +136,9 @@ def search(client, first):
         state = results.SearchState
         found += [item.RecordingToken for item in results.RecordingInformation or []]
     answers["found"] = found
-    attempt("search.EndSearch", lambda: service.EndSearch(SearchToken=token))
+    # A search that has delivered its last result is over (RecordingSearch 5.2.3), so only another one can be ended.
+    other = service.FindRecordings(Scope=scope, KeepAliveTime="PT30S")
+    attempt("search.EndSearch", lambda: service.EndSearch(SearchToken=other))
 
     begin, end = summary.DataFrom - dt.timedelta(seconds=1), summary.DataUntil
     token = attempt(
@@ -140,7 +147,7 @@ def search(client, first):
             StartPoint=begin, EndPoint=end, Scope={}, SearchFilter={}, IncludeStartState=False, KeepAliveTime="PT30S"
         ),
     )
-    topics, state = set(), ""
+    items, state = set(), ""
     deadline = time.monotonic() + 20
     while state != "Completed" and time.monotonic() < deadline:
         results = attempt(
@@ -148,9 +155,9 @@ def search(client, first):
             lambda: service.GetEventSearchResults(SearchToken=token, MinResults=1, MaxResults=50, WaitTime="PT5S"),
         )
         state = results.SearchState
-        topics |= {str(item.Event.Topic._value_1) for item in results.Result or []}
-    answers["topics"] = sorted(topics)
-    attempt("search.EndSearch", lambda: service.EndSearch(SearchToken=token))
+        # zeep loses the text of wsnt:Topic (mixed content with xs:any); the items tell the events apart as well.
+        items |= {name for result in results.Result or [] for name in item_names(result.Event.Message)}
+    answers["items"] = sorted(items)
 
 
 def replay(client, first):
@@ -164,7 +171,8 @@ def replay(client, first):
 
 
 host, port, user, password = sys.argv[1:5]
-onvif = ONVIFClient(host, int(port), user, password, timeout=15)
+# The patch of this client loses items of messages; without it zeep decodes by itself.
+onvif = ONVIFClient(host, int(port), user, password, timeout=15, apply_patch=False)
 device(onvif)
 media(onvif)
 media2(onvif)
