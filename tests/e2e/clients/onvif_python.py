@@ -26,8 +26,9 @@ def tokens(items):
 
 
 def item_names(holder):
-    """Names of the simple items of a message, which is any XML to the schema."""
-    return [item.get("Name") for item in holder._value_1.iter("{http://www.onvif.org/ver10/schema}SimpleItem")]
+    """Names of the simple items of a message."""
+    message = holder._value_1
+    return [item.Name for part in (message.Source, message.Data) if part for item in part.SimpleItem]
 
 
 def device(client):
