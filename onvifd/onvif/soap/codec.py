@@ -411,17 +411,14 @@ def _read(plan: Plan, node: Element, lenient: bool) -> Any:
 
 
 def _read_child(plan: Plan, found: dict[str, Any], child: Element, lenient: bool) -> None:
-    field = plan.by_tag.get(child.tag)
+    field = plan.by_tag.get(child.tag) or _by_local_name(plan, child)
     if field is None:
         if plan.any is not None:
             found.setdefault(plan.any.py, []).append(child)
-            return
-        # Clients often leave children unqualified or in the wrong namespace.
-        field = plan.by_local.get(child.tag.rpartition("}")[2])
-        if field is None:
-            return
+        return
     if child.get(_NIL) in ("true", "1"):
-        found.setdefault(field.py, None)
+        if not field.repeated:
+            found.setdefault(field.py, None)
         return
     if field.plan is not None:
         item = _read(field.plan, child, lenient)
@@ -431,13 +428,17 @@ def _read_child(plan: Plan, found: dict[str, Any], child: Element, lenient: bool
     else:
         item = child
     if field.repeated:
-        # A nil item may have left None here.
-        items = found.get(field.py)
-        found[field.py] = (
-            [item] if items is None else [*items, item] if isinstance(items, tuple) else (items.append(item) or items)
-        )
+        found.setdefault(field.py, []).append(item)
     else:
         found[field.py] = item
+
+
+def _by_local_name(plan: Plan, child: Element) -> FieldPlan | None:
+    """Clients often leave children unqualified, or in the namespace of the parent where the schema wants another."""
+    ns, _, local = child.tag.rpartition("}")
+    if plan.any is not None and ns and ns != child.getparent().tag.rpartition("}")[0]:
+        return None
+    return plan.by_local.get(local)
 
 
 def _take(found: dict[str, Any], field: FieldPlan, node: Element, content: str, lenient: bool) -> None:

@@ -2666,6 +2666,48 @@ class ItemListExtension:
 
 
 @schema(TT)
+class MessageDescription:
+    source: ItemListDescription | None = element("Source", default=None)
+    key: ItemListDescription | None = element("Key", default=None)
+    data: ItemListDescription | None = element("Data", default=None)
+    extension: MessageDescriptionExtension | None = element("Extension", default=None)
+    is_property: bool | None = attribute("IsProperty", default=None)
+
+
+@schema(TT)
+class MessageDescriptionExtension:
+    any_: AnyElements = any_elements()
+
+
+@schema(TT)
+class ItemListDescription:
+    simple_item_description: tuple[ItemListDescriptionSimpleItemDescription, ...] = element(
+        "SimpleItemDescription", default=()
+    )
+    element_item_description: tuple[ItemListDescriptionElementItemDescription, ...] = element(
+        "ElementItemDescription", default=()
+    )
+    extension: ItemListDescriptionExtension | None = element("Extension", default=None)
+
+
+@schema(TT)
+class ItemListDescriptionElementItemDescription:
+    name: str = attribute("Name")
+    type_: str = attribute("Type", form=Form.QNAME)
+
+
+@schema(TT)
+class ItemListDescriptionSimpleItemDescription:
+    name: str = attribute("Name")
+    type_: str = attribute("Type", form=Form.QNAME)
+
+
+@schema(TT)
+class ItemListDescriptionExtension:
+    any_: AnyElements = any_elements()
+
+
+@schema(TT)
 class AnalyticsEngineConfiguration:
     analytics_module: tuple[Config, ...] = element("AnalyticsModule", default=())
     extension: AnalyticsEngineConfigurationExtension | None = element("Extension", default=None)

@@ -118,6 +118,21 @@ def test_children_in_the_wrong_namespace_are_taken() -> None:
         assert read(trt.GetProfile, xml) == trt.GetProfile(profile_token="a")
 
 
+def test_children_in_the_namespace_of_their_parent_are_taken() -> None:
+    xml = f"""<GetStreamUri xmlns="{TRT}"><StreamSetup><Stream>RTP-Unicast</Stream><Transport><Protocol>UDP</Protocol>
+    </Transport></StreamSetup><ProfileToken>a</ProfileToken></GetStreamUri>"""
+    assert read(trt.GetStreamUri, xml).stream_setup.transport.protocol is tt.TransportProtocol.UDP
+
+
+def test_open_content_of_other_namespaces_is_not_mistaken() -> None:
+    found = read(
+        tt.StreamSetup,
+        f"<x xmlns:t='{TT}' xmlns:o='urn:o'><o:Stream/><t:Stream>RTP-Unicast</t:Stream><t:Transport><t:Protocol>UDP</t:Protocol></t:Transport></x>",
+    )
+    assert found.stream is tt.StreamType.RTP_UNICAST
+    assert [node.tag for node in found.any_] == ["{urn:o}Stream"]
+
+
 def test_what_is_missing_is_invalid_args() -> None:
     with pytest.raises(BadInput, match="ProfileToken is missing") as caught:
         read(trt.GetProfile, f'<GetProfile xmlns="{TRT}"/>')
