@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,18 +40,26 @@ class Link:
 def present(host: str | None) -> tuple[Link, ...]:
     """The links on which a server bound to `host` can be reached.
 
-    `host` is an IP address. An unspecified one means every interface but loopback (loopback too where nothing else is
-    there): `0.0.0.0` for IPv4, `::` or None for both families. A specific one means the interface that has it. Reads the
-    state of the kernel: not for the event loop.
+    An unspecified address means every interface but loopback (loopback too where nothing else is there): `0.0.0.0` for
+    IPv4, `::` or None for both families. Any other address or name means the interfaces that have it. Reads the state of
+    the kernel and may look a name up: not for the event loop. Raises OSError for an unknown name.
     """
     every = _all_links()
-    wanted = None if not host else ipaddress.ip_address(host.partition("%")[0])
-    if wanted is not None and not wanted.is_unspecified:
+    wanted: list[Address] = _addresses_of(host) if host else [ipaddress.IPv6Address(0)]
+    if not any(address.is_unspecified for address in wanted):
         return tuple(narrowed for link in every if (narrowed := _only(link, wanted)) is not None)
-    if wanted is not None and wanted.version == 4:
+    if all(address.version == 4 for address in wanted):
         every = tuple(link for link in every if link.version == 4)
     outer = tuple(link for link in every if not _loopback(link))
     return outer or every
+
+
+def _addresses_of(host: str) -> list[Address]:
+    try:
+        return [ipaddress.ip_address(host.partition("%")[0])]
+    except ValueError:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+        return [ipaddress.ip_address(str(item[4][0]).partition("%")[0]) for item in found]
 
 
 def xaddrs(link: Link, ports: Ports, path: str) -> tuple[str, ...]:
@@ -94,8 +103,8 @@ def _addresses(ips: Iterable[ifaddr.IP], version: int) -> list[tuple[Address, in
     return found
 
 
-def _only(link: Link, wanted: Address) -> Link | None:
-    addresses = tuple(pair for pair in link.addresses if pair[0] == wanted)
+def _only(link: Link, wanted: list[Address]) -> Link | None:
+    addresses = tuple(pair for pair in link.addresses if pair[0] in wanted)
     if not addresses:
         return None
     return Link(name=link.name, index=link.index, version=link.version, addresses=addresses)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 import pytest
 
@@ -36,6 +37,13 @@ def test_addresses_name_each_scheme_that_is_served(where: Link, ports: Ports, ex
 def test_loopback_stays_on_loopback() -> None:
     (only,) = present("127.0.0.1")
     assert [str(address) for address, _ in only.addresses] == ["127.0.0.1"]
+
+
+def test_name_means_its_addresses() -> None:
+    assert {str(address) for link in present("localhost") for address, _ in link.addresses} <= {"127.0.0.1", "::1"}
+    assert present("localhost")
+    with pytest.raises(socket.gaierror):
+        present("no such host.invalid")
 
 
 def test_unspecified_address_leaves_loopback_out_where_there_is_another_link() -> None:
