@@ -51,7 +51,7 @@ def replay(
     )
 
 
-@pytest.mark.covers("G-ReplayHeaderExtension", "G-GetReplayUri", "P161")
+@pytest.mark.covers("G-ReplayHeaderExtension", "G-GetReplayUri")
 def test_seeks_to_a_clock_time(recorder: Recorder, device: Device, footage: str, tmp_path: Path) -> None:
     span = device.span(footage)
     assert span
@@ -66,7 +66,7 @@ def test_seeks_to_a_clock_time(recorder: Recorder, device: Device, footage: str,
         assert apart(loop_time(picture), first + number * FRAME_US) == 0
 
 
-@pytest.mark.covers("PLY-17")
+@pytest.mark.covers("G-ReplayHeaderExtension")
 def test_downloads_faster_than_real_time(recorder: Recorder, device: Device, footage: str, tmp_path: Path) -> None:
     span = device.span(footage)
     assert span

@@ -75,7 +75,7 @@ def test_probe_sees_video_and_audio(recorder: Recorder, streams: dict[str, str],
     assert found["audio"]["codec_name"] in ("pcm_mulaw", "pcm_alaw", "aac")
 
 
-@pytest.mark.covers("SEC-04", "P240")
+@pytest.mark.covers("SEC-04", "T-RTSPDigest")
 def test_wrong_password_is_refused(recorder: Recorder, streams: dict[str, str]) -> None:
     uri = with_account(streams["sub"], recorder).replace(recorder.password, "wrong")
     done = subprocess.run([need("ffprobe"), "-v", "error", uri], capture_output=True, text=True, timeout=60)

@@ -10,7 +10,7 @@ from tests.e2e.harness import CLIENTS, Recorder, python_with, run_client
 
 
 @pytest.mark.covers(
-    *("A032", "P172", "G-FindRecordings", "G-GetRecordingSearchResults", "G-FindEvents", "G-GetEventSearchResults"),
+    *("A032", "G-FindRecordings", "G-GetRecordingSearchResults", "G-FindEvents", "G-GetEventSearchResults"),
     *("G-EndSearch", "G-SearchFilter", "G-GetRecordingInformation", "G-GetMediaAttributes", "G-GetReplayConfiguration"),
     *(
         "G-GetRecordingConfiguration",

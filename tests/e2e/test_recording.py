@@ -57,7 +57,7 @@ def recorded_times(recorder: Recorder, device: Device, recording: str) -> list[i
         return [unit.extension.utc for unit in units(client.packets(seconds=5))]
 
 
-@pytest.mark.covers("PLY-33", "REC-21", "A005")
+@pytest.mark.covers("REC-21")
 def test_segments_play_as_they_lie_on_disk(recorder: Recorder, footage: str) -> None:
     need("ffmpeg")
     for path in segments(recorder.data):
@@ -74,7 +74,7 @@ def test_segments_play_as_they_lie_on_disk(recorder: Recorder, footage: str) -> 
         assert_decodes(path)
 
 
-@pytest.mark.covers("INI-19", "P138")
+@pytest.mark.covers("INI-19")
 def test_killed_media_worker_loses_one_fragment_at_most(own_recorder: Recorder) -> None:
     own_recorder.start()
     device = device_of(own_recorder)
@@ -103,7 +103,7 @@ def test_killed_media_worker_loses_one_fragment_at_most(own_recorder: Recorder) 
     assert_healthy(own_recorder)
 
 
-@pytest.mark.covers("INI-19", "MNT-19")
+@pytest.mark.covers("INI-19")
 def test_killed_recorder_recovers_at_the_next_start(own_recorder: Recorder) -> None:
     own_recorder.start()
     recording = wait_for_footage(device_of(own_recorder), seconds=6)
