@@ -23,7 +23,7 @@ NS_SEARCH = "http://www.onvif.org/ver10/search/wsdl"
 NS_REPLAY = "http://www.onvif.org/ver10/replay/wsdl"
 
 DEVICE_PATH = "/onvif/device_service"
-"""Fixed by Core 5.1.2; every other path is ours to choose."""
+"""Fixed by Core 5.1.1; every other path is ours to choose."""
 EVENTS_PATH = "/onvif/event_service"
 SUBSCRIPTION_PATH = "/onvif/subscription"
 """Pull points live below it, one path per subscription."""
@@ -49,7 +49,7 @@ VERSIONS: dict[str, Version] = {
 """Release of the specification of each service (major, minor) that its implementation follows (tt:OnvifVersion)."""
 
 MAX_URI = 128
-"""Octets of a stream or snapshot URI (Media2 5.8.1)."""
+"""Octets of a stream or snapshot URI (Media2 5.4.1)."""
 
 _AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?")
 _PORT = re.compile(r"(?:\[[^]]*\]|[^:]*)(:[0-9]{1,5})")

@@ -251,9 +251,9 @@ def _choose(
     *,
     strict: bool = False,
 ) -> tuple[Item, ...]:
-    """The one named, or those compatible with a profile, or all (Media2 5.3.1).
+    """The one named, or those compatible with a profile, or all (Media2 5.3.2).
 
-    With `strict`, one that does not go with the profile is refused (Media2 5.3.3: IncompatibleConfiguration).
+    With `strict`, one that does not go with the profile is refused (Media2 5.3.4: IncompatibleConfiguration).
     """
     fitting = compatible(view.profile(request.profile_token)) if request.profile_token else every
     if not request.configuration_token:

@@ -163,7 +163,7 @@ def audio_encoder2(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoder2Co
 
 
 def profile2(view: MediaView, item: MediaProfile, types: frozenset[str]) -> tr2.MediaProfile:
-    """A profile with the configurations of the types asked for; without types, with none (Media2 5.2.2)."""
+    """A profile with the configurations of the types asked for; without types, with none (Media2 5.1.2)."""
     wanted = tr2.ConfigurationEnumeration
     every = wanted.ALL in types
 

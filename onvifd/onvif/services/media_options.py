@@ -116,7 +116,7 @@ def audio_encoder_options(encoders: Sequence[AudioEncoder]) -> tt.AudioEncoderCo
 
 
 def video_encoder_options2(encoders: Sequence[VideoEncoder]) -> tuple[tt.VideoEncoder2ConfigurationOptions, ...]:
-    """One entry per encoding (Media2 5.3.3)."""
+    """One entry per encoding (Media2 5.3.4)."""
     return tuple(
         _video_options2(codec, [encoder for encoder in encoders if encoder.codec is codec])
         for codec in _unique(encoders, lambda encoder: encoder.codec)

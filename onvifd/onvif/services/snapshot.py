@@ -1,4 +1,4 @@
-"""Pictures by HTTP: what the addresses of GetSnapshotUri lead to (Media2 5.5.4).
+"""Pictures by HTTP: what the addresses of GetSnapshotUri lead to (Media2 5.5.1).
 
 `Snapshots` decides, `add_routes` ties it to aiohttp.
 """
