@@ -98,9 +98,9 @@ def text(*, default: Any = _MISSING, form: Form = Form.PLAIN, tokens: bool = Fal
     return _field(Spec("text", form=form, tokens=tokens), default)
 
 
-def any_elements() -> Any:
-    """Everything no other field takes (xs:any), an `AnyElements`."""
-    return _field(Spec("any"), ())
+def any_elements(*, default: AnyElements = ()) -> Any:
+    """Everything no other field takes (xs:any), an `AnyElements`. Type checkers want to see the default at each use."""
+    return _field(Spec("any"), default)
 
 
 @dataclass_transform(
