@@ -59,12 +59,12 @@ class Service:
     x_addr: str = element("XAddr")
     capabilities: ServiceCapabilities | None = element("Capabilities", default=None)
     version: tt.OnvifVersion = element("Version")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)
 class ServiceCapabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)
@@ -375,7 +375,7 @@ class GetEndpointReference:
 @schema(TDS)
 class GetEndpointReferenceResponse:
     guid: str = element("GUID")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)
@@ -1057,7 +1057,7 @@ class SendAuxiliaryCommandResponse:
 
 @schema(TDS)
 class GetDot11Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)
@@ -1100,7 +1100,7 @@ class GetSystemUrisResponse:
 
 @schema(TDS)
 class GetSystemUrisResponseExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)
@@ -1152,12 +1152,12 @@ class UserCredential:
     password: str | None = element("Password", default=None, form=Form.RAW)
     extension: UserCredentialExtension | None = element("Extension", default=None)
     token: str | None = element("Token", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)
 class UserCredentialExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)
@@ -1170,7 +1170,7 @@ class StorageConfigurationData:
     configuration_renewal: StorageConfigurationDataConfigurationRenewal | None = element(
         "ConfigurationRenewal", default=None
     )
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     type_: str = attribute("type")
     region: str | None = attribute("Region", default=None)
 
@@ -1185,7 +1185,7 @@ class StorageConfigurationDataConfigurationRenewal:
 
 @schema(TDS)
 class StorageConfigurationDataExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TDS)

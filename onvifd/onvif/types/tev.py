@@ -37,7 +37,7 @@ class GetServiceCapabilitiesResponse:
 
 @schema(TEV)
 class Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     ws_subscription_policy_support: bool | None = attribute("WSSubscriptionPolicySupport", default=None)
     ws_pausable_subscription_manager_interface_support: bool | None = attribute(
         "WSPausableSubscriptionManagerInterfaceSupport", default=None
@@ -57,12 +57,12 @@ class CreatePullPointSubscription:
     subscription_policy: CreatePullPointSubscriptionSubscriptionPolicy | None = element(
         "SubscriptionPolicy", default=None
     )
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TEV)
 class CreatePullPointSubscriptionSubscriptionPolicy:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TEV)
@@ -70,14 +70,14 @@ class CreatePullPointSubscriptionResponse:
     subscription_reference: wsa.EndpointReferenceType = element("SubscriptionReference")
     current_time: int = element("CurrentTime", ns=WSNT, form=Form.DATETIME)
     termination_time: int | None = element("TerminationTime", ns=WSNT, form=Form.DATETIME, nillable=True)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TEV)
 class PullMessages:
     timeout: timedelta = element("Timeout")
     message_limit: int = element("MessageLimit")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TEV)
@@ -93,14 +93,14 @@ class PullMessagesResponse:
 class PullMessagesFaultResponse:
     max_timeout: timedelta = element("MaxTimeout")
     max_message_limit: int = element("MaxMessageLimit")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TEV)
 class Seek:
     utc_time: int = element("UtcTime", form=Form.DATETIME)
     reverse: bool | None = element("Reverse", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TEV)
@@ -132,7 +132,7 @@ class GetEventPropertiesResponse:
     message_content_filter_dialect: tuple[str, ...] = element("MessageContentFilterDialect")
     producer_properties_filter_dialect: tuple[str, ...] = element("ProducerPropertiesFilterDialect", default=())
     message_content_schema_location: tuple[str, ...] = element("MessageContentSchemaLocation")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TEV)
@@ -177,4 +177,4 @@ class EventBrokerConfig:
     status: str | None = element("Status", default=None)
     cert_path_validation_policy_id: str | None = element("CertPathValidationPolicyID", default=None)
     metadata_filter: wsnt.FilterType | None = element("MetadataFilter", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())

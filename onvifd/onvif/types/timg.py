@@ -49,7 +49,7 @@ class GetServiceCapabilitiesResponse:
 
 @schema(TIMG)
 class Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     image_stabilization: bool | None = attribute("ImageStabilization", default=None)
     presets: bool | None = attribute("Presets", default=None)
     adaptable_preset: bool | None = attribute("AdaptablePreset", default=None)

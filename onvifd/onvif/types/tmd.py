@@ -42,7 +42,7 @@ class GetServiceCapabilitiesResponse:
 
 @schema(TMD)
 class Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     video_sources: int | None = attribute("VideoSources", default=None)
     video_outputs: int | None = attribute("VideoOutputs", default=None)
     audio_sources: int | None = attribute("AudioSources", default=None)
@@ -74,7 +74,7 @@ class RelayOutputOptions:
 
 @schema(TMD)
 class RelayOutputOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
@@ -130,145 +130,145 @@ class GetVideoOutputsResponse:
 @schema(TMD)
 class GetAudioSourceConfiguration:
     audio_source_token: str = element("AudioSourceToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetAudioSourceConfigurationResponse:
     audio_source_configuration: tt.AudioSourceConfiguration = element("AudioSourceConfiguration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetAudioOutputConfiguration:
     audio_output_token: str = element("AudioOutputToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetAudioOutputConfigurationResponse:
     audio_output_configuration: tt.AudioOutputConfiguration = element("AudioOutputConfiguration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoSourceConfiguration:
     video_source_token: str = element("VideoSourceToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoSourceConfigurationResponse:
     video_source_configuration: tt.VideoSourceConfiguration = element("VideoSourceConfiguration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoOutputConfiguration:
     video_output_token: str = element("VideoOutputToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoOutputConfigurationResponse:
     video_output_configuration: tt.VideoOutputConfiguration = element("VideoOutputConfiguration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetAudioSourceConfiguration:
     configuration: tt.AudioSourceConfiguration = element("Configuration")
     force_persistence: bool = element("ForcePersistence")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetAudioSourceConfigurationResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetAudioOutputConfiguration:
     configuration: tt.AudioOutputConfiguration = element("Configuration")
     force_persistence: bool = element("ForcePersistence")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetAudioOutputConfigurationResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetVideoSourceConfiguration:
     configuration: tt.VideoSourceConfiguration = element("Configuration")
     force_persistence: bool = element("ForcePersistence")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetVideoSourceConfigurationResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetVideoOutputConfiguration:
     configuration: tt.VideoOutputConfiguration = element("Configuration")
     force_persistence: bool = element("ForcePersistence")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class SetVideoOutputConfigurationResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoSourceConfigurationOptions:
     video_source_token: str = element("VideoSourceToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoSourceConfigurationOptionsResponse:
     video_source_configuration_options: tt.VideoSourceConfigurationOptions = element("VideoSourceConfigurationOptions")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoOutputConfigurationOptions:
     video_output_token: str = element("VideoOutputToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetVideoOutputConfigurationOptionsResponse:
     video_output_configuration_options: tt.VideoOutputConfigurationOptions = element("VideoOutputConfigurationOptions")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetAudioSourceConfigurationOptions:
     audio_source_token: str = element("AudioSourceToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetAudioSourceConfigurationOptionsResponse:
     audio_source_options: tt.AudioSourceConfigurationOptions = element("AudioSourceOptions")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetAudioOutputConfigurationOptions:
     audio_output_token: str = element("AudioOutputToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
 class GetAudioOutputConfigurationOptionsResponse:
     audio_output_options: tt.AudioOutputConfigurationOptions = element("AudioOutputOptions")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
@@ -294,7 +294,7 @@ class GetDigitalInputsResponse:
 @schema(TMD)
 class DigitalInputConfigurationOptions:
     idle_state: tuple[tt.DigitalIdleState, ...] = element("IdleState")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
@@ -380,7 +380,7 @@ class SerialData:
 
 @schema(TMD)
 class SerialPort(tt.DeviceEntity):
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TMD)
@@ -389,7 +389,7 @@ class SerialPortConfiguration:
     parity_bit: ParityBit = element("ParityBit")
     character_length: int = element("CharacterLength")
     stop_bit: float = element("StopBit")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     token: str = attribute("token")
     type_: SerialPortType = attribute("type")
 
@@ -400,7 +400,7 @@ class SerialPortConfigurationOptions:
     parity_bit_list: ParityBitList = element("ParityBitList")
     character_length_list: tt.IntItems = element("CharacterLengthList")
     stop_bit_list: tt.FloatItems = element("StopBitList")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     token: str = attribute("token")
 
 

@@ -23,7 +23,7 @@ class GetServiceCapabilitiesResponse:
 
 @schema(TPTZ)
 class Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     e_flip: bool | None = attribute("EFlip", default=None)
     reverse: bool | None = attribute("Reverse", default=None)
     get_compatible_configurations: bool | None = attribute("GetCompatibleConfigurations", default=None)
@@ -336,7 +336,7 @@ class MoveAndStartTracking:
     target_position: tt.PTZVector | None = element("TargetPosition", default=None)
     speed: tt.PTZSpeed | None = element("Speed", default=None)
     object_id: int | None = element("ObjectID", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TPTZ)

@@ -76,7 +76,7 @@ class Capabilities2:
     multicast_audio_decoder_capabilities: MulticastAudioDecoderCapabilities | None = element(
         "MulticastAudioDecoderCapabilities", default=None
     )
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     snapshot_uri: bool | None = attribute("SnapshotUri", default=None)
     rotation: bool | None = attribute("Rotation", default=None)
     video_source_mode: bool | None = attribute("VideoSourceMode", default=None)
@@ -95,14 +95,14 @@ class Capabilities(Capabilities2):
 
 @schema(TR2)
 class ProfileCapabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     maximum_number_of_profiles: int | None = attribute("MaximumNumberOfProfiles", default=None)
     configurations_supported: tuple[str, ...] | None = attribute("ConfigurationsSupported", default=None, tokens=True)
 
 
 @schema(TR2)
 class StreamingCapabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     rtsp_streaming: bool | None = attribute("RTSPStreaming", default=None)
     rtp_multicast: bool | None = attribute("RTPMulticast", default=None)
     rtp_rtsp_tcp: bool | None = attribute("RTP_RTSP_TCP", default=None)
@@ -114,7 +114,7 @@ class StreamingCapabilities:
 
 @schema(TR2)
 class MulticastAudioDecoderCapabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     multicast_audio_decoder: bool | None = attribute("MulticastAudioDecoder", default=None)
     srtp: bool | None = attribute("SRTP", default=None)
     ipv6: bool | None = attribute("IPv6", default=None)
@@ -123,7 +123,7 @@ class MulticastAudioDecoderCapabilities:
 @schema(TR2)
 class AudioClipCapabilities:
     tts_capabilities: TTSCapabilities | None = element("TTSCapabilities", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     max_audio_clip_limit: int | None = attribute("MaxAudioClipLimit", default=None)
     max_audio_clip_size: float | None = attribute("MaxAudioClipSize", default=None)
     supported_audio_clip_format: tuple[str, ...] | None = attribute(
@@ -133,7 +133,7 @@ class AudioClipCapabilities:
 
 @schema(TR2)
 class TTSCapabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     max_content_length: int | None = attribute("MaxContentLength", default=None)
     tts_language: tuple[str, ...] | None = attribute("TTSLanguage", default=None, tokens=True)
     tts_voice_type: tuple[str, ...] | None = attribute("TTSVoiceType", default=None, tokens=True)
@@ -162,7 +162,7 @@ class ConfigurationSet:
     audio_output: tt.AudioOutputConfiguration | None = element("AudioOutput", default=None)
     audio_decoder: tt.AudioDecoderConfiguration | None = element("AudioDecoder", default=None)
     receiver: ReceiverConfiguration | None = element("Receiver", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TR2)
@@ -484,7 +484,7 @@ class EncoderInstance:
 class EncoderInstanceInfo:
     codec: tuple[EncoderInstance, ...] = element("Codec", default=())
     total: int = element("Total")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TR2)
@@ -576,7 +576,7 @@ class VideoSourceMode:
     encodings: tuple[str, ...] = element("Encodings", tokens=True)
     reboot: bool = element("Reboot")
     description: str | None = element("Description", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     token: str = attribute("token")
     enabled: bool | None = attribute("Enabled", default=None)
 
@@ -639,7 +639,7 @@ class Mask:
     type_: str = element("Type")
     color: tt.Color | None = element("Color", default=None)
     enabled: bool = element("Enabled")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     token: str | None = attribute("token", default=None)
 
 
@@ -675,7 +675,7 @@ class MaskOptions:
     max_points: int = element("MaxPoints")
     types: tuple[str, ...] = element("Types")
     color: tt.ColorOptions = element("Color")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     rectangle_only: bool | None = attribute("RectangleOnly", default=None)
     single_color_only: bool | None = attribute("SingleColorOnly", default=None)
 
@@ -714,7 +714,7 @@ class WebRTCConfiguration:
     enabled: bool = element("Enabled")
     connected: bool | None = element("Connected", default=None)
     error: str | None = element("Error", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TR2)
@@ -747,7 +747,7 @@ class AudioClip:
     repeat_interval: int | None = element("RepeatInterval", default=None)
     audio_output_level: int | None = element("AudioOutputLevel", default=None)
     schedule_token: str | None = element("ScheduleToken", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TR2)
@@ -755,14 +755,14 @@ class TTSAudio:
     content: str = element("Content")
     language: str = element("Language")
     voice_type: str = element("VoiceType")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TR2)
 class GetAudioClipsResponseItem:
     token: str = element("Token")
     configuration: AudioClip = element("Configuration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TR2)
@@ -772,7 +772,7 @@ class PlayingAudioClips:
     audio_output_token: tuple[str, ...] = element("AudioOutputToken")
     audio_output_level: int = element("AudioOutputLevel")
     repeats_left: int = element("RepeatsLeft")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TR2)

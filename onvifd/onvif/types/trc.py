@@ -23,7 +23,7 @@ class GetServiceCapabilitiesResponse:
 
 @schema(TRC)
 class Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     dynamic_recordings: bool | None = attribute("DynamicRecordings", default=None)
     dynamic_tracks: bool | None = attribute("DynamicTracks", default=None)
     encoding: tuple[str, ...] | None = attribute("Encoding", default=None, tokens=True)
@@ -248,7 +248,7 @@ class ExportRecordedDataResponse:
 
 @schema(TRC)
 class ExportRecordedDataResponseExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRC)
@@ -260,7 +260,7 @@ class StopExportRecordedData:
 class StopExportRecordedDataResponse:
     progress: float = element("Progress")
     file_progress_status: tt.ArrayOfFileProgress = element("FileProgressStatus")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRC)
@@ -272,7 +272,7 @@ class GetExportRecordedDataState:
 class GetExportRecordedDataStateResponse:
     progress: float = element("Progress")
     file_progress_status: tt.ArrayOfFileProgress = element("FileProgressStatus")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRC)
@@ -298,7 +298,7 @@ class SegmentListResultSegment:
     start_time: int = element("StartTime", form=Form.DATETIME)
     end_time: int = element("EndTime", form=Form.DATETIME)
     media_type: str = element("MediaType")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRC)
@@ -308,7 +308,7 @@ class ExportRecordedSegments:
     alias: str | None = element("Alias", default=None)
     storage_token: str | None = element("StorageToken", default=None)
     track: str | None = element("Track", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRC)
@@ -330,7 +330,7 @@ class StopExportRecordedSegmentsResponse:
 class RecordingOptions:
     job: JobOptions = element("Job")
     track: TrackOptions = element("Track")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRC)

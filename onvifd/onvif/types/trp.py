@@ -21,7 +21,7 @@ class GetServiceCapabilitiesResponse:
 
 @schema(TRP)
 class Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     reverse_playback: bool | None = attribute("ReversePlayback", default=None)
     session_timeout_range: tuple[float, ...] | None = attribute("SessionTimeoutRange", default=None, tokens=True)
     rtp_rtsp_tcp: bool | None = attribute("RTP_RTSP_TCP", default=None)

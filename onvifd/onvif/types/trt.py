@@ -23,7 +23,7 @@ class GetServiceCapabilitiesResponse:
 class Capabilities:
     profile_capabilities: ProfileCapabilities = element("ProfileCapabilities")
     streaming_capabilities: StreamingCapabilities = element("StreamingCapabilities")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     snapshot_uri: bool | None = attribute("SnapshotUri", default=None)
     rotation: bool | None = attribute("Rotation", default=None)
     video_source_mode: bool | None = attribute("VideoSourceMode", default=None)
@@ -34,13 +34,13 @@ class Capabilities:
 
 @schema(TRT)
 class ProfileCapabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     maximum_number_of_profiles: int | None = attribute("MaximumNumberOfProfiles", default=None)
 
 
 @schema(TRT)
 class StreamingCapabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     rtp_multicast: bool | None = attribute("RTPMulticast", default=None)
     rtp_tcp: bool | None = attribute("RTP_TCP", default=None)
     rtp_rtsp_tcp: bool | None = attribute("RTP_RTSP_TCP", default=None)
@@ -812,7 +812,7 @@ class VideoSourceMode:
 
 @schema(TRT)
 class VideoSourceModeExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
@@ -828,56 +828,56 @@ class GetOSDsResponse:
 @schema(TRT)
 class GetOSD:
     osd_token: str = element("OSDToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class GetOSDResponse:
     osd: tt.OSDConfiguration = element("OSD")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class SetOSD:
     osd: tt.OSDConfiguration = element("OSD")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class SetOSDResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class GetOSDOptions:
     configuration_token: str = element("ConfigurationToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class GetOSDOptionsResponse:
     osd_options: tt.OSDConfigurationOptions = element("OSDOptions")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class CreateOSD:
     osd: tt.OSDConfiguration = element("OSD")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class CreateOSDResponse:
     osd_token: str = element("OSDToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class DeleteOSD:
     osd_token: str = element("OSDToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TRT)
 class DeleteOSDResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())

@@ -23,7 +23,7 @@ class GetServiceCapabilitiesResponse:
 
 @schema(TSE)
 class Capabilities:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     metadata_search: bool | None = attribute("MetadataSearch", default=None)
     general_start_events: bool | None = attribute("GeneralStartEvents", default=None)
     nl_search: bool | None = attribute("NLSearch", default=None)

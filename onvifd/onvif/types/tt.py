@@ -379,20 +379,20 @@ class VideoSource(DeviceEntity):
 
 @schema(TT)
 class VideoSourceExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     imaging: ImagingSettings20 | None = element("Imaging", default=None)
     extension: VideoSourceExtension2 | None = element("Extension", default=None)
 
 
 @schema(TT)
 class VideoSourceExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class AudioSource(DeviceEntity):
     channels: int = element("Channels")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -414,7 +414,7 @@ class Profile:
 
 @schema(TT)
 class ProfileExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     audio_output_configuration: AudioOutputConfiguration | None = element("AudioOutputConfiguration", default=None)
     audio_decoder_configuration: AudioDecoderConfiguration | None = element("AudioDecoderConfiguration", default=None)
     extension: ProfileExtension2 | None = element("Extension", default=None)
@@ -422,7 +422,7 @@ class ProfileExtension:
 
 @schema(TT)
 class ProfileExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -436,7 +436,7 @@ class ConfigurationEntity:
 class VideoSourceConfiguration(ConfigurationEntity):
     source_token: str = element("SourceToken")
     bounds: IntRectangle = element("Bounds")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     extension: VideoSourceConfigurationExtension | None = element("Extension", default=None)
     view_mode: str | None = attribute("ViewMode", default=None)
 
@@ -451,7 +451,7 @@ class VideoSourceConfigurationExtension:
 class VideoSourceConfigurationExtension2:
     lens_description: tuple[LensDescription, ...] = element("LensDescription", default=())
     scene_orientation: SceneOrientation | None = element("SceneOrientation", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -464,7 +464,7 @@ class Rotate:
 
 @schema(TT)
 class RotateExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -472,7 +472,7 @@ class LensProjection:
     angle: float = element("Angle")
     radius: float = element("Radius")
     transmittance: float | None = element("Transmittance", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -486,7 +486,7 @@ class LensDescription:
     offset: LensOffset = element("Offset")
     projection: tuple[LensProjection, ...] = element("Projection")
     x_factor: float = element("XFactor")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     focal_length: float | None = attribute("FocalLength", default=None)
 
 
@@ -500,7 +500,7 @@ class VideoSourceConfigurationOptions:
 
 @schema(TT)
 class VideoSourceConfigurationOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     rotate: RotateOptions | None = element("Rotate", default=None)
     extension: VideoSourceConfigurationOptionsExtension2 | None = element("Extension", default=None)
 
@@ -508,7 +508,7 @@ class VideoSourceConfigurationOptionsExtension:
 @schema(TT)
 class VideoSourceConfigurationOptionsExtension2:
     scene_orientation_mode: tuple[SceneOrientationMode, ...] = element("SceneOrientationMode", default=())
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -522,7 +522,7 @@ class RotateOptions:
 
 @schema(TT)
 class RotateOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -541,7 +541,7 @@ class VideoEncoderConfiguration(ConfigurationEntity):
     h264: H264Configuration | None = element("H264", default=None)
     multicast: MulticastConfiguration = element("Multicast")
     session_timeout: timedelta = element("SessionTimeout")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     guaranteed_frame_rate: bool | None = attribute("GuaranteedFrameRate", default=None)
 
 
@@ -582,7 +582,7 @@ class VideoEncoderConfigurationOptions:
 
 @schema(TT)
 class VideoEncoderOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     jpeg: JpegOptions2 | None = element("JPEG", default=None)
     mpeg4: Mpeg4Options2 | None = element("MPEG4", default=None)
     h264: H264Options2 | None = element("H264", default=None)
@@ -591,7 +591,7 @@ class VideoEncoderOptionsExtension:
 
 @schema(TT)
 class VideoEncoderOptionsExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -604,7 +604,7 @@ class JpegOptions:
 @schema(TT)
 class JpegOptions2(JpegOptions):
     bitrate_range: IntRange = element("BitrateRange")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -619,7 +619,7 @@ class Mpeg4Options:
 @schema(TT)
 class Mpeg4Options2(Mpeg4Options):
     bitrate_range: IntRange = element("BitrateRange")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -634,7 +634,7 @@ class H264Options:
 @schema(TT)
 class H264Options2(H264Options):
     bitrate_range: IntRange = element("BitrateRange")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -644,7 +644,7 @@ class VideoEncoder2Configuration(ConfigurationEntity):
     rate_control: VideoRateControl2 | None = element("RateControl", default=None)
     multicast: MulticastConfiguration | None = element("Multicast", default=None)
     quality: float = element("Quality")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     gov_length: int | None = attribute("GovLength", default=None)
     anchor_frame_distance: int | None = attribute("AnchorFrameDistance", default=None)
     profile: str | None = attribute("Profile", default=None)
@@ -657,7 +657,7 @@ class VideoEncoder2Configuration(ConfigurationEntity):
 class VideoResolution2:
     width: int = element("Width")
     height: int = element("Height")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -665,7 +665,7 @@ class VideoRateControl2:
     frame_rate_limit: float = element("FrameRateLimit")
     bitrate_limit: int = element("BitrateLimit")
     average_bit_rate: int | None = element("AverageBitRate", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     constant_bit_rate: bool | None = attribute("ConstantBitRate", default=None)
 
 
@@ -675,7 +675,7 @@ class VideoEncoder2ConfigurationOptions:
     quality_range: FloatRange = element("QualityRange")
     resolutions_available: tuple[VideoResolution2, ...] = element("ResolutionsAvailable")
     bitrate_range: IntRange = element("BitrateRange")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     gov_length_range: tuple[int, ...] | None = attribute("GovLengthRange", default=None, tokens=True)
     max_anchor_frame_distance: int | None = attribute("MaxAnchorFrameDistance", default=None)
     frame_rates_supported: tuple[float, ...] | None = attribute("FrameRatesSupported", default=None, tokens=True)
@@ -692,7 +692,7 @@ class VideoEncoder2ConfigurationOptions:
 @schema(TT)
 class AudioSourceConfiguration(ConfigurationEntity):
     source_token: str = element("SourceToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -703,7 +703,7 @@ class AudioSourceConfigurationOptions:
 
 @schema(TT)
 class AudioSourceOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -713,7 +713,7 @@ class AudioEncoderConfiguration(ConfigurationEntity):
     sample_rate: int = element("SampleRate")
     multicast: MulticastConfiguration = element("Multicast")
     session_timeout: timedelta = element("SessionTimeout")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -726,7 +726,7 @@ class AudioEncoderConfigurationOption:
     encoding: AudioEncoding = element("Encoding")
     bitrate_list: IntItems = element("BitrateList")
     sample_rate_list: IntItems = element("SampleRateList")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -735,7 +735,7 @@ class AudioEncoder2Configuration(ConfigurationEntity):
     multicast: MulticastConfiguration | None = element("Multicast", default=None)
     bitrate: int = element("Bitrate")
     sample_rate: int = element("SampleRate")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     secure_streaming_protocol_algorithm: str | None = attribute("SecureStreamingProtocolAlgorithm", default=None)
 
 
@@ -744,7 +744,7 @@ class AudioEncoder2ConfigurationOptions:
     encoding: str = element("Encoding")
     bitrate_list: IntItems = element("BitrateList")
     sample_rate_list: IntItems = element("SampleRateList")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     secure_streaming_protocol_algorithms: tuple[str, ...] | None = attribute(
         "SecureStreamingProtocolAlgorithms", default=None, tokens=True
     )
@@ -754,7 +754,7 @@ class AudioEncoder2ConfigurationOptions:
 class VideoAnalyticsConfiguration(ConfigurationEntity):
     analytics_engine_configuration: AnalyticsEngineConfiguration = element("AnalyticsEngineConfiguration")
     rule_engine_configuration: RuleEngineConfiguration = element("RuleEngineConfiguration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -764,7 +764,7 @@ class MetadataConfiguration(ConfigurationEntity):
     analytics: bool | None = element("Analytics", default=None)
     multicast: MulticastConfiguration = element("Multicast")
     session_timeout: timedelta = element("SessionTimeout")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     analytics_engine_configuration: AnalyticsEngineConfiguration | None = element(
         "AnalyticsEngineConfiguration", default=None
     )
@@ -778,7 +778,7 @@ class MetadataConfiguration(ConfigurationEntity):
 
 @schema(TT)
 class MetadataConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -792,26 +792,26 @@ class PTZFilter:
 class SensorDataFilter:
     sensor_id: tuple[str, ...] = element("SensorID", default=())
     type_: tuple[str, ...] = element("Type", default=())
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class EventSubscription:
     filter_: wsnt.FilterType | None = element("Filter", default=None)
     subscription_policy: EventSubscriptionSubscriptionPolicy | None = element("SubscriptionPolicy", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class EventSubscriptionSubscriptionPolicy:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class MetadataConfigurationOptions:
     ptz_status_filter_options: PTZStatusFilterOptions = element("PTZStatusFilterOptions")
     sensor_data_filter_options: SensorDataFilterOptions | None = element("SensorDataFilterOptions", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     extension: MetadataConfigurationOptionsExtension | None = element("Extension", default=None)
     geo_location: bool | None = attribute("GeoLocation", default=None)
     max_content_filter_size: int | None = attribute("MaxContentFilterSize", default=None)
@@ -828,14 +828,14 @@ class MetadataConfigurationOptionsExtension:
 
 @schema(TT)
 class MetadataConfigurationOptionsExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class PTZStatusFilterOptions:
     pan_tilt_status_supported: bool = element("PanTiltStatusSupported")
     zoom_status_supported: bool = element("ZoomStatusSupported")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     pan_tilt_position_supported: bool | None = element("PanTiltPositionSupported", default=None)
     zoom_position_supported: bool | None = element("ZoomPositionSupported", default=None)
     extension: PTZStatusFilterOptionsExtension | None = element("Extension", default=None)
@@ -844,14 +844,14 @@ class PTZStatusFilterOptions:
 
 @schema(TT)
 class PTZStatusFilterOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class SensorDataFilterOptions:
     sensor_id_filter_supported: bool = element("SensorIDFilterSupported")
     type_filter_supported: bool = element("TypeFilterSupported")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -865,23 +865,23 @@ class VideoOutput(DeviceEntity):
 
 @schema(TT)
 class VideoOutputExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class VideoOutputConfiguration(ConfigurationEntity):
     output_token: str = element("OutputToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class VideoOutputConfigurationOptions:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class AudioOutput(DeviceEntity):
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -889,14 +889,14 @@ class AudioOutputConfiguration(ConfigurationEntity):
     output_token: str = element("OutputToken")
     send_primacy: str | None = element("SendPrimacy", default=None)
     output_level: int = element("OutputLevel")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class FrequencyDecibelPair:
     center_frequency: int = element("CenterFrequency")
     decibel: float = element("Decibel")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -907,7 +907,7 @@ class EQPreset:
     schedule_token: str | None = element("ScheduleToken", default=None)
     is_frequency_decibel_editable: bool = element("isFrequencyDecibelEditable")
     frequency_decibel_pair: tuple[FrequencyDecibelPair, ...] = element("FrequencyDecibelPair", default=())
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -917,12 +917,12 @@ class AudioOutputConfigurationOptions:
     output_level_range: IntRange = element("OutputLevelRange")
     eq_preset_schedule_support: bool | None = element("EQPresetScheduleSupport", default=None)
     eq_presets: tuple[EQPreset, ...] = element("EQPresets", default=())
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class AudioDecoderConfiguration(ConfigurationEntity):
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -937,26 +937,26 @@ class AudioDecoderConfigurationOptions:
 class G711DecOptions:
     bitrate: IntItems = element("Bitrate")
     sample_rate_range: IntItems = element("SampleRateRange")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class AACDecOptions:
     bitrate: IntItems = element("Bitrate")
     sample_rate_range: IntItems = element("SampleRateRange")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class G726DecOptions:
     bitrate: IntItems = element("Bitrate")
     sample_rate_range: IntItems = element("SampleRateRange")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class AudioDecoderConfigurationOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -971,14 +971,14 @@ class MulticastAudioDecoderConfiguration(ConfigurationEntity):
     priority: int = element("Priority")
     media_format_parameters: str | None = element("MediaFormatParameters", default=None)
     srtp_pre_shared_parameters: SRTPPreShared | None = element("SRTPPreSharedParameters", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class SRTPPreShared:
     srtp_psk: str = element("SRTPPSK")
     roc_ext_map_id: int = element("ROCExtMapID")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     secure_streaming_protocol_algorithm: str | None = attribute("SecureStreamingProtocolAlgorithm", default=None)
 
 
@@ -989,7 +989,7 @@ class MulticastReceiverConfiguration:
     ttl: int = element("TTL")
     interface_token: tuple[str, ...] = element("InterfaceToken", default=())
     source_specific_multicast: IPAddress | None = element("SourceSpecificMulticast", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -997,7 +997,7 @@ class MulticastAudioDecoderConfigurationOptions:
     encoding_options: AudioDecoder2Options = element("EncodingOptions")
     priority_range: IntRange = element("PriorityRange")
     audio_output_tokens: tuple[str, ...] | None = element("AudioOutputTokens", default=None, tokens=True)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     secure_streaming_protocol_algorithms: tuple[str, ...] | None = attribute(
         "SecureStreamingProtocolAlgorithms", default=None, tokens=True
     )
@@ -1009,7 +1009,7 @@ class AudioDecoder2Options:
     bitrate_list: IntItems = element("BitrateList")
     sample_rate_list: IntItems = element("SampleRateList")
     rtp_payload_type: int | None = element("RTPPayloadType", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1018,14 +1018,14 @@ class MulticastConfiguration:
     port: int = element("Port")
     ttl: int = element("TTL")
     auto_start: bool = element("AutoStart")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class StreamSetup:
     stream: StreamType = element("Stream")
     transport: Transport = element("Transport")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1036,7 +1036,7 @@ class Transport:
 
 @schema(TT)
 class TransportTunnel:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1045,7 +1045,7 @@ class MediaUri:
     invalid_after_connect: bool = element("InvalidAfterConnect")
     invalid_after_reboot: bool = element("InvalidAfterReboot")
     timeout: timedelta = element("Timeout")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1066,7 +1066,7 @@ class NetworkInterface(DeviceEntity):
 
 @schema(TT)
 class NetworkInterfaceExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     interface_type: int = element("InterfaceType")
     dot3: tuple[Dot3Configuration, ...] = element("Dot3", default=())
     dot11: tuple[Dot11Configuration, ...] = element("Dot11", default=())
@@ -1075,12 +1075,12 @@ class NetworkInterfaceExtension:
 
 @schema(TT)
 class Dot3Configuration:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class NetworkInterfaceExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1122,7 +1122,7 @@ class IPv4Configuration:
     link_local: PrefixedIPv4Address | None = element("LinkLocal", default=None)
     from_dhcp: PrefixedIPv4Address | None = element("FromDHCP", default=None)
     dhcp: bool = element("DHCP")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1138,7 +1138,7 @@ class IPv6Configuration:
 
 @schema(TT)
 class IPv6ConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1151,7 +1151,7 @@ class NetworkProtocol:
 
 @schema(TT)
 class NetworkProtocolExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1165,7 +1165,7 @@ class NetworkHost:
 
 @schema(TT)
 class NetworkHostExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1196,7 +1196,7 @@ class HostnameInformation:
 
 @schema(TT)
 class HostnameInformationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1210,7 +1210,7 @@ class DNSInformation:
 
 @schema(TT)
 class DNSInformationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1223,7 +1223,7 @@ class NTPInformation:
 
 @schema(TT)
 class NTPInformationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1236,7 +1236,7 @@ class DynamicDNSInformation:
 
 @schema(TT)
 class DynamicDNSInformationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1251,7 +1251,7 @@ class NetworkInterfaceSetConfiguration:
 
 @schema(TT)
 class NetworkInterfaceSetConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     dot3: tuple[Dot3Configuration, ...] = element("Dot3", default=())
     dot11: tuple[Dot11Configuration, ...] = element("Dot11", default=())
     extension: NetworkInterfaceSetConfigurationExtension2 | None = element("Extension", default=None)
@@ -1288,14 +1288,14 @@ class NetworkZeroConfiguration:
 
 @schema(TT)
 class NetworkZeroConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     additional: tuple[NetworkZeroConfiguration, ...] = element("Additional", default=())
     extension: NetworkZeroConfigurationExtension2 | None = element("Extension", default=None)
 
 
 @schema(TT)
 class NetworkZeroConfigurationExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1308,7 +1308,7 @@ class IPAddressFilter:
 
 @schema(TT)
 class IPAddressFilterExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1318,7 +1318,7 @@ class Dot11Configuration:
     alias: str = element("Alias")
     priority: int = element("Priority")
     security: Dot11SecurityConfiguration = element("Security")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1332,7 +1332,7 @@ class Dot11SecurityConfiguration:
 
 @schema(TT)
 class Dot11SecurityConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1344,12 +1344,12 @@ class Dot11PSKSet:
 
 @schema(TT)
 class Dot11PSKSetExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class NetworkInterfaceSetConfigurationExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1359,7 +1359,7 @@ class Dot11Capabilities:
     multiple_configuration: bool = element("MultipleConfiguration")
     ad_hoc_station_mode: bool = element("AdHocStationMode")
     wep: bool = element("WEP")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1370,7 +1370,7 @@ class Dot11Status:
     group_cipher: Dot11Cipher | None = element("GroupCipher", default=None)
     signal_strength: Dot11SignalStrength | None = element("SignalStrength", default=None)
     active_config_alias: str = element("ActiveConfigAlias")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1386,7 +1386,7 @@ class Dot11AvailableNetworks:
 
 @schema(TT)
 class Dot11AvailableNetworksExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1402,7 +1402,7 @@ class Capabilities:
 
 @schema(TT)
 class CapabilitiesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     device_io: DeviceIOCapabilities | None = element("DeviceIO", default=None)
     display: DisplayCapabilities | None = element("Display", default=None)
     recording: RecordingCapabilities | None = element("Recording", default=None)
@@ -1415,7 +1415,7 @@ class CapabilitiesExtension:
 
 @schema(TT)
 class CapabilitiesExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1423,7 +1423,7 @@ class AnalyticsCapabilities:
     x_addr: str = element("XAddr")
     rule_support: bool = element("RuleSupport")
     analytics_module_support: bool = element("AnalyticsModuleSupport")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1438,7 +1438,7 @@ class DeviceCapabilities:
 
 @schema(TT)
 class DeviceCapabilitiesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1447,7 +1447,7 @@ class EventCapabilities:
     ws_subscription_policy_support: bool = element("WSSubscriptionPolicySupport")
     ws_pull_point_support: bool = element("WSPullPointSupport")
     ws_pausable_subscription_manager_interface_support: bool = element("WSPausableSubscriptionManagerInterfaceSupport")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1459,7 +1459,7 @@ class IOCapabilities:
 
 @schema(TT)
 class IOCapabilitiesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     auxiliary: bool | None = element("Auxiliary", default=None)
     auxiliary_commands: tuple[str, ...] = element("AuxiliaryCommands", default=())
     extension: IOCapabilitiesExtension2 = element("Extension")
@@ -1467,21 +1467,21 @@ class IOCapabilitiesExtension:
 
 @schema(TT)
 class IOCapabilitiesExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class MediaCapabilities:
     x_addr: str = element("XAddr")
     streaming_capabilities: RealTimeStreamingCapabilities = element("StreamingCapabilities")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     extension: MediaCapabilitiesExtension | None = element("Extension", default=None)
 
 
 @schema(TT)
 class MediaCapabilitiesExtension:
     profile_capabilities: ProfileCapabilities = element("ProfileCapabilities")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1494,13 +1494,13 @@ class RealTimeStreamingCapabilities:
 
 @schema(TT)
 class RealTimeStreamingCapabilitiesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class ProfileCapabilities:
     maximum_number_of_profiles: int = element("MaximumNumberOfProfiles")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1514,14 +1514,14 @@ class NetworkCapabilities:
 
 @schema(TT)
 class NetworkCapabilitiesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     dot11_configuration: bool | None = element("Dot11Configuration", default=None)
     extension: NetworkCapabilitiesExtension2 | None = element("Extension", default=None)
 
 
 @schema(TT)
 class NetworkCapabilitiesExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1534,7 +1534,7 @@ class SecurityCapabilities:
     saml_token: bool = element("SAMLToken")
     kerberos_token: bool = element("KerberosToken")
     rel_token: bool = element("RELToken")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     extension: SecurityCapabilitiesExtension | None = element("Extension", default=None)
 
 
@@ -1549,7 +1549,7 @@ class SecurityCapabilitiesExtension2:
     dot1x: bool = element("Dot1X")
     supported_eap_method: tuple[int, ...] = element("SupportedEAPMethod", default=())
     remote_user_handling: bool = element("RemoteUserHandling")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1566,7 +1566,7 @@ class SystemCapabilities:
 
 @schema(TT)
 class SystemCapabilitiesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     http_firmware_upgrade: bool | None = element("HttpFirmwareUpgrade", default=None)
     http_system_backup: bool | None = element("HttpSystemBackup", default=None)
     http_system_logging: bool | None = element("HttpSystemLogging", default=None)
@@ -1576,7 +1576,7 @@ class SystemCapabilitiesExtension:
 
 @schema(TT)
 class SystemCapabilitiesExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1593,7 +1593,7 @@ class ImagingCapabilities:
 @schema(TT)
 class PTZCapabilities:
     x_addr: str = element("XAddr")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1604,14 +1604,14 @@ class DeviceIOCapabilities:
     audio_sources: int = element("AudioSources")
     audio_outputs: int = element("AudioOutputs")
     relay_outputs: int = element("RelayOutputs")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class DisplayCapabilities:
     x_addr: str = element("XAddr")
     fixed_layout: bool = element("FixedLayout")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1622,7 +1622,7 @@ class RecordingCapabilities:
     dynamic_recordings: bool = element("DynamicRecordings")
     dynamic_tracks: bool = element("DynamicTracks")
     max_string_length: int = element("MaxStringLength")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1631,13 +1631,13 @@ class SearchCapabilities:
     metadata_search: bool = element("MetadataSearch")
     nl_search: bool | None = element("NLSearch", default=None)
     image_search: bool | None = element("ImageSearch", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class ReplayCapabilities:
     x_addr: str = element("XAddr")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1648,7 +1648,7 @@ class ReceiverCapabilities:
     rtp_rtsp_tcp: bool = element("RTP_RTSP_TCP")
     supported_receivers: int = element("SupportedReceivers")
     maximum_rtspuri_length: int = element("MaximumRTSPURILength")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1660,7 +1660,7 @@ class AnalyticsDeviceCapabilities:
 
 @schema(TT)
 class AnalyticsDeviceExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1702,7 +1702,7 @@ class SystemLogUriList:
 class SystemLogUri:
     type_: SystemLogType = element("Type")
     uri: str = element("Uri")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1717,7 +1717,7 @@ class SystemDateTime:
 
 @schema(TT)
 class SystemDateTimeExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1750,7 +1750,7 @@ class RemoteUser:
     username: str = element("Username")
     password: str | None = element("Password", default=None, form=Form.RAW)
     use_derived_password: bool = element("UseDerivedPassword")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1770,7 +1770,7 @@ class User:
 @schema(TT)
 class UserExtension:
     roles: tuple[str, ...] = element("Roles", tokens=True)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1783,7 +1783,7 @@ class Certificate:
 class CertificateStatus:
     certificate_id: str = element("CertificateID")
     status: bool = element("Status")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1791,7 +1791,7 @@ class CertificateWithPrivateKey:
     certificate_id: str | None = element("CertificateID", default=None)
     certificate: BinaryData = element("Certificate")
     private_key: BinaryData = element("PrivateKey")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1817,7 +1817,7 @@ class CertificateUsage:
 
 @schema(TT)
 class CertificateInformationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1833,7 +1833,7 @@ class Dot1XConfiguration:
 
 @schema(TT)
 class Dot1XConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1845,13 +1845,13 @@ class EAPMethodConfiguration:
 
 @schema(TT)
 class EapMethodExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class TLSConfiguration:
     certificate_id: str = element("CertificateID")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1864,12 +1864,12 @@ class RelayOutputSettings:
 @schema(TT)
 class RelayOutput(DeviceEntity):
     properties: RelayOutputSettings = element("Properties")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class DigitalInput(DeviceEntity):
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     idle_state: DigitalIdleState | None = attribute("IdleState", default=None)
 
 
@@ -1887,14 +1887,14 @@ class PTZNode(DeviceEntity):
 
 @schema(TT)
 class PTZNodeExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     supported_preset_tour: PTZPresetTourSupported | None = element("SupportedPresetTour", default=None)
     extension: PTZNodeExtension2 | None = element("Extension", default=None)
 
 
 @schema(TT)
 class PTZNodeExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1906,7 +1906,7 @@ class PTZPresetTourSupported:
 
 @schema(TT)
 class PTZPresetTourSupportedExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1936,14 +1936,14 @@ class PTZConfiguration(ConfigurationEntity):
 
 @schema(TT)
 class PTZConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     pt_control_direction: PTControlDirection | None = element("PTControlDirection", default=None)
     extension: PTZConfigurationExtension2 | None = element("Extension", default=None)
 
 
 @schema(TT)
 class PTZConfigurationExtension2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1955,26 +1955,26 @@ class PTControlDirection:
 
 @schema(TT)
 class PTControlDirectionExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class EFlip:
     mode: EFlipMode = element("Mode")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class Reverse:
     mode: ReverseMode = element("Mode")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class PTZConfigurationOptions:
     spaces: PTZSpaces = element("Spaces")
     ptz_timeout: DurationRange = element("PTZTimeout")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     pt_control_direction: PTControlDirectionOptions | None = element("PTControlDirection", default=None)
     extension: PTZConfigurationOptions2 | None = element("Extension", default=None)
     ptz_ramps: tuple[int, ...] | None = attribute("PTZRamps", default=None, tokens=True)
@@ -1982,7 +1982,7 @@ class PTZConfigurationOptions:
 
 @schema(TT)
 class PTZConfigurationOptions2:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -1994,7 +1994,7 @@ class PTControlDirectionOptions:
 
 @schema(TT)
 class PTControlDirectionOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2005,7 +2005,7 @@ class EFlipOptions:
 
 @schema(TT)
 class EFlipOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2016,7 +2016,7 @@ class ReverseOptions:
 
 @schema(TT)
 class ReverseOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2052,7 +2052,7 @@ class PTZSpaces:
 
 @schema(TT)
 class PTZSpacesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2094,7 +2094,7 @@ class PresetTour:
 
 @schema(TT)
 class PTZPresetTourExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2107,7 +2107,7 @@ class PTZPresetTourSpot:
 
 @schema(TT)
 class PTZPresetTourSpotExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2116,12 +2116,12 @@ class PTZPresetTourPresetDetail:
     home: bool | None = element("Home", default=None)
     ptz_position: PTZVector | None = element("PTZPosition", default=None)
     type_extension: PTZPresetTourTypeExtension | None = element("TypeExtension", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class PTZPresetTourTypeExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2133,7 +2133,7 @@ class PTZPresetTourStatus:
 
 @schema(TT)
 class PTZPresetTourStatusExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2147,7 +2147,7 @@ class PTZPresetTourStartingCondition:
 
 @schema(TT)
 class PTZPresetTourStartingConditionExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2155,14 +2155,14 @@ class PTZPresetTourOptions:
     auto_start: bool = element("AutoStart")
     starting_condition: PTZPresetTourStartingConditionOptions = element("StartingCondition")
     tour_spot: PTZPresetTourSpotOptions = element("TourSpot")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class PTZPresetTourSpotOptions:
     preset_detail: PTZPresetTourPresetDetailOptions = element("PresetDetail")
     stay_time: DurationRange = element("StayTime")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2176,7 +2176,7 @@ class PTZPresetTourPresetDetailOptions:
 
 @schema(TT)
 class PTZPresetTourPresetDetailOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2189,7 +2189,7 @@ class PTZPresetTourStartingConditionOptions:
 
 @schema(TT)
 class PTZPresetTourStartingConditionOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2198,7 +2198,7 @@ class FocusConfiguration:
     default_speed: float = element("DefaultSpeed")
     near_limit: float = element("NearLimit")
     far_limit: float = element("FarLimit")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2218,7 +2218,7 @@ class ImagingSettings:
 
 @schema(TT)
 class ImagingSettingsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2289,7 +2289,7 @@ class WhiteBalance:
     mode: WhiteBalanceMode = element("Mode")
     cr_gain: float = element("CrGain")
     cb_gain: float = element("CbGain")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2300,7 +2300,7 @@ class ImagingStatus20:
 
 @schema(TT)
 class ImagingStatus20Extension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2313,7 +2313,7 @@ class FocusStatus20:
 
 @schema(TT)
 class FocusStatus20Extension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2333,7 +2333,7 @@ class ImagingSettings20:
 
 @schema(TT)
 class ImagingSettingsExtension20:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     image_stabilization: ImageStabilization | None = element("ImageStabilization", default=None)
     extension: ImagingSettingsExtension202 | None = element("Extension", default=None)
 
@@ -2356,7 +2356,7 @@ class ImagingSettingsExtension203:
 
 @schema(TT)
 class ImagingSettingsExtension204:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2368,7 +2368,7 @@ class ImageStabilization:
 
 @schema(TT)
 class ImageStabilizationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2381,7 +2381,7 @@ class IrCutFilterAutoAdjustment:
 
 @schema(TT)
 class IrCutFilterAutoAdjustmentExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2421,7 +2421,7 @@ class ToneCompensation:
 
 @schema(TT)
 class ToneCompensationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2433,13 +2433,13 @@ class Defogging:
 
 @schema(TT)
 class DefoggingExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class NoiseReduction:
     level: float = element("Level")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2459,7 +2459,7 @@ class ImagingOptions20:
 
 @schema(TT)
 class ImagingOptions20Extension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     image_stabilization: ImageStabilizationOptions | None = element("ImageStabilization", default=None)
     extension: ImagingOptions20Extension2 | None = element("Extension", default=None)
 
@@ -2482,7 +2482,7 @@ class ImagingOptions20Extension3:
 
 @schema(TT)
 class ImagingOptions20Extension4:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2494,7 +2494,7 @@ class ImageStabilizationOptions:
 
 @schema(TT)
 class ImageStabilizationOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2507,7 +2507,7 @@ class IrCutFilterAutoAdjustmentOptions:
 
 @schema(TT)
 class IrCutFilterAutoAdjustmentOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2560,7 +2560,7 @@ class WhiteBalance20:
 
 @schema(TT)
 class WhiteBalance20Extension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2575,7 +2575,7 @@ class FocusConfiguration20:
 
 @schema(TT)
 class FocusConfiguration20Extension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2588,7 +2588,7 @@ class WhiteBalanceOptions20:
 
 @schema(TT)
 class WhiteBalanceOptions20Extension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2602,7 +2602,7 @@ class FocusOptions20:
 
 @schema(TT)
 class FocusOptions20Extension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     af_modes: tuple[str, ...] | None = element("AFModes", default=None, tokens=True)
 
 
@@ -2610,20 +2610,20 @@ class FocusOptions20Extension:
 class ToneCompensationOptions:
     mode: tuple[str, ...] = element("Mode")
     level: bool = element("Level")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class DefoggingOptions:
     mode: tuple[str, ...] = element("Mode")
     level: bool = element("Level")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class NoiseReductionOptions:
     level: bool = element("Level")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2638,7 +2638,7 @@ class Message:
 
 @schema(TT)
 class MessageExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2650,7 +2650,7 @@ class ItemList:
 
 @schema(TT)
 class ItemListElementItem:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     name: str = attribute("Name")
 
 
@@ -2662,7 +2662,7 @@ class ItemListSimpleItem:
 
 @schema(TT)
 class ItemListExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2676,7 +2676,7 @@ class MessageDescription:
 
 @schema(TT)
 class MessageDescriptionExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2704,7 +2704,7 @@ class ItemListDescriptionSimpleItemDescription:
 
 @schema(TT)
 class ItemListDescriptionExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2715,7 +2715,7 @@ class AnalyticsEngineConfiguration:
 
 @schema(TT)
 class AnalyticsEngineConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2726,7 +2726,7 @@ class RuleEngineConfiguration:
 
 @schema(TT)
 class RuleEngineConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2740,7 +2740,7 @@ class Config:
 class PaneLayout:
     pane: str = element("Pane")
     area: Rectangle = element("Area")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2751,7 +2751,7 @@ class Layout:
 
 @schema(TT)
 class LayoutExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2759,13 +2759,13 @@ class ReceiverConfiguration:
     mode: ReceiverMode = element("Mode")
     media_uri: str = element("MediaUri")
     stream_setup: StreamSetup = element("StreamSetup")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class SourceReference:
     token: str = element("Token")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     type_: str | None = attribute("Type", default=None)
 
 
@@ -2773,7 +2773,7 @@ class SourceReference:
 class DateTimeRange:
     from_: int = element("From", form=Form.DATETIME)
     until: int = element("Until", form=Form.DATETIME)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2781,7 +2781,7 @@ class RecordingSummary:
     data_from: int = element("DataFrom", form=Form.DATETIME)
     data_until: int = element("DataUntil", form=Form.DATETIME)
     number_recordings: int = element("NumberRecordings")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2794,7 +2794,7 @@ class SearchScope:
 
 @schema(TT)
 class SearchScopeExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2807,13 +2807,13 @@ class PTZPositionFilter:
     min_position: PTZVector = element("MinPosition")
     max_position: PTZVector = element("MaxPosition")
     enter_or_exit: bool = element("EnterOrExit")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class MetadataFilter:
     metadata_stream_filter: str = element("MetadataStreamFilter")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2835,7 +2835,7 @@ class FindEventResult:
     time: int = element("Time", form=Form.DATETIME)
     event: wsnt.NotificationMessageHolderType = element("Event")
     start_state_event: bool = element("StartStateEvent")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2850,7 +2850,7 @@ class FindPTZPositionResult:
     track_token: str = element("TrackToken")
     time: int = element("Time", form=Form.DATETIME)
     position: PTZVector = element("Position")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2864,7 +2864,7 @@ class FindMetadataResult:
     recording_token: str = element("RecordingToken")
     track_token: str = element("TrackToken")
     time: int = element("Time", form=Form.DATETIME)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2876,7 +2876,7 @@ class RecordingInformation:
     content: str = element("Content")
     track: tuple[TrackInformation, ...] = element("Track", default=())
     recording_status: RecordingStatus = element("RecordingStatus")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2887,7 +2887,7 @@ class RecordingSourceInformation:
     description: str = element("Description")
     address: str = element("Address")
     video_source_token: str | None = element("VideoSourceToken", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2895,7 +2895,7 @@ class AsymmetricEncryption:
     certificate_id: tuple[str, ...] = element("CertificateID")
     key_rotation_duration: timedelta | None = element("KeyRotationDuration", default=None)
     additional_info: str | None = element("AdditionalInfo", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2904,7 +2904,7 @@ class RecordingEncryption:
     key: bytes | None = element("Key", default=None, form=Form.HEX)
     track: tuple[str, ...] = element("Track", default=())
     asymmetric_encryption: AsymmetricEncryption | None = element("AsymmetricEncryption", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     mode: str = attribute("Mode")
 
 
@@ -2921,7 +2921,7 @@ class RecordingTargetConfiguration:
         "SegmentDurationOverride", default=None
     )
     storage_strategy: str | None = element("StorageStrategy", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2937,7 +2937,7 @@ class TrackInformation:
     description: str = element("Description")
     data_from: int = element("DataFrom", form=Form.DATETIME)
     data_to: int = element("DataTo", form=Form.DATETIME)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2946,7 +2946,7 @@ class MediaAttributes:
     track_attributes: tuple[TrackAttributes, ...] = element("TrackAttributes", default=())
     from_: int = element("From", form=Form.DATETIME)
     until: int = element("Until", form=Form.DATETIME)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2960,7 +2960,7 @@ class TrackAttributes:
 
 @schema(TT)
 class TrackAttributesExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2970,7 +2970,7 @@ class VideoAttributes:
     height: int = element("Height")
     encoding: str = element("Encoding")
     framerate: float = element("Framerate")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2978,7 +2978,7 @@ class AudioAttributes:
     bitrate: int | None = element("Bitrate", default=None)
     encoding: str = element("Encoding")
     samplerate: int = element("Samplerate")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -2986,7 +2986,7 @@ class MetadataAttributes:
     can_contain_ptz: bool = element("CanContainPTZ")
     can_contain_analytics: bool = element("CanContainAnalytics")
     can_contain_notifications: bool = element("CanContainNotifications")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     ptz_spaces: tuple[str, ...] | None = attribute("PtzSpaces", default=None, tokens=True)
 
 
@@ -2996,14 +2996,14 @@ class RecordingConfiguration:
     content: str = element("Content")
     maximum_retention_time: timedelta = element("MaximumRetentionTime")
     target: RecordingTargetConfiguration | None = element("Target", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class TrackConfiguration:
     track_type: TrackType = element("TrackType")
     description: str = element("Description")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3011,7 +3011,7 @@ class GetRecordingsResponseItem:
     recording_token: str = element("RecordingToken")
     configuration: RecordingConfiguration = element("Configuration")
     tracks: GetTracksResponseList = element("Tracks")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3023,7 +3023,7 @@ class GetTracksResponseList:
 class GetTracksResponseItem:
     track_token: str = element("TrackToken")
     configuration: TrackConfiguration = element("Configuration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3034,7 +3034,7 @@ class RecordingJobConfiguration:
     source: tuple[RecordingJobSource, ...] = element("Source", default=())
     extension: RecordingJobConfigurationExtension | None = element("Extension", default=None)
     event_filter: RecordingEventFilter | None = element("EventFilter", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     schedule_token: str | None = attribute("ScheduleToken", default=None)
 
 
@@ -3043,19 +3043,19 @@ class RecordingEventFilter:
     filter_: tuple[RecordingEventFilterFilter, ...] = element("Filter")
     before: timedelta | None = element("Before", default=None)
     after: timedelta | None = element("After", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class RecordingEventFilterFilter:
     topic: str = element("Topic")
     source: str | None = element("Source", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class RecordingJobConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3068,14 +3068,14 @@ class RecordingJobSource:
 
 @schema(TT)
 class RecordingJobSourceExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class RecordingJobTrack:
     source_tag: str = element("SourceTag")
     destination: str = element("Destination")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3088,7 +3088,7 @@ class RecordingJobStateInformation:
 
 @schema(TT)
 class RecordingJobStateInformationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3096,7 +3096,7 @@ class RecordingJobStateSource:
     source_token: SourceReference = element("SourceToken")
     state: str = element("State")
     tracks: RecordingJobStateTracks = element("Tracks")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3110,20 +3110,20 @@ class RecordingJobStateTrack:
     destination: str = element("Destination")
     error: str | None = element("Error", default=None)
     state: str = element("State")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class GetRecordingJobsResponseItem:
     job_token: str = element("JobToken")
     job_configuration: RecordingJobConfiguration = element("JobConfiguration")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class ReplayConfiguration:
     session_timeout: timedelta = element("SessionTimeout")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3140,7 +3140,7 @@ class OSDPosConfiguration:
 
 @schema(TT)
 class OSDPosConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3164,7 +3164,7 @@ class OSDTextConfiguration:
 
 @schema(TT)
 class OSDTextConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3175,7 +3175,7 @@ class OSDImgConfiguration:
 
 @schema(TT)
 class OSDImgConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3201,7 +3201,7 @@ class OSDColorOptions:
 
 @schema(TT)
 class OSDColorOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3217,7 +3217,7 @@ class OSDTextOptions:
 
 @schema(TT)
 class OSDTextOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3232,7 +3232,7 @@ class OSDImgOptions:
 
 @schema(TT)
 class OSDImgOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3247,7 +3247,7 @@ class OSDConfiguration(DeviceEntity):
 
 @schema(TT)
 class OSDConfigurationExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3272,14 +3272,14 @@ class OSDConfigurationOptions:
 
 @schema(TT)
 class OSDConfigurationOptionsExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
 class FileProgress:
     file_name: str = element("FileName")
     progress: float = element("Progress")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3290,7 +3290,7 @@ class ArrayOfFileProgress:
 
 @schema(TT)
 class ArrayOfFileProgressExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3302,7 +3302,7 @@ class StorageReferencePath:
 
 @schema(TT)
 class StorageReferencePathExtension:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3373,7 +3373,7 @@ class PTZStatus:
     error: str | None = element("Error", default=None)
     utc_time: int = element("UtcTime", form=Form.DATETIME)
     field_of_view: FieldOfView | None = element("FieldOfView", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(TT)
@@ -3412,7 +3412,7 @@ class Color:
 
 @schema(TT)
 class GeoLocation:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     lon: float | None = attribute("lon", default=None)
     lat: float | None = attribute("lat", default=None)
     elevation: float | None = attribute("elevation", default=None)
@@ -3420,7 +3420,7 @@ class GeoLocation:
 
 @schema(TT)
 class GeoOrientation:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     roll: float | None = attribute("roll", default=None)
     pitch: float | None = attribute("pitch", default=None)
     yaw: float | None = attribute("yaw", default=None)
@@ -3428,7 +3428,7 @@ class GeoOrientation:
 
 @schema(TT)
 class LocalLocation:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     x: float | None = attribute("x", default=None)
     y: float | None = attribute("y", default=None)
     z: float | None = attribute("z", default=None)
@@ -3436,7 +3436,7 @@ class LocalLocation:
 
 @schema(TT)
 class LocalOrientation:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     pan: float | None = attribute("pan", default=None)
     tilt: float | None = attribute("tilt", default=None)
     roll: float | None = attribute("roll", default=None)

@@ -13,7 +13,7 @@ class EndpointReferenceType:
     address: AttributedURIType = element("Address")
     reference_parameters: ReferenceParametersType | None = element("ReferenceParameters", default=None)
     metadata: MetadataType | None = element("Metadata", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSA)
@@ -23,12 +23,12 @@ class EndpointReference(EndpointReferenceType):
 
 @schema(WSA)
 class ReferenceParametersType:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSA)
 class MetadataType:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSA)

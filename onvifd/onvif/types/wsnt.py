@@ -12,25 +12,25 @@ NAMESPACE = WSNT
 @schema(WSNT)
 class QueryExpressionType:
     value: str | None = text(default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     dialect: str = attribute("Dialect")
 
 
 @schema(WSNT)
 class TopicExpressionType:
     value: str | None = text(default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     dialect: str = attribute("Dialect")
 
 
 @schema(WSNT)
 class FilterType:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class SubscriptionPolicyType:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -94,7 +94,7 @@ class NotificationMessageHolderType:
 
 @schema(WSNT)
 class NotificationMessageHolderTypeMessage:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -105,7 +105,7 @@ class NotificationMessage(NotificationMessageHolderType):
 @schema(WSNT)
 class Notify:
     notification_message: tuple[NotificationMessageHolderType, ...] = element("NotificationMessage")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -129,12 +129,12 @@ class Subscribe:
     filter_: FilterType | None = element("Filter", default=None)
     initial_termination_time: str | None = element("InitialTerminationTime", default=None, nillable=True)
     subscription_policy: SubscribeSubscriptionPolicy | None = element("SubscriptionPolicy", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class SubscribeSubscriptionPolicy:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -142,18 +142,18 @@ class SubscribeResponse:
     subscription_reference: wsa.EndpointReferenceType = element("SubscriptionReference")
     current_time: int | None = element("CurrentTime", default=None, form=Form.DATETIME)
     termination_time: int | None = element("TerminationTime", default=None, form=Form.DATETIME, nillable=True)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class GetCurrentMessage:
     topic: TopicExpressionType = element("Topic")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class GetCurrentMessageResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -290,23 +290,23 @@ class NoCurrentMessageOnTopicFault(NoCurrentMessageOnTopicFaultType):
 @schema(WSNT)
 class GetMessages:
     maximum_number: int | None = element("MaximumNumber", default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class GetMessagesResponse:
     notification_message: tuple[NotificationMessageHolderType, ...] = element("NotificationMessage", default=())
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class DestroyPullPoint:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class DestroyPullPointResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -331,13 +331,13 @@ class UnableToDestroyPullPointFault(UnableToDestroyPullPointFaultType):
 
 @schema(WSNT)
 class CreatePullPoint:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class CreatePullPointResponse:
     pull_point: wsa.EndpointReferenceType = element("PullPoint")
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -353,14 +353,14 @@ class UnableToCreatePullPointFault(UnableToCreatePullPointFaultType):
 @schema(WSNT)
 class Renew:
     termination_time: str | None = element("TerminationTime", nillable=True)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class RenewResponse:
     termination_time: int | None = element("TerminationTime", form=Form.DATETIME, nillable=True)
     current_time: int | None = element("CurrentTime", default=None, form=Form.DATETIME)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -376,12 +376,12 @@ class UnacceptableTerminationTimeFault(UnacceptableTerminationTimeFaultType):
 
 @schema(WSNT)
 class Unsubscribe:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class UnsubscribeResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
@@ -396,22 +396,22 @@ class UnableToDestroySubscriptionFault(UnableToDestroySubscriptionFaultType):
 
 @schema(WSNT)
 class PauseSubscription:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class PauseSubscriptionResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class ResumeSubscription:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)
 class ResumeSubscriptionResponse:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSNT)

@@ -11,7 +11,7 @@ NAMESPACE = WSRF_BF
 
 @schema(WSRF_BF)
 class BaseFaultType:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     timestamp: int = element("Timestamp", form=Form.DATETIME)
     originator: wsa.EndpointReferenceType | None = element("Originator", default=None)
     error_code: BaseFaultTypeErrorCode | None = element("ErrorCode", default=None)
@@ -37,4 +37,4 @@ class BaseFaultTypeErrorCode:
 
 @schema(WSRF_BF)
 class BaseFaultTypeFaultCause:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())

@@ -11,7 +11,7 @@ NAMESPACE = WSTOP
 @schema(WSTOP)
 class Documentation:
     value: str | None = text(default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSTOP)
@@ -22,14 +22,14 @@ class ExtensibleDocumented:
 @schema(WSTOP)
 class QueryExpressionType:
     value: str | None = text(default=None)
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     dialect: str = attribute("Dialect")
 
 
 @schema(WSTOP)
 class TopicNamespaceType(ExtensibleDocumented):
     topic: tuple[TopicNamespaceTypeTopic, ...] = element("Topic", default=())
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     name: str | None = attribute("name", default=None)
     target_namespace: str = attribute("targetNamespace")
     final: bool | None = attribute("final", default=None)
@@ -39,7 +39,7 @@ class TopicNamespaceType(ExtensibleDocumented):
 class TopicType(ExtensibleDocumented):
     message_pattern: QueryExpressionType | None = element("MessagePattern", default=None)
     topic: tuple[TopicType, ...] = element("Topic", default=())
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     name: str = attribute("name")
     message_types: tuple[str, ...] | None = attribute("messageTypes", default=None, form=Form.QNAME, tokens=True)
     final: bool | None = attribute("final", default=None)
@@ -52,7 +52,7 @@ class TopicNamespaceTypeTopic(TopicType):
 
 @schema(WSTOP)
 class TopicSetType(ExtensibleDocumented):
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
 
 
 @schema(WSTOP)

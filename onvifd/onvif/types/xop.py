@@ -10,5 +10,5 @@ NAMESPACE = XOP
 
 @schema(XOP)
 class Include:
-    any_: AnyElements = any_elements()
+    any_: AnyElements = any_elements(default=())
     href: str = attribute("href")
