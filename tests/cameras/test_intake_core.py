@@ -1,0 +1,223 @@
+"""Bytes of a camera's connection to flush units and access units."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onvifd.cameras.intake_core import BadStream, Counters, InboundTrack, Walker
+from onvifd.clock import US
+from onvifd.media.rtp.pack import Packer
+from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
+from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
+
+SPS = bytes.fromhex("67f4000d919b28283f6022000003000200000300641e28532c")
+PPS = bytes.fromhex("68ebe3c448")
+H264 = TrackFormat(codec=Codec.H264, clock_rate=90000, parameter_sets=(SPS, PPS))
+PCMU = TrackFormat(codec=Codec.PCMU, clock_rate=8000, channels=1)
+T0 = 1_767_225_600 * US
+
+
+def nal(kind: int, size: int, fill: int = 0xAA) -> bytes:
+    body = bytes((kind, 0x88)) + bytes((fill,)) * (size - 2)
+    return len(body).to_bytes(4, "big") + body
+
+
+def frame(number: int, *, key: bool = False, size: int = 4000) -> AccessUnit:
+    data = nal(0x65, size) if key else nal(0x41, size, number & 0xFF)
+    return AccessUnit(0, T0 + number * 40_000, number * 3600, key, data)
+
+
+class Camera:
+    """Makes what a camera sends: video on channel 0, audio on channel 2."""
+
+    def __init__(self, seq: int = 65_500, ticks_offset: int = 2**32 - 7200) -> None:
+        self.video = Packer(H264, track=0, payload_type=97, ssrc=1, seq=seq, ticks_offset=ticks_offset)
+        self.audio = Packer(PCMU, track=1, payload_type=0, ssrc=2)
+
+    def frame(self, number: int, *, key: bool = False, size: int = 4000) -> bytes:
+        return self.video.pack(frame(number, key=key, size=size)).data
+
+    def report(self, number: int) -> bytes:
+        return self.video.sender_report(T0 + number * 40_000, number * 3600).data
+
+    def sound(self, number: int) -> bytes:
+        return self.audio.pack(AccessUnit(1, T0 + number * 20_000, number * 160, True, bytes(160))).data
+
+
+class Intake:
+    """A walker with everything it says kept."""
+
+    def __init__(self, *, frames: bool = True) -> None:
+        self.units: list[FlushUnit] = []
+        self.frames: list[AccessUnit] = []
+        self.messages: list[bytes] = []
+        self.jumps: list[int] = []
+        self.formats: list[TrackFormat] = []
+        self.counters = Counters()
+        self.video = InboundTrack(0, H264, 96, 0xAAAA)
+        self.audio = InboundTrack(1, PCMU, 0, 0xBBBB)
+        self.buffer = bytearray()
+        self._frames = frames
+        self.connect()
+
+    def connect(self) -> None:
+        self.walker = Walker(
+            {0: self.video, 2: self.audio},
+            self.counters,
+            on_unit=self.units.append,
+            on_format=lambda track: self.formats.append(track.format),
+            on_message=self.messages.append,
+            on_jump=lambda track, by: self.jumps.append(by),
+        )
+        if self._frames:
+            self.walker.on_frame = self.frames.append
+
+    def feed(self, data: bytes, now: int = T0) -> None:
+        self.buffer += data
+        used = self.walker.receive(self.buffer, 0, len(self.buffer), now)
+        del self.buffer[:used]
+
+    @property
+    def video_units(self) -> list[FlushUnit]:
+        return [unit for unit in self.units if unit.track == 0 and not unit.rtcp]
+
+
+def test_frames_come_out_as_units_with_our_own_numbers() -> None:
+    camera, intake = Camera(), Intake()
+    for number in range(4):
+        intake.feed(camera.frame(number, key=number == 0) + camera.sound(2 * number), T0 + number * 40_000)
+    assert [unit.key for unit in intake.video_units] == [True, False, False, False]
+    packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
+    assert {p.ssrc for p in packets} == {0xAAAA}
+    assert {p.payload_type for p in packets} == {96}
+    assert [p.seq for p in packets] == list(range(len(packets)))
+    assert len({p.rtp_time for p in packets}) == 4
+    assert all(unit.end_of_frame for unit in intake.video_units)
+    assert [f.data[-3000:] for f in intake.frames if f.track == 0] == [
+        frame(n, key=n == 0).data[-3000:] for n in range(4)
+    ]
+    assert SPS in intake.frames[0].data
+    assert [f.ticks - intake.frames[0].ticks for f in intake.frames if f.track == 0] == [0, 3600, 7200, 10800]
+    assert intake.counters.lost_packets == 0
+    assert intake.counters.frames == 4
+
+
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=60))
+def test_any_cut_of_the_bytes_gives_the_same(sizes: list[int]) -> None:
+    camera, whole, cut = Camera(), Intake(), Intake()
+    data = camera.report(0) + b"".join(camera.frame(n, key=n % 5 == 0) + camera.sound(n) for n in range(12))
+    whole.feed(data)
+    position = 0
+    for size in sizes:
+        cut.feed(data[position : position + size])
+        position += size
+    cut.feed(data[position:])
+    assert [u.data for u in cut.units] == [u.data for u in whole.units]
+    assert cut.frames == whole.frames
+
+
+def test_sender_report_gives_exact_time() -> None:
+    camera, intake = Camera(), Intake()
+    late = 70_000
+    intake.feed(camera.report(0) + camera.frame(0, key=True), T0 + late)
+    intake.feed(camera.frame(1), T0 + 40_000 + late)
+    assert [unit.utc for unit in intake.video_units] == [T0, T0 + 40_000]
+    ours = [u for u in intake.units if u.rtcp]
+    (report,) = [r for r in parse_rtcp(ours[0].data[4:]) if isinstance(r, SenderReport)]
+    assert report.ssrc == 0xAAAA
+    assert report.rtp_time == intake.video_units[0].rtp_time
+
+
+def test_reconnected_camera_continues_our_numbers() -> None:
+    intake = Intake()
+    first = Camera(seq=10, ticks_offset=5)
+    intake.feed(first.frame(0, key=True))
+    again = Camera(seq=40_000, ticks_offset=123_456)
+    intake.video.begin(H264)
+    intake.audio.begin(PCMU)
+    intake.connect()
+    intake.feed(again.frame(50, key=True), T0 + 2 * US)
+    packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
+    assert [p.seq for p in packets] == list(range(len(packets)))
+    assert intake.video_units[-1].rtp_time - intake.video_units[0].rtp_time == 2 * 90_000
+    assert intake.counters.lost_packets == 0
+
+
+def test_paced_packets_leave_at_flush() -> None:
+    camera, intake = Camera(), Intake()
+    data = camera.frame(0, key=True, size=9000)
+    intake.feed(data[: len(data) // 2])
+    assert intake.video_units == []
+    assert intake.walker.pending
+    intake.walker.flush()
+    intake.feed(data[len(data) // 2 :])
+    one, two = intake.video_units
+    assert (one.key, one.end_of_frame) == (True, False)
+    assert (two.key, two.end_of_frame) == (False, True)
+    assert len(intake.frames) == 1
+
+
+def test_lost_packets_are_counted_and_damage_one_frame() -> None:
+    camera, intake = Camera(), Intake()
+    intake.feed(camera.frame(0, key=True))
+    unit = camera.video.pack(frame(1))
+    intake.feed(unit.data[: unit.starts[1]] + unit.data[unit.starts[2] :])
+    intake.feed(camera.frame(2))
+    assert intake.counters.lost_packets == 1
+    assert intake.counters.bad_frames == 1
+    assert [f.key for f in intake.frames] == [True, False]
+    assert intake.frames[1].data == frame(2).data
+
+
+def test_rtsp_answer_between_frames() -> None:
+    camera, intake = Camera(), Intake()
+    answer = b"RTSP/1.0 200 OK\r\nCSeq: 5\r\nContent-Length: 4\r\n\r\n$abc"
+    for part in (camera.frame(0, key=True), answer[:20], answer[20:], camera.frame(1)):
+        intake.feed(part)
+    assert intake.messages == [answer]
+    assert len(intake.video_units) == 2
+
+
+def test_garbage_is_stepped_over_and_bounded() -> None:
+    camera, intake = Camera(), Intake()
+    intake.feed(camera.frame(0, key=True) + b"\x00" * 5000 + camera.frame(1))
+    assert len(intake.video_units) == 2
+    assert intake.counters.garbage == 5000
+    with pytest.raises(BadStream):
+        intake.feed(b"\xff" * 300_000)
+
+
+@given(st.binary(max_size=4000))
+def test_any_bytes_are_survived(data: bytes) -> None:
+    intake = Intake()
+    intake.feed(data)
+    assert intake.walker.pending in (True, False)
+    assert len(intake.buffer) <= 70_000
+
+
+def test_wild_sequence_numbers_are_a_new_beginning() -> None:
+    intake = Intake()
+    intake.feed(Camera(seq=100).frame(0, key=True))
+    intake.feed(Camera(seq=30_000).frame(1))
+    packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
+    assert [p.seq for p in packets] == list(range(len(packets)))
+    assert intake.counters.lost_packets == 0
+
+
+def test_changed_parameter_sets_are_told() -> None:
+    camera, intake = Camera(), Intake()
+    intake.feed(camera.frame(0, key=True))
+    assert intake.formats == []
+    other = TrackFormat(codec=Codec.H264, clock_rate=90000, parameter_sets=(SPS, PPS + b"\x01"))
+    changed = Packer(
+        other, track=0, payload_type=97, ssrc=1, seq=camera.video.seq, ticks_offset=camera.video.ticks_offset
+    )
+    intake.feed(changed.pack(frame(1, key=True)).data)
+    assert intake.formats[-1].parameter_sets == (SPS, PPS + b"\x01")
+
+
+def test_gov_length_is_measured() -> None:
+    camera, intake = Camera(), Intake(frames=False)
+    for number in range(25):
+        intake.feed(camera.frame(number, key=number % 12 == 0, size=200))
+    assert intake.counters.gov_length == 12
