@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 
 from benchmarks.camera import STAMP
+from benchmarks.measure import percentile
 from tests.e2e.rtsp_client import RtspClient
 
 SAMPLED = 12
@@ -123,10 +124,6 @@ def connect(url: str, options: argparse.Namespace, sampled: bool) -> Client:
         client.buffer += control.left_over()
     media.setblocking(False)
     return client
-
-
-def percentile(values: list[float], share: float) -> float | None:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else None
 
 
 def run(options: argparse.Namespace) -> dict[str, object]:

@@ -124,6 +124,10 @@ def load(server: Program, url: str, *arguments: str) -> dict[str, Any]:
     return result
 
 
+def percentile(values: list[float], share: float) -> float | None:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else None
+
+
 def table(figures: Sequence[Figure]) -> str:
     lines = ["| Path | Ours | Peer | Result | Hold | |", "|---|---|---|---|---|---|"]
     for each in figures:

@@ -60,7 +60,14 @@ def run(seconds: float) -> Sequence[Figure]:
         ratio = (peer["cpu"] / peer["gbits"]) / (ours["cpu"] / ours["gbits"])
         held = ratio >= case.hold and ours["fps"] > 24.5 and not ours["lost"]
         figures.append(
-            Figure(f"{case.title}, CPU per Gbit", described(ours), f"gst: {described(peer)}", f"{ratio:.1f}", f">= {case.hold}", held)
+            Figure(
+                f"{case.title}, CPU per Gbit",
+                described(ours),
+                f"gst: {described(peer)}",
+                f"{ratio:.1f}",
+                f">= {case.hold}",
+                held,
+            )
         )
     figures.append(latency(seconds))
     figures.append(stalled(max(seconds, 15)))
@@ -71,7 +78,14 @@ def latency(seconds: float) -> Figure:
     case = Case("latency", 128, 0, cameras=64)
     ours = measured(onvifd_relay, case, seconds)
     p99 = ours["latency_p99"]
-    return Figure("64 x 2, from camera to client, p50 and p99", f"{ours['latency_p50']:.1f} ms", "", f"{p99:.1f} ms", "< 10 ms", p99 < 10)
+    return Figure(
+        "64 x 2, from camera to client, p50 and p99",
+        f"{ours['latency_p50']:.1f} ms",
+        "",
+        f"{p99:.1f} ms",
+        "< 10 ms",
+        p99 < 10,
+    )
 
 
 def stalled(seconds: float) -> Figure:
@@ -86,5 +100,3 @@ def stalled(seconds: float) -> Figure:
         "unchanged, < 20 ms",
         held,
     )
-
-

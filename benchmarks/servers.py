@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.clip import mp4
+from benchmarks.clip import FOLDER, mp4
 from benchmarks.measure import SERVER_CORE, Program, program
 
 USER, PASSWORD = "bench", "Bench-mark47"
 SYSTEM_PYTHON = "/usr/bin/python3"
 GST = str(Path(__file__).with_name("gst_server.py"))
+OURS = (sys.executable, "-m", "benchmarks.onvifd_server")
 
 
 @contextmanager
@@ -29,8 +31,37 @@ def gst_files(port: int) -> Iterator[tuple[Program, str]]:
 
 
 @contextmanager
-def onvifd_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Program, str]]:
+def archive() -> Iterator[Path]:
+    """A fresh data folder with an empty catalogue."""
+    from onvifd.store.migrations import upgrade
+
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        data = Path(folder)
+        (data / "volume").mkdir()
+        upgrade(f"sqlite:///{data / 'catalogue.db'}")
+        yield data
+
+
+@contextmanager
+def onvifd_media(
+    port: int, camera_port: int, cameras: int, data: Path, *, record: bool
+) -> Iterator[tuple[Program, str]]:
     """A media worker behind the front door, as `onvifd run` starts them."""
-    command = (sys.executable, "-m", "benchmarks.onvifd_server", str(port), str(camera_port), str(cameras))
-    with program(*command, core=SERVER_CORE) as running:
-        yield running, f"rtsp://127.0.0.1:{port}/cam%d"
+    flags = ("--record",) if record else ()
+    with program(
+        *OURS, str(port), "media", str(camera_port), str(cameras), str(data), *flags, core=SERVER_CORE
+    ) as running:
+        yield running, f"rtsp://127.0.0.1:{port}/live/cam-%d/main"
+
+
+@contextmanager
+def onvifd_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Program, str]]:
+    with archive() as data, onvifd_media(port, camera_port, cameras, data, record=False) as server:
+        yield server
+
+
+@contextmanager
+def onvifd_replay(port: int, data: Path) -> Iterator[tuple[Program, str]]:
+    with program(*OURS, str(port), "replay", str(data), core=SERVER_CORE) as running:
+        yield running, f"rtsp://127.0.0.1:{port}/replay/rec-cam-0"

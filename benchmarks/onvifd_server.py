@@ -1,0 +1,109 @@
+"""Our workers as `onvifd run` starts them: supervisor, front door, media or replay worker; without the ONVIF side.
+
+`python -m benchmarks.onvifd_server PORT media CAMERA_PORT CAMERAS DATA [--record]` relays (and records) cameras as
+`/live/cam-0/main`, ...; `... PORT replay DATA` serves what was recorded there as `/replay/rec-cam-0`, ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+from pathlib import Path
+
+from benchmarks.servers import PASSWORD, USER
+from onvifd.access.digest import make_ha1
+from onvifd.workers.frontdoor import FrontDoor
+from onvifd.workers.link import Link
+from onvifd.workers.messages import (
+    AnyMessage,
+    Cameras,
+    CameraSpec,
+    Credentials,
+    CredentialSpec,
+    Done,
+    Setup,
+    StreamSpec,
+    VolumeSpec,
+)
+from onvifd.workers.supervisor import Worker, launch_process
+
+REALM = "benchmark"
+
+
+def setup(kind: str, data: Path) -> Setup:
+    return Setup(
+        kind=kind,
+        name=f"{kind}-0",
+        database_url=f"sqlite:///{data / 'catalogue.db'}",
+        volumes=(VolumeSpec(id="vol-00000001", path=str(data / "volume")),),
+        realm=REALM,
+        segment_seconds=60,
+        session_timeout=60,
+        replay_timeout=60,
+        max_clients=4000,
+        log_level="WARNING",
+    )
+
+
+def camera(number: int, port: int, record: bool) -> CameraSpec:
+    stream = StreamSpec(
+        name="main",
+        url=f"rtsp://127.0.0.1:{port}/cam{number}",
+        recording=f"rec-cam-{number}",
+        record=record,
+        audio=False,
+    )
+    return CameraSpec(id=f"cam-{number}", channel=number + 1, streams=(stream,))
+
+
+async def serve(options: argparse.Namespace) -> None:
+    cameras: tuple[CameraSpec, ...] = ()
+    if options.kind == "media":
+        cameras = tuple(camera(number, options.camera_port, options.record) for number in range(options.cameras))
+
+    async def receive(_: str, message: AnyMessage) -> AnyMessage:
+        return Done()
+
+    def brief(_: str, link: Link) -> None:
+        account = CredentialSpec(name=USER, level="Administrator", ha1=make_ha1(USER, REALM, PASSWORD))
+        link.send(Credentials(accounts=(account,)))
+        link.send(Cameras(cameras=cameras))
+
+    worker = Worker(setup(options.kind, options.data), launch_process, receive, brief, lambda _: None)
+
+    async def route(_: str, client: socket.socket, initial: bytes) -> None:
+        await worker.hand_over(client, initial)
+
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    worker.start()
+    door = FrontDoor(route)
+    try:
+        async with asyncio.timeout(30):
+            await worker.started.wait()
+        door.listen("127.0.0.1", options.port)
+        print("ready", flush=True)
+        await stopped.wait()
+    finally:
+        await door.close()
+        await worker.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    media = kinds.add_parser("media")
+    media.add_argument("camera_port", type=int)
+    media.add_argument("cameras", type=int)
+    media.add_argument("data", type=Path)
+    media.add_argument("--record", action="store_true")
+    replay = kinds.add_parser("replay")
+    replay.add_argument("data", type=Path)
+    asyncio.run(serve(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Replay: CPU beside gst-rtsp-server playing a file, time from PLAY to the first packet, and download at full speed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import LOAD_CORE, Figure, free_ports, load, percentile, program, settle
+from benchmarks.servers import PASSWORD, USER, archive, gst_files, onvifd_media, onvifd_replay
+from tests.e2e.rtsp_client import RtspClient
+
+SESSIONS = 50
+FOOTAGE = 40
+"""Seconds recorded first."""
+STARTS = 60
+ACCOUNT = ("--user", USER, "--password", PASSWORD)
+
+
+def record(data: Path) -> None:
+    camera_port, port = free_ports(2)
+    with (
+        program(sys.executable, "-m", "benchmarks.camera", str(camera_port), core=LOAD_CORE),
+        onvifd_media(port, camera_port, 1, data, record=True),
+    ):
+        time.sleep(FOOTAGE)
+
+
+def spread(result: dict[str, Any]) -> str:
+    return f"{result['cpu'] / result['gbits']:.3f} s/Gbit, {result['fps']:.1f} fps, {result['lost']} lost"
+
+
+def paced(data: Path, seconds: float) -> Figure:
+    """Many sessions in real time. The clip of the peer lasts 10 s, so both are measured for less."""
+    seconds = min(seconds, 6)
+    arguments = ("--clients", str(SESSIONS), "--seconds", str(seconds), "--warm-up", "1")
+    (port,) = free_ports(1)
+    with onvifd_replay(port, data) as (server, url):
+        ours = load(server, url, *arguments, *ACCOUNT)
+    settle()
+    with gst_files(port) as (server, url):
+        peer = load(server, url, *arguments)
+    settle()
+    ratio = (peer["cpu"] / peer["gbits"]) / (ours["cpu"] / ours["gbits"])
+    return Figure(
+        f"{SESSIONS} replay sessions, CPU per Gbit",
+        spread(ours),
+        f"gst: {spread(peer)}",
+        f"{ratio:.1f}",
+        ">= 2.5",
+        ratio >= 2.5,
+    )
+
+
+def first_packet(url: str) -> float:
+    """Milliseconds from PLAY to the first RTP packet."""
+    with RtspClient(url, USER, PASSWORD) as client:
+        video = next(each for each in client.describe() if each.kind == "video")
+        client.setup(video, Require="onvif-replay")
+        began = time.perf_counter()
+        client.demand("PLAY", Require="onvif-replay")
+        next(client.packets(seconds=10))
+        return (time.perf_counter() - began) * 1000
+
+
+def starts(data: Path) -> Figure:
+    (port,) = free_ports(1)
+    with onvifd_replay(port, data) as (_, url):
+        first_packet(url)
+        times = [first_packet(url) for _ in range(STARTS)]
+    settle()
+    p99 = percentile(times, 0.99) or 0.0
+    return Figure(
+        "PLAY to first RTP packet, warm, p50 and p99",
+        f"{percentile(times, 0.5):.1f} ms",
+        "",
+        f"{p99:.1f} ms",
+        "< 20 ms",
+        p99 < 20,
+    )
+
+
+def flat_out(data: Path) -> Figure:
+    """`Rate-Control: no`, one session after the other reading as fast as it can; server and reader on a core each."""
+    (port,) = free_ports(1)
+    received, took = 0, 0.0
+    with onvifd_replay(port, data) as (_, url):
+        for _ in range(8):
+            with RtspClient(url, USER, PASSWORD) as client:
+                video = next(each for each in client.describe() if each.kind == "video")
+                client.setup(video, Require="onvif-replay")
+                began = last = time.perf_counter()
+                client.demand("PLAY", Require="onvif-replay", Rate_Control="no")
+                received += len(client.left_over())
+                client.socket.settimeout(1)
+                chunk = bytearray(1 << 20)
+                try:
+                    while size := client.socket.recv_into(chunk):
+                        received += size
+                        last = time.perf_counter()
+                except TimeoutError:
+                    pass
+                took += last - began
+    settle()
+    rate = received * 8 / 1e9 / took
+    return Figure(
+        "download with Rate-Control: no",
+        f"{received >> 20} MiB in {took:.2f} s",
+        "",
+        f"{rate:.1f} Gbit/s",
+        ">= 4 Gbit/s or the disk",
+        rate >= 4,
+    )
+
+
+def run(seconds: float) -> Sequence[Figure]:
+    with archive() as data:
+        record(data)
+        return [paced(data, seconds), starts(data), flat_out(data)]
