@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from onvifd.onvif.discovery import messages
@@ -102,6 +106,12 @@ MALFORMED = {
 def test_malformed_is_told_apart(name: str) -> None:
     with pytest.raises(Malformed):
         parse(MALFORMED[name])
+
+
+@given(st.binary(max_size=600) | st.text(max_size=300).map(lambda text: _wrap(f"<d:Probe>{text}</d:Probe>")))
+def test_any_octets_are_a_request_or_malformed(data: bytes) -> None:
+    with contextlib.suppress(Malformed):
+        assert parse(data).message_id
 
 
 def test_unicode_declaration_and_bom_are_read() -> None:

@@ -19,11 +19,11 @@ import pytest
 from lxml import etree
 
 from onvifd.access.types import Level
-from onvifd.clock import SystemClock
+from onvifd.clock import SimulatedClock, SystemClock
 from onvifd.onvif.backend import Identity, Network, Ports, Scope, SystemTime
 from onvifd.onvif.discovery.links import Link, present
 from onvifd.onvif.discovery.messages import NS_WSA, NS_WSD
-from onvifd.onvif.discovery.service import GROUPS, PORT, DiscoveryService
+from onvifd.onvif.discovery.service import GROUPS, PORT, REFRESH_SECONDS, DiscoveryService
 
 HERE = Path(__file__).parent
 LO = "127.0.0.1"
@@ -220,6 +220,31 @@ async def test_link_that_cannot_be_opened_is_logged_and_left_out(caplog: pytest.
     assert service.links == (lo,)
     assert "cannot listen on gone0" in caplog.text
     await service.stop()
+
+
+async def test_network_is_looked_at_again_and_trouble_with_it_survived(caplog: pytest.LogCaptureFixture) -> None:
+    answers: list[tuple[Link, ...] | OSError] = [(), OSError("no such device")]
+
+    def links() -> tuple[Link, ...]:
+        answer = answers.pop(0) if answers else present(LO)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    clock, device = SimulatedClock(), Device()
+    service = DiscoveryService(device, clock, host=LO, links=links, randomness=lambda: 0.0)
+    await service.start()
+    assert service.links == ()
+    async with asyncio.timeout(5):
+        while not service.links:
+            await clock.advance(REFRESH_SECONDS)
+    assert "cannot look at the network: no such device" in caplog.text
+    assert [link.name for link in service.links] == ["lo"]
+    async with asyncio.timeout(5):
+        stopping = asyncio.create_task(service.stop())
+        while not stopping.done():
+            await clock.advance(0.1)
+    assert service.links == ()
 
 
 # ---- several devices, a foreign client
