@@ -1,0 +1,251 @@
+"""Intake: keeps one stream of a camera coming in, for as long as it runs.
+
+It connects, follows the conversation, hands media to the walker (`intake_core`), notices silence and connects anew with a
+growing delay. What comes out goes on as if the camera had never left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from onvifd.cameras.intake_core import Counters, InboundTrack, Walker
+from onvifd.clock import Clock
+from onvifd.errors import OnvifdError
+from onvifd.live.hub import LiveStream, LiveTrack
+from onvifd.media.types import AccessUnit, FlushUnit, Kind
+from onvifd.rtsp.client import RtspClient
+from onvifd.rtsp.sdp import DescribedTrack, Description
+
+log = logging.getLogger(__name__)
+
+SILENCE = 10.0
+"""Seconds without a media packet after which a camera counts as lost."""
+
+BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+STEADY = 30.0
+"""Seconds of reception after which the delays start anew."""
+
+FLUSH_AFTER = 0.005
+"""Seconds that packets wait for the marker of their frame."""
+
+MAX_TRACKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to pull. `name` is `<camera>/<stream>` for logs."""
+
+    name: str
+    url: str
+    user: str = ""
+    password: str = ""
+    audio: bool = True
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r})"
+
+
+class Intake:
+    """One stream of one camera. `run` never returns until cancelled; everything is told through the callbacks.
+
+    `on_frame` is None or takes every whole access unit (recording). `on_tracks` is called with the formats at each
+    connection and when parameter sets change in-band. `on_state` is called when the stream comes up or is lost.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        stream: LiveStream,
+        clock: Clock,
+        *,
+        on_state: Callable[[bool, str], None],
+        on_tracks: Callable[[tuple[InboundTrack, ...]], None],
+        on_frame: Callable[[AccessUnit], None] | None = None,
+        silence: float = SILENCE,
+        back_off: tuple[float, ...] = BACK_OFF,
+    ) -> None:
+        self.source = source
+        self.stream = stream
+        self.counters = Counters()
+        self.reconnects = 0
+        self.online = False
+        self.tracks: tuple[InboundTrack, ...] = ()
+        self._clock = clock
+        self._on_state = on_state
+        self._on_tracks = on_tracks
+        self._on_frame = on_frame
+        self._silence = silence
+        self._back_off = back_off
+        self._walker: Walker | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+        self._garbage_logged = 0
+        self._reason = ""
+
+    @property
+    def on_frame(self) -> Callable[[AccessUnit], None] | None:
+        return self._on_frame
+
+    @on_frame.setter
+    def on_frame(self, deliver: Callable[[AccessUnit], None] | None) -> None:
+        self._on_frame = deliver
+        if self._walker is not None:
+            self._walker.on_frame = deliver
+
+    async def run(self) -> None:
+        """Receive for ever."""
+        failures = 0
+        while True:
+            began = self._clock.monotonic()
+            reason = await self._receive_once()
+            self._lost(reason)
+            failures = 0 if self._clock.monotonic() - began > STEADY else failures + 1
+            delay = self._back_off[min(max(failures - 1, 0), len(self._back_off) - 1)]
+            # Cameras that were lost together must not all come back in the same instant.
+            await self._clock.sleep(delay * random.uniform(0.8, 1.2))
+            self.reconnects += 1
+
+    async def _receive_once(self) -> str:
+        """One connection, to its end; gives the reason of the end."""
+        client = RtspClient(self.source.url, self.source.user, self.source.password)
+        try:
+            await client.connect()
+            await self._start(client)
+            return await self._watch(client)
+        except OnvifdError as error:
+            return error.reason
+        except TimeoutError:
+            return "the camera does not answer"
+        finally:
+            self._stop_timer()
+            self._walker = None
+            await client.close()
+
+    async def _start(self, client: RtspClient) -> None:
+        description = await client.describe()
+        wanted = self._choose(description)
+        self.tracks = self._begin(wanted)
+        channels: dict[int, InboundTrack] = {}
+        for track, described in zip(self.tracks, wanted, strict=True):
+            channels[await client.setup(described, 2 * track.index)] = track
+        walker = Walker(
+            channels,
+            self.counters,
+            on_unit=self._unit,
+            on_format=self._format_changed,
+            on_message=lambda message: None,  # answers to keep-alives
+            on_jump=self._jumped,
+        )
+        walker.on_frame = self._on_frame
+        self._walker = walker
+        self._publish_tracks()
+        self._heard = self._clock.monotonic()
+        await client.play(self._received)
+
+    def _choose(self, description: Description) -> list[DescribedTrack]:
+        """Video, then audio if wanted; one of each kind."""
+        found: list[DescribedTrack] = []
+        for kind in (Kind.VIDEO, Kind.AUDIO) if self.source.audio else (Kind.VIDEO,):
+            found.extend([track for track in description.tracks if track.format.kind is kind][:1])
+        for why in description.skipped:
+            log.info("%s: not used: %s", self.source.name, why)
+        return found or list(description.tracks[:MAX_TRACKS])
+
+    def _begin(self, wanted: list[DescribedTrack]) -> tuple[InboundTrack, ...]:
+        """Tracks for a new connection: those of the last one if the codecs are the same, so that numbers go on."""
+        same = [(t.format.codec, t.format.clock_rate) for t in self.tracks] == [
+            (d.format.codec, d.format.clock_rate) for d in wanted
+        ]
+        if same:
+            for track, described in zip(self.tracks, wanted, strict=True):
+                track.begin(described.format)
+            return self.tracks
+        return tuple(
+            InboundTrack(
+                index,
+                described.format,
+                described.payload_type if described.payload_type < 96 else 96 + index,
+                random.getrandbits(32),
+            )
+            for index, described in enumerate(wanted)
+        )
+
+    def _publish_tracks(self) -> None:
+        self.stream.clear()
+        self.stream.set_tracks(tuple(LiveTrack(t.format, t.payload_type, t.ssrc) for t in self.tracks))
+        self._on_tracks(self.tracks)
+
+    def _format_changed(self, track: InboundTrack) -> None:
+        log.info("%s: new parameter sets, %dx%d", self.source.name, track.format.width, track.format.height)
+        self.stream.set_tracks(tuple(LiveTrack(t.format, t.payload_type, t.ssrc) for t in self.tracks))
+        self._on_tracks(self.tracks)
+
+    def _jumped(self, track: InboundTrack, by: int) -> None:
+        log.info("%s: clock of the %s track moved by %.3f s", self.source.name, track.format.kind, by / 1e6)
+
+    # ---- media ---------------------------------------------------------------------------------
+
+    def _received(self, buffer: bytearray, start: int, end: int) -> int:
+        walker = self._walker
+        if walker is None:
+            return end
+        self._heard = self._clock.monotonic()
+        used = walker.receive(buffer, start, end, self._clock.utc())
+        if walker.pending and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self._flush)
+        return used
+
+    def _flush(self) -> None:
+        self._timer = None
+        if self._walker is not None:
+            self._walker.flush()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _unit(self, unit: FlushUnit) -> None:
+        if not self.online and not unit.rtcp:
+            self.online = True
+            self.stream.online = True
+            self._reason = ""
+            log.info("%s: receiving %s", self.source.name, ", ".join(t.format.codec for t in self.tracks))
+            self._on_state(True, "")
+        self.stream.publish(unit)
+
+    async def _watch(self, client: RtspClient) -> str:
+        """Keep the session alive and notice silence; returns the reason when it ends."""
+        interval = max(2.0, client.session.timeout / 2)
+        next_alive = self._clock.monotonic() + interval
+        while True:
+            quiet = self._clock.monotonic() - self._heard
+            if quiet >= self._silence:
+                client.abort("silent")
+                return f"no media for {quiet:.0f} s"
+            try:
+                async with asyncio.timeout(min(self._silence - quiet, 1.0) + 0.01):
+                    return await asyncio.shield(client.lost)
+            except TimeoutError:
+                pass
+            self._log_garbage()
+            if self._clock.monotonic() >= next_alive:
+                next_alive = self._clock.monotonic() + interval
+                client.keep_alive()
+
+    def _log_garbage(self) -> None:
+        if self.counters.garbage > self._garbage_logged:
+            log.warning("%s: %d bytes of garbage from the camera", self.source.name, self.counters.garbage)
+            self._garbage_logged = self.counters.garbage * 2  # once per doubling
+
+    def _lost(self, reason: str) -> None:
+        if self.online or reason != self._reason:
+            log.warning("%s: %s", self.source.name, reason)
+        self._reason = reason
+        self.online = False
+        self.stream.online = False
+        self._on_state(False, reason)
