@@ -1,0 +1,158 @@
+"""Plays clips on the clock of UTC: the RTP side of the simulated camera."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+from onvifd.cameras.simulated.clip import Clip
+from onvifd.clock import US, Clock
+from onvifd.media import fmtp
+from onvifd.media.rtp.pack import DEFAULT_MTU, Packer
+from onvifd.media.types import FlushUnit, Kind, TrackFormat
+
+log = logging.getLogger(__name__)
+
+REPORT_INTERVAL = 5 * US
+_FIRST_INTERVAL = US
+MAX_LATE = US
+"""A player that is later than this (a suspended machine, a clock that was set) leaves out what it missed."""
+
+_MAX_SLEEP = 1.0
+_DYNAMIC_PAYLOAD_TYPE = 96
+
+
+class UnitSink(Protocol):
+    """Where units go: the live hub of a stream."""
+
+    def publish(self, unit: FlushUnit) -> object: ...
+
+
+class _Track:
+    """One clip on its way: the next unit, and when the next sender report is due."""
+
+    def __init__(self, clip: Clip, index: int, rng: random.Random, mtu: int) -> None:
+        self.clip = clip
+        self.index = index
+        self.ticks_offset = rng.getrandbits(31)
+        self.packer = Packer(
+            clip.format,
+            track=index,
+            payload_type=fmtp.payload_type(clip.format, _DYNAMIC_PAYLOAD_TYPE + index),
+            ssrc=rng.getrandbits(32),
+            seq=rng.getrandbits(16),
+            mtu=mtu,
+            ticks_offset=self.ticks_offset,
+        )
+        self.number = 0
+        self.report_at = 0
+        self.report_interval = _FIRST_INTERVAL
+
+    @property
+    def due(self) -> int:
+        return self.clip.utc_of(self.number)
+
+    def seek(self, utc: int, *, to_key: bool) -> None:
+        """Go to the first unit that is not before `utc`, or the first clean point from there."""
+        self.number = self.clip.number_at(utc)
+        while to_key and not self.clip.key(self.number):
+            self.number += 1
+
+    def next(self) -> list[FlushUnit]:
+        """The next unit, with a sender report behind it when one is due."""
+        unit = self.clip.unit(self.number, self.index)
+        units = [self.packer.pack(unit)]
+        self.number += 1
+        if unit.utc >= self.report_at:
+            units.append(self.packer.sender_report(unit.utc, unit.ticks))
+            self.report_at = unit.utc + self.report_interval
+            self.report_interval = REPORT_INTERVAL
+        return units
+
+
+class StreamPlayer:
+    """One stream of a simulated camera: its clips as tracks, played for ever.
+
+    Frame times are exact and common to all players: unit n of a clip is shown at `clip.utc_of(n)`. RTP time stamps are those
+    times with a random offset per track. Sender reports go out with the first unit, after a second, then every 5 s.
+    It opens no socket and reads no clock.
+    """
+
+    def __init__(self, clips: Sequence[Clip], *, seed: int | None = None, mtu: int = DEFAULT_MTU) -> None:
+        rng = random.Random(seed)
+        self._tracks = [_Track(clip, index, rng, mtu) for index, clip in enumerate(clips)]
+        self._started = False
+
+    @property
+    def formats(self) -> tuple[TrackFormat, ...]:
+        return tuple(track.clip.format for track in self._tracks)
+
+    @property
+    def payload_types(self) -> tuple[int, ...]:
+        return tuple(track.packer.payload_type for track in self._tracks)
+
+    @property
+    def ssrcs(self) -> tuple[int, ...]:
+        return tuple(track.packer.ssrc for track in self._tracks)
+
+    @property
+    def video(self) -> Clip | None:
+        """The video clip, if there is one."""
+        return next((track.clip for track in self._tracks if track.clip.format.kind is Kind.VIDEO), None)
+
+    def start(self, now: int) -> None:
+        """Begin with the first clean point that is not before `now` (microseconds UTC)."""
+        for track in self._tracks:
+            track.seek(now, to_key=True)
+        self._started = True
+
+    @property
+    def next_due(self) -> int:
+        """When the next unit is due, in microseconds UTC."""
+        return min(track.due for track in self._tracks)
+
+    def due(self, now: int) -> list[FlushUnit]:
+        """All units due at `now`, in the order of their times. Starts on the first call."""
+        if not self._started or self.next_due > now + 10 * US:
+            self.start(now)
+        if self.next_due < now - MAX_LATE:
+            log.warning("simulated stream is %.1f s late and goes on at the next key frame", (now - self.next_due) / US)
+            self.start(now)
+        units: list[FlushUnit] = []
+        while True:
+            track = min(self._tracks, key=lambda item: item.due)
+            if track.due > now:
+                return units
+            units += track.next()
+
+
+class SimulatedSource:
+    """Publishes the streams of one simulated camera in real time: one task, `run`, until it is cancelled.
+
+    `latency` is how long after its time a frame leaves (microseconds), as with any real camera; different ones keep many
+    cameras from sending in the same moment. The times in the stream stay exact.
+    """
+
+    def __init__(self, streams: Sequence[tuple[StreamPlayer, UnitSink]], clock: Clock, *, latency: int = 0) -> None:
+        self._streams = tuple(streams)
+        self._clock = clock
+        self._latency = latency
+
+    async def run(self) -> None:
+        """Play until cancelled."""
+        start = self._clock.utc() - self._latency
+        for player, _ in self._streams:
+            player.start(start)
+        while True:
+            now = self._clock.utc() - self._latency
+            for player, sink in self._streams:
+                for unit in player.due(now):
+                    sink.publish(unit)
+            wait = (min(player.next_due for player, _ in self._streams) + self._latency - self._clock.utc()) / US
+            if wait > 0:
+                await self._clock.sleep(min(wait, _MAX_SLEEP))
+            else:
+                await asyncio.sleep(0)
