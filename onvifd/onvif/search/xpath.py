@@ -55,7 +55,8 @@ class RecordingFilter:
 
     def _matches(self, document: Element, deadline: float) -> bool:
         try:
-            context = _BoundedContext(etree.ElementTree(document))
+            # Paths that do not begin with a slash start at the RecordingInformation element.
+            context = _BoundedContext(etree.ElementTree(document), item=document)
             context.bound(deadline)
             value = self._root.evaluate(context)
             if isinstance(value, list):
