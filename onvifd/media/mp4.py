@@ -235,6 +235,17 @@ def _entries(samples: Iterable[Sample], reordered: bool) -> bytes:
     return struct.pack(f">{len(values)}I", *values)
 
 
+def run_end(run: Run, track: TrackFormat) -> int:
+    """UTC at which the last sample of a run ends, as a reader will find it."""
+    scale, time, end = timescale(track), 0, run.utc
+    first = run.samples[0].composition
+    for sample in run.samples:
+        utc = run.utc + (time + sample.composition - first) * US // scale
+        end = max(end, utc + sample.duration * US // scale)
+        time += sample.duration
+    return end
+
+
 def unit_duration(track: TrackFormat, size: int) -> int | None:
     """Media time of an audio access unit of `size` bytes; None for other kinds, whose units last until the next."""
     match track.codec:

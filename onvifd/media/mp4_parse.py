@@ -7,13 +7,14 @@ Nothing here trusts the file: a box that reaches over its parent, a table that i
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from onvifd.clock import US, ntp_to_utc
 from onvifd.errors import InvalidArgument
-from onvifd.media import mp4, video
+from onvifd.media import mp4, nal
 from onvifd.media.types import Codec, Kind, TrackFormat
 
 Buffer = bytes | memoryview
@@ -153,12 +154,8 @@ def _hevc_sets(record: bytes) -> tuple[bytes, ...]:
             raise InvalidArgument("hvcC is cut")
         count = int.from_bytes(record[position + 1 : position + 3], "big")
         position = _take(record, position + 3, count, sets)
-    return video_order(sets)
-
-
-def video_order(sets: list[bytes]) -> tuple[bytes, ...]:
-    """VPS, SPS, PPS: their type numbers grow in that order (H.265 table 7-1)."""
-    return tuple(sorted(sets, key=lambda nal: nal[0] >> 1 if nal else 0))
+    # VPS, SPS, PPS: their type numbers grow in that order (H.265 table 7-1)
+    return tuple(sorted(sets, key=lambda unit: unit[0] >> 1))
 
 
 def _take(record: bytes, position: int, count: int, sets: list[bytes]) -> int:
@@ -420,7 +417,7 @@ def samples_whole(read: ReadAt, fragment: FoundFragment, formats: tuple[TrackFor
             continue
         for sample in run.samples:
             try:
-                video.is_clean_point(track.codec, data[sample.offset : sample.offset + sample.size])
+                deque(nal.iterate(data[sample.offset : sample.offset + sample.size]), maxlen=0)
             except InvalidArgument:
                 return False
     return True

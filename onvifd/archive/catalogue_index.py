@@ -1,0 +1,124 @@
+"""The archive's index in the catalogue."""
+
+from __future__ import annotations
+
+from onvifd.archive.index import (
+    KIND_FLAGS,
+    EndReason,
+    FragmentFlag,
+    SegmentChange,
+    SegmentRow,
+    SegmentState,
+    decode_formats,
+    encode_formats,
+)
+from onvifd.media.types import Kind
+from onvifd.store import rows
+from onvifd.store.catalogue import Catalogue
+
+
+class CatalogueSegmentStore:
+    """A `SegmentStore` over the catalogue."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._segments = catalogue.segments
+
+    def insert_segment(self, row: SegmentRow) -> int:
+        return self._segments.insert(
+            rows.SegmentRow(
+                recording=row.recording,
+                volume=row.volume,
+                path=row.path,
+                start=row.start,
+                end=row.end,
+                size=row.size,
+                kinds=int(row.kinds),
+                state=row.state.value,
+                end_reason=row.end_reason.value,
+                formats=encode_formats(row.formats),
+                fragments=row.fragments,
+            )
+        )
+
+    def update_segment(self, segment: int, change: SegmentChange) -> None:
+        self._segments.change(
+            segment, end=change.end, size=change.size, kinds=int(change.kinds), fragments=change.fragments
+        )
+
+    def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
+        self._segments.change(
+            segment,
+            end=change.end,
+            size=change.size,
+            kinds=int(change.kinds),
+            fragments=change.fragments,
+            state=state.value,
+            end_reason=reason.value,
+        )
+
+    def delete_segment(self, segment: int) -> None:
+        self._segments.remove(segment)
+
+    def segments_between(self, recording: str, start: int, end: int, limit: int = 100) -> tuple[SegmentRow, ...]:
+        return tuple(_row(each) for each in self._segments.between(recording, start, end, limit))
+
+    def segment_at(self, recording: str, utc: int) -> SegmentRow | None:
+        return _maybe(self._segments.at(recording, utc))
+
+    def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
+        return _maybe(self._segments.after(recording, utc))
+
+    def recording_times(self, recording: str) -> tuple[int, int] | None:
+        return _hull([times for kinds, times in self._segments.times_by_kinds(recording).items() if kinds])
+
+    def track_times(self, recording: str) -> dict[Kind, tuple[int, int]]:
+        by_kinds = self._segments.times_by_kinds(recording)
+        found = {}
+        for kind, flag in KIND_FLAGS.items():
+            times = _hull([each for kinds, each in by_kinds.items() if kinds & flag])
+            if times is not None:
+                found[kind] = times
+        return found
+
+    def recorded(self) -> tuple[str, ...]:
+        return self._segments.recorded()
+
+    def open_segments(self) -> tuple[SegmentRow, ...]:
+        return tuple(_row(each) for each in self._segments.open())
+
+    def segment_by_path(self, volume: str, path: str) -> SegmentRow | None:
+        return _maybe(self._segments.by_path(volume, path))
+
+    def volume_segments(self, volume: str, after: int = 0, limit: int = 1000) -> tuple[SegmentRow, ...]:
+        return tuple(_row(each) for each in self._segments.on_volume(volume, after, limit))
+
+    def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
+        return tuple(_row(each) for each in self._segments.oldest(volume, limit))
+
+    def volume_bytes(self, volume: str) -> int:
+        return self._segments.volume_bytes(volume)
+
+
+def _row(row: rows.SegmentRow) -> SegmentRow:
+    return SegmentRow(
+        id=row.id,
+        recording=row.recording,
+        volume=row.volume,
+        path=row.path,
+        start=row.start,
+        end=row.end,
+        size=row.size,
+        formats=decode_formats(row.formats),
+        fragments=row.fragments,
+        kinds=FragmentFlag(row.kinds),
+        state=SegmentState(row.state),
+        end_reason=EndReason(row.end_reason),
+    )
+
+
+def _maybe(row: rows.SegmentRow | None) -> SegmentRow | None:
+    return None if row is None else _row(row)
+
+
+def _hull(times: list[tuple[int, int]]) -> tuple[int, int] | None:
+    return (min(first for first, _ in times), max(last for _, last in times)) if times else None

@@ -1,0 +1,200 @@
+"""Segment files on volumes: the only place where the archive writes. Everything here blocks and runs in threads."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentState, SegmentStore
+from onvifd.archive.segment import Append, Close
+from onvifd.errors import OnvifdError, Unavailable
+
+log = logging.getLogger(__name__)
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+_MAX_NAMES = 100
+_MAX_UNSAVED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A folder that holds segments. It is never created by the archive: a file system that is not mounted is not written."""
+
+    id: str
+    root: Path
+
+    def path(self, relative: str) -> Path:
+        return self.root / relative
+
+
+class DiskPool:
+    """The threads that write, a bounded number for all recordings of a process."""
+
+    def __init__(self, threads: int = 8) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="archive")
+
+    async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+
+    def close(self) -> None:
+        """Let go of the threads; one that hangs in the kernel is not waited for."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class _File:
+    fd: int
+    row: SegmentRow
+    """The row as it is on disk; `id` is 0 until the store has taken it."""
+
+
+class SegmentFiles:
+    """Carries out what a `SegmentWriter` decided for one recording: at most one segment file is open.
+
+    A failing file system raises OSError. A failing store does not: rows it refused are kept, bounded, and offered again
+    with the next action; recovery completes the rest at the next start.
+    """
+
+    def __init__(self, volume: Volume, store: SegmentStore) -> None:
+        self.volume = volume
+        self._store = store
+        self._file: _File | None = None
+        self._serial = 0
+        self._unsaved: list[SegmentRow] = []
+        self._store_failed = False
+
+    def append(self, action: Append) -> None:
+        """Write, sync, then store the row."""
+        file = self._create(action) if action.offset == 0 else self._file
+        if file is None or action.serial != self._serial:
+            raise OSError(errno.ESTALE, "segment is not open")
+        _write(file.fd, action.data, action.offset)
+        os.fdatasync(file.fd)
+        file.row = replace(action.row, id=file.row.id, path=file.row.path)
+        self._retry()
+        file.row = self._save(file.row)
+
+    def close(self, action: Close) -> None:
+        """End the open segment; does nothing for one that failed before."""
+        file = self._file
+        if file is None or action.serial != self._serial:
+            return
+        self._file = None
+        os.close(file.fd)
+        self._retry()
+        self._finish(replace(action.row, id=file.row.id, path=file.row.path))
+
+    def abandon(self, reason: EndReason) -> None:
+        """After an error: cut the file back to its last good fragment and close it."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            if file.row.size:
+                os.ftruncate(file.fd, file.row.size)
+            else:
+                os.unlink(self.volume.path(file.row.path))
+        except OSError as error:
+            # The torn tail is cut at the next start (archive.recovery); readers ignore it.
+            log.info("cannot cut back %s: %s", file.row.path, error.strerror)
+        try:
+            os.close(file.fd)
+        except OSError as error:
+            log.info("cannot close %s: %s", file.row.path, error.strerror)
+        if file.row.size:
+            self._finish(replace(file.row, state=SegmentState.CLOSED, end_reason=reason))
+
+    def _create(self, action: Append) -> _File:
+        if not self.volume.root.is_dir():
+            raise OSError(errno.ENOENT, f"volume {self.volume.id} is not there")
+        stem = action.row.path.removesuffix(".mp4")
+        for number in range(_MAX_NAMES):
+            # A clock that was set back can give the same name again.
+            name = f"{stem}-{number}.mp4" if number else f"{stem}.mp4"
+            path = self.volume.path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            except FileExistsError:
+                continue
+            _sync_folder(path.parent)
+            self._serial = action.serial
+            self._file = _File(fd, replace(action.row, path=name, size=0))
+            return self._file
+        raise OSError(errno.EEXIST, "no free name for a segment")
+
+    def _save(self, row: SegmentRow) -> SegmentRow:
+        try:
+            if row.id:
+                self._store.update_segment(row.id, change_of(row))
+            else:
+                row = replace(row, id=self._store.insert_segment(row))
+        except OnvifdError as error:
+            self._failed(error)
+        else:
+            self._works()
+        return row
+
+    def _finish(self, row: SegmentRow) -> None:
+        try:
+            row = row if row.id else replace(row, id=self._store.insert_segment(row))
+            self._store.close_segment(row.id, change_of(row), state=row.state, reason=row.end_reason)
+        except OnvifdError as error:
+            self._failed(error)
+            self._unsaved = [*self._unsaved, row][-_MAX_UNSAVED:]
+        else:
+            self._works()
+
+    def _retry(self) -> None:
+        unsaved, self._unsaved = self._unsaved, []
+        for row in unsaved:
+            self._finish(row)
+
+    def _failed(self, error: OnvifdError) -> None:
+        if not self._store_failed:
+            log.error("catalogue does not take segment rows, footage is kept: %s", error.reason)
+        self._store_failed = True
+
+    def _works(self) -> None:
+        if self._store_failed:
+            log.info("catalogue takes segment rows again")
+        self._store_failed = False
+
+
+def change_of(row: SegmentRow) -> SegmentChange:
+    return SegmentChange(end=row.end, size=row.size, kinds=row.kinds, fragments=row.fragments)
+
+
+def _write(fd: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        offset += written
+        view = view[written:]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def open_volume_file(volume: Volume, relative: str) -> int:
+    """A file descriptor for reading. Raises Unavailable if it is not there."""
+    try:
+        return os.open(volume.path(relative), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Unavailable(f"segment cannot be opened: {error.strerror}") from error

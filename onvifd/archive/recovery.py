@@ -1,0 +1,222 @@
+"""Putting the archive in order at start: what a crash or a power cut left behind.
+
+Only the last fragment of a file can be torn (everything before was synced). It is cut off and the row is completed from the
+file's own boxes. Runs once per process start, before anything records.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onvifd.archive.disk import Volume, change_of
+from onvifd.archive.index import (
+    KIND_FLAGS,
+    NO_KIND,
+    EndReason,
+    Fragment,
+    FragmentFlag,
+    SegmentRow,
+    SegmentState,
+    SegmentStore,
+    pack_fragments,
+)
+from onvifd.clock import US, to_datetime
+from onvifd.errors import InvalidArgument
+from onvifd.media import mp4_parse
+from onvifd.media.types import Kind, TrackFormat
+
+log = logging.getLogger(__name__)
+
+NEWER_THAN_INDEX_SECONDS = 3600
+"""Files without a row are looked for in the folders of the days since the newest row, less this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryReport:
+    """What was done: rows completed, bytes cut from torn tails, files taken into the index, empty or unusable files
+    removed, rows whose file is gone, and what failed (path and reason)."""
+
+    completed: int = 0
+    cut_bytes: int = 0
+    adopted: int = 0
+    removed: int = 0
+    missing: int = 0
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Tally:
+    completed: int = 0
+    cut_bytes: int = 0
+    adopted: int = 0
+    removed: int = 0
+    missing: int = 0
+
+
+def recover(store: SegmentStore, volumes: Sequence[Volume], *, all_files: bool = False) -> RecoveryReport:
+    """Complete open rows and take in files that have no row. Blocks.
+
+    Without `all_files` only folders as new as the newest row of the volume are searched for files without a row.
+    """
+    tally, failed = _Tally(), []
+    known = {volume.id: volume for volume in volumes}
+    for row in store.open_segments():
+        volume = known.get(row.volume)
+        if volume is None or not volume.root.is_dir():
+            failed.append(f"{row.path}: volume {row.volume} is not there")
+            continue
+        try:
+            _complete(store, volume, row, tally)
+        except OSError as error:
+            failed.append(f"{row.path}: {error.strerror}")
+    for volume in volumes:
+        if not volume.root.is_dir():
+            failed.append(f"volume {volume.id} is not there")
+            continue
+        for path in unindexed_files(store, volume, all_files=all_files):
+            try:
+                _adopt(store, volume, path, tally)
+            except OSError as error:
+                failed.append(f"{path}: {error.strerror}")
+    report = RecoveryReport(
+        completed=tally.completed,
+        cut_bytes=tally.cut_bytes,
+        adopted=tally.adopted,
+        removed=tally.removed,
+        missing=tally.missing,
+        failed=tuple(failed),
+    )
+    if report != RecoveryReport():
+        log.warning(
+            "archive recovered: %d segments completed, %d bytes cut, %d files adopted, %d removed, %d missing, %d failed",
+            *(report.completed, report.cut_bytes, report.adopted, report.removed, report.missing, len(failed)),
+        )
+    return report
+
+
+def _complete(store: SegmentStore, volume: Volume, row: SegmentRow, tally: _Tally) -> None:
+    path = volume.path(row.path)
+    try:
+        found = _repair(path, tally)
+    except FileNotFoundError:
+        log.warning("segment %s is gone", row.path)
+        store.delete_segment(row.id)
+        tally.missing += 1
+        return
+    if found is None:
+        store.delete_segment(row.id)
+        tally.removed += 1
+        return
+    number, (formats, fragments, size) = row.id, found
+    row = row_of(row.recording, volume.id, row.path, formats, fragments, size)
+    store.close_segment(number, change_of(row), state=SegmentState.RECOVERED, reason=EndReason.CRASH)
+    tally.completed += 1
+
+
+def _adopt(store: SegmentStore, volume: Volume, relative: str, tally: _Tally) -> None:
+    found = _repair(volume.path(relative), tally)
+    if found is None:
+        tally.removed += 1
+        return
+    formats, fragments, size = found
+    row = row_of(relative.split("/", 1)[0], volume.id, relative, formats, fragments, size)
+    store.insert_segment(row)
+    tally.adopted += 1
+
+
+def row_of(
+    recording: str, volume: str, path: str, formats: tuple[TrackFormat, ...], fragments: Sequence[Fragment], size: int
+) -> SegmentRow:
+    """The row of a recovered file."""
+    kinds = NO_KIND
+    for fragment in fragments:
+        kinds |= fragment.flags & ~FragmentFlag.CLEAN
+    return SegmentRow(
+        recording=recording,
+        volume=volume,
+        path=path,
+        start=fragments[0].start,
+        end=max(fragment.end for fragment in fragments),
+        size=size,
+        formats=formats,
+        fragments=pack_fragments(fragments),
+        kinds=kinds,
+        state=SegmentState.RECOVERED,
+        end_reason=EndReason.CRASH,
+    )
+
+
+def _repair(path: Path, tally: _Tally) -> tuple[tuple[TrackFormat, ...], tuple[Fragment, ...], int] | None:
+    """Cut a file behind its last whole fragment. A file without one is removed (None)."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        size = os.fstat(fd).st_size
+        formats, found = scan(fd, size)
+        if found and not mp4_parse.samples_whole(
+            lambda offset, length: os.pread(fd, length, offset), found[-1], formats
+        ):
+            found = found[:-1]
+        if found:
+            end = found[-1].offset + found[-1].size
+            if end < size:
+                os.ftruncate(fd, end)
+                os.fsync(fd)
+                tally.cut_bytes += size - end
+                log.warning("segment %s: torn tail of %d bytes cut", path.name, size - end)
+            return formats, tuple(fragment_of(each, formats) for each in found), end
+    finally:
+        os.close(fd)
+    path.unlink()
+    log.warning("segment %s holds no whole fragment, removed", path.name)
+    return None
+
+
+def scan(fd: int, size: int) -> tuple[tuple[TrackFormat, ...], tuple[mp4_parse.FoundFragment, ...]]:
+    """Formats and whole fragments of a file; nothing for a file without a usable head."""
+    try:
+        walk = mp4_parse.walk_file(lambda offset, length: os.pread(fd, length, offset), size)
+    except InvalidArgument:
+        return (), ()
+    return walk.formats, walk.fragments
+
+
+def fragment_of(found: mp4_parse.FoundFragment, formats: tuple[TrackFormat, ...]) -> Fragment:
+    """The table entry of a fragment, from its boxes alone."""
+    main = next((run for run in found.runs if formats[run.track].kind is Kind.VIDEO), found.runs[0])
+    flags = FragmentFlag.CLEAN if main.samples[0].key else NO_KIND
+    for run in found.runs:
+        flags |= KIND_FLAGS[formats[run.track].kind]
+    start = min(sample.utc for sample in main.samples)
+    return Fragment(found.offset, found.size, start, min(max(1, main.end - start), 0xFFFFFFFF), flags)
+
+
+def unindexed_files(store: SegmentStore, volume: Volume, *, all_files: bool) -> Iterator[str]:
+    """Segment files without a row, relative to the volume, in order."""
+    for recording in sorted(_folders(volume.root)):
+        times = None if all_files else store.recording_times(recording)
+        since = ""
+        if times is not None:
+            since = f"{to_datetime(times[1] - NEWER_THAN_INDEX_SECONDS * US):%Y-%m-%d/%H}"
+        for hour in _hours(volume.root / recording, since):
+            for name in sorted(os.listdir(volume.root / recording / hour)):
+                relative = f"{recording}/{hour}/{name}"
+                if name.endswith(".mp4") and store.segment_by_path(volume.id, relative) is None:
+                    yield relative
+
+
+def _hours(folder: Path, since: str) -> Iterator[str]:
+    """The folders of a recording, `YYYY-MM-DD/HH`, from `since` on."""
+    for day in sorted(_folders(folder)):
+        if day >= since[:10]:
+            yield from (f"{day}/{hour}" for hour in sorted(_folders(folder / day)) if f"{day}/{hour}" >= since)
+
+
+def _folders(path: Path) -> list[str]:
+    with os.scandir(path) as entries:
+        return [
+            entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+        ]

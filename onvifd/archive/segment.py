@@ -1,0 +1,315 @@
+"""Access units in, bytes to append to segment files and index rows out. No file, no clock, no task.
+
+A segment begins with a clean point. It ends at the first clean point of another minute, when a format changes, at a gap and
+when recording stops. A fragment is a group of pictures or `fragment_us`, whichever ends first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from onvifd.archive.index import (
+    KIND_FLAGS,
+    NO_KIND,
+    EndReason,
+    Fragment,
+    FragmentFlag,
+    SegmentRow,
+    SegmentState,
+    pack_fragments,
+)
+from onvifd.archive.timeline import Timeline
+from onvifd.clock import US, to_datetime
+from onvifd.errors import InvalidArgument, OnvifdError
+from onvifd.media import mp4, video
+from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
+
+MAX_FRAGMENT_BYTES = 16 << 20
+"""A fragment is cut at this size, whatever its length."""
+
+IDLE_SECONDS = 2.0
+"""Without main-track units for so long, what is pending is written and the segment ends."""
+
+_JUMP = US
+"""Wall time that runs this much apart from media time is a jump of the clock."""
+_FIRST_INTERVAL = 40_000
+_GAP_INTERVALS = 3.5
+"""More than two frames are missing when a frame comes later than this many frame times."""
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Write `data` at `offset` of segment number `serial` (offset 0: create the file), then store `row`.
+
+    `frames` counts the main-track units in `data`.
+    """
+
+    serial: int
+    offset: int
+    data: bytes
+    row: SegmentRow
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Segment `serial` is complete. `resumes` is true when footage continues in the next segment at once."""
+
+    serial: int
+    row: SegmentRow
+    resumes: bool
+
+
+Action = Append | Close
+
+
+def segment_path(recording: str, start: int) -> str:
+    """Path of a segment below its volume. Raises InvalidArgument for a token that cannot be a folder."""
+    if not _TOKEN.fullmatch(recording):
+        raise InvalidArgument("recording token cannot name a folder")
+    moment = to_datetime(start)
+    return f"{recording}/{moment:%Y-%m-%d}/{moment:%H}/{moment:%H%M%S}.{start % US // 1000:03d}.mp4"
+
+
+@dataclass(slots=True)
+class _Open:
+    """The segment that is being filled. `row` is as of the last fragment."""
+
+    serial: int
+    row: SegmentRow
+    timelines: list[Timeline]
+    head: bytes
+    fragments: list[Fragment]
+
+
+class SegmentWriter:
+    """Cuts one recording's access units into segments and fragments.
+
+    `lost` counts main-track units that were dropped after recording had begun. The main track is the first video track,
+    or the first track without video. `now` is monotonic seconds. `room` false means: what ends now cannot be taken, drop.
+    """
+
+    def __init__(
+        self,
+        recording: str,
+        volume: str,
+        formats: Sequence[TrackFormat],
+        *,
+        segment_us: int = 60 * US,
+        fragment_us: int = US,
+    ) -> None:
+        segment_path(recording, 0)
+        self.recording = recording
+        self.volume = volume
+        self.lost = 0
+        self._segment_us = segment_us
+        self._fragment_us = fragment_us
+        self._formats: tuple[TrackFormat, ...] = ()
+        self._main = 0
+        self._segment: _Open | None = None
+        self._serial = 0
+        self._pending: list[list[AccessUnit]] = []
+        self._pending_bytes = 0
+        self._last: AccessUnit | None = None
+        self._heard = 0.0
+        self._interval = _FIRST_INTERVAL
+        self._cut = EndReason.NONE
+        self._use(tuple(formats))
+
+    @property
+    def formats(self) -> tuple[TrackFormat, ...]:
+        return self._formats
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is being recorded until the next clean point."""
+        return not self._pending[self._main]
+
+    def set_formats(self, formats: Sequence[TrackFormat], room: bool = True) -> list[Action]:
+        """Other formats from the next unit on: what is pending is written and the segment ends."""
+        if tuple(formats) == self._formats:
+            return []
+        actions = self._end(EndReason.FORMAT, None, room, resumes=True)
+        self._use(tuple(formats))
+        return actions
+
+    def _use(self, formats: tuple[TrackFormat, ...]) -> None:
+        if not 1 <= len(formats) <= mp4.MAX_TRACKS:
+            raise InvalidArgument("a recording has 1 to 8 tracks")
+        self._formats = formats
+        self._main = next((n for n, each in enumerate(formats) if each.kind is Kind.VIDEO), 0)
+        self._pending = [[] for _ in formats]
+        self._pending_bytes = 0
+
+    def feed(self, unit: AccessUnit, now: float, room: bool = True) -> list[Action]:
+        """One access unit, in decoding order within its track."""
+        if not 0 <= unit.track < len(self._formats) or not unit.data:
+            return []
+        if unit.track != self._main:
+            if not self.waiting:
+                self._hold(unit)
+            return []
+        self._heard = now
+        actions = self._learn(unit, room) if unit.key else []
+        last, self._last = self._last, unit
+        if self.waiting:
+            actions += self._begin(unit, room)
+            return actions
+        assert last is not None
+        delta = unit.utc - last.utc
+        if delta < -_JUMP or abs(delta - self._media_delta(last, unit)) > _JUMP:
+            actions += self._end(EndReason.GAP, None, room, resumes=unit.key)
+            actions += self._begin(unit, room)
+            return actions
+        gap = delta > _GAP_INTERVALS * self._interval
+        if gap:
+            self._cut = EndReason.GAP
+        if delta > 0:
+            self._interval += (min(delta, US) - self._interval) // 4
+        if unit.key and (reason := self._due(unit)) is not EndReason.NONE:
+            actions += self._end(reason, None if gap else unit, room, resumes=True)
+            actions += self._begin(unit, room)
+            return actions
+        first = self._pending[self._main][0]
+        if unit.key or gap or unit.utc - first.utc >= self._fragment_us or self._pending_bytes > MAX_FRAGMENT_BYTES:
+            actions += self._flush(None if gap else unit, room)
+            if self._segment is None:
+                return actions + self._begin(unit, room)
+        self._hold(unit)
+        return actions
+
+    def poll(self, now: float, room: bool = True) -> list[Action]:
+        """To be called about once a second: ends the segment when no main-track unit has come for IDLE_SECONDS."""
+        if self.waiting or now - self._heard < IDLE_SECONDS:
+            return []
+        return self._end(EndReason.GAP, None, room, resumes=False)
+
+    def finish(self, reason: EndReason, room: bool = True) -> list[Action]:
+        """Write what is pending and end the segment. Recording goes on with the next clean point that is fed."""
+        actions = self._end(reason, None, room, resumes=False)
+        self._last = None
+        return actions
+
+    def break_off(self) -> None:
+        """The file cannot be written: forget it and all that is pending."""
+        self.lost += len(self._pending[self._main])
+        self._segment = None
+        self._drop_pending()
+
+    def _media_delta(self, last: AccessUnit, unit: AccessUnit) -> int:
+        return (unit.ticks - last.ticks) * US // self._formats[self._main].clock_rate
+
+    def _due(self, unit: AccessUnit) -> EndReason:
+        """Why the segment ends before this clean point."""
+        if self._cut is not EndReason.NONE:
+            return self._cut
+        if self._segment is not None and unit.utc // self._segment_us != self._segment.row.start // self._segment_us:
+            return EndReason.TIME
+        return EndReason.NONE
+
+    def _learn(self, unit: AccessUnit, room: bool) -> list[Action]:
+        """Parameter sets inside a clean point that differ from the format's begin a new segment."""
+        format = self._formats[self._main]
+        if format.codec not in (Codec.H264, Codec.H265):
+            return []
+        try:
+            sets = video.find_parameter_sets(format.codec, unit.data)
+            if not sets or sets == format.parameter_sets:
+                return []
+            learned = video.with_parameter_sets(format, sets)
+            video.decoder_configuration(learned)
+        except OnvifdError:
+            return []
+        formats = list(self._formats)
+        formats[self._main] = learned
+        return self.set_formats(formats, room)
+
+    def _begin(self, unit: AccessUnit, room: bool) -> list[Action]:
+        """Start a segment with a clean point; without one, or without parameter sets, the unit is dropped."""
+        self._cut = EndReason.NONE
+        if unit.key and room:
+            try:
+                head = mp4.init_segment(self._formats)
+            except OnvifdError:
+                head = b""
+            if head:
+                self._serial += 1
+                row = SegmentRow(
+                    recording=self.recording,
+                    volume=self.volume,
+                    path=segment_path(self.recording, unit.utc),
+                    start=unit.utc,
+                    end=unit.utc,
+                    size=0,
+                    formats=self._formats,
+                )
+                timelines = [Timeline(each, unit.utc) for each in self._formats]
+                self._segment = _Open(self._serial, row, timelines, head, [])
+                self._hold(unit)
+                return []
+        if self._serial:
+            self.lost += 1
+        return []
+
+    def _hold(self, unit: AccessUnit) -> None:
+        self._pending[unit.track].append(unit)
+        self._pending_bytes += len(unit.data)
+
+    def _drop_pending(self) -> None:
+        for each in self._pending:
+            each.clear()
+        self._pending_bytes = 0
+
+    def _end(self, reason: EndReason, following: AccessUnit | None, room: bool, *, resumes: bool) -> list[Action]:
+        """Write what is pending and close. `following` is the main-track unit that comes next without a gap."""
+        actions = self._flush(following, room)
+        segment, self._segment = self._segment, None
+        if segment is not None and segment.fragments:
+            row = replace(segment.row, state=SegmentState.CLOSED, end_reason=reason)
+            actions.append(Close(segment.serial, row, resumes))
+        return actions
+
+    def _flush(self, following: AccessUnit | None, room: bool) -> list[Action]:
+        """The pending units as a fragment."""
+        segment, main = self._segment, self._pending[self._main]
+        if segment is None or not main:
+            self._drop_pending()
+            return []
+        if not room:
+            return self._overload(segment)
+        ends = following.utc if following is not None else main[-1].utc + self._interval
+        runs = [segment.timelines[track].run(track, units, ends) for track, units in enumerate(self._pending) if units]
+        flags = FragmentFlag.CLEAN if main[0].key else NO_KIND
+        for run in runs:
+            flags |= KIND_FLAGS[self._formats[run.track].kind]
+        body = mp4.build_fragment(len(segment.fragments) + 1, runs)
+        offset = segment.row.size
+        data = segment.head + body if not offset else body
+        start = min(unit.utc for unit in main)
+        reach = max(mp4.run_end(run, self._formats[run.track]) for run in runs if run.track == self._main)
+        duration = min(max(1, reach - start), 0xFFFFFFFF)
+        segment.fragments.append(Fragment(offset + len(data) - len(body), len(body), start, duration, flags))
+        segment.row = replace(
+            segment.row,
+            end=max(segment.row.end, start + duration),
+            size=offset + len(data),
+            kinds=segment.row.kinds | flags & ~FragmentFlag.CLEAN,
+            fragments=pack_fragments(segment.fragments),
+        )
+        frames = len(main)
+        self._drop_pending()
+        return [Append(segment.serial, offset, data, segment.row, frames)]
+
+    def _overload(self, segment: _Open) -> list[Action]:
+        """The queue to the disk is full: drop to the next clean point and leave an honest gap."""
+        self.lost += len(self._pending[self._main])
+        self._drop_pending()
+        self._segment = None
+        if not segment.fragments:
+            return []
+        row = replace(segment.row, state=SegmentState.CLOSED, end_reason=EndReason.OVERLOAD)
+        return [Close(segment.serial, row, resumes=False)]

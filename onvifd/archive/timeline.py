@@ -1,0 +1,63 @@
+"""Wall time to media time of one track in one segment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onvifd.clock import US
+from onvifd.media import mp4
+from onvifd.media.types import AccessUnit, Kind, TrackFormat
+
+_AUDIO_TOLERANCE = 40_000
+"""Audio whose time stamps differ from the sum of its samples by less (jitter of reports) stays without seam, in us."""
+
+
+class Timeline:
+    """Gives decode times that grow, and durations that lead from one to the next. Media time 0 is `origin` (UTC)."""
+
+    def __init__(self, format: TrackFormat, origin: int) -> None:
+        self._format = format
+        self._origin = origin
+        self._scale = mp4.timescale(format)
+        self._next = 0
+
+    def run(self, track: int, units: Sequence[AccessUnit], ends: int) -> mp4.Run:
+        """The units as samples. `ends` is the UTC at which the last one of a track without durations of its own ends."""
+        if self._format.kind is Kind.AUDIO:
+            return self._audio(track, units)
+        times = [self._media_time(unit.utc) for unit in units]
+        decode = self._growing(sorted(times))
+        decode.append(max(decode[-1] + 1, self._media_time(ends)))
+        self._next = decode[-1]
+        samples = [
+            mp4.Sample(unit.data, min(decode[n + 1] - decode[n], 0xFFFFFFFF), unit.key, times[n] - decode[n])
+            for n, unit in enumerate(units)
+        ]
+        return mp4.Run(track, units[0].utc, decode[0], samples)
+
+    def _media_time(self, utc: int) -> int:
+        return (utc - self._origin) * self._scale // US
+
+    def _growing(self, times: list[int]) -> list[int]:
+        """Decode times: the presentation times in order, pushed on where they would not grow."""
+        floor = self._next
+        for n, time in enumerate(times):
+            times[n] = max(time, floor)
+            floor = times[n] + 1
+        return times
+
+    def _audio(self, track: int, units: Sequence[AccessUnit]) -> mp4.Run:
+        tolerance = _AUDIO_TOLERANCE * self._scale // US
+        starts: list[int] = []
+        durations: list[int] = []
+        for unit in units:
+            exact = self._media_time(unit.utc)
+            start = self._next if abs(exact - self._next) <= tolerance else max(exact, self._next)
+            if starts:
+                durations[-1] = start - starts[-1]
+            duration = mp4.unit_duration(self._format, len(unit.data)) or 1
+            starts.append(start)
+            durations.append(duration)
+            self._next = start + duration
+        samples = [mp4.Sample(unit.data, length, True) for unit, length in zip(units, durations, strict=True)]
+        return mp4.Run(track, units[0].utc, starts[0], samples)
