@@ -1,0 +1,61 @@
+"""Brings the tables of a database up to what this version needs."""
+
+from __future__ import annotations
+
+import logging
+from importlib.resources import as_file, files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine
+
+from onvifd.errors import Conflict
+from onvifd.store.engine import Database
+
+log = logging.getLogger(__name__)
+
+_LOCK = 0x6F6E7669_66640001
+"""Key of the PostgreSQL advisory lock under which one process at a time migrates ("onvifd", 1)."""
+
+
+def upgrade(engine: Engine) -> None:
+    """Make or upgrade all tables, in one transaction. Raises Conflict if a newer version has been at work here."""
+
+    def work(connection: Connection) -> None:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        with as_file(files("onvifd.store") / "migrations") as folder:
+            config = _config(str(folder), connection)
+            before = MigrationContext.configure(connection).get_current_revision()
+            try:
+                command.upgrade(config, "head")
+            except CommandError as error:
+                raise Conflict(f"the catalogue was made by another version of onvifd ({before})") from error
+        after = MigrationContext.configure(connection).get_current_revision()
+        if after != before:
+            log.info("catalogue migrated from %s to %s", before or "nothing", after)
+
+    Database(engine).write(work)
+
+
+def versions(engine: Engine) -> tuple[str | None, str | None]:
+    """The version of the tables as they are, and the one that this program needs."""
+
+    def work(connection: Connection) -> tuple[str | None, str | None]:
+        with as_file(files("onvifd.store") / "migrations") as folder:
+            head = ScriptDirectory.from_config(_config(str(folder), connection)).get_current_head()
+        return MigrationContext.configure(connection).get_current_revision(), head
+
+    return Database(engine).read(work)
+
+
+def _config(folder: str, connection: Connection) -> Config:
+    config = Config()
+    # The folder may contain %, which the configuration would interpolate.
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

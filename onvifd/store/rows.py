@@ -1,0 +1,152 @@
+"""What the catalogue takes and gives: one frozen dataclass per table. Columns are explained in `schema`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRow:
+    camera: str
+    role: str
+    uri: str
+    source_profile: str = ""
+    snapshot_uri: str = ""
+    video_codec: str = ""
+    width: int = 0
+    height: int = 0
+    framerate: float = 0.0
+    bitrate: int = 0
+    gov_length: int = 0
+    encoder_profile: str = ""
+    audio_codec: str = ""
+    sample_rate: int = 0
+    audio_channels: int = 0
+    audio_bitrate: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CameraRow:
+    """A camera with its streams, main first. `channel` 0 on insertion asks for the lowest free one."""
+
+    id: str
+    channel: int
+    name: str
+    driver: str
+    address: str
+    credentials: bytes | None = field(default=None, repr=False)
+    enabled: bool = True
+    record: bool = True
+    manufacturer: str = ""
+    model: str = ""
+    firmware: str = ""
+    serial: str = ""
+    event_address: str = ""
+    created: int = 0
+    streams: tuple[StreamRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRow:
+    token: str
+    camera: str
+    role: str
+    name: str
+    fixed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackRow:
+    recording: str
+    token: str
+    kind: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRow:
+    """A recording with its tracks in order VIDEO001, AUDIO001, META001. `retention` is seconds, 0 for unlimited."""
+
+    token: str
+    camera: str | None
+    source_id: str
+    source_name: str
+    source_location: str = ""
+    source_description: str = ""
+    source_address: str = ""
+    content: str = ""
+    retention: int = 0
+    tracks: tuple[TrackRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    token: str
+    recording: str
+    profile: str
+    active: bool = True
+    priority: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    name: str
+    level: str
+    password: bytes = field(repr=False)
+    console_hash: str = field(repr=False)
+    created: int = 0
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeRow:
+    id: str
+    path: str
+    max_bytes: int = 0
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRow:
+    """One segment. `id` is 0 until inserted. `start` and `end` are microseconds UTC; the archive knows what is in the rest."""
+
+    id: int = 0
+    recording: str
+    volume: str
+    path: str
+    start: int
+    end: int
+    size: int
+    kinds: int = 0
+    state: str = "open"
+    end_reason: str = ""
+    formats: str = field(default="[]", repr=False)
+    fragments: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpanRow:
+    """A stretch of time with a record type; `end` is None while it lasts."""
+
+    id: int = 0
+    recording: str
+    kind: str
+    start: int
+    end: int | None
+
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """A message. `operation` is empty for what is no property."""
+
+    utc: int
+    topic: str
+    recording: str = ""
+    operation: str = ""
+    source: Pairs = ()
+    key: Pairs = ()
+    data: Pairs = ()
+    elements: Pairs = ()

@@ -1,0 +1,218 @@
+"""The tables of the catalogue. Times are microseconds since 1970 UTC, sizes are bytes.
+
+A change here needs a migration in `store/migrations/versions`; a test compares the two on both databases.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = MetaData(naming_convention=NAMES)
+
+TOKEN = String(64)
+"""An ONVIF reference token (tt:ReferenceToken has at most 64 characters)."""
+ROWID = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows only in a column declared INTEGER PRIMARY KEY."""
+
+cameras = Table(
+    "cameras",
+    metadata,
+    Column("id", String(12), primary_key=True, comment="cam- and 8 hex digits; never reused"),
+    Column("channel", Integer, nullable=False, comment="slot shown to the outside, 1 and up"),
+    Column("name", String(63), nullable=False, comment="for people"),
+    Column("driver", String(16), nullable=False, comment="onvif or rtsp"),
+    Column(
+        "address", Text, nullable=False, comment="URL of the device service or of the RTSP stream, without credentials"
+    ),
+    Column("credentials", LargeBinary, comment="user name and password, encrypted with the key file; NULL for none"),
+    Column("enabled", Boolean, nullable=False, comment="whether the recorder connects to it"),
+    Column("record", Boolean, nullable=False, comment="whether its main stream is recorded"),
+    Column("manufacturer", String(255), nullable=False, comment="as probed; empty if unknown"),
+    Column("model", String(255), nullable=False, comment="as probed; empty if unknown"),
+    Column("firmware", String(255), nullable=False, comment="as probed; empty if unknown"),
+    Column("serial", String(255), nullable=False, comment="as probed; empty if unknown"),
+    Column("event_address", Text, nullable=False, comment="URL of its ONVIF event service; empty if it has none"),
+    Column("created", BigInteger, nullable=False, comment="when it was added, microseconds UTC"),
+    UniqueConstraint("channel"),
+    CheckConstraint("channel > 0", name="channel"),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(8), primary_key=True, comment="main or sub"),
+    Column("uri", Text, nullable=False, comment="RTSP URL without credentials"),
+    Column("source_profile", String(255), nullable=False, comment="media profile at the camera; empty for plain RTSP"),
+    Column("snapshot_uri", Text, nullable=False, comment="HTTP URL of a JPEG at the camera; empty if it has none"),
+    Column("video_codec", String(8), nullable=False, comment="h264, h265 or jpeg; empty until probed"),
+    Column("width", Integer, nullable=False, comment="pixels, 0 until probed"),
+    Column("height", Integer, nullable=False, comment="pixels, 0 until probed"),
+    Column("framerate", Float, nullable=False, comment="frames per second, 0 until probed"),
+    Column("bitrate", Integer, nullable=False, comment="kbit/s of video, 0 until probed"),
+    Column("gov_length", Integer, nullable=False, comment="frames per group of pictures, 0 until probed"),
+    Column("encoder_profile", String(16), nullable=False, comment="Baseline, Main, High, Main10; empty until probed"),
+    Column("audio_codec", String(8), nullable=False, comment="pcmu, pcma or aac; empty without audio"),
+    Column("sample_rate", Integer, nullable=False, comment="Hz of audio, 0 without"),
+    Column("audio_channels", Integer, nullable=False, comment="1 or 2, 0 without audio"),
+    Column("audio_bitrate", Integer, nullable=False, comment="kbit/s of audio, 0 without"),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("token", TOKEN, primary_key=True, comment="<camera>-main, <camera>-sub"),
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), nullable=False),
+    Column("role", String(8), nullable=False, comment="the stream it presents"),
+    Column("name", String(64), nullable=False, comment="tt:Name of the profile"),
+    Column("fixed", Boolean, nullable=False, comment="whether clients may not delete it"),
+    Index(None, "camera"),
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("token", TOKEN, primary_key=True, comment="rec-<camera>"),
+    # Footage outlives its camera: it stays searchable until retention has deleted it.
+    Column("camera", ForeignKey("cameras.id", ondelete="SET NULL"), comment="NULL when the camera was removed"),
+    Column("source_id", String(128), nullable=False, comment="token of the video source that is recorded"),
+    Column("source_name", String(64), nullable=False, comment="name of the camera"),
+    Column("source_location", String(255), nullable=False),
+    Column("source_description", String(255), nullable=False),
+    Column("source_address", Text, nullable=False, comment="address of the camera without credentials"),
+    Column("content", String(255), nullable=False, comment="what it is for"),
+    Column("retention", BigInteger, nullable=False, comment="seconds, 0 for unlimited"),
+    Index(None, "camera"),
+)
+
+tracks = Table(
+    "tracks",
+    metadata,
+    Column("recording", ForeignKey("recordings.token", ondelete="CASCADE"), primary_key=True),
+    Column("token", TOKEN, primary_key=True, comment="VIDEO001, AUDIO001 or META001"),
+    Column("kind", String(8), nullable=False, comment="video, audio or metadata"),
+    Column("description", String(255), nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("token", TOKEN, primary_key=True, comment="job-<camera>"),
+    Column("recording", ForeignKey("recordings.token", ondelete="CASCADE"), nullable=False),
+    Column("profile", ForeignKey("profiles.token", ondelete="CASCADE"), nullable=False, comment="what is recorded"),
+    Column("active", Boolean, nullable=False, comment="mode Active (true) or Idle"),
+    Column("priority", Integer, nullable=False, comment="the higher wins, from 1"),
+    Index(None, "recording"),
+    Index(None, "profile"),
+)
+
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("id", String(64), primary_key=True, comment="name of the volume"),
+    Column("path", Text, nullable=False, comment="absolute path of the folder"),
+    Column("max_bytes", BigInteger, nullable=False, comment="most bytes it may hold; 0 for all but the reserve"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+    UniqueConstraint("path"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True, comment="row number; rises with time of insertion"),
+    # No foreign keys: the index can be rebuilt from the files alone, and what has no owner is a finding of `doctor`.
+    Column("recording", TOKEN, nullable=False),
+    Column("volume", String(64), nullable=False, comment="name of the volume"),
+    Column("path", Text, nullable=False, comment="path of the file below the volume, with /"),
+    Column("start", BigInteger, nullable=False, comment="microseconds UTC of the first sample"),
+    Column("end", BigInteger, nullable=False, comment="microseconds UTC at which the last sample ends"),
+    Column("size", BigInteger, nullable=False, comment="bytes of the file that the index covers"),
+    Column(
+        "kinds", Integer, nullable=False, comment="bits of the kinds of track with data: 1 video, 2 audio, 4 metadata"
+    ),
+    Column("state", String(9), nullable=False, comment="open, closed or recovered"),
+    Column("end_reason", String(8), nullable=False, comment="why it ended; empty while it is open"),
+    Column("formats", Text, nullable=False, comment="formats of its tracks, JSON made by the archive"),
+    # Last, so that SQLite reads the small columns without following the overflow pages of a large table of fragments.
+    Column("fragments", LargeBinary, nullable=False, comment="table of its fragments, packed by the archive"),
+    UniqueConstraint("volume", "path"),
+    # The indices cover what searches and retention ask of many rows, so that they need not touch the rows themselves.
+    Index("ix_segments_time", "recording", "start", "end", "kinds", "state"),
+    Index("ix_segments_age", "volume", "start", "state", "size"),
+    Index("ix_segments_volume", "volume", "id"),
+    Index("ix_segments_open", "id", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+    sqlite_autoincrement=True,
+)
+
+spans = Table(
+    "spans",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True),
+    Column("recording", TOKEN, nullable=False),
+    Column("kind", String(16), nullable=False, comment="general, motion, alarm, ..."),
+    Column("start", BigInteger, nullable=False, comment="microseconds UTC"),
+    Column("end", BigInteger, comment="microseconds UTC; NULL while it lasts"),
+    Index(None, "recording", "start"),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True, comment="order of insertion"),
+    Column("utc", BigInteger, nullable=False, comment="time of the message, microseconds UTC"),
+    Column("topic", String(255), nullable=False, comment="path below tns1"),
+    Column("recording", TOKEN, nullable=False, comment="recording it belongs to; empty for none"),
+    Column("operation", String(12), nullable=False, comment="Initialized, Changed, Deleted; empty for no property"),
+    Column("instance", LargeBinary(16), comment="digest of topic, source and key of a property; NULL for no property"),
+    Column("body", Text, nullable=False, comment="source, key, data and elements as JSON lists of pairs"),
+    Index(None, "utc", "id"),
+    Index(None, "recording", "utc", "id"),
+    Index(None, "instance", "utc", "id"),
+    sqlite_autoincrement=True,
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(64), primary_key=True, comment="as typed; case matters"),
+    Column("level", String(16), nullable=False, comment="Administrator, Operator or User"),
+    Column(
+        "password", LargeBinary, nullable=False, comment="encrypted with the key file: UsernameToken needs it in clear"
+    ),
+    Column("console_hash", Text, nullable=False, comment="argon2id of the password, for the console"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+    Column("changed", BigInteger, nullable=False, comment="when the password or level last changed, microseconds UTC"),
+)
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""What the recorder remembers: its uuid, the replay time-out, and `revision`, which grows with every change of cameras or accounts."""
