@@ -150,6 +150,5 @@ def load_cameras(
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         sounds = pool.submit(cached, folder, f"sound-{audio}", {"audio": audio}, lambda: sound.encode_sound(audio))
         jobs = {camera: [pool.submit(stream, camera, spec) for spec in specs] for camera in numbers}
-        return {
-            camera: CameraClips(main.result(), sub.result(), sounds.result()) for camera, (main, sub) in jobs.items()
-        }
+        loop = sounds.result()
+        return {camera: CameraClips(main.result(), sub.result(), loop) for camera, (main, sub) in jobs.items()}
