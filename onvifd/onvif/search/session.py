@@ -31,12 +31,13 @@ DEFAULT_WAIT = 5.0
 
 Result_co = TypeVar("Result_co", covariant=True)
 Result = TypeVar("Result")
+Result_contra = TypeVar("Result_contra", contravariant=True)
 
 
-class Sink(Protocol[Result]):
+class Sink(Protocol[Result_contra]):
     """What a search writes to."""
 
-    async def put(self, result: Result, reached: int | None = None) -> bool:
+    async def put(self, result: Result_contra, reached: int | None = None) -> bool:
         """Add a result, waiting while the buffer is full; False when MaxMatches is met and the search must stop.
 
         `reached` is the point in time (microseconds UTC) up to which has been searched.

@@ -70,4 +70,5 @@ def _sources(backend: RecordingBackend) -> dict[str, dict[str, None]]:
 def _namespaces(element: Element) -> Mapping[str | None, str]:
     """Namespaces in scope of the filter, which may be declared on the element itself."""
     found: Element | None = next(element.iter("{*}RecordingInformationFilter"), None)
-    return element.nsmap if found is None else found.nsmap
+    namespaces: Mapping[str | None, str] = (element if found is None else found).nsmap
+    return namespaces
