@@ -179,9 +179,9 @@ class Parser:
         self._head: tuple[Request | Response, int] | None = None
 
     @property
-    def buffered(self) -> bytes:
-        """What was received and is not yet part of a message."""
-        return bytes(self._buffer)
+    def size(self) -> int:
+        """Bytes received and not yet part of a message."""
+        return len(self._buffer)
 
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes; messages are then ready from `next_message`."""

@@ -26,10 +26,7 @@ def build_sdp(presentation: Presentation, host: str, session_id: int, session_ve
     address = "IP6" if ":" in host else "IP4"
     anywhere = "::" if ":" in host else "0.0.0.0"
     span = presentation.range
-    if span is None:
-        time_range = "npt=now-"
-    else:
-        time_range = Range(start=span[0], end=span[1]).format()
+    time_range = "npt=now-" if span is None else Range(start=span[0], end=span[1]).format()
     lines = [
         "v=0",
         f"o=- {session_id} {session_version} IN {address} {host}",
@@ -57,8 +54,8 @@ def _media_lines(track: TrackDescription) -> list[str]:
     if fmtp:
         lines.append(f"a=fmtp:{fmtp}")
     if track.format.width and track.format.height:
-        # RFC 6064 6.2.1 in the form that cameras use
-        lines.append(f"a=x-dimensions:{track.format.width},{track.format.height}")
+        # RFC 6064 6.2.1
+        lines.append(f"a=framesize:{track.payload_type} {track.format.width}-{track.format.height}")
     lines += [f"a=control:{track.control}", "a=recvonly"]
     if track.token is not None:
         lines.append(f"a=x-onvif-track:{track.token}")  # Streaming 6.2

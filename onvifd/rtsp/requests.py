@@ -1,0 +1,72 @@
+"""What a request of a client asks for: its target, track, transport and how to play."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from onvifd.rtsp import headers as h
+from onvifd.rtsp.messages import Request, RtspError
+from onvifd.rtsp.play import PlayRequest, Presentation
+
+_TARGET = re.compile(r"(?:rtspu?|rtsps)://[^/?#]*([^#]*)", re.IGNORECASE)
+
+
+def split_target(uri: str) -> tuple[str, str | None]:
+    """Path of a request target without trailing `/`, and the track control that a client put behind a query."""
+    match = _TARGET.match(uri)
+    text = match.group(1) if match else uri
+    path, _, query = text.partition("?")
+    control = query.rpartition("/")[2] if "/" in query else None
+    return "/" + unquote(path).strip("/"), control or None
+
+
+def without_query(uri: str) -> str:
+    return uri.partition("?")[0]
+
+
+def choose_transport(offers: list[h.Transport]) -> h.Transport | None:
+    """The first transport that we serve; where data is sent is never the client's to say (RFC 2326 12.39, destination)."""
+    for offer in offers:
+        usable = offer.unicast and offer.profile == "AVP" and offer.mode in ("PLAY", "")
+        if usable and (offer.tcp or offer.client_port is not None):
+            return offer
+    return None
+
+
+def track_index(presentation: Presentation, control: str | None) -> int:
+    if control is None:
+        if len(presentation.tracks) == 1:
+            return 0
+        raise RtspError(459, "SETUP needs the URL of a track")
+    for index, track in enumerate(presentation.tracks):
+        if track.control == control:
+            return index
+    raise RtspError(404, "track does not exist")
+
+
+def play_request(request: Request, replay: bool) -> PlayRequest:
+    get = request.headers.get
+    span = h.parse_range(get("Range") or "npt=now-") if "Range" in request.headers else None
+    frames, interval = h.parse_frames(get("Frames") or "all")
+    rate_control = h.parse_yes_no(get("Rate-Control") or "yes", "Rate-Control")
+    scale = h.parse_number(get("Scale") or "1", "Scale")
+    if not rate_control and scale not in (1.0, -1.0):
+        raise RtspError(456, "Scale must be 1.0 or -1.0 without rate control")  # Streaming 6.5
+    start, end = (span.start, span.end) if span else (None, None)
+    # Streaming 6.5.1: a closed range runs in the direction of Scale
+    if start is not None and end is not None and start != end and (end < start) != (scale < 0):
+        raise RtspError(457, "Range runs against Scale")
+    return PlayRequest(
+        cseq=int(get("CSeq") or 0),
+        start=start,
+        end=end,
+        npt_start=span.npt_start if span else None,
+        scale=scale,
+        speed=abs(h.parse_number(get("Speed") or "1", "Speed")),
+        rate_control=rate_control,
+        frames=frames,
+        interval=interval,
+        immediate=h.parse_yes_no(get("Immediate") or "no", "Immediate"),
+        replay=replay,
+    )

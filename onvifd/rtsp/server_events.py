@@ -1,0 +1,119 @@
+"""What the server's machine of one connection keeps and what it asks of its caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from onvifd.access.types import Account
+from onvifd.rtsp.play import PlayRequest, Presentation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one connection. Times in seconds."""
+
+    sessions: int = 8
+    login_timeout: float = 30.0
+    idle_timeout: float = 120.0
+    timeout_grace: float = 5.0
+    """Added to the session time-out that the client is told, for requests that are under way."""
+    requests_per_second: float = 50.0
+    request_burst: int = 200
+    frames_per_second: float = 500.0
+    """Interleaved frames from the client; receiver reports need a few."""
+    failed_logins: int = 20
+    buffer: int = 128 << 10
+    """Bytes received and not yet looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Udp:
+    """A track sent to UDP ports; pairs are (RTP, RTCP)."""
+
+    client_port: tuple[int, int]
+    server_port: tuple[int, int]
+
+
+@dataclass(slots=True)
+class Session:
+    """One RTSP session. `tracks` maps set-up track numbers to interleaved channels or UDP ports."""
+
+    id: str
+    path: str
+    base: str
+    presentation: Presentation
+    deadline: float
+    tracks: dict[int, tuple[int, int] | Udp] = field(default_factory=dict)
+    playing: bool = False
+    require_replay: bool = False
+
+    @property
+    def timeout(self) -> int:
+        return self.presentation.session_timeout
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """Find the presentation at the first of `candidates` (path, track control) that exists; answer `found` or `failed`."""
+
+    candidates: tuple[tuple[str, str | None], ...]
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class OpenUdp:
+    """Bind a port pair for a track; answer `set_up` or `failed`."""
+
+    session: Session
+    track: int
+    client_port: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Prepare to play; answer `played` or `failed`, and start when the answer has been written."""
+
+    session: Session
+    request: PlayRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Stop sending; answer `paused` or `failed`."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The session is gone: free what belongs to it. No answer."""
+
+    session: Session
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Close the connection when what is to be sent has been sent. No answer."""
+
+    reason: str
+    noteworthy: bool = True
+
+
+Event = Find | OpenUdp | Play | Pause | SessionEnded | Closed
+
+
+class Bucket:
+    """Token bucket."""
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._tokens, self._last = burst, now
+
+    def take(self, now: float) -> bool:
+        self._tokens = min(self._burst, self._tokens + (now - self._last) * self._rate)
+        self._last = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

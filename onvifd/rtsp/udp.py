@@ -1,0 +1,161 @@
+"""A pair of UDP sockets for RTP and RTCP of one track and client, with segmentation offload where the kernel has it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import platform
+import socket
+import struct
+from collections.abc import Callable
+
+from onvifd.errors import LimitReached
+
+log = logging.getLogger(__name__)
+
+PORTS = range(30_000, 60_000, 2)
+"""Where port pairs are looked for."""
+
+ATTEMPTS = 200
+SEND_BUFFER = 2 << 20
+"""A key frame leaves at once; the kernel may give less (net.core.wmem_max)."""
+
+MAX_REPORTS = 16
+"""Datagrams read per wake-up."""
+
+_UDP_SEGMENT = 103
+"""linux/udp.h; not in Python's socket module."""
+
+_LINUX = platform.system() == "Linux"
+_next_port = 0
+
+
+class UdpPair:
+    """Bound on the address by which the client reached us, connected to the client's ports: only it can send to us."""
+
+    __slots__ = ("_gso", "_loop", "_received", "_segment", "_watching", "rtcp", "rtp", "server_port")
+
+    def __init__(
+        self, local: str, peer: str, client_port: tuple[int, int], received: Callable[[bytes], None], scope: int = 0
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._received = received
+        self.rtp, self.rtcp = _bind_pair(local, scope)
+        self.server_port = (self.rtp.getsockname()[1], self.rtcp.getsockname()[1])
+        try:
+            self.rtp.connect(_address(peer, client_port[0], scope))
+            self.rtcp.connect(_address(peer, client_port[1], scope))
+        except OSError:
+            self.rtp.close()
+            self.rtcp.close()
+            raise
+        self._gso = _LINUX
+        self._segment: dict[int, list[tuple[int, int, bytes]]] = {}
+        for sock in (self.rtp, self.rtcp):
+            self._loop.add_reader(sock.fileno(), self._readable, sock)
+
+    def _readable(self, sock: socket.socket) -> None:
+        for _ in range(MAX_REPORTS):
+            try:
+                data = sock.recv(2048)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # the client's port is closed (ICMP); its RTSP connection tells whether it is gone
+                continue
+            if sock is self.rtcp:
+                self._received(data)
+
+    def send(self, rtcp: bool, data: bytes, size: int) -> bool:
+        """Send datagrams of `size` bytes each. False when the socket is full."""
+        sock = self.rtcp if rtcp else self.rtp
+        try:
+            if len(data) <= size:
+                sock.send(data)
+            elif self._gso:
+                self._send_segments(sock, data, size)
+            else:
+                self._send_each(sock, data, size)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionRefusedError:
+            return True  # news of an earlier datagram; this one was not sent, and need not be
+        except OSError as error:
+            log.debug("UDP to client: %s", error)
+        return True
+
+    def _send_segments(self, sock: socket.socket, data: bytes, size: int) -> None:
+        ancillary = self._segment.get(size)
+        if ancillary is None:
+            if len(self._segment) > 64:
+                self._segment.clear()
+            ancillary = self._segment[size] = [(socket.IPPROTO_UDP, _UDP_SEGMENT, struct.pack("=H", size))]
+        try:
+            sock.sendmsg((data,), ancillary)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE):
+                raise
+            # EMSGSIZE and EINVAL: path MTU below our segment; EIO: no checksum offload
+            self._gso = False
+            log.debug("no UDP segmentation offload: %s", error)
+            self._send_each(sock, data, size)
+
+    def _send_each(self, sock: socket.socket, data: bytes, size: int) -> None:
+        view = memoryview(data)
+        for start in range(0, len(data), size):
+            sock.send(view[start : start + size])
+
+    async def wait_writable(self) -> None:
+        """Wait until the RTP socket takes data."""
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        fd = self.rtp.fileno()
+        if fd < 0:
+            return
+        self._loop.add_writer(fd, _resolve, waiter)
+        try:
+            await waiter
+        finally:
+            if self.rtp.fileno() >= 0:
+                self._loop.remove_writer(fd)
+
+    def close(self) -> None:
+        for sock in (self.rtp, self.rtcp):
+            if sock.fileno() >= 0:
+                self._loop.remove_reader(sock.fileno())
+                self._loop.remove_writer(sock.fileno())
+                sock.close()
+
+
+def _resolve(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
+def _address(host: str, port: int, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:
+    return (host, port, 0, scope) if ":" in host else (host, port)
+
+
+def _bind_pair(local: str, scope: int) -> tuple[socket.socket, socket.socket]:
+    """An even port for RTP and the next for RTCP (RFC 3550 section 11)."""
+    global _next_port
+    family = socket.AF_INET6 if ":" in local else socket.AF_INET
+    for _ in range(ATTEMPTS):
+        port = PORTS[_next_port % len(PORTS)]
+        _next_port += 1
+        rtp = socket.socket(family, socket.SOCK_DGRAM)
+        rtcp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            rtp.bind(_address(local, port, scope))
+            rtcp.bind(_address(local, port + 1, scope))
+        except OSError as error:
+            rtp.close()
+            rtcp.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+            continue
+        for sock in (rtp, rtcp):
+            sock.setblocking(False)
+        rtp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        return rtp, rtcp
+    raise LimitReached("no pair of UDP ports is free")
