@@ -1,0 +1,181 @@
+"""All workers of a recorder as control sees them: who owns which camera, who takes which connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from onvifd.errors import NotFound, Unavailable
+from onvifd.workers.link import Link
+from onvifd.workers.messages import (
+    AnyMessage,
+    Cameras,
+    CameraSpec,
+    Credentials,
+    CredentialSpec,
+    GetKeyframe,
+    Jpeg,
+    Keyframe,
+    MakeJpeg,
+    ReplayTimeout,
+    Setup,
+)
+from onvifd.workers.supervisor import Launch, Worker
+
+log = logging.getLogger(__name__)
+
+SNAPSHOT_AGE = 1.0
+"""Seconds for which a snapshot is given again, whoever asks."""
+
+REPLAY, VISION = "replay", "vision"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """One worker for the status page."""
+
+    name: str
+    running: bool
+    pid: int
+    restarts: int
+
+
+class Cluster:
+    """Keeps `media` media workers, one replay and one vision worker running.
+
+    `heard` takes every notice of a worker; `lost` the ids of the cameras whose worker died.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        media: int,
+        launch: Launch,
+        *,
+        heard: Callable[[AnyMessage], None],
+        lost: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        self._heard = heard
+        self._lost = lost
+        self._replay_timeout = setup.replay_timeout
+        self._media = tuple(self._worker(setup, "media", f"media-{number}", launch) for number in range(media))
+        self._replay = self._worker(setup, REPLAY, REPLAY, launch)
+        self._vision = self._worker(setup, VISION, VISION, launch)
+        self._owner: dict[str, int] = {}
+        self._cameras: dict[str, CameraSpec] = {}
+        self._credentials = Credentials(accounts=())
+        self._snapshots: dict[tuple[str, str], tuple[float, asyncio.Task[bytes]]] = {}
+
+    def _worker(self, setup: Setup, kind: str, name: str, launch: Launch) -> Worker:
+        return Worker(
+            msgspec.structs.replace(setup, kind=kind, name=name), launch, self._receive, self._brief, self._died
+        )
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        return (*self._media, self._replay, self._vision)
+
+    def states(self) -> tuple[WorkerState, ...]:
+        return tuple(
+            WorkerState(w.name, w.handle is not None, w.handle.pid if w.handle else 0, w.restarts) for w in self.workers
+        )
+
+    async def start(self, timeout: float = 30.0) -> None:
+        """Start all workers and wait until they serve. Raises Unavailable if they do not in time."""
+        for worker in self.workers:
+            worker.start()
+        try:
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(*(worker.started.wait() for worker in self.workers))
+        except TimeoutError:
+            missing = ", ".join(worker.name for worker in self.workers if not worker.started.is_set())
+            raise Unavailable(f"workers do not start: {missing}") from None
+
+    async def stop(self) -> None:
+        for _, task in self._snapshots.values():
+            task.cancel()
+        await asyncio.gather(*(worker.stop() for worker in self.workers))
+
+    # ---- desired state -------------------------------------------------------------------------
+
+    def set_credentials(self, accounts: Iterable[CredentialSpec]) -> None:
+        """Who may log in by RTSP."""
+        self._credentials = Credentials(accounts=tuple(accounts))
+        for worker in (*self._media, self._replay):
+            worker.send(self._credentials)
+
+    def set_replay_timeout(self, seconds: int) -> None:
+        self._replay_timeout = seconds
+        self._replay.send(ReplayTimeout(seconds=seconds))
+
+    def set_cameras(self, cameras: Iterable[CameraSpec]) -> None:
+        """All cameras. A camera stays with its worker; new ones go where fewest are."""
+        self._cameras = {camera.id: camera for camera in cameras}
+        self._owner = {camera: owner for camera, owner in self._owner.items() if camera in self._cameras}
+        for camera in self._cameras:
+            if camera not in self._owner:
+                owners = list(self._owner.values())
+                self._owner[camera] = min(range(len(self._media)), key=owners.count)
+        for number, worker in enumerate(self._media):
+            worker.send(self._cameras_of(number))
+
+    def _cameras_of(self, number: int) -> Cameras:
+        mine = (camera for camera in self._cameras.values() if self._owner[camera.id] == number)
+        return Cameras(cameras=tuple(mine))
+
+    def _brief(self, name: str, link: Link) -> None:
+        link.send(self._credentials)
+        if name == REPLAY:
+            link.send(ReplayTimeout(seconds=self._replay_timeout))
+        for number, worker in enumerate(self._media):
+            if worker.name == name:
+                link.send(self._cameras_of(number))
+
+    def _died(self, name: str) -> None:
+        for number, worker in enumerate(self._media):
+            if worker.name == name:
+                self._lost(tuple(camera for camera, owner in self._owner.items() if owner == number))
+
+    async def _receive(self, name: str, message: AnyMessage) -> AnyMessage | None:
+        self._heard(message)
+        return None
+
+    # ---- requests ------------------------------------------------------------------------------
+
+    async def route(self, path: str, client: socket.socket, initial: bytes) -> None:
+        """Hand a connection to the worker that owns `path`; unknown paths go to one that will say so properly."""
+        parts = path.strip("/").split("/")
+        if parts[0] == "replay":
+            await self._replay.hand_over(client, initial)
+            return
+        owner = self._owner.get(parts[1], 0) if len(parts) > 1 else 0
+        await self._media[owner].hand_over(client, initial)
+
+    def _owner_of(self, camera: str) -> Worker:
+        if camera not in self._owner:
+            raise NotFound(f"There is no camera {camera}.")
+        return self._media[self._owner[camera]]
+
+    async def snapshot(self, camera: str, stream: str) -> bytes:
+        """A JPEG of the latest key frame. Those who ask within a second get the same one."""
+        now = asyncio.get_running_loop().time()
+        made, task = self._snapshots.get((camera, stream), (0.0, None))
+        if task is None or now - made > SNAPSHOT_AGE or (task.done() and (task.cancelled() or task.exception())):
+            task = asyncio.create_task(self._make_snapshot(camera, stream))
+            self._snapshots[camera, stream] = (now, task)
+        return await asyncio.shield(task)
+
+    async def _make_snapshot(self, camera: str, stream: str) -> bytes:
+        keyframe = await self._owner_of(camera).request(GetKeyframe(camera=camera, stream=stream))
+        if not isinstance(keyframe, Keyframe):
+            raise Unavailable("the media worker gave no key frame")
+        wanted = MakeJpeg(codec=keyframe.codec, parameter_sets=keyframe.parameter_sets, data=keyframe.data)
+        jpeg = await self._vision.request(wanted, timeout=10.0)
+        if not isinstance(jpeg, Jpeg):
+            raise Unavailable("the vision worker gave no picture")
+        return jpeg.data

@@ -1,0 +1,382 @@
+"""The media worker: intake, relay and recording of the cameras it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from onvifd.access.digest import DigestVerifier
+from onvifd.access.types import Account, Credential, Level
+from onvifd.archive.catalogue_index import CatalogueSegmentStore
+from onvifd.archive.disk import DiskPool, Volume
+from onvifd.archive.index import SegmentStore
+from onvifd.archive.writer import RecordingWriter
+from onvifd.cameras.intake import Intake, Source
+from onvifd.cameras.intake_core import InboundTrack
+from onvifd.clock import Clock, SystemClock
+from onvifd.errors import NotFound, OnvifdError, Unavailable
+from onvifd.live.hub import LiveStream
+from onvifd.live.mount import LiveMount
+from onvifd.media.rtp.depack import depacketizer
+from onvifd.media.rtp.packet import parse_rtp
+from onvifd.media.types import AccessUnit, Kind, TrackFormat
+from onvifd.rtsp.server import RtspServer
+from onvifd.store.catalogue import Catalogue
+from onvifd.workers.link import Link
+from onvifd.workers.messages import (
+    AnyMessage,
+    Cameras,
+    CameraSpec,
+    CameraState,
+    Credentials,
+    Done,
+    Failure,
+    GetKeyframe,
+    Keyframe,
+    Ping,
+    Pong,
+    Ready,
+    RecordingState,
+    Setup,
+    Stats,
+    Stop,
+    StreamFormats,
+    StreamSpec,
+    StreamStats,
+    TrackSpec,
+)
+
+log = logging.getLogger(__name__)
+
+STATS_INTERVAL = 2.0
+TRACK_TOKENS = {Kind.VIDEO: "VIDEO001", Kind.AUDIO: "AUDIO001", Kind.METADATA: "META001"}
+
+
+def to_spec(format: TrackFormat) -> TrackSpec:
+    """A format as it travels between processes."""
+    return TrackSpec(
+        codec=format.codec,
+        clock_rate=format.clock_rate,
+        parameter_sets=format.parameter_sets,
+        config=format.config,
+        width=format.width,
+        height=format.height,
+        channels=format.channels,
+    )
+
+
+class AccountTable:
+    """The accounts of the RTSP face, replaced as a whole when control sends them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Credential] = {}
+
+    def replace(self, message: Credentials) -> None:
+        self._known = {
+            spec.name: Credential(Account(spec.name, Level(spec.level)), spec.ha1) for spec in message.accounts
+        }
+
+    def lookup(self, name: str) -> Credential | None:
+        return self._known.get(name)
+
+
+@dataclass(slots=True)
+class _Rates:
+    """Counters at the last report, for rates."""
+
+    at: float = 0.0
+    frames: int = 0
+    bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Running:
+    """One stream at work."""
+
+    camera: str
+    spec: StreamSpec
+    stream: LiveStream
+    intake: Intake
+    task: asyncio.Task[None]
+    writer: RecordingWriter | None = None
+    rates: _Rates = field(default_factory=_Rates)
+    reported_error: str = ""
+
+
+class MediaWorker:
+    """Serves the messages of control; everything it owns ends with `stop`."""
+
+    def __init__(self, link: Link, clock: Clock | None = None) -> None:
+        self._link = link
+        self._clock = clock or SystemClock()
+        self.stopped = asyncio.Event()
+        self._setup: Setup | None = None
+        self._accounts = AccountTable()
+        self._streams: dict[tuple[str, str], _Running] = {}
+        self._server: RtspServer | None = None
+        self._catalogue: Catalogue | None = None
+        self._store: SegmentStore | None = None
+        self._pool: DiskPool | None = None
+        self._reporter: asyncio.Task[None] | None = None
+        self._changing = asyncio.Lock()
+
+    async def handle(self, message: AnyMessage) -> AnyMessage | None:
+        """Serve one message of control."""
+        match message:
+            case Setup():
+                return await self._begin(message)
+            case Credentials():
+                self._accounts.replace(message)
+            case Cameras():
+                async with self._changing:
+                    await self._configure(message.cameras)
+            case GetKeyframe():
+                return self._keyframe(message)
+            case Ping():
+                return Pong()
+            case Stop():
+                self.stopped.set()
+                return Done()
+        return None
+
+    async def _begin(self, setup: Setup) -> AnyMessage:
+        self._setup = setup
+        if setup.volumes:
+            self._catalogue = await asyncio.to_thread(Catalogue.open, setup.database_url)
+            self._store = CatalogueSegmentStore(self._catalogue)
+        self._pool = DiskPool()
+        mount = LiveMount(self._lookup, setup.session_timeout)
+        verifier = DigestVerifier.for_rtsp(setup.realm, self._accounts.lookup)
+        self._server = RtspServer({"/live/": mount}, verifier, self._clock, max_connections=setup.max_clients)
+        self._reporter = asyncio.create_task(self._report())
+        return Ready(name=setup.name, pid=os.getpid())
+
+    def _lookup(self, path: str) -> LiveStream | None:
+        parts = path.strip("/").split("/")
+        if len(parts) != 3 or parts[0] != "live":
+            return None
+        running = self._streams.get((parts[1], parts[2]))
+        return running.stream if running else None
+
+    def adopt(self, client: socket.socket, initial: bytes) -> None:
+        """Take over a connection of the front door with what was read from it."""
+        if self._server is None:
+            client.close()
+        else:
+            self._server.adopt(client, initial)
+
+    # ---- cameras -------------------------------------------------------------------------------
+
+    async def _configure(self, cameras: tuple[CameraSpec, ...]) -> None:
+        """Start, change and stop streams until they are as wanted."""
+        wanted = {(camera.id, stream.name): stream for camera in cameras for stream in camera.streams}
+        for key in [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]:
+            await self._end(self._streams.pop(key), gone=key not in wanted)
+        for key, spec in wanted.items():
+            running = self._streams.get(key)
+            if running is None:
+                self._start(key[0], spec)
+            else:
+                self._set_record(running, spec)
+
+    def _must_restart(self, key: tuple[str, str], spec: StreamSpec) -> bool:
+        old = self._streams[key].spec
+        return (old.url, old.user, old.password, old.audio, old.recording) != (
+            spec.url,
+            spec.user,
+            spec.password,
+            spec.audio,
+            spec.recording,
+        )
+
+    def _start(self, camera: str, spec: StreamSpec) -> None:
+        name = f"{camera}/{spec.name}"
+        stream = LiveStream(name)
+        source = Source(name, spec.url, spec.user, spec.password, spec.audio)
+
+        def on_state(online: bool, reason: str) -> None:
+            self._link.send(
+                CameraState(camera=camera, stream=spec.name, online=online, utc=self._clock.utc(), reason=reason)
+            )
+
+        def on_tracks(tracks: tuple[InboundTrack, ...]) -> None:
+            self._tracks(camera, spec.name, tracks)
+
+        intake = Intake(source, stream, self._clock, on_state=on_state, on_tracks=on_tracks)
+        task = asyncio.create_task(intake.run(), name=f"intake {name}")
+        task.add_done_callback(_ended)
+        self._streams[camera, spec.name] = _Running(camera, spec, stream, intake, task)
+
+    def _tracks(self, camera: str, name: str, tracks: tuple[InboundTrack, ...]) -> None:
+        running = self._streams.get((camera, name))
+        if running is None:
+            return
+        formats = tuple(track.format for track in tracks)
+        self._link.send(StreamFormats(camera=camera, stream=name, tracks=tuple(to_spec(each) for each in formats)))
+        if running.writer is not None:
+            running.writer.set_formats(formats)
+        elif running.spec.recording and self._store is not None and self._setup is not None:
+            running.writer = self._make_writer(running, formats, self._store, self._setup)
+            running.intake.on_frame = running.writer.feed
+
+    def _make_writer(
+        self, running: _Running, formats: tuple[TrackFormat, ...], store: SegmentStore, setup: Setup
+    ) -> RecordingWriter:
+        volume = setup.volumes[0]
+        if self._pool is None:
+            raise Unavailable("the worker is stopping")
+
+        def on_state(recording: str, active: bool, utc: int, reason: str) -> None:
+            self._recording_state(running, active, utc, reason)
+
+        writer = RecordingWriter(
+            running.spec.recording,
+            formats,
+            volume=Volume(volume.id, Path(volume.path)),
+            store=store,
+            pool=self._pool,
+            clock=self._clock,
+            on_state=on_state,
+            segment_seconds=setup.segment_seconds,
+        )
+        if not running.spec.record:
+            writer.pause()
+        writer.start()
+        return writer
+
+    def _recording_state(self, running: _Running, active: bool, utc: int, reason: str) -> None:
+        tracks = tuple(dict.fromkeys(TRACK_TOKENS[track.format.kind] for track in running.intake.tracks))
+        error = "" if active or running.writer is None else running.writer.stats.error
+        running.reported_error = error
+        self._link.send(
+            RecordingState(
+                recording=running.spec.recording,
+                active=active,
+                utc=utc,
+                reason=error or reason,
+                error=bool(error),
+                tracks=tracks,
+            )
+        )
+
+    def _set_record(self, running: _Running, spec: StreamSpec) -> None:
+        """Job mode: the writer stays, paused or not."""
+        running.spec = spec
+        if running.writer is not None:
+            if spec.record:
+                running.writer.resume()
+            else:
+                running.writer.pause()
+
+    async def _end(self, running: _Running, *, gone: bool) -> None:
+        running.task.cancel()
+        await asyncio.gather(running.task, return_exceptions=True)
+        if running.writer is not None:
+            await running.writer.stop()
+        if gone:
+            running.stream.end()
+
+    # ---- key frames ----------------------------------------------------------------------------
+
+    def _keyframe(self, message: GetKeyframe) -> AnyMessage:
+        running = self._streams.get((message.camera, message.stream))
+        if running is None:
+            return Failure(reason=f"no stream {message.camera}/{message.stream}")
+        try:
+            unit = keyframe_of(running.stream)
+        except OnvifdError as error:
+            return Failure(reason=error.reason)
+        format = unit[1]
+        return Keyframe(codec=format.codec, parameter_sets=format.parameter_sets, data=unit[0].data, utc=unit[0].utc)
+
+    # ---- reports -------------------------------------------------------------------------------
+
+    async def _report(self) -> None:
+        while True:
+            await self._clock.sleep(STATS_INTERVAL)
+            now = self._clock.monotonic()
+            for running in self._streams.values():
+                self._check_writer(running)
+            if self._setup is not None and self._server is not None:
+                self._link.send(
+                    Stats(
+                        worker=self._setup.name,
+                        clients=self._server.connections,
+                        streams=tuple(self._stats(running, now) for running in self._streams.values()),
+                    )
+                )
+
+    def _check_writer(self, running: _Running) -> None:
+        """A disk that fails before footage began makes no state change of the writer, but the job is in error."""
+        if running.writer is None:
+            return
+        stats = running.writer.stats
+        if not stats.active and stats.error and stats.error != running.reported_error:
+            self._recording_state(running, False, self._clock.utc(), stats.error)
+
+    def _stats(self, running: _Running, now: float) -> StreamStats:
+        counters, rates = running.intake.counters, running.rates
+        passed = now - rates.at if rates.at else 0.0
+        framerate = (counters.frames - rates.frames) / passed if passed else 0.0
+        bitrate = round((counters.bytes - rates.bytes) * 8 / passed) if passed else 0
+        running.rates = _Rates(now, counters.frames, counters.bytes)
+        written = running.writer.stats if running.writer else None
+        return StreamStats(
+            camera=running.camera,
+            stream=running.spec.name,
+            online=running.intake.online,
+            frames=counters.frames,
+            bytes=counters.bytes,
+            lost_packets=counters.lost_packets,
+            bad_frames=counters.bad_frames,
+            reconnects=running.intake.reconnects,
+            clients=running.stream.clients,
+            bitrate=bitrate,
+            framerate=framerate,
+            gov_length=counters.gov_length,
+            last_utc=counters.last_utc,
+            recorded_bytes=written.written if written else 0,
+            dropped_frames=written.lost if written else 0,
+        )
+
+    async def stop(self) -> None:
+        """Close files and connections."""
+        if self._reporter is not None:
+            self._reporter.cancel()
+            await asyncio.gather(self._reporter, return_exceptions=True)
+        async with self._changing:
+            streams, self._streams = list(self._streams.values()), {}
+            await asyncio.gather(*(self._end(running, gone=True) for running in streams))
+        if self._server is not None:
+            await self._server.close()
+        if self._pool is not None:
+            self._pool.close()
+        if self._catalogue is not None:
+            await asyncio.to_thread(self._catalogue.close)
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("%s ended by a fault", task.get_name(), exc_info=error)
+
+
+def keyframe_of(stream: LiveStream) -> tuple[AccessUnit, TrackFormat]:
+    """The latest key frame of a live stream. Raises Unavailable when there is none yet, NotFound without video."""
+    track = next((track for track in stream.tracks if track.format.kind is Kind.VIDEO), None)
+    if track is None:
+        raise NotFound(f"{stream.name} has no video")
+    joiner = depacketizer(track.format)
+    for unit in stream.keyframe():
+        bounds = (*unit.starts, len(unit.data))
+        for start, end in itertools.pairwise(bounds):
+            packet = parse_rtp(unit.data, start + 4, end)
+            payload = memoryview(unit.data)[packet.start : packet.end]
+            for frame in joiner.feed(payload, packet.marker, packet.rtp_time, True):
+                if frame.key and not frame.damaged:
+                    return AccessUnit(unit.track, unit.utc, 0, True, frame.data), joiner.format
+    raise Unavailable(f"{stream.name} has delivered no key frame yet")
