@@ -16,6 +16,13 @@ def parse_sps(codec: Codec, unit: bytes) -> h264.Sps | h265.Sps:
     return _module(codec).parse_sps(unit)
 
 
+def is_sps(codec: Codec, unit: bytes) -> bool:
+    """Whether a NAL unit is a sequence parameter set."""
+    if codec is Codec.H264:
+        return h264.nal_type(unit) == h264.NAL_SPS
+    return codec is Codec.H265 and h265.nal_type(unit) == h265.NAL_SPS
+
+
 def is_clean_point(codec: Codec, data: bytes) -> bool:
     """Whether the access unit `data` (length prefixed) can be decoded without what came before. True for audio."""
     if codec not in (Codec.H264, Codec.H265):
