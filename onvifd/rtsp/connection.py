@@ -1,0 +1,262 @@
+"""One client's connection to the RTSP server: the machine of `server_session` on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from onvifd.access.types import Account
+from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
+from onvifd.rtsp.outlet import STALL_TIMEOUT, Link, TcpOutlet, UdpOutlet
+from onvifd.rtsp.play import Playback, Presentation
+from onvifd.rtsp.server_events import Closed, Event, Find, Limits, OpenUdp, Pause, Play, Session, SessionEnded, Udp
+from onvifd.rtsp.server_session import ServerConnection, Verifier
+from onvifd.rtsp.udp import UdpPair
+
+log = logging.getLogger(__name__)
+
+ACTION_TIMEOUT = 15.0
+"""Seconds for finding a presentation, preparing to play and pausing."""
+
+_RECEIVE = 64 << 10
+
+
+class Host(Protocol):
+    """What a connection needs of the server."""
+
+    verifier: Verifier
+    limits: Limits
+
+    def now(self) -> float: ...
+
+    def own(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]: ...
+
+    async def find(self, path: str, account: Account) -> Presentation: ...
+
+    def forget(self, connection: Connection) -> None: ...
+
+
+@dataclass(slots=True)
+class _Media:
+    """What belongs to one session: its way out and, once played, its playback."""
+
+    pairs: dict[int, UdpPair] = field(default_factory=dict)
+    outlet: TcpOutlet | UdpOutlet | None = None
+    playback: Playback | None = None
+
+
+class Connection:
+    """One client: feeds its machine, does what the machine asks, and owns what its sessions use."""
+
+    def __init__(self, server: Host, sock: socket.socket) -> None:
+        self._server = server
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        local, peer = sock.getsockname(), sock.getpeername()
+        self.local, self.peer = _plain(local[0]), _plain(peer[0])
+        self._scope = local[3] if len(local) > 3 and ":" in self.local else 0
+        self.machine = ServerConnection(server.verifier, local_host=self.local, now=server.now(), limits=server.limits)
+        self.freeing: set[asyncio.Task[None]] = set()
+        self._link = Link(sock, self._lost)
+        self._media: dict[str, _Media] = {}
+        self._pumping = False
+        self._shut = False
+        self._reading = False
+        self._fd = sock.fileno()
+
+    def begin(self, initial: bytes) -> None:
+        self._loop.add_reader(self._fd, self._readable)
+        self._reading = True
+        if initial:
+            self.machine.receive_data(initial, self._server.now())
+            self.pump()
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(_RECEIVE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lost(f"connection lost: {error.strerror or error}")
+            return
+        if not data:
+            self._lost("client has closed the connection")
+            return
+        self.machine.receive_data(data, self._server.now())
+        self.pump()
+
+    def _lost(self, reason: str) -> None:
+        self._link.close()
+        self.machine.close(reason, noteworthy=False)
+        self.pump()
+
+    def pump(self) -> None:
+        """Do what the machine asks until it waits for the client or for a task."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while (event := self.machine.next_event(self._server.now())) is not None:
+                if isinstance(event, SessionEnded):
+                    self._free(event)
+                elif isinstance(event, Closed):
+                    self._link.send_answer(self.machine.data_to_send())
+                    self._close(event)
+                else:
+                    self._server.own(self._perform(event))
+        finally:
+            self._pumping = False
+        self._link.send_answer(self.machine.data_to_send())
+
+    async def _perform(self, event: Event) -> None:
+        machine = self.machine
+        try:
+            async with asyncio.timeout(ACTION_TIMEOUT):
+                if isinstance(event, Find):
+                    machine.found(*await self._find(event))
+                elif isinstance(event, OpenUdp):
+                    machine.set_up(self._open_udp(event))
+                elif isinstance(event, Play):
+                    await self._play(event)
+                elif isinstance(event, Pause):
+                    await self._pause(event)
+        except TimeoutError:
+            machine.failed(Timeout("no answer in time"))
+        except OnvifdError as error:
+            machine.failed(error)
+        except OSError as error:
+            machine.failed(Unavailable(str(error)))
+        except Exception as error:
+            # a defect must cost one request, not the connections of others
+            log.exception("RTSP request of %s failed", self.peer)
+            machine.failed(OnvifdError(str(error)))
+        self.pump()
+
+    async def _find(self, event: Find) -> tuple[Presentation, str, str | None]:
+        missing: NotFound | None = None
+        for path, control in event.candidates:
+            try:
+                return await self._server.find(path, event.account), path, control
+            except NotFound as error:
+                missing = missing or error
+        raise missing or NotFound("nothing is there")
+
+    def _open_udp(self, event: OpenUdp) -> tuple[int, int]:
+        session = event.session
+        media = self._media.setdefault(session.id, _Media())
+
+        def received(_: bytes) -> None:
+            self.machine.rtcp_received(session, self._server.now())
+
+        pair = UdpPair(self.local, self.peer, event.client_port, received, self._scope)
+        old = media.pairs.get(event.track)
+        media.pairs[event.track] = pair
+        if old is not None:
+            old.close()
+        return pair.server_port
+
+    async def _play(self, event: Play) -> None:
+        session = event.session
+        media = self._media.setdefault(session.id, _Media())
+        if media.outlet is None:
+            if any(isinstance(track, Udp) for track in session.tracks.values()):
+                media.outlet = UdpOutlet(session, media.pairs, self._ended)
+            else:
+                media.outlet = TcpOutlet(session, self._link, self._ended)
+            media.playback = session.presentation.open(media.outlet)
+        assert media.playback is not None
+        media.outlet.refresh()
+        reply = await media.playback.play(event.request, frozenset(session.tracks))
+        if session.id not in self.machine.sessions:
+            return
+        self.machine.played(reply)
+        if event.request.immediate:
+            media.outlet.forget()  # Streaming 6.10: the old position is of no more interest
+        self._link.send_answer(self.machine.data_to_send())
+        media.playback.start()
+        log.info("RTSP %s plays %s", self.peer, session.path)
+
+    async def _pause(self, event: Pause) -> None:
+        media = self._media.get(event.session.id)
+        if media is not None and media.playback is not None:
+            await media.playback.pause()
+        self.machine.paused()
+
+    def _ended(self, session: Session) -> None:
+        """The source of a session has ended: what is queued still goes out."""
+        self._server.own(self._finish(session))
+
+    async def _finish(self, session: Session) -> None:
+        await self._link.flush()
+        self.machine.end_session(session, "source has ended")
+        self.pump()
+
+    def _free(self, event: SessionEnded) -> None:
+        media = self._media.pop(event.session.id, None)
+        if media is None:
+            return
+        if media.outlet is not None:
+            media.outlet.forget()
+            log.info("RTSP %s no longer plays %s: %s", self.peer, event.session.path, event.reason)
+        for pair in media.pairs.values():
+            pair.close()
+        media.pairs.clear()
+        if media.playback is not None:
+            task = self._server.own(_bounded(media.playback.close()))
+            self.freeing.add(task)
+            task.add_done_callback(self.freeing.discard)
+
+    def _close(self, event: Closed) -> None:
+        self._stop_reading()
+        log.log(logging.WARNING if event.noteworthy else logging.DEBUG, "RTSP %s: %s", self.peer, event.reason)
+        self._server.own(self._finish_closing())
+
+    async def _finish_closing(self) -> None:
+        await self._link.flush()
+        self.close_socket()
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._fd)
+
+    def shut(self, reason: str) -> None:
+        """End everything, for the server's end."""
+        self.machine.close(reason, noteworthy=False)
+        self.pump()
+
+    def close_socket(self) -> None:
+        if not self._shut:
+            self._shut = True
+            self._stop_reading()
+            self._link.close()
+            self._sock.close()
+            self._server.forget(self)
+
+    def tick(self, now: float) -> None:
+        """Time-outs, and clients that take nothing."""
+        self.machine.handle_timer(now)
+        link = self._link
+        # a client of replay steers by not reading (Streaming 6.5.2)
+        patient = any(session.presentation.replay for session in self.machine.sessions.values())
+        if link.queued and not patient and self._loop.time() - link.last_progress > STALL_TIMEOUT:
+            log.warning("RTSP %s took nothing for %g s and is cut", self.peer, STALL_TIMEOUT)
+            link.lose("stalled")
+        self.pump()
+
+
+async def _bounded(work: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(ACTION_TIMEOUT):
+            await work
+    except TimeoutError:
+        log.error("a playback did not close in %g s", ACTION_TIMEOUT)
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address that came in over a dual-stack socket as itself."""
+    return address.removeprefix("::ffff:").partition("%")[0]
