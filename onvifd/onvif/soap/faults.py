@@ -114,8 +114,10 @@ def invalid_filter(now: int, reason: str, unknown: tuple[str, ...]) -> SoapFault
     fault, detail = _base_fault(WSNT, "InvalidFilterFault", now, reason)
     for name in unknown:
         uri, _, local = name[1:].partition("}") if name.startswith("{") else ("", "", name)
-        node = etree.SubElement(detail, f"{{{WSNT}}}UnknownFilter", nsmap={"f": uri} if uri else None)
-        node.text = f"f:{local}" if uri else local
+        # The envelope's own prefix where there is one: lxml drops a second declaration of its namespace.
+        prefix = _PREFIX_OF.get(uri, "f")
+        node = etree.SubElement(detail, f"{{{WSNT}}}UnknownFilter", nsmap={prefix: uri} if uri else None)
+        node.text = f"{prefix}:{local}" if uri else local
     return fault
 
 
