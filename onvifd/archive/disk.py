@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentState, SegmentStore
 from onvifd.archive.segment import Append, Close
-from onvifd.errors import OnvifdError, Unavailable
+from onvifd.errors import OnvifdError
 
 log = logging.getLogger(__name__)
 
@@ -190,11 +190,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-def open_volume_file(volume: Volume, relative: str) -> int:
-    """A file descriptor for reading. Raises Unavailable if it is not there."""
-    try:
-        return os.open(volume.path(relative), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise Unavailable(f"segment cannot be opened: {error.strerror}") from error

@@ -1,0 +1,406 @@
+"""The order in which a recording's access units are replayed, and their bits (Streaming 6.3 to 6.6, 6.8, 6.9)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from onvifd.archive.cache import LoadedFragment
+from onvifd.archive.reader import Position, RecordingReader
+from onvifd.clock import US, Clock
+from onvifd.errors import Unavailable
+from onvifd.media import h265
+from onvifd.media.mp4_parse import SampleRef
+from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.rtsp.play import Frames
+
+log = logging.getLogger(__name__)
+
+STALLED_SECONDS = 15.0
+"""A recording that is said to go on but brings nothing for so long counts as ended."""
+
+_SKEW = US
+"""How far other tracks may reach over the ends of a fragment."""
+_OVERLAP = US // 2
+_HELD = 2 * US
+"""An access unit is held back no longer than this, in recording time: its track may have ended."""
+_MAX_GOP_BYTES = 64 << 20
+
+
+class Item(NamedTuple):
+    """One access unit to send. `track` indexes the presentation's tracks; the bits are those of Streaming 6.3."""
+
+    loaded: LoadedFragment
+    sample: SampleRef
+    track: int
+    end: bool
+    discontinuity: bool
+    terminal: bool
+    after_gap: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be replayed: the bound (latest time, or earliest in reverse), the tracks set up, which frames."""
+
+    end: int | None
+    tracks: frozenset[int]
+    frames: Frames
+    interval: int
+
+
+class Cursor(Protocol):
+    """A way through a recording. Cancelling `batch` loses nothing."""
+
+    @property
+    def done(self) -> bool:
+        """Nothing will come any more."""
+        ...
+
+    async def batch(self) -> list[Item]:
+        """The next items; empty when there are none now (ask again) or none any more (`done`)."""
+        ...
+
+    def peek(self) -> dict[int, int]:
+        """UTC of the next access unit of each track that is in memory."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Selection:
+    """Which samples of a fragment are replayed, and as which track of the presentation."""
+
+    def __init__(self, presented: tuple[TrackFormat, ...], wanted: Wanted) -> None:
+        self._presented = presented
+        self._wanted = wanted
+        self._maps: dict[tuple[TrackFormat, ...], tuple[int, ...]] = {}
+        self._video = any(presented[n].kind is Kind.VIDEO for n in wanted.tracks)
+        self._last_intra: int | None = None
+
+    @property
+    def single(self) -> bool:
+        return len(self._wanted.tracks) == 1
+
+    def take(self, loaded: LoadedFragment, *, intra_reverse: bool = False) -> list[tuple[SampleRef, int]]:
+        """Samples with their presentation track, in order."""
+        tracks = self._map(loaded.formats)
+        if self._wanted.frames is Frames.ALL:
+            return [(s, tracks[s.track]) for s in loaded.samples if tracks[s.track] >= 0]
+        return [
+            (sample, tracks[sample.track])
+            for sample in loaded.samples
+            if tracks[sample.track] >= 0 and self._passes(loaded, sample, intra_reverse)
+        ]
+
+    def _passes(self, loaded: LoadedFragment, sample: SampleRef, reverse: bool) -> bool:
+        format = loaded.formats[sample.track]
+        if self._wanted.frames is Frames.PREDICTED:
+            return format.kind is not Kind.VIDEO or not disposable(format.codec, loaded.data, sample)
+        if format.kind is not Kind.VIDEO:
+            return not self._video
+        if not sample.key:
+            return False
+        last = self._last_intra
+        # Streaming 6.5.3: the interval counts in recording time.
+        if last is not None and (last - sample.utc if reverse else sample.utc - last) < self._wanted.interval:
+            return False
+        self._last_intra = sample.utc
+        return True
+
+    def _map(self, formats: tuple[TrackFormat, ...]) -> tuple[int, ...]:
+        """Presentation track of each stored track; -1 for those that are not set up or have another encoding."""
+        known = self._maps.get(formats)
+        if known is not None:
+            return known
+        free = sorted(self._wanted.tracks)
+        found = []
+        for format in formats:
+            match = next((n for n in free if _same_encoding(self._presented[n], format)), -1)
+            if match >= 0:
+                free.remove(match)
+            found.append(match)
+        self._maps = {formats: tuple(found)}
+        return self._maps[formats]
+
+
+def _same_encoding(one: TrackFormat, other: TrackFormat) -> bool:
+    return one.codec is other.codec and one.clock_rate == other.clock_rate
+
+
+def disposable(codec: Codec, data: bytes, sample: SampleRef) -> bool:
+    """Whether no other picture refers to this one: nal_ref_idc 0 (H.264 7.4.1), sub-layer non-reference (H.265 table 7-1)."""
+    position, end = sample.offset, sample.offset + sample.size
+    while position + 5 <= end:
+        first = data[position + 4]
+        if codec is Codec.H264 and 1 <= first & 0x1F <= 5:
+            return first & 0x60 == 0
+        kind = first >> 1 & 0x3F
+        if codec is Codec.H265 and h265.is_slice(kind):
+            return kind < 16 and kind % 2 == 0
+        position += 4 + int.from_bytes(data[position : position + 4], "big")
+    return False
+
+
+class _Row(NamedTuple):
+    time: int
+    loaded: LoadedFragment
+    sample: SampleRef
+    track: int
+    after_gap: bool
+
+
+class ForwardCursor:
+    """Recording order. The last access units of each track are held back until it is known what follows them."""
+
+    def __init__(
+        self,
+        reader: RecordingReader,
+        clock: Clock,
+        presented: tuple[TrackFormat, ...],
+        wanted: Wanted,
+        first: Position | None,
+        requested: int,
+    ) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._wanted = wanted
+        self._selection = Selection(presented, wanted)
+        self._requested = requested
+        self._first = first
+        self._last: Position | None = None
+        self._begin = first.fragment.start if first is not None else None
+        self._rows: list[_Row] = []
+        self._ready: list[Item] = []
+        self._fresh = set(wanted.tracks)
+        self._video_time = 0
+        self._ahead: asyncio.Task[tuple[Position, LoadedFragment] | None] | None = None
+        self._silent_since: float | None = None
+        self._done = False
+
+    @property
+    def done(self) -> bool:
+        return self._done
+
+    def peek(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for item in self._ready:
+            found.setdefault(item.track, item.sample.utc)
+        for row in self._rows:
+            found.setdefault(row.track, row.sample.utc)
+        return found
+
+    async def prime(self) -> None:
+        """Read until something is ready or nothing is there."""
+        while not self._ready and not self._done:
+            before = self._last
+            self._ready = await self.batch()
+            if self._last is before:
+                return
+
+    async def close(self) -> None:
+        task, self._ahead = self._ahead, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def batch(self) -> list[Item]:
+        if self._ready:
+            ready, self._ready = self._ready, []
+            return ready
+        if self._done:
+            return []
+        if self._ahead is None:
+            self._ahead = asyncio.create_task(self._fetch())
+        found = await asyncio.shield(self._ahead)
+        if found is None:
+            items = await self._edge()
+            self._ahead = None
+            return items
+        self._ahead = None
+        self._silent_since = None
+        return self._advance(*found)
+
+    def _advance(self, position: Position, loaded: LoadedFragment) -> list[Item]:
+        last, end = self._last, self._wanted.end
+        gap = last is not None and position.fragment.start - last.fragment.end > self._reader.gap
+        slack = 0 if self._selection.single else _SKEW
+        if end is not None and position.fragment.start > end + slack:
+            self._done = True
+            return self._flush(end=gap, terminal=True)
+        items = self._flush(end=True, terminal=False) if gap else []
+        self._last = position
+        if self._begin is None:
+            self._begin = position.fragment.start
+        self._ahead = asyncio.create_task(self._fetch())
+        for sample, track in self._selection.take(loaded):
+            if sample.utc >= self._begin and (end is None or sample.utc <= end):
+                time = (
+                    max(sample.utc, self._rows[-1].time)
+                    if self._is_video(loaded, sample) and self._rows
+                    else sample.utc
+                )
+                self._rows.append(_Row(time, loaded, sample, track, gap))
+                gap = False
+        return items + self._release()
+
+    def _is_video(self, loaded: LoadedFragment, sample: SampleRef) -> bool:
+        return loaded.formats[sample.track].kind is Kind.VIDEO
+
+    def _release(self) -> list[Item]:
+        """Rows that are followed by another of their track."""
+        rows = self._rows
+        if not self._selection.single:
+            rows.sort(key=lambda row: row.time)
+        lasts: dict[int, int] = {}
+        for index, row in enumerate(rows):
+            lasts[row.track] = index
+        split = min(lasts.values(), default=0)
+        while split < len(rows) and rows[split].time < rows[-1].time - _HELD:
+            split += 1
+        self._rows = rows[split:]
+        return [self._item(row, False, False) for row in rows[:split]]
+
+    def _flush(self, *, end: bool, terminal: bool) -> list[Item]:
+        """All rows; the last of each track gets the bits."""
+        rows, self._rows = self._rows, []
+        lasts = {row.track: index for index, row in enumerate(rows)}
+        return [
+            self._item(row, end and lasts[row.track] == index, terminal and lasts[row.track] == index)
+            for index, row in enumerate(rows)
+        ]
+
+    def _item(self, row: _Row, end: bool, terminal: bool) -> Item:
+        fresh = row.track in self._fresh
+        if fresh:
+            self._fresh.discard(row.track)
+        return Item(row.loaded, row.sample, row.track, end, fresh, terminal, row.after_gap)
+
+    async def _edge(self) -> list[Item]:
+        """Nothing follows now: wait for more (6.8), or end here (6.9)."""
+        now = self._clock.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        end, last = self._wanted.end, self._last
+        slack = 0 if self._selection.single else _SKEW
+        if last is not None and end is not None and last.fragment.end > end + slack:
+            self._done = True
+            return self._flush(end=False, terminal=True)
+        growing = last is not None and await self._reader.growing(last) and now - self._silent_since < STALLED_SECONDS
+        if growing:
+            return []
+        if end is not None and self._clock.utc() > end:
+            self._done = True
+        return self._flush(end=True, terminal=True)
+
+    async def _fetch(self) -> tuple[Position, LoadedFragment] | None:
+        """The next fragment that can be read."""
+        position, self._first = self._first, None
+        last = self._last
+        while True:
+            if position is None:
+                if last is None:
+                    position = await self._reader.find(self._requested)
+                else:
+                    position = await self._reader.next(last)
+            if position is None:
+                return None
+            # After the clock was set back, footage overlaps: time goes on only forward (6.3.1).
+            back = self._last is not None and position.fragment.start < self._last.fragment.end - _OVERLAP
+            if not back:
+                try:
+                    return position, await self._reader.load(position)
+                except Unavailable as error:
+                    log.warning("%s: fragment left out of replay: %s", self._reader.recording, error.reason)
+            last, position = position, None
+
+
+class ReverseCursor:
+    """Groups of pictures in reverse order, each forward in itself (6.6.1). Video only."""
+
+    def __init__(
+        self,
+        reader: RecordingReader,
+        presented: tuple[TrackFormat, ...],
+        wanted: Wanted,
+        first: Position | None,
+        requested: int,
+    ) -> None:
+        video = frozenset(n for n in wanted.tracks if presented[n].kind is Kind.VIDEO)
+        self._reader = reader
+        self._wanted = wanted
+        self._selection = Selection(
+            presented,
+            Wanted(end=wanted.end, tracks=video or wanted.tracks, frames=wanted.frames, interval=wanted.interval),
+        )
+        self._requested = requested
+        self._position = first
+        self._ready: list[Item] = []
+        self._after_gap = False
+
+    @property
+    def done(self) -> bool:
+        return self._position is None and not self._ready
+
+    def peek(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for item in self._ready:
+            found.setdefault(item.track, item.sample.utc)
+        return found
+
+    async def prime(self) -> None:
+        while not self._ready and self._position is not None:
+            self._ready = await self.batch()
+
+    async def close(self) -> None:
+        self._position = None
+
+    async def batch(self) -> list[Item]:
+        if self._ready:
+            ready, self._ready = self._ready, []
+            return ready
+        if self._position is None:
+            return []
+        first = self._position
+        loaded = await self._group(first)
+        before = await self._reader.previous(first)
+        gap = before is None or first.fragment.start - before.fragment.end > self._reader.gap
+        last_group = before is None or (self._wanted.end is not None and first.fragment.start <= self._wanted.end)
+        target = before
+        while target is not None and not target.fragment.clean:
+            target = await self._reader.previous(target)
+        samples = [
+            (each, sample, track)
+            for each in loaded
+            for sample, track in self._selection.take(each, intra_reverse=True)
+            if sample.utc <= self._requested
+        ]
+        after_gap, self._after_gap = self._after_gap, gap
+        self._position = None if last_group else target
+        final = len(samples) - 1
+        return [
+            Item(each, sample, track, gap and n == final, n == 0, last_group and n == final, after_gap and n == 0)
+            for n, (each, sample, track) in enumerate(samples)
+        ]
+
+    async def _group(self, position: Position) -> list[LoadedFragment]:
+        """The fragments of one group of pictures; a damaged one ends it."""
+        loaded: list[LoadedFragment] = []
+        total = 0
+        following: Position | None = position
+        while following is not None and total < _MAX_GOP_BYTES:
+            try:
+                loaded.append(await self._reader.load(following))
+            except Unavailable as error:
+                log.warning("%s: fragment left out of replay: %s", self._reader.recording, error.reason)
+                break
+            total += following.fragment.size
+            end = following.fragment.end
+            following = await self._reader.next(following)
+            if following is not None and (
+                following.fragment.clean or following.fragment.start - end > self._reader.gap
+            ):
+                break
+        return loaded
