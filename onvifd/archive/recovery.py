@@ -57,14 +57,23 @@ class _Tally:
     missing: int = 0
 
 
-def recover(store: SegmentStore, volumes: Sequence[Volume], *, all_files: bool = False) -> RecoveryReport:
-    """Complete open rows and take in files that have no row. Blocks.
+def recover(
+    store: SegmentStore,
+    volumes: Sequence[Volume],
+    *,
+    all_files: bool = False,
+    recordings: frozenset[str] | None = None,
+) -> RecoveryReport:
+    """Complete open rows and take in files that have no row. Blocks. None of the recordings may be written meanwhile.
 
     Without `all_files` only folders as new as the newest row of the volume are searched for files without a row.
+    `recordings` limits it to some; None takes all.
     """
     tally, failed = _Tally(), []
     known = {volume.id: volume for volume in volumes}
     for row in store.open_segments():
+        if recordings is not None and row.recording not in recordings:
+            continue
         volume = known.get(row.volume)
         if volume is None or not volume.root.is_dir():
             failed.append(f"{row.path}: volume {row.volume} is not there")
@@ -77,7 +86,7 @@ def recover(store: SegmentStore, volumes: Sequence[Volume], *, all_files: bool =
         if not volume.root.is_dir():
             failed.append(f"volume {volume.id} is not there")
             continue
-        for path in unindexed_files(store, volume, all_files=all_files):
+        for path in unindexed_files(store, volume, all_files=all_files, recordings=recordings):
             try:
                 _adopt(store, volume, path, tally)
             except OSError as error:
@@ -194,9 +203,13 @@ def fragment_of(found: mp4_parse.FoundFragment, formats: tuple[TrackFormat, ...]
     return Fragment(found.offset, found.size, start, min(max(1, main.end - start), 0xFFFFFFFF), flags)
 
 
-def unindexed_files(store: SegmentStore, volume: Volume, *, all_files: bool) -> Iterator[str]:
+def unindexed_files(
+    store: SegmentStore, volume: Volume, *, all_files: bool, recordings: frozenset[str] | None = None
+) -> Iterator[str]:
     """Segment files without a row, relative to the volume, in order."""
     for recording in sorted(_folders(volume.root)):
+        if recordings is not None and recording not in recordings:
+            continue
         times = None if all_files else store.recording_times(recording)
         since = ""
         if times is not None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onvifd.access.digest import DigestVerifier
-from onvifd.access.types import Account, Credential, Level
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import SegmentStore
+from onvifd.archive.recovery import recover
 from onvifd.archive.writer import RecordingWriter
 from onvifd.cameras.intake import Intake, Source
 from onvifd.cameras.intake_core import InboundTrack
@@ -27,6 +27,7 @@ from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
+from onvifd.workers.accounts import AccountTable
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
     AnyMessage,
@@ -70,21 +71,6 @@ def to_spec(format: TrackFormat) -> TrackSpec:
     )
 
 
-class AccountTable:
-    """The accounts of the RTSP face, replaced as a whole when control sends them."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Credential] = {}
-
-    def replace(self, message: Credentials) -> None:
-        self._known = {
-            spec.name: Credential(Account(spec.name, Level(spec.level)), spec.ha1) for spec in message.accounts
-        }
-
-    def lookup(self, name: str) -> Credential | None:
-        return self._known.get(name)
-
-
 @dataclass(slots=True)
 class _Rates:
     """Counters at the last report, for rates."""
@@ -124,6 +110,7 @@ class MediaWorker:
         self._pool: DiskPool | None = None
         self._reporter: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
+        self._recovered: set[str] = set()
 
     async def handle(self, message: AnyMessage) -> AnyMessage | None:
         """Serve one message of control."""
@@ -175,6 +162,7 @@ class MediaWorker:
     async def _configure(self, cameras: tuple[CameraSpec, ...]) -> None:
         """Start, change and stop streams until they are as wanted."""
         wanted = {(camera.id, stream.name): stream for camera in cameras for stream in camera.streams}
+        await self._recover({spec.recording for spec in wanted.values() if spec.recording})
         for key in [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]:
             await self._end(self._streams.pop(key), gone=key not in wanted)
         for key, spec in wanted.items():
@@ -183,6 +171,19 @@ class MediaWorker:
                 self._start(key[0], spec)
             else:
                 self._set_record(running, spec)
+
+    async def _recover(self, recordings: set[str]) -> None:
+        """Complete what a worker that died left open, before anything new is written to the same recordings."""
+        new = frozenset(recordings - self._recovered)
+        if not new or self._store is None or self._setup is None:
+            return
+        volumes = [Volume(volume.id, Path(volume.path)) for volume in self._setup.volumes]
+        try:
+            await asyncio.to_thread(recover, self._store, volumes, recordings=new)
+        except OnvifdError as error:
+            # Recording must go on; the files are whole and the next start takes them in.
+            log.error("archive is not recovered: %s", error.reason)
+        self._recovered |= new
 
     def _must_restart(self, key: tuple[str, str], spec: StreamSpec) -> bool:
         old = self._streams[key].spec

@@ -1,0 +1,110 @@
+"""The replay worker: recordings by RTSP, so that a download at full speed cannot disturb live."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+from onvifd.access.digest import DigestVerifier
+from onvifd.archive.cache import FragmentCache
+from onvifd.archive.catalogue_index import CatalogueSegmentStore
+from onvifd.archive.disk import DiskPool, Volume
+from onvifd.archive.index import SegmentStore
+from onvifd.archive.reader import RecordingReader
+from onvifd.archive.replay import ReplayMount
+from onvifd.clock import Clock, SystemClock
+from onvifd.rtsp.server import RtspServer
+from onvifd.store.catalogue import Catalogue
+from onvifd.workers.accounts import AccountTable
+from onvifd.workers.link import Link
+from onvifd.workers.messages import (
+    AnyMessage,
+    Credentials,
+    Done,
+    Ping,
+    Pong,
+    Ready,
+    ReplayTimeout,
+    Setup,
+    Stats,
+    Stop,
+)
+
+CACHE_BYTES = 256 << 20
+STATS_INTERVAL = 2.0
+READ_THREADS = 4
+
+
+class ReplayWorker:
+    """Serves `/replay/<recording>`."""
+
+    def __init__(self, link: Link, clock: Clock | None = None) -> None:
+        self._link = link
+        self._clock = clock or SystemClock()
+        self.stopped = asyncio.Event()
+        self._accounts = AccountTable()
+        self._timeout = 60
+        self._server: RtspServer | None = None
+        self._catalogue: Catalogue | None = None
+        self._pool: DiskPool | None = None
+        self._reporter: asyncio.Task[None] | None = None
+
+    async def handle(self, message: AnyMessage) -> AnyMessage | None:
+        """Serve one message of control."""
+        match message:
+            case Setup():
+                return await self._begin(message)
+            case Credentials():
+                self._accounts.replace(message)
+            case ReplayTimeout():
+                self._timeout = message.seconds
+            case Ping():
+                return Pong()
+            case Stop():
+                self.stopped.set()
+                return Done()
+        return None
+
+    async def _begin(self, setup: Setup) -> AnyMessage:
+        self._timeout = setup.replay_timeout
+        self._catalogue = await asyncio.to_thread(Catalogue.open, setup.database_url)
+        store: SegmentStore = CatalogueSegmentStore(self._catalogue)
+        volumes = {volume.id: Volume(volume.id, Path(volume.path)) for volume in setup.volumes}
+        cache = FragmentCache(CACHE_BYTES)
+        pool = self._pool = DiskPool(READ_THREADS)
+
+        def reader(recording: str) -> RecordingReader:
+            return RecordingReader(store, volumes, recording, cache=cache, pool=pool)
+
+        mount = ReplayMount(reader, self._clock, session_timeout=lambda: self._timeout)
+        verifier = DigestVerifier.for_rtsp(setup.realm, self._accounts.lookup)
+        self._server = RtspServer({"/replay": mount}, verifier, self._clock, max_connections=setup.max_clients)
+        self._reporter = asyncio.create_task(self._report(setup.name))
+        return Ready(name=setup.name, pid=os.getpid())
+
+    async def _report(self, name: str) -> None:
+        while True:
+            await self._clock.sleep(STATS_INTERVAL)
+            if self._server is not None:
+                self._link.send(Stats(worker=name, clients=self._server.connections))
+
+    def adopt(self, client: socket.socket, initial: bytes) -> None:
+        """Take over a connection of the front door with what was read from it."""
+        if self._server is None:
+            client.close()
+        else:
+            self._server.adopt(client, initial)
+
+    async def stop(self) -> None:
+        """Close connections and threads."""
+        if self._reporter is not None:
+            self._reporter.cancel()
+            await asyncio.gather(self._reporter, return_exceptions=True)
+        if self._server is not None:
+            await self._server.close()
+        if self._pool is not None:
+            self._pool.close()
+        if self._catalogue is not None:
+            await asyncio.to_thread(self._catalogue.close)
