@@ -13,8 +13,8 @@ from onvifd.onvif.notification.filters import EventFilter
 
 QUEUE_LIMIT = 4096
 """Messages that wait for the client. At the bound the oldest is dropped; see `PullPoint.offer`."""
-MAX_MESSAGES = 1000
-"""Messages of one answer; a higher MessageLimit is lowered to this (Core 9.1.2)."""
+MAX_MESSAGES = 256
+"""Messages of one answer, about 20 ms of writing; a higher MessageLimit is lowered to this (Core 9.1.2)."""
 MAX_PULL_TIMEOUT = 600
 """Longest Timeout of PullMessages in seconds; a longer one is refused with the limits (Core 9.1.2)."""
 DEFAULT_LIFETIME = 60.0

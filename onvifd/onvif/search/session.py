@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 MAX_SESSIONS = 64
 """Sessions at once; at the bound a Find operation is refused with ResourceProblem."""
-BUFFER = 1000
+BUFFER = 500
 """Results that wait for the client; at the bound the search pauses. Also the most results of one answer."""
 MAX_KEEP_ALIVE = 600.0
 """Longest keep-alive time in seconds; larger values are lowered to it (Search 5.7)."""

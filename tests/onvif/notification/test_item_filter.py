@@ -162,12 +162,14 @@ def test_every_expression_of_the_grammar_means_what_xpath_says(text: str) -> Non
 
 
 @given(st.text(alphabet="()[]=/@\"' \tabno" + "lendrtSiIm:NVu", max_size=80))
+@settings(deadline=None)
 def test_any_text_is_understood_or_refused(text: str) -> None:
     with contextlib.suppress(NotificationFault):
         parse(text).matches(EVENT)
 
 
 @given(EXPRESSION, st.data())
+@settings(deadline=None)
 def test_mangled_expressions_never_break_the_parser(text: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(text) - 1))
     mangled = text[:at] + data.draw(st.sampled_from(["", "(", ")", "]", '"', "@", " and ", "\0"])) + text[at + 1 :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onvifd.events.topics import RECORDER_TOPICS
@@ -127,6 +127,7 @@ def test_other_dialects_are_unknown(dialect: str) -> None:
 @given(
     st.text(alphabet="tns1:VideoSource/MtnAlrm|. \n*@[]()\"'é", max_size=60), st.sampled_from([CONCRETE, CONCRETE_SET])
 )
+@settings(deadline=None)
 def test_any_text_is_understood_or_refused(text: str, dialect: str) -> None:
     try:
         expression = parse(text, dialect)
@@ -136,6 +137,7 @@ def test_any_text_is_understood_or_refused(text: str, dialect: str) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(TOPICS), st.integers(1, 3), st.booleans()), min_size=1, max_size=5))
+@settings(deadline=None)
 def test_matching_agrees_with_a_regular_expression(parts: list[tuple[str, int, bool]]) -> None:
     paths = [("/".join(topic.split("/")[:depth]), subtree) for topic, depth, subtree in parts]
     text = "|".join(f"tns1:{path}{'//.' if subtree else ''}" for path, subtree in paths)

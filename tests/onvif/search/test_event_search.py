@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onvifd.events import topics
@@ -96,6 +96,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_pages")
 @given(st.lists(st.integers(0, 12), max_size=40), st.integers(-2, 14), st.integers(-2, 14))
+@settings(deadline=None)
 async def test_every_event_between_the_points_is_found_once_in_order(times: list[int], start: int, end: int) -> None:
     history = History([motion(utc, number=index % 2) for index, utc in enumerate(times)])
     found = [(each.event, each.virtual) for each in await find(history, start, end)]
