@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from onvifd.errors import InvalidArgument
-from onvifd.media.bits import BitReader, unescape
+from onvifd.media.bits import MAX_PARAMETER_SET, BitReader, unescape
 
 NAL_SLICE = 1
 NAL_IDR = 5
@@ -159,8 +159,8 @@ def first_of_picture(nal: bytes) -> bool:
 
 
 def select_parameter_sets(nals: Iterable[bytes]) -> tuple[bytes, ...]:
-    """The parameter sets among NAL units, SPS first."""
-    found = [nal for nal in nals if nal_type(nal) in (NAL_SPS, NAL_PPS)]
+    """The parameter sets among NAL units, SPS first. Over-long ones are garbage and left out."""
+    found = [nal for nal in nals if nal_type(nal) in (NAL_SPS, NAL_PPS) and len(nal) <= MAX_PARAMETER_SET]
     return tuple(sorted(found, key=nal_type))
 
 

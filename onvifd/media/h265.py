@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from onvifd.errors import InvalidArgument
-from onvifd.media.bits import BitReader, unescape
+from onvifd.media.bits import MAX_PARAMETER_SET, BitReader, unescape
 
 NAL_BLA_W_LP = 16
 NAL_IDR_W_RADL = 19
@@ -216,8 +216,8 @@ def first_of_picture(nal: bytes) -> bool:
 
 
 def select_parameter_sets(nals: Iterable[bytes]) -> tuple[bytes, ...]:
-    """The parameter sets among NAL units in the order VPS, SPS, PPS."""
-    found = [nal for nal in nals if NAL_VPS <= nal_type(nal) <= NAL_PPS]
+    """The parameter sets among NAL units in the order VPS, SPS, PPS. Over-long ones are garbage and left out."""
+    found = [nal for nal in nals if NAL_VPS <= nal_type(nal) <= NAL_PPS and len(nal) <= MAX_PARAMETER_SET]
     return tuple(sorted(found, key=nal_type))
 
 

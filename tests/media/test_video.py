@@ -25,3 +25,11 @@ def test_audio_is_always_a_clean_point_and_has_no_nal_units() -> None:
     assert video.is_clean_point(Codec.PCMU, b"abc")
     with pytest.raises(NotSupported):
         video.find_parameter_sets(Codec.PCMU, b"abc")
+
+
+@pytest.mark.parametrize(("codec", "header"), [(Codec.H264, b"\x68"), (Codec.H265, b"\x44\x01")])
+def test_an_over_long_parameter_set_is_left_out(codec: Codec, header: bytes) -> None:
+    bare = TrackFormat(codec=codec, clock_rate=90000)
+    assert video.with_parameter_sets(bare, [header + bytes(70_000), header + b"\x80"]).parameter_sets == (
+        header + b"\x80",
+    )

@@ -60,16 +60,18 @@ class _Track:
         self.number = self.clip.number_at(utc)
         while to_key and not self.clip.key(self.number):
             self.number += 1
+        self.report_at, self.report_interval = 0, _FIRST_INTERVAL
 
     def next(self) -> list[FlushUnit]:
-        """The next unit, with a sender report behind it when one is due."""
+        """The next unit, behind a sender report when one is due: so the first frame of all has its exact time already."""
         unit = self.clip.unit(self.number, self.index)
-        units = [self.packer.pack(unit)]
-        self.number += 1
+        units = []
         if unit.utc >= self.report_at:
             units.append(self.packer.sender_report(unit.utc, unit.ticks))
             self.report_at = unit.utc + self.report_interval
             self.report_interval = REPORT_INTERVAL
+        units.append(self.packer.pack(unit))
+        self.number += 1
         return units
 
 
@@ -77,7 +79,7 @@ class StreamPlayer:
     """One stream of a simulated camera: its clips as tracks, played for ever.
 
     Frame times are exact and common to all players: unit n of a clip is shown at `clip.utc_of(n)`. RTP time stamps are those
-    times with a random offset per track. Sender reports go out with the first unit, after a second, then every 5 s.
+    times with a random offset per track. Sender reports go out ahead of the first unit, after a second, then every 5 s.
     It opens no socket and reads no clock.
     """
 

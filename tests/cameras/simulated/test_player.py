@@ -11,6 +11,7 @@ from onvifd.cameras.simulated.encode import CameraClips
 from onvifd.cameras.simulated.player import SimulatedSource, StreamPlayer
 from onvifd.clock import US, SimulatedClock, utc_to_ntp
 from onvifd.media import nal, sei
+from onvifd.media.rtp.clock import TrackClock
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
 from onvifd.media.types import Codec, FlushUnit
@@ -77,6 +78,18 @@ def test_sequence_numbers_are_continuous_and_the_stream_depacketizes(h264: Camer
         assert all(list(nal.iterate(frame.data)) for frame in frames)
 
 
+def test_the_clock_of_a_receiver_is_exact_from_the_first_frame_on(h264: CameraClips) -> None:
+    clock = TrackClock(90000)
+    for unit in play(StreamPlayer([h264.sub], seed=3), T0, T0 + 15 * US):
+        arrival = unit.utc + 20_000
+        if unit.rtcp:
+            (report, *_) = parse_rtcp(unit.data[4:])
+            assert isinstance(report, SenderReport)
+            clock.sender_report(report.ntp, report.rtp_time, arrival)
+        else:
+            assert clock.stamp(unit.rtp_time, arrival).utc == unit.utc
+
+
 def test_sender_reports_tie_a_frame_time_exactly(h264: CameraClips) -> None:
     player = StreamPlayer([h264.sub, h264.audio], seed=9)
     units = play(player, T0, T0 + 20 * US)
@@ -97,7 +110,8 @@ def test_a_late_player_goes_on_at_a_key_frame(h264: CameraClips, caplog: pytest.
     player.due(T0)
     assert player.due(T0 + 60 * US + 1000) == []
     assert "late" in caplog.text
-    (first, *_) = player.due(T0 + 62 * US)
+    report, first, *_ = player.due(T0 + 62 * US)
+    assert report.rtcp
     assert first.key
     assert first.utc == T0 + 62 * US
 
@@ -105,8 +119,9 @@ def test_a_late_player_goes_on_at_a_key_frame(h264: CameraClips, caplog: pytest.
 def test_a_clock_that_is_set_back_is_followed(h264: CameraClips) -> None:
     player = StreamPlayer([h264.sub])
     player.start(T0 + 3600 * US)
-    (unit, *_) = player.due(T0)
-    assert unit.utc == T0
+    report, unit, *_ = player.due(T0)
+    assert report.rtcp
+    assert report.utc == unit.utc == T0
 
 
 class Sink:
