@@ -91,6 +91,7 @@ def program(*command: str, core: int, ready: bool = True) -> Iterator[Program]:
     child = subprocess.Popen(
         ["taskset", "-c", str(core), *command],
         cwd=ROOT,
+        env=os.environ | {"ONVIFD_LOG_LEVEL": "WARNING"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.clip import FOLDER, mp4
 from benchmarks.measure import SERVER_CORE, Program, program
+from onvifd.store.catalogue import Catalogue
 
 USER, PASSWORD = "bench", "Bench-mark47"
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -33,13 +34,11 @@ def gst_files(port: int) -> Iterator[tuple[Program, str]]:
 @contextmanager
 def archive() -> Iterator[Path]:
     """A fresh data folder with an empty catalogue."""
-    from onvifd.store.migrations import upgrade
-
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         data = Path(folder)
         (data / "volume").mkdir()
-        upgrade(f"sqlite:///{data / 'catalogue.db'}")
+        Catalogue.open(f"sqlite:///{data / 'catalogue.db'}", migrate=True).close()
         yield data
 
 
