@@ -1,7 +1,6 @@
 """The index of the archive: one row per segment with a packed table of its fragments, and what keeps the rows.
 
-The files are the truth: every row can be rebuilt from its file (`archive.recovery`). This module imports value types only,
-so that the catalogue, which lies below the archive, may use it.
+The files are the truth: every row can be rebuilt from its file (`archive.recovery`).
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
+from functools import lru_cache
 from typing import Any, Protocol
 
 from onvifd.errors import InvalidArgument
@@ -134,6 +134,7 @@ def encode_formats(formats: Iterable[TrackFormat]) -> str:
     )
 
 
+@lru_cache(maxsize=1024)
 def decode_formats(text: str) -> tuple[TrackFormat, ...]:
     """The reverse of `encode_formats`. Raises InvalidArgument for anything else."""
     try:
