@@ -266,7 +266,7 @@ class Parser:
         end = self._buffer.find(b"\r\n")
         if end >= 0:
             _parse_start(self._buffer[:end].decode("utf-8", "surrogateescape"), Headers())
-        elif any(byte < 0x20 or byte > 0x7E for byte in self._buffer[:16]):
+        elif any(byte < 0x20 or byte > 0x7E for byte in self._buffer[:16].rstrip(b"\r")):
             raise RtspError(400, "not an RTSP message", fatal=True)
 
     def _body_size(self, headers: Headers) -> int:

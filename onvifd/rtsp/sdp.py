@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
-from urllib.parse import urljoin, urlsplit
 
 from onvifd.errors import BadInput, OnvifdError
 from onvifd.media.fmtp import STATIC_PAYLOAD_TYPES, format_from_fmtp, format_to_fmtp, format_to_rtpmap
@@ -18,6 +17,7 @@ log = logging.getLogger(__name__)
 MAX_MEDIA = 16
 MAX_LINES = 1024
 
+_ABSOLUTE = re.compile(r"rtsps?://[^/?#]+", re.IGNORECASE)
 _MEDIA_NAMES = {Kind.VIDEO: "video", Kind.AUDIO: "audio", Kind.METADATA: "application"}
 
 
@@ -107,7 +107,7 @@ def parse_sdp(body: bytes, request_url: str, content_base: str | None = None) ->
     answer (RFC 2326 C.1.1). Raises BadInput when there is no track that can be used.
     """
     session, sections = _split(body)
-    base = content_base.strip() if content_base and urlsplit(content_base.strip()).scheme else request_url
+    base = content_base.strip() if content_base and _ABSOLUTE.match(content_base.strip()) else request_url
     aggregate = _resolve(base, session.first("control"))
     tracks: list[DescribedTrack] = []
     skipped: list[str] = []
@@ -178,6 +178,7 @@ def _resolve(base: str, control: str | None) -> str:
         return base
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", control):
         return control
-    if control.startswith("/"):
-        return urljoin(base.replace("rtsp", "http", 1), control).replace("http", "rtsp", 1)
+    root = _ABSOLUTE.match(base)
+    if control.startswith("/") and root:
+        return root.group() + control
     return base + control if base.endswith("/") else f"{base}/{control}"
