@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import secrets
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
@@ -185,16 +186,18 @@ class Volumes:
             lambda connection: tuple(VolumeRow(**row) for row in connection.execute(query).mappings())
         )
 
-    def put(self, volume: VolumeRow) -> None:
-        """Add a volume, or change the one with this id."""
+    def ensure(self, path: str, max_bytes: int, now: int) -> VolumeRow:
+        """The volume at `path`, made known if it is new; `max_bytes` is brought up to date. Ids are `vol-` and 8 hex digits."""
         t = schema.volumes
-        values = asdict(volume)
 
-        def work(connection: Connection) -> None:
-            changed = connection.execute(
-                update(t).where(t.c.id == volume.id).values(path=volume.path, max_bytes=volume.max_bytes)
-            )
-            if changed.rowcount == 0:
-                connection.execute(insert(t).values(values))
+        def work(connection: Connection) -> VolumeRow:
+            row = connection.execute(select(t).where(t.c.path == path)).mappings().first()
+            if row is None:
+                volume = VolumeRow(id=f"vol-{secrets.token_hex(4)}", path=path, max_bytes=max_bytes, created=now)
+                connection.execute(insert(t).values(asdict(volume)))
+                return volume
+            if row["max_bytes"] != max_bytes:
+                connection.execute(update(t).where(t.c.id == row["id"]).values(max_bytes=max_bytes))
+            return replace(VolumeRow(**row), max_bytes=max_bytes)
 
-        self._database.write(work)
+        return self._database.write(work)
