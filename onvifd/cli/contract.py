@@ -28,9 +28,9 @@ from typing import Any
 from lxml import etree
 
 from onvifd.onvif import services as services_package
-from onvifd.onvif.soap.codec import Element, FieldPlan, Form, Plan, plan_of, tag_of
 from onvifd.onvif.soap.dispatch import Service
 from onvifd.onvif.soap.namespaces import PREFIXES, WSRF_R, XML, XS
+from onvifd.onvif.soap.schema import Element, FieldPlan, Form, Plan, plan_of, tag_of
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 SOAP12 = "http://schemas.xmlsoap.org/wsdl/soap12/"

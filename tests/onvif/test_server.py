@@ -238,3 +238,23 @@ async def test_contract_files(server: TestServer, http: aiohttp.ClientSession) -
     for name in ("secret.txt", "nothing.wsdl", "..%2f..%2fpyproject.toml", "%2e%2e"):
         async with http.get(f"/onvif/wsdl/{name}") as reply:
             assert reply.status in (404, 405)
+
+
+async def test_zeep_works_from_the_served_contract(published: str) -> None:
+    def call() -> str:
+        import zeep
+
+        client = zeep.Client(f"{published}/onvif/wsdl/device.wsdl", settings=zeep.Settings(strict=True))
+        return str(client.service.GetHostname()["Name"])
+
+    name = await asyncio.to_thread(call)
+    assert name.startswith(f"http {published.removeprefix('http://')} ")
+
+
+@pytest.fixture
+async def published() -> AsyncIterator[str]:
+    """Base address of a server that publishes the committed contract."""
+    app = web.Application()
+    add_routes(app, Dispatcher((Device(),), lookup=lookup, clock=SystemClock()), wsdl=module.contract_folder())
+    async with TestServer(app, host="127.0.0.1") as running:
+        yield str(running.make_url("")).rstrip("/")

@@ -18,342 +18,153 @@ enumeration values that the schema does not know stay plain strings.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import re
-import types
-import typing
-from collections.abc import Callable
-from datetime import timedelta
-from enum import StrEnum
-from operator import attrgetter
-from typing import Any, TypeAlias, TypeVar, dataclass_transform
+from typing import Any, TypeVar
 
 from lxml import etree
 
 from onvifd.errors import BadInput, InvalidArgument
-from onvifd.onvif.soap import values
 from onvifd.onvif.soap.namespaces import PREFIXES, XSI
-
-Element: TypeAlias = etree._Element
-AnyElements: TypeAlias = tuple[Element, ...]
-"""Content that the schema leaves open: elements as they came, with their namespace context."""
+from onvifd.onvif.soap.schema import (
+    PREFIX_OF,
+    AnyElements,
+    Element,
+    FieldPlan,
+    Form,
+    Plan,
+    any_elements,
+    attribute,
+    element,
+    plan_of,
+    schema,
+    tag_of,
+    text,
+)
 
 T = TypeVar("T")
 _NIL = f"{{{XSI}}}nil"
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_MISSING: Any = dataclasses.MISSING
-_PREFIX_OF = {uri: prefix for prefix, uri in PREFIXES.items()}
-
-
-class Form(StrEnum):
-    """How the text of a value is written where the Python type does not tell."""
-
-    PLAIN = ""
-    DATETIME = "dateTime"
-    QNAME = "QName"
-    HEX = "hexBinary"
-    RAW = "raw"
-    """A string whose white space matters."""
-
-
-@dataclasses.dataclass(slots=True)
-class Spec:
-    """Where a field stands in the XML. `kind` is element, attribute, text or any."""
-
-    kind: str
-    name: str = ""
-    ns: str | None = None
-    form: Form = Form.PLAIN
-    nillable: bool = False
-    tokens: bool = False
-    """One value that is a list separated by white space (xs:list), not a repeated element."""
-
-
-def _field(spec: Spec, default: Any) -> Any:
-    return dataclasses.field(default=default, metadata={"xml": spec})
-
-
-def element(
-    name: str,
-    *,
-    default: Any = _MISSING,
-    ns: str | None = None,
-    form: Form = Form.PLAIN,
-    nillable: bool = False,
-    tokens: bool = False,
-) -> Any:
-    """A child element; repeated if the field is a tuple. `ns` defaults to the namespace of the class."""
-    return _field(Spec("element", name, ns, form, nillable, tokens), default)
-
-
-def attribute(
-    name: str, *, default: Any = _MISSING, ns: str = "", form: Form = Form.PLAIN, tokens: bool = False
-) -> Any:
-    """An attribute, unqualified unless `ns` is given."""
-    return _field(Spec("attribute", name, ns, form, tokens=tokens), default)
-
-
-def text(*, default: Any = _MISSING, form: Form = Form.PLAIN, tokens: bool = False) -> Any:
-    """The character content of the element itself."""
-    return _field(Spec("text", form=form, tokens=tokens), default)
-
-
-def any_elements(*, default: AnyElements = ()) -> Any:
-    """Everything no other field takes (xs:any), an `AnyElements`. Type checkers want to see the default at each use."""
-    return _field(Spec("any"), default)
-
-
-@dataclass_transform(
-    kw_only_default=True, frozen_default=True, field_specifiers=(element, attribute, text, any_elements)
+_SPECIAL = re.compile('[&<>"\x00-\x1f\ud800-\udfff\ufffe\uffff]')
+_REFERENCES = (
+    ("&", "&amp;"),
+    ("<", "&lt;"),
+    (">", "&gt;"),
+    ('"', "&quot;"),
+    ("\r", "&#13;"),
+    ("\n", "&#10;"),
+    ("\t", "&#9;"),
 )
-def schema(ns: str, name: str | None = None) -> Callable[[type[T]], type[T]]:
-    """Make a frozen, slotted, keyword-only dataclass of a class whose XML namespace is `ns`."""
-
-    def decorate(cls: type[T]) -> type[T]:
-        for value in vars(cls).values():
-            if isinstance(value, dataclasses.Field):
-                spec = value.metadata.get("xml")
-                if spec is not None and spec.ns is None:
-                    spec.ns = ns
-        made = dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
-        setattr(made, "__xml_tag__", f"{{{ns}}}{name or cls.__name__}")  # noqa: B010
-        return made
-
-    return decorate
-
-
-def tag_of(cls: type) -> str:
-    """The element name of a class in Clark notation, `{namespace}Name`."""
-    tag: str = cls.__dict__["__xml_tag__"]
-    return tag
-
-
-# ---- plans --------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass(slots=True)
-class FieldPlan:
-    """One field, ready to be written and read. Exactly one of `scalar`, `plan` and `raw` applies to its items."""
-
-    py: str
-    spec: Spec
-    tag: str
-    repeated: bool
-    required: bool
-    default: Any
-    hint: type
-    write: Callable[[Any], str] | None = None
-    read: Callable[[str], Any] | None = None
-    read_loose: Callable[[str], Any] | None = None
-    plan: Plan | None = None
-
-    @property
-    def qname(self) -> bool:
-        return self.spec.form is Form.QNAME
-
-
-@dataclasses.dataclass(slots=True)
-class Plan:
-    """A class, ready to be written and read."""
-
-    cls: type
-    attributes: list[FieldPlan] = dataclasses.field(default_factory=list)
-    children: list[FieldPlan] = dataclasses.field(default_factory=list)
-    text: FieldPlan | None = None
-    any: FieldPlan | None = None
-    by_tag: dict[str, FieldPlan] = dataclasses.field(default_factory=dict)
-    by_local: dict[str, FieldPlan] = dataclasses.field(default_factory=dict)
-    fields: list[FieldPlan] = dataclasses.field(default_factory=list)
-    get: Callable[[Any], tuple[Any, ...]] | None = None
-    """The values of `children` in order."""
-
-
-_plans: dict[type, Plan] = {}
-
-
-def plan_of(cls: type) -> Plan:
-    """The plan of a schema class, made on first use."""
-    plan = _plans.get(cls)
-    if plan is None:
-        plan = _plans[cls] = Plan(cls)
-        try:
-            _compile(plan)
-        except BaseException:
-            del _plans[cls]
-            raise
-    return plan
-
-
-def _compile(plan: Plan) -> None:
-    hints = typing.get_type_hints(plan.cls)
-    for item in dataclasses.fields(plan.cls):
-        spec: Spec = item.metadata["xml"]
-        hint, repeated = _unwrap(hints[item.name], spec)
-        field = FieldPlan(
-            py=item.name,
-            spec=spec,
-            tag=f"{{{spec.ns}}}{spec.name}" if spec.ns else spec.name,
-            repeated=repeated,
-            required=item.default is dataclasses.MISSING,
-            default=None if item.default is dataclasses.MISSING else item.default,
-            hint=hint,
-        )
-        if dataclasses.is_dataclass(hint):
-            field.plan = plan_of(hint)
-        elif hint is not Element:
-            field.write, field.read, field.read_loose = _scalar(hint, spec)
-        plan.fields.append(field)
-        _place(plan, field)
-    if len(plan.children) == 1:
-        single = attrgetter(plan.children[0].py)
-        plan.get = lambda value: (single(value),)
-    elif plan.children:
-        plan.get = attrgetter(*(f.py for f in plan.children))
-
-
-def _place(plan: Plan, field: FieldPlan) -> None:
-    match field.spec.kind:
-        case "attribute":
-            plan.attributes.append(field)
-        case "text":
-            plan.text = field
-        case kind:
-            plan.children.append(field)
-            if kind == "any":
-                plan.any = field
-            else:
-                plan.by_tag[field.tag] = field
-                plan.by_local[field.spec.name] = field
-
-
-def _unwrap(hint: Any, spec: Spec) -> tuple[type, bool]:
-    """The item type of a field, and whether it repeats."""
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
-        (hint,) = (arg for arg in typing.get_args(hint) if arg is not types.NoneType)
-    if typing.get_origin(hint) is tuple:
-        return typing.get_args(hint)[0], not spec.tokens
-    return hint, False
-
-
-def _scalar(hint: type, spec: Spec) -> tuple[Callable[[Any], str], Callable[[str], Any], Callable[[str], Any]]:
-    write, read, loose = _single(hint, spec.form)
-    if not spec.tokens:
-        return write, read, loose
-    return (
-        lambda items: " ".join(write(item) for item in items),
-        lambda content: tuple(read(item) for item in content.split()),
-        lambda content: tuple(loose(item) for item in content.split()),
-    )
-
-
-def _single(hint: type, form: Form) -> tuple[Callable[[Any], str], Callable[[str], Any], Callable[[str], Any]]:
-    if form is Form.DATETIME:
-        return values.format_datetime, values.parse_datetime, values.parse_datetime
-    if form is Form.HEX:
-        return bytes.hex, bytes.fromhex, bytes.fromhex
-    if issubclass(hint, StrEnum):
-        return str.__str__, *_enum_readers(hint)
-    if hint is bool:
-        return values.format_boolean, values.parse_boolean, values.parse_loose_boolean
-    if hint is int:
-        return str, values.parse_int, values.parse_loose_int
-    if hint is float:
-        return values.format_float, values.parse_float, values.parse_float
-    if hint is timedelta:
-        return values.format_duration, values.parse_duration, values.parse_duration
-    if hint is bytes:
-        return values.format_base64, values.parse_base64, values.parse_base64
-    if hint is str:
-        read: Callable[[str], str] = str if form is Form.RAW else str.strip
-        return str, read, read
-    raise TypeError(f"no XML form for {hint!r}")
-
-
-def _enum_readers(hint: type[StrEnum]) -> tuple[Callable[[str], Any], Callable[[str], Any]]:
-    members = {str(member): member for member in hint}
-
-    def read(content: str) -> Any:
-        try:
-            return members[content.strip()]
-        except KeyError:
-            raise ValueError(f"not one of {', '.join(members)[:200]}") from None
-
-    def loose(content: str) -> Any:
-        content = content.strip()
-        return members.get(content, content)
-
-    return read, loose
+DECLARATIONS = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in PREFIXES.items())
+"""Namespace declarations of `PREFIXES`, as they stand in a start tag."""
 
 
 # ---- writing ------------------------------------------------------------------------------------
+#
+# Text is put together directly: building an lxml tree first takes four times as long, and replies are many and large.
 
 
-def encode(value: object, tag: str | None = None, parent: Element | None = None) -> Element:
-    """Write `value` as an element named `tag` (Clark notation; by default the class's own name), under `parent` if given."""
+def encode_text(value: object, tag: str | None = None, *, declare: bool = True) -> str:
+    """`value` as XML text, named `tag` (Clark notation; by default the class's own name).
+
+    Without `declare` the text is only good inside an element that declares `PREFIXES`.
+    """
     cls = type(value)
-    tag = tag or tag_of(cls)
-    node = etree.Element(tag, nsmap=PREFIXES) if parent is None else etree.SubElement(parent, tag)
-    _write(plan_of(cls), node, value)
-    return node
+    uri, _, local = (tag or tag_of(cls)).rpartition("}")
+    declarations = DECLARATIONS if declare else ""
+    prefix = PREFIX_OF.get(uri[1:])
+    if uri and prefix is None:
+        prefix = "ns"
+        declarations += f' xmlns:ns="{_escape(uri[1:])}"'
+    name = f"{prefix}:{local}" if prefix else local
+    out: list[str] = []
+    _write(plan_of(cls), out, name, value)
+    out[0] = f"<{name}{declarations}{out[0][len(name) + 1 :]}"
+    return "".join(out)
 
 
 def encode_bytes(value: object, tag: str | None = None) -> bytes:
-    """As `encode`, serialized without an XML declaration."""
-    result: bytes = etree.tostring(encode(value, tag), encoding="utf-8")
-    return result
+    """As `encode_text`, in UTF-8."""
+    return encode_text(value, tag).encode()
 
 
-def _write(plan: Plan, node: Element, value: Any) -> None:
-    for field in plan.attributes:
-        item = getattr(value, field.py)
-        if item is not None:
-            content = clark_to_prefixed(item, node) if field.qname else field.write(item)  # type: ignore[misc]
-            _set(node, field.tag, content)
+def encode(value: object, tag: str | None = None, parent: Element | None = None) -> Element:
+    """As `encode_text`, as an element, under `parent` if given."""
+    node = etree.fromstring(encode_text(value, tag))
+    if parent is not None:
+        parent.append(node)
+    return node
+
+
+def _write(plan: Plan, out: list[str], name: str, value: Any) -> None:
+    if plan.attributes:
+        out.append(f"<{name}")
+        for field in plan.attributes:
+            item = getattr(value, field.py)
+            if item is not None:
+                declaration, content = _content(field, item)
+                out.append(f'{declaration} {field.name}="{content}"')
+        out.append(">")
+    else:
+        out.append(f"<{name}>")
+    start = len(out)
     if plan.text is not None:
         item = getattr(value, plan.text.py)
         if item is not None:
-            _put(node, clark_to_prefixed(item, node) if plan.text.qname else plan.text.write(item))  # type: ignore[misc]
+            declaration, content = _content(plan.text, item)
+            out[-1] = f"{out[-1][:-1]}{declaration}>{content}"
     if plan.get is not None:
         for field, item in zip(plan.children, plan.get(value), strict=True):
             if item is None:
                 if field.required and field.spec.nillable:
-                    etree.SubElement(node, field.tag).set(_NIL, "true")
+                    out.append(f'<{field.name} xsi:nil="true"/>')
             elif field.repeated:
                 for each in item:
-                    _child(field, node, each)
+                    _child(field, out, each)
             else:
-                _child(field, node, item)
-
-
-def _child(field: FieldPlan, node: Element, item: Any) -> None:
-    if field.plan is not None:
-        child = etree.SubElement(node, field.tag)
-        # An object of a derived class is written whole.
-        _write(field.plan if type(item) is field.hint else plan_of(type(item)), child, item)
-    elif field.write is not None:
-        child = etree.SubElement(node, field.tag)
-        content = clark_to_prefixed(item, child) if field.qname else field.write(item)
-        try:
-            child.text = content
-        except ValueError:
-            child.text = _ILLEGAL.sub("\ufffd", content)
+                _child(field, out, item)
+    if len(out) == start and out[-1].endswith(">"):
+        out[-1] = out[-1][:-1] + "/>"
     else:
-        # Copied, for lxml would move the element out of its own tree.
-        node.append(copy.deepcopy(item))
+        out.append(f"</{name}>")
 
 
-def _put(node: Element, content: str) -> None:
-    try:
-        node.text = content
-    except ValueError:
-        node.text = _ILLEGAL.sub("\ufffd", content)
+def _child(field: FieldPlan, out: list[str], item: Any) -> None:
+    if field.plan is not None:
+        # An object of a derived class is written whole.
+        _write(field.plan if type(item) is field.hint else plan_of(type(item)), out, field.name, item)
+    elif field.write is not None:
+        declaration, content = _content(field, item)
+        out.append(f"<{field.name}{declaration}>{content}</{field.name}>")
+    else:
+        out.append(_raw(item))
 
 
-def _set(node: Element, tag: str, content: str) -> None:
-    try:
-        node.set(tag, content)
-    except ValueError:
-        node.set(tag, _ILLEGAL.sub("\ufffd", content))
+def _content(field: FieldPlan, item: Any) -> tuple[str, str]:
+    """A declaration that the content needs, mostly empty, and the content itself."""
+    if field.qname and item.startswith("{"):
+        uri, _, local = item[1:].partition("}")
+        prefix = PREFIX_OF.get(uri)
+        return ("", f"{prefix}:{local}") if prefix else (f' xmlns:q="{_escape(uri)}"', f"q:{_escape(local)}")
+    return "", _escape(field.write(item))  # type: ignore[misc]
+
+
+def _raw(node: Element) -> str:
+    """Open content as text for where `PREFIXES` are declared. The element stays in its own tree."""
+    holder = etree.Element("r", nsmap=PREFIXES)
+    holder.append(copy.deepcopy(node))
+    holder[0].tail = None
+    written: str = etree.tostring(holder, encoding="unicode")
+    return written[written.index(">") + 1 : -len("</r>")]
+
+
+def _escape(content: str) -> str:
+    """Text or attribute value. Characters that XML 1.0 cannot carry become U+FFFD."""
+    if _SPECIAL.search(content) is None:
+        return content
+    content = _ILLEGAL.sub("\ufffd", content)
+    for character, reference in _REFERENCES:
+        content = content.replace(character, reference)
+    return content
 
 
 def clark_to_prefixed(name: str, node: Element) -> str:
@@ -485,6 +296,7 @@ __all__ = [
     "element",
     "encode",
     "encode_bytes",
+    "encode_text",
     "plan_of",
     "prefixed_to_clark",
     "schema",

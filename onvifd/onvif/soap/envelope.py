@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from onvifd.onvif.soap import faults
-from onvifd.onvif.soap.codec import Element, encode
+from onvifd.onvif.soap.codec import Element, encode_text
 from onvifd.onvif.soap.faults import SoapFault, sender
 from onvifd.onvif.soap.namespaces import PREFIXES, SOAP, SOAP11, WSA, WSA_2004, WSSE, WSU
 
@@ -36,6 +36,8 @@ _TRUE = ("1", "true")
 _OURS = frozenset(f"http://www.w3.org/2003/05/soap-envelope/role/{role}" for role in ("next", "ultimateReceiver")) | {
     ""
 }
+_END = "</SOAP-ENV:Body></SOAP-ENV:Envelope>"
+_EMPTY = "<SOAP-ENV:Body/></SOAP-ENV:Envelope>"
 _ENVELOPE, _HEADER, _BODY = (f"{{{SOAP}}}{name}" for name in ("Envelope", "Header", "Body"))
 
 
@@ -227,9 +229,8 @@ def reply_action(action: str | None) -> str | None:
 
 def write(value: object, addressing: Addressing | None = None, tag: str | None = None) -> bytes:
     """A reply around `value`, related to the request's `addressing`."""
-    root, body = _start(addressing, reply_action(addressing.action) if addressing else None, ())
-    encode(value, tag, body)
-    return _finish(root)
+    root, _ = _start(addressing, reply_action(addressing.action) if addressing else None, ())
+    return _around(value, root, tag)
 
 
 def write_fault(fault: SoapFault, addressing: Addressing | None = None) -> bytes:
@@ -241,6 +242,11 @@ def write_fault(fault: SoapFault, addressing: Addressing | None = None) -> bytes
 
 def write_request(value: object, *, headers: tuple[Element, ...] = ()) -> bytes:
     """A request around `value`, with the given header blocks."""
-    root, body = _start(None, None, headers)
-    encode(value, None, body)
-    return _finish(root)
+    root, _ = _start(None, None, headers)
+    return _around(value, root)
+
+
+def _around(value: object, root: Element, tag: str | None = None) -> bytes:
+    """An envelope with an empty Body, serialized with `value` put into it."""
+    start = etree.tostring(root, encoding="unicode").removesuffix(_EMPTY)
+    return DECLARATION + f"{start}<SOAP-ENV:Body>{encode_text(value, tag, declare=False)}{_END}".encode()

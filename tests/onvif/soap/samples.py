@@ -9,7 +9,7 @@ from typing import Any
 
 from lxml import etree
 
-from onvifd.onvif.soap.codec import Element, FieldPlan, Form, plan_of
+from onvifd.onvif.soap.schema import Element, FieldPlan, Form, plan_of
 from onvifd.onvif.types import tds, tev, timg, tmd, tptz, tr2, trc, trp, trt, tse, wsnt, wsrf_r
 
 MODULES = (tds, trt, tr2, tev, trc, tse, trp, tmd, timg, tptz, wsnt, wsrf_r)
