@@ -95,6 +95,9 @@ class CatalogueSegmentStore:
     def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
         return tuple(_row(each) for each in self._segments.oldest(volume, limit))
 
+    def recording_bytes(self, recording: str) -> int:
+        return self._segments.recording_bytes(recording)
+
     def volume_bytes(self, volume: str) -> int:
         return self._segments.volume_bytes(volume)
 

@@ -35,8 +35,10 @@ class EndReason(StrEnum):
     """Its minute is over and footage continues in the next segment."""
     FORMAT = "format"
     """The format of a track changed."""
+    LOSS = "loss"
+    """Frames are missing in it, or the clock jumped; footage continues in the next segment."""
     GAP = "gap"
-    """Frames are missing after it, or the clock jumped."""
+    """No more frames came, or none that could be decoded."""
     OVERLOAD = "overload"
     """Frames were dropped because the disk was too slow."""
     DISK = "disk"
@@ -47,6 +49,11 @@ class EndReason(StrEnum):
     """The recorder was stopped."""
     CRASH = "crash"
     """It was found open at start."""
+
+    @property
+    def continues(self) -> bool:
+        """Whether footage goes on at once in another segment, which may not be in the index yet."""
+        return self in (EndReason.TIME, EndReason.FORMAT, EndReason.LOSS)
 
 
 class FragmentFlag(IntFlag):
@@ -249,6 +256,10 @@ class SegmentStore(Protocol):
 
     def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
         """The oldest segments on a volume that are not open, in order of start."""
+        ...
+
+    def recording_bytes(self, recording: str) -> int:
+        """Sum of `size` over all segments of a recording."""
         ...
 
     def volume_bytes(self, volume: str) -> int:

@@ -110,6 +110,10 @@ class MemorySegmentStore:
             rows = [r for r in self._rows.values() if r.volume == volume and r.state is not SegmentState.OPEN]
         return tuple(sorted(rows, key=lambda row: (row.start, row.id))[:limit])
 
+    def recording_bytes(self, recording: str) -> int:
+        with self._lock:
+            return sum(row.size for row in self._rows.values() if row.recording == recording)
+
     def volume_bytes(self, volume: str) -> int:
         with self._lock:
             return sum(row.size for row in self._rows.values() if row.volume == volume)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from onvifd.archive.cache import FragmentCache, LoadedFragment
 from onvifd.archive.disk import DiskPool, Volume
-from onvifd.archive.index import EndReason, Fragment, SegmentRow, SegmentState, SegmentStore, unpack_fragments
+from onvifd.archive.index import Fragment, SegmentRow, SegmentState, SegmentStore, unpack_fragments
 from onvifd.archive.recovery import fragment_of
 from onvifd.clock import US
 from onvifd.errors import InvalidArgument, Unavailable
@@ -221,7 +221,7 @@ class RecordingReader:
         row = self._store.segment_by_path(position.segment.row.volume, position.segment.row.path)
         if row is None:
             return False
-        return row.state is SegmentState.OPEN or row.end_reason in (EndReason.TIME, EndReason.FORMAT)
+        return row.state is SegmentState.OPEN or row.end_reason.continues
 
     def load_now(self, position: Position) -> LoadedFragment:
         fragment = position.fragment

@@ -57,11 +57,10 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """Segment `serial` is complete. `resumes` is true when footage continues in the next segment at once."""
+    """Segment `serial` is complete."""
 
     serial: int
     row: SegmentRow
-    resumes: bool
 
 
 Action = Append | Close
@@ -133,7 +132,7 @@ class SegmentWriter:
         """Other formats from the next unit on: what is pending is written and the segment ends."""
         if tuple(formats) == self._formats:
             return []
-        actions = self._end(EndReason.FORMAT, None, room, resumes=True)
+        actions = self._end(EndReason.FORMAT, None, room)
         self._use(tuple(formats))
         return actions
 
@@ -162,20 +161,27 @@ class SegmentWriter:
         assert last is not None
         delta = unit.utc - last.utc
         if delta < -_JUMP or abs(delta - self._media_delta(last, unit)) > _JUMP:
-            actions += self._end(EndReason.GAP, None, room, resumes=unit.key)
+            actions += self._end(EndReason.LOSS if unit.key else EndReason.GAP, None, room)
             actions += self._begin(unit, room)
             return actions
         gap = delta > _GAP_INTERVALS * self._interval
         if gap:
-            self._cut = EndReason.GAP
+            self._cut = EndReason.LOSS
+        actions += self._continue(unit, gap, room)
         if delta > 0:
             self._interval += (min(delta, US) - self._interval) // 4
+        return actions
+
+    def _continue(self, unit: AccessUnit, gap: bool, room: bool) -> list[Action]:
+        """A main-track unit that belongs to what is being recorded."""
+        actions: list[Action] = []
         if unit.key and (reason := self._due(unit)) is not EndReason.NONE:
-            actions += self._end(reason, None if gap else unit, room, resumes=True)
+            actions += self._end(reason, None if gap else unit, room)
             actions += self._begin(unit, room)
             return actions
         first = self._pending[self._main][0]
-        if unit.key or gap or unit.utc - first.utc >= self._fragment_us or self._pending_bytes > MAX_FRAGMENT_BYTES:
+        group = unit.key and self._formats[self._main].kind is Kind.VIDEO
+        if group or gap or unit.utc - first.utc >= self._fragment_us or self._pending_bytes > MAX_FRAGMENT_BYTES:
             actions += self._flush(None if gap else unit, room)
             if self._segment is None:
                 return actions + self._begin(unit, room)
@@ -186,11 +192,11 @@ class SegmentWriter:
         """To be called about once a second: ends the segment when no main-track unit has come for IDLE_SECONDS."""
         if self.waiting or now - self._heard < IDLE_SECONDS:
             return []
-        return self._end(EndReason.GAP, None, room, resumes=False)
+        return self._end(EndReason.GAP, None, room)
 
     def finish(self, reason: EndReason, room: bool = True) -> list[Action]:
         """Write what is pending and end the segment. Recording goes on with the next clean point that is fed."""
-        actions = self._end(reason, None, room, resumes=False)
+        actions = self._end(reason, None, room)
         self._last = None
         return actions
 
@@ -264,13 +270,13 @@ class SegmentWriter:
             each.clear()
         self._pending_bytes = 0
 
-    def _end(self, reason: EndReason, following: AccessUnit | None, room: bool, *, resumes: bool) -> list[Action]:
+    def _end(self, reason: EndReason, following: AccessUnit | None, room: bool) -> list[Action]:
         """Write what is pending and close. `following` is the main-track unit that comes next without a gap."""
         actions = self._flush(following, room)
         segment, self._segment = self._segment, None
         if segment is not None and segment.fragments:
             row = replace(segment.row, state=SegmentState.CLOSED, end_reason=reason)
-            actions.append(Close(segment.serial, row, resumes))
+            actions.append(Close(segment.serial, row))
         return actions
 
     def _flush(self, following: AccessUnit | None, room: bool) -> list[Action]:
@@ -312,4 +318,4 @@ class SegmentWriter:
         if not segment.fragments:
             return []
         row = replace(segment.row, state=SegmentState.CLOSED, end_reason=EndReason.OVERLOAD)
-        return [Close(segment.serial, row, resumes=False)]
+        return [Close(segment.serial, row)]

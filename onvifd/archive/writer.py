@@ -200,7 +200,7 @@ class RecordingWriter:
             self._state(True, action.row.start, "")
 
     def _closed(self, action: Close) -> None:
-        if self._active and not action.resumes:
+        if self._active and not action.row.end_reason.continues:
             if action.row.end_reason is EndReason.OVERLOAD:
                 log.warning("%s: disk is too slow, %d frames dropped", self.recording, self._core.lost)
             self._state(False, action.row.end, action.row.end_reason.value)

@@ -1,0 +1,249 @@
+"""Cutting access units into fragments and segments."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from onvifd.archive.disk import Volume
+from onvifd.archive.index import EndReason, FragmentFlag, SegmentState, unpack_fragments
+from onvifd.archive.memory import MemorySegmentStore
+from onvifd.archive.segment import Action, Append, Close, SegmentWriter, segment_path
+from onvifd.clock import US
+from onvifd.errors import InvalidArgument
+from onvifd.media import mp4_parse, sei
+from onvifd.media.types import AccessUnit, Codec, TrackFormat
+from tests.archive.conftest import (
+    FRAME,
+    PCMA,
+    PCMU,
+    T0,
+    Clip,
+    Record,
+    aac_units,
+    assert_decodes,
+    g711_units,
+    in_order,
+    segment_files,
+    video_units,
+)
+
+
+def run(core: SegmentWriter, units: Iterable[AccessUnit]) -> list[Action]:
+    return [action for unit in units for action in core.feed(unit, unit.utc / US)]
+
+
+def appends(actions: list[Action]) -> list[Append]:
+    return [each for each in actions if isinstance(each, Append)]
+
+
+def closes(actions: list[Action]) -> list[Close]:
+    return [each for each in actions if isinstance(each, Close)]
+
+
+def writer(clip: Clip, **settings: int) -> SegmentWriter:
+    return SegmentWriter("rec-1", "v1", [clip.format], **settings)
+
+
+def test_paths_are_utc() -> None:
+    assert segment_path("rec-1", T0 + 7_999) == "rec-1/2026-01-01/00/000010.007.mp4"
+    for token in ("", "..", "a/b", ".hidden", "x" * 65):
+        with pytest.raises(InvalidArgument):
+            segment_path(token, T0)
+
+
+def test_a_group_of_pictures_is_a_fragment(h264: Clip) -> None:
+    core = writer(h264)
+    actions = run(core, video_units(h264, seconds=3)) + core.finish(EndReason.STOP)
+    fragments = unpack_fragments(actions[-1].row.fragments)
+    assert [(f.start - T0, f.duration, f.clean) for f in fragments] == [(n * US, US, True) for n in range(3)]
+    assert [each.frames for each in appends(actions)] == [25, 25, 25]
+    assert core.lost == 0
+
+
+def test_a_long_group_of_pictures_is_cut_every_second(h264_long: Clip) -> None:
+    core = writer(h264_long)
+    actions = run(core, video_units(h264_long, seconds=6)) + core.finish(EndReason.STOP)
+    fragments = unpack_fragments(actions[-1].row.fragments)
+    assert [f.clean for f in fragments] == [True, False, False] * 2
+    assert [f.start - T0 for f in fragments] == [n * US for n in range(6)]
+
+
+def test_the_index_grows_with_the_file(h264: Clip) -> None:
+    core = writer(h264)
+    actions = appends(run(core, video_units(h264, seconds=4)))
+    assert actions[0].offset == 0
+    for before, after in itertools.pairwise(actions):
+        assert after.offset == before.offset + len(before.data) == before.row.size
+        assert after.row.state is SegmentState.OPEN
+    head = mp4_parse.read_init(lambda at, size: actions[0].data[at : at + size], len(actions[0].data))[1]
+    assert unpack_fragments(actions[0].row.fragments)[0].offset == head
+
+
+def test_a_new_minute_begins_a_segment_at_the_next_clean_point(h264_long: Clip) -> None:
+    # T0 is 10 s past the minute; the minute ends after 50 s, the next clean point comes at 51 s.
+    core = writer(h264_long)
+    actions = run(core, video_units(h264_long, seconds=56))
+    (close,) = closes(actions)
+    assert close.row.end_reason is EndReason.TIME
+    assert close.row.end == T0 + 51 * US
+    new = next(each for each in appends(actions) if each.serial == 2)
+    assert new.row.start == T0 + 51 * US
+    assert core.lost == 0
+
+
+def test_units_before_the_first_clean_point_are_not_recorded(h264: Clip) -> None:
+    core = writer(h264)
+    actions = run(core, list(video_units(h264, seconds=3))[10:]) + core.finish(EndReason.STOP)
+    assert actions[-1].row.start == T0 + US
+    assert core.lost == 0
+
+
+def test_missing_frames_are_an_honest_gap(h264: Clip) -> None:
+    units = list(video_units(h264, seconds=4))
+    core = writer(h264)
+    actions = run(core, units[:30] + units[35:]) + core.finish(EndReason.STOP)
+    (gap, stop) = closes(actions)
+    assert gap.row.end_reason is EndReason.LOSS
+    # Footage after the hole goes on up to the clean point; the fragment table shows the hole.
+    table = [(f.start - T0, f.end - T0, f.clean) for f in unpack_fragments(gap.row.fragments)]
+    assert table == [
+        (0, US, True),
+        (US, US + 5 * FRAME, True),
+        (US + 10 * FRAME, 2 * US, False),
+    ]
+    assert stop.row.start == T0 + 2 * US
+
+
+def test_two_missing_frames_are_no_gap(h264: Clip) -> None:
+    units = list(video_units(h264, seconds=3))
+    core = writer(h264)
+    actions = run(core, units[:30] + units[32:]) + core.finish(EndReason.STOP)
+    assert [each.row.end_reason for each in closes(actions)] == [EndReason.STOP]
+
+
+@pytest.mark.parametrize("jump", [-3600 * US, 7 * US])
+def test_a_jump_of_the_clock_ends_the_segment(h264: Clip, jump: int) -> None:
+    units = list(video_units(h264, seconds=4))
+    later = [dataclasses.replace(unit, utc=unit.utc + jump) for unit in units[40:]]
+    core = writer(h264)
+    actions = run(core, units[:40] + later) + core.finish(EndReason.STOP)
+    first, second = closes(actions)
+    assert (first.row.end_reason, first.row.end) == (EndReason.GAP, T0 + 40 * FRAME)
+    assert second.row.start == T0 + 2 * US + jump
+    assert core.lost == 10
+
+
+def test_a_changed_picture_size_begins_a_segment(h264: Clip, h264_large: Clip) -> None:
+    later = list(video_units(h264_large, T0 + 2 * US, 2))
+    later = [dataclasses.replace(unit, ticks=unit.ticks + 180_000) for unit in later]
+    core = writer(h264)
+    actions = run(core, [*video_units(h264, seconds=2), *later]) + core.finish(EndReason.STOP)
+    first, second = closes(actions)
+    assert first.row.end_reason is EndReason.FORMAT
+    assert (second.row.formats[0].width, second.row.formats[0].height) == (320, 192)
+    assert second.row.start == first.row.end == T0 + 2 * US
+
+
+def test_parameter_sets_are_learnt_from_the_stream(h264: Clip) -> None:
+    core = SegmentWriter("rec-1", "v1", [TrackFormat(codec=Codec.H264, clock_rate=90000)])
+    actions = run(core, video_units(h264, seconds=2))
+    assert appends(actions)[0].row.formats == (h264.format,)
+
+
+def test_silence_ends_the_segment(h264: Clip) -> None:
+    core = writer(h264)
+    actions = run(core, video_units(h264, seconds=1.2))
+    last = (T0 + 29 * FRAME) / US
+    assert core.poll(last + 1.9) == []
+    append, close = core.poll(last + 2.1)
+    assert isinstance(append, Append)
+    assert isinstance(close, Close)
+    assert close.row.end_reason is EndReason.GAP
+    assert close.row.end == T0 + 30 * FRAME
+    assert core.poll(last + 100) == []
+    assert closes(actions) == []
+
+
+def test_without_room_whole_groups_of_pictures_are_dropped(h264_long: Clip) -> None:
+    core = writer(h264_long)
+    actions: list[Action] = []
+    for unit in video_units(h264_long, seconds=9):
+        elapsed = unit.utc - T0
+        actions += core.feed(unit, unit.utc / US, room=not 1.5 * US < elapsed < 3.5 * US)
+    actions += core.finish(EndReason.STOP)
+    first, second = closes(actions)
+    assert first.row.end_reason is EndReason.OVERLOAD
+    assert first.row.end == T0 + US
+    assert second.row.start == T0 + 6 * US
+    assert core.lost == 25 * 5
+
+
+def test_break_off_waits_for_a_clean_point(h264: Clip) -> None:
+    units = list(video_units(h264, seconds=4))
+    core = writer(h264)
+    run(core, units[:40])
+    core.break_off()
+    actions = run(core, units[40:]) + core.finish(EndReason.STOP)
+    assert appends(actions)[0].offset == 0
+    assert appends(actions)[0].row.start == T0 + 2 * US
+    assert core.lost == 25
+
+
+def test_sound_alone_is_recorded_in_seconds() -> None:
+    core = SegmentWriter("rec-1", "v1", [PCMA])
+    actions = run(core, g711_units(seconds=3, track=0)) + core.finish(EndReason.STOP)
+    assert [f.start - T0 for f in unpack_fragments(actions[-1].row.fragments)] == [0, US, 2 * US]
+    assert actions[-1].row.kinds == FragmentFlag.AUDIO
+
+
+def test_units_of_unknown_tracks_are_ignored(h264: Clip) -> None:
+    core = writer(h264)
+    assert run(core, g711_units(track=3)) == []
+
+
+@pytest.mark.parametrize("with_sound", ["none", "pcmu", "aac"])
+@pytest.mark.parametrize("codec", [Codec.H264, Codec.H265])
+def test_segments_decode_without_a_word(
+    request: pytest.FixtureRequest,
+    record: Record,
+    volume: Volume,
+    store: MemorySegmentStore,
+    aac: tuple[TrackFormat, list[bytes]],
+    codec: Codec,
+    with_sound: str,
+) -> None:
+    clip: Clip = request.getfixturevalue(codec.value)
+    sound = {
+        "none": (None, []),
+        "pcmu": (PCMU, g711_units(T0 - 30_000, 6)),
+        "aac": (aac[0], aac_units(aac[1], T0 + 11_111, 6)),
+    }[with_sound]
+    formats = [clip.format] if sound[0] is None else [clip.format, sound[0]]
+    record(formats, in_order(video_units(clip, seconds=6, with_sei=True), sound[1]), segment_us=2 * US)
+    files = segment_files(volume)
+    assert len(files) == 3
+    for path in files:
+        assert_decodes(path)
+        row = store.segment_by_path("v1", str(path.relative_to(volume.root)))
+        assert row is not None
+        assert row.size == path.stat().st_size
+        assert_times_are_exact(path)
+
+
+def assert_times_are_exact(path: Path) -> None:
+    """The SEI of every stored picture says the time that the boxes give it."""
+    data = path.read_bytes()
+    walk = mp4_parse.walk_file(lambda at, size: data[at : at + size], len(data))
+    assert not walk.torn
+    count = 0
+    for fragment in walk.fragments:
+        for sample in fragment.runs[0].samples:
+            begin = fragment.offset + sample.offset
+            assert sei.find_utc(walk.formats[0].codec, data[begin : begin + sample.size]) == sample.utc
+            count += 1
+    assert count == 50
