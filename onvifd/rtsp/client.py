@@ -10,7 +10,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from onvifd.errors import OnvifdError, Timeout, Unavailable
 from onvifd.rtsp.client_session import MAX_REDIRECTS, ClientSession, parse_url

@@ -209,7 +209,7 @@ class Link:
 class TcpOutlet:
     """Outlet of a session whose tracks are interleaved (rtsp.play.Outlet)."""
 
-    __slots__ = ("_by_track", "_dropping", "_ended", "_link", "_lossless", "_video", "dropped", "session")
+    __slots__ = ("_by_track", "_dropping", "_ended", "_link", "_lossless", "_told", "_video", "dropped", "session")
 
     def __init__(self, session: Session, link: Link, ended: Callable[[Session], None]) -> None:
         self.session = session
@@ -219,6 +219,7 @@ class TcpOutlet:
         self._by_track: list[tuple[int, int] | None] = []
         self._video: int | None = None
         self._dropping = False
+        self._told = False
         self.dropped = 0
         self.refresh()
 
@@ -261,6 +262,7 @@ class TcpOutlet:
         if self._video is None and self._link.queued:
             return False
         self._dropping = False
+        self._told = self._told and self._link.queued > 0
         return True
 
     def _has_room(self, size: int) -> bool:
@@ -280,7 +282,8 @@ class TcpOutlet:
 
     def drop(self) -> None:
         """Drop what waits and all that comes up to the next key unit."""
-        if not self._dropping:
+        if not self._told:
+            self._told = True  # once per happening, which ends when nothing waits any more
             log.info("%s: a client does not keep up, skipping to the next key frame", self.session.path)
         self.dropped += self._link.drop(self)
         self._dropping = True
