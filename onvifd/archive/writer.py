@@ -123,6 +123,10 @@ class RecordingWriter:
     def resume(self) -> None:
         self._paused = False
 
+    async def drain(self) -> None:
+        """Wait until the disk has taken, or refused, all that is queued."""
+        await self._idle.wait()
+
     async def stop(self, timeout: float = 5.0) -> None:
         """Write what is pending, close the file and end; a disk that hangs is left alone after `timeout` seconds."""
         self._paused = True
