@@ -7,6 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from onvifd.cameras.registry import (
+    AUDIO_TRACK,
+    VIDEO_TRACK,
+    job_token,
+    profile_token,
+    recording_token,
+    source_token,
+)
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.backend import (
     AudioEncoder,
@@ -19,28 +27,11 @@ from onvifd.onvif.backend import (
     VideoSource,
 )
 
-VIDEO_TRACK = "VIDEO001"
-AUDIO_TRACK = "AUDIO001"
+__all__ = ["job_token", "profile_token", "recording_token", "source_token"]
 
 DEFAULT_FRAMERATE = 25.0
 _H264_PROFILES = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High", 122: "High", 244: "High"}
-
-
-def source_token(camera: str) -> str:
-    """Video source token of a camera; also the SourceId of its recording, which VMS match on."""
-    return f"vs-{camera}"
-
-
-def profile_token(camera: str, stream: str) -> str:
-    return f"{camera}-{stream}"
-
-
-def recording_token(camera: str) -> str:
-    return f"rec-{camera}"
-
-
-def job_token(camera: str) -> str:
-    return f"job-{camera}"
+_H265_PROFILES = {1: "Main", 2: "Main10"}
 
 
 def live_path(camera: str, stream: str) -> str:
@@ -61,8 +52,13 @@ class ChannelStream:
     framerate: float = 0.0
     bitrate: int = 0
     """Measured bit/s, 0 until known."""
+    encoder_profile: str = ""
+    """As the camera states it; what the SPS says comes first."""
     gov_length: int = 0
     """Measured frames from key frame to key frame, 0 until known."""
+    clients: int = 0
+    lost_packets: int = 0
+    reconnects: int = 0
     online: bool = False
     reason: str = "not yet connected"
 
@@ -118,12 +114,13 @@ class Channel:
 
 
 def _codec_profile(video: TrackFormat) -> str:
+    """The profile by the SPS; empty while there is none."""
     if video.codec is Codec.H265:
         # general_profile_idc of the SPS (RFC 7798 7.1: profile-id): byte 3 holds space, tier and profile
         sps = next((nal for nal in video.parameter_sets if (nal[0] >> 1) & 0x3F == 33), b"")
-        return "Main10" if len(sps) > 3 and sps[3] & 0x1F == 2 else "Main"
+        return _H265_PROFILES.get(sps[3] & 0x1F, "Main") if len(sps) > 3 else ""
     sps = next((nal for nal in video.parameter_sets if nal[0] & 0x1F == 7), b"")
-    return _H264_PROFILES.get(sps[1], "High") if len(sps) > 1 else "High"
+    return _H264_PROFILES.get(sps[1], "High") if len(sps) > 1 else ""
 
 
 def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> VideoEncoder:
@@ -137,7 +134,7 @@ def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> Vid
         framerate=round(framerate, 1),
         bitrate=max(1, round(stream.bitrate / 1000)),
         gov_length=stream.gov_length or round(framerate),
-        profile=_codec_profile(video),
+        profile=_codec_profile(video) or stream.encoder_profile or "Main",
     )
 
 

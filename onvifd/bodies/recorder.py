@@ -243,6 +243,7 @@ class Recorder:
             return
         stream = channel.streams[stats.stream]
         stream.framerate, stream.bitrate, stream.gov_length = stats.framerate, stats.bitrate, stats.gov_length
+        stream.clients, stream.lost_packets, stream.reconnects = stats.clients, stats.lost_packets, stats.reconnects
         self._model = media_model(self.channels)
 
     def recording_state(self, state: RecordingState) -> None:
@@ -259,6 +260,17 @@ class Recorder:
             present = state.active and track.token in state.tracks
             self.bus.publish(topics.track_state(state.recording, track.token, present, state.utc))
         self._job_changed(channel, state.utc)
+
+    def interrupted(self, channel: Channel, utc: int) -> None:
+        """The worker of a channel died: until it is back nothing is received or recorded."""
+        for stream in channel.streams.values():
+            stream.online, stream.reason = False, "the media worker is restarting"
+        recording = recording_token(channel.camera)
+        self.bus.publish(topics.signal_loss(source_token(channel.camera), True, utc, recording))
+        if channel.recording:
+            self.recording_state(
+                RecordingState(recording=recording, active=False, utc=utc, reason="the media worker is restarting")
+            )
 
     def motion(self, camera: str, state: bool, utc: int) -> None:
         """The camera says that motion began or ended."""

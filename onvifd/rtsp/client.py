@@ -48,8 +48,8 @@ class _Connection(asyncio.BufferedProtocol):
         """Stop parsing behind each answer: what follows the answer to PLAY is media for the receiver."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        # not isinstance: uvloop's transports are no subclasses
+        self.transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail(f"connection lost: {exc}" if exc else "the camera closed the connection")

@@ -120,6 +120,11 @@ class Segments:
         query = select(t).where(t.c.volume == volume, t.c.state != OPEN)
         return self._rows(query.order_by(t.c.start, t.c.id).limit(limit))
 
+    def recording_bytes(self, recording: str) -> int:
+        t = schema.segments
+        query = select(func.coalesce(func.sum(t.c.size), 0)).where(t.c.recording == recording)
+        return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
+
     def volume_bytes(self, volume: str) -> int:
         t = schema.segments
         query = select(func.coalesce(func.sum(t.c.size), 0)).where(t.c.volume == volume)

@@ -1,0 +1,5 @@
+"""`python -m onvifd` is `onvifd`."""
+
+from onvifd.cli.main import main
+
+main()

@@ -1,0 +1,499 @@
+"""Composition of the recorder: config -> parts -> start -> wait -> stop. This module alone knows every room."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+
+from aiohttp import web
+
+from onvifd.access.accounts import Accounts
+from onvifd.access.certificate import server_context
+from onvifd.access.digest import DigestVerifier
+from onvifd.access.keyfile import SecretBox, load_key
+from onvifd.archive.catalogue_index import CatalogueSegmentStore
+from onvifd.archive.disk import Volume
+from onvifd.archive.index import SegmentStore
+from onvifd.archive.recovery import recover
+from onvifd.bodies import host
+from onvifd.bodies.channel import Channel, ChannelStream, recording_token
+from onvifd.bodies.face import HttpFace
+from onvifd.bodies.recorder import Actions, Recorder
+from onvifd.bodies.recorder_search import RecorderSearch
+from onvifd.bodies.recorder_status import RecorderStatus
+class CameraEventFeed:
+    def __init__(self,*a): pass
+    def start(self): pass
+    async def stop(self): pass
+from onvifd.cameras.registry import Camera, Registry, Role, Stream
+from onvifd.clock import Clock, SystemClock
+from onvifd.config import Config, prepare_data_folder
+from onvifd.errors import OnvifdError, Unavailable
+from onvifd.events import topics
+from onvifd.events.bus import EventBus
+from onvifd.events.catalogue_store import CatalogueEventStore
+from onvifd.events.topics import RECORDER_TOPICS
+from onvifd.events.types import Operation
+from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.onvif.backend import Identity, Ports
+from onvifd.onvif.discovery.service import DiscoveryService
+from onvifd.onvif.services.common import ServiceRegistry
+from onvifd.onvif.services.device import DeviceService
+from onvifd.onvif.services.events import EventService
+from onvifd.onvif.services.media import MediaService
+from onvifd.onvif.services.media2 import Media2Service
+from onvifd.onvif.services.recording import RecordingService
+from onvifd.onvif.services.replay import ReplayService
+from onvifd.onvif.services.search import SearchService
+from onvifd.store.catalogue import AsyncCatalogue, Catalogue
+from onvifd.web import status
+from onvifd.workers.cluster import Cluster
+from onvifd.workers.frontdoor import FrontDoor
+from onvifd.workers.messages import (
+    AnyMessage,
+    CameraSpec,
+    CameraState,
+    CredentialSpec,
+    RecordingState,
+    Setup,
+    Stats,
+    StreamFormats,
+    StreamSpec,
+    TrackSpec,
+    VolumeSpec,
+)
+from onvifd.workers.process import start_local
+from onvifd.workers.supervisor import launch_local, launch_process
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+"""How often the revision of the catalogue is looked at."""
+
+UUID_SETTING = "device.uuid"
+REPLAY_TIMEOUT_SETTING = "replay.session_timeout"
+
+
+def data_file(name: str) -> bytes:
+    """A file that is installed with the package, or stands beside it in the source tree (`certs/server.toml`)."""
+    installed = files("onvifd").joinpath("_data", name)
+    if installed.is_file():
+        return installed.read_bytes()
+    return (Path(__file__).resolve().parents[1] / name).read_bytes()
+
+
+def channel_of(camera: Camera) -> Channel:
+    """A configured camera as a channel, with what was last known of its streams."""
+    streams: dict[str, ChannelStream] = {}
+    for stream in camera.streams:
+        formats: list[TrackFormat] = []
+        if stream.video_codec:
+            codec = stream.video_codec
+            formats.append(TrackFormat(codec=codec, clock_rate=90_000, width=stream.width, height=stream.height))
+        if stream.audio_codec:
+            rate, channels = stream.sample_rate or 8000, stream.audio_channels or 1
+            formats.append(TrackFormat(codec=stream.audio_codec, clock_rate=rate, channels=channels))
+        streams[stream.role.value] = ChannelStream(
+            name=stream.role.value,
+            formats=tuple(formats),
+            framerate=stream.framerate,
+            bitrate=stream.bitrate * 1000,
+            gov_length=stream.gov_length,
+            encoder_profile=stream.encoder_profile,
+        )
+    return Channel(
+        camera=camera.id,
+        number=camera.channel,
+        name=camera.name,
+        address=camera.shown_address,
+        location="",
+        record=camera.record,
+        streams=streams,
+    )
+
+
+def spec_of(camera: Camera) -> CameraSpec:
+    """What a media worker must know of a camera. Its main stream is recorded."""
+    return CameraSpec(
+        id=camera.id,
+        channel=camera.channel,
+        streams=tuple(
+            StreamSpec(
+                name=stream.role,
+                url=stream.uri,
+                user=camera.credentials.user if camera.credentials else "",
+                password=camera.credentials.password if camera.credentials else "",
+                recording=recording_token(camera.id) if stream.role is Role.MAIN else "",
+                record=camera.record and stream.role is Role.MAIN,
+            )
+            for stream in camera.streams
+        ),
+    )
+
+
+def learned(stream: Stream, video: TrackSpec | None, audio: TrackSpec | None) -> Stream:
+    """A stream's configuration with what it was seen to carry."""
+    if video is not None:
+        stream = replace(stream, video_codec=Codec(video.codec), width=video.width, height=video.height)
+    if audio is None:
+        return replace(stream, audio_codec=None, sample_rate=0, audio_channels=0)
+    return replace(
+        stream,
+        audio_codec=Codec(audio.codec),
+        sample_rate=audio.clock_rate,
+        audio_channels=max(1, audio.channels),
+    )
+
+
+class RecorderApp:
+    """A recorder from start to stop. `addresses` is known after `start`."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.ports = Ports(http=None, https=None, rtsp=None)
+        self._clock = clock or SystemClock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._feeds: dict[str, tuple[Camera, CameraEventFeed]] = {}
+        self._revision = -1
+        self._cameras: tuple[Camera, ...] = ()
+        self._executor = ThreadPoolExecutor(4, thread_name_prefix="search")
+        self._stopped = asyncio.Event()
+        self._parts = AsyncExitStack()
+        """Everything that was started, in order; ends in reverse."""
+
+    # ---- start ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Bring every part up; returns when all ports listen. Raises OnvifdError or OSError, with nothing left running."""
+        try:
+            await self._open()
+            await self._serve()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _open(self) -> None:
+        """Catalogue, accounts, archive: what is on disk."""
+        config = self.config
+        await asyncio.to_thread(prepare_data_folder, config)
+        catalogue = await asyncio.to_thread(
+            Catalogue.open, config.database_url, timeout=config.database.timeout, migrate=True
+        )
+        self._catalogue = AsyncCatalogue(catalogue, threads=config.database.threads)
+        self._parts.push_async_callback(self._catalogue.close)
+        self._parts.callback(self._executor.shutdown, wait=False, cancel_futures=True)
+        box: SecretBox = await asyncio.to_thread(load_key, config.key_file)
+        self._accounts = Accounts(catalogue, box, self._clock, realm=config.access.realm, limit=config.limits.accounts)
+        self._registry = Registry(catalogue, box, self._clock)
+        self._segments: SegmentStore = CatalogueSegmentStore(catalogue)
+        self._events = CatalogueEventStore(catalogue)
+        await self._catalogue.run(self._accounts.reload)
+        if not self._accounts.all():
+            raise Unavailable("there is no account yet: run `onvifd init` first")
+        self._volumes = await asyncio.to_thread(self._prepare_volumes)
+        report = await asyncio.to_thread(recover, self._segments, self._volumes)
+        for failure in report.failed:
+            log.error("archive: %s", failure)
+        self.bus = EventBus(self._clock, self._events)
+        await self.bus.start()
+        self._parts.push_async_callback(self.bus.close)
+
+    async def _close_history(self) -> None:
+        """After a crash the history still says that recording goes on: end it where the footage ends (Search 5.21)."""
+        known = {channel.as_recording(0).token: channel for channel in self.recorder.channels}
+        now = self._clock.utc()
+        states = await self._catalogue.run(self._events.states_at, now, frozenset(known))
+        for state in states:
+            if state.topic not in (topics.RECORDING_STATE.name, topics.TRACK_STATE.name) or state.data[0][1] != "true":
+                continue
+            times = await self._catalogue.run(self._segments.recording_times, state.recording)
+            ended = replace(
+                state, utc=max(state.utc, times[1] if times else state.utc), data=((state.data[0][0], "false"),)
+            )
+            self.bus.record(replace(ended, operation=Operation.CHANGED))
+
+    def _prepare_volumes(self) -> list[Volume]:
+        """The configured volumes. Only the default one, inside the data folder, is made here."""
+        if not self.config.archive.volumes:
+            self.config.volume_paths[0].mkdir(mode=0o700, exist_ok=True)
+        volumes = []
+        for number, path in enumerate(self.config.volume_paths, 1):
+            if path.is_dir():
+                volumes.append(Volume(f"vol-{number}", path))
+            else:
+                log.error("volume %s is not there: nothing is recorded on it", path)
+        return volumes
+
+    async def _identity(self) -> Identity:
+        settings = self._catalogue.sync.settings
+        device = self.config.device
+        stable = await self._catalogue.run(settings.put_default, UUID_SETTING, str(uuid.uuid4()))
+        return Identity(
+            uuid=stable,
+            manufacturer=device.manufacturer,
+            model=device.model,
+            firmware_version=version("onvifd"),
+            serial_number=stable.replace("-", "")[:12].upper(),
+            hardware_id="onvifd",
+            name=device.name,
+            location=device.location,
+        )
+
+    async def _serve(self) -> None:
+        """Workers, ports and faces."""
+        config, network = self.config, self.config.network
+        settings = self._catalogue.sync.settings
+        stored = await self._catalogue.run(settings.get, REPLAY_TIMEOUT_SETTING)
+        replay_timeout = int(stored) if stored else config.timeouts.replay_session
+        self.cluster = self._make_cluster(replay_timeout)
+        self._parts.push_async_callback(self.cluster.stop)
+        door = FrontDoor(self.cluster.route)
+        self._parts.push_async_callback(door.close)
+        rtsp = door.listen(network.host, network.rtsp_port)
+        http, https = _free_port(network.host, network.http_port), None
+        if network.https:
+            https = _free_port(network.host, network.https_port)
+        self.ports = Ports(http=http, https=https, rtsp=rtsp)
+        self.recorder = Recorder(
+            identity=await self._identity(),
+            bound=network.host,
+            ports=self.ports,
+            retention=config.archive.retention_seconds,
+            replay_timeout=replay_timeout,
+            clock=self._clock,
+            bus=self.bus,
+            actions=Actions(
+                snapshot=self.cluster.snapshot,
+                synchronize=self._synchronize,
+                set_record=self._set_record,
+                set_replay_timeout=self._set_replay_timeout,
+                users=lambda: tuple((account.name, account.level) for account in self._accounts.all()),
+            ),
+        )
+        await self.recorder.start()
+        self._parts.push_async_callback(self._stop_feeds)
+        await self._reload()
+        await self._close_history()
+        await self.cluster.start()
+        await self._listen(http, https)
+        self._parts.push_async_callback(self._stop_tasks)
+        self._tasks.append(asyncio.create_task(self._poll(), name="catalogue poll"))
+        if network.discovery:
+            discovery = DiscoveryService(self.recorder, self._clock, host=network.host)
+            self._parts.push_async_callback(discovery.stop)
+            await discovery.start()
+
+    def _make_cluster(self, replay_timeout: int) -> Cluster:
+        config = self.config
+        setup = Setup(
+            kind="",
+            name="",
+            database_url=config.database_url,
+            volumes=tuple(
+                VolumeSpec(id=volume.id, path=str(volume.root), max_bytes=config.archive.max_bytes)
+                for volume in self._volumes
+            ),
+            realm=config.access.realm,
+            segment_seconds=config.archive.segment_seconds,
+            session_timeout=config.timeouts.rtsp_session,
+            replay_timeout=replay_timeout,
+            max_clients=config.limits.rtsp_clients,
+        )
+        launch = launch_local(start_local) if config.workers.one_process else launch_process
+        return Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
+
+    async def _listen(self, http: int, https: int | None) -> None:
+        """The HTTP face with all services."""
+        config, recorder = self.config, self.recorder
+        registry = ServiceRegistry()
+        device = DeviceService(recorder, registry, discovery=config.network.discovery, ipv6=":" in config.network.host)
+        search = RecorderSearch(recorder, self._segments, self._events, self._executor)
+        events = EventService(self.bus, self._clock, RECORDER_TOPICS, max_pull_points=config.limits.pull_points)
+        searches = SearchService(search, recorder, self._clock, RECORDER_TOPICS)
+        others = (
+            MediaService(recorder, recorder),
+            Media2Service(recorder, recorder),
+            events,
+            RecordingService(recorder, max_recordings=config.limits.cameras),
+            searches,
+            ReplayService(recorder, recorder, reverse=True),
+        )
+        for service in others:
+            registry.add(service)
+        page = RecorderStatus(recorder, self.cluster, self._segments, self._volumes, self._executor, self._clock)
+
+        def pages(app: web.Application, verifier: DigestVerifier) -> None:
+            status.add_routes(app, page, verifier)
+
+        face = HttpFace(
+            (device, *others),
+            recorder,
+            lookup=self._accounts.lookup,
+            realm=config.access.realm,
+            clock=self._clock,
+            pages=pages,
+        )
+        # In reverse: waiting PullMessages and searches end first, so that the face need not wait for them.
+        self._parts.push_async_callback(face.close)
+        self._parts.callback(events.close)
+        self._parts.push_async_callback(searches.close)
+        await face.start()
+        await face.listen(config.network.host, http)
+        if https is not None:
+            await face.listen(config.network.host, https, await asyncio.to_thread(self._tls))
+
+    def _tls(self) -> ssl.SSLContext:
+        folder = self.config.data / "tls"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        addresses = tuple(
+            address
+            for interface in host.interfaces(self.config.network.host)
+            for address, _ in (*interface.ipv4, *interface.ipv6)
+            if "%" not in address
+        )
+        return server_context(folder, data_file("certs/server.toml"), socket.gethostname(), addresses)
+
+    # ---- what happens while it runs ------------------------------------------------------------
+
+    async def _poll(self) -> None:
+        """Notice what the command line changed."""
+        while True:
+            await self._clock.sleep(POLL_SECONDS)
+            try:
+                revision = await self._catalogue.run(self._catalogue.sync.revision)
+                if revision != self._revision:
+                    await self._reload()
+            except OnvifdError as error:
+                log.error("catalogue: %s", error.reason)
+
+    async def _reload(self) -> None:
+        """Bring accounts and cameras in line with the catalogue."""
+        self._revision = await self._catalogue.run(self._catalogue.sync.revision)
+        await self._catalogue.run(self._accounts.reload)
+        self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
+        self.cluster.set_credentials(
+            CredentialSpec(name=each.account.name, level=each.account.level, ha1=each.ha1)
+            for each in self._accounts.export()
+        )
+        self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras))
+        self.cluster.set_cameras(spec_of(camera) for camera in self._cameras)
+        await self._adjust_feeds()
+
+    async def _adjust_feeds(self) -> None:
+        """One event feed per camera that has an event service."""
+        wanted = {camera.id: camera for camera in self._cameras if camera.event_address}
+        for camera_id, (camera, feed) in list(self._feeds.items()):
+            now = wanted.get(camera_id)
+            if now is None or (now.event_address, now.credentials) != (camera.event_address, camera.credentials):
+                del self._feeds[camera_id]
+                await feed.stop()
+        for camera_id, camera in wanted.items():
+            if camera_id not in self._feeds:
+                feed = CameraEventFeed(camera, self._clock, self.recorder.motion)
+                feed.start()
+                self._feeds[camera_id] = (camera, feed)
+
+    def _heard(self, message: AnyMessage) -> None:
+        match message:
+            case CameraState():
+                self.recorder.stream_state(message)
+            case StreamFormats():
+                if self.recorder.stream_formats(message):
+                    self._keep(message)
+            case RecordingState():
+                self.recorder.recording_state(message)
+            case Stats():
+                for stats in message.streams:
+                    self.recorder.stream_stats(stats)
+
+    def _keep(self, message: StreamFormats) -> None:
+        """Remember what a stream carries, so that the device looks the same after a restart while the camera is away."""
+        video = next((track for track in message.tracks if Codec(track.codec).kind is Kind.VIDEO), None)
+        audio = next((track for track in message.tracks if Codec(track.codec).kind is Kind.AUDIO), None)
+        task = asyncio.create_task(self._store_formats(message.camera, message.stream, video, audio))
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    def _learn(self, camera: str, role: str, video: TrackSpec | None, audio: TrackSpec | None) -> None:
+        known = self._registry.get(camera)
+        streams = tuple(learned(stream, video, audio) if stream.role == role else stream for stream in known.streams)
+        if streams != known.streams:
+            self._registry.update(replace(known, streams=streams))
+
+    async def _store_formats(self, camera: str, role: str, video: TrackSpec | None, audio: TrackSpec | None) -> None:
+        try:
+            await self._catalogue.run(self._learn, camera, role, video, audio)
+        except OnvifdError as error:
+            log.error("camera %s: its formats cannot be stored: %s", camera, error.reason)
+
+    def _worker_lost(self, cameras: tuple[str, ...]) -> None:
+        """A media worker died: its cameras are not received nor recorded until it is back."""
+        now = self._clock.utc()
+        for camera in cameras:
+            for channel in self.recorder.channels:
+                if channel.camera == camera:
+                    self.recorder.interrupted(channel, now)
+
+    async def _synchronize(self, camera: str, stream: str) -> None:
+        """A key frame on demand: the relay starts every client at the cached one, so nothing need be asked of the camera."""
+        log.debug("key frame of %s/%s asked for", camera, stream)
+
+    async def _set_record(self, camera: str, active: bool) -> None:
+        await self._catalogue.run(self._registry.set_record, camera, active)
+        await self._reload()
+
+    async def _set_replay_timeout(self, seconds: int) -> None:
+        await self._catalogue.run(self._catalogue.sync.settings.put, REPLAY_TIMEOUT_SETTING, str(seconds))
+        self.cluster.set_replay_timeout(seconds)
+
+    # ---- end -----------------------------------------------------------------------------------
+
+    def request_stop(self) -> None:
+        """Make `run` return."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Wait until `request_stop`, SIGTERM or SIGINT, then stop everything."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.request_stop)
+        try:
+            await self._stopped.wait()
+            log.info("stopping")
+        finally:
+            await self.stop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def stop(self) -> None:
+        """End every part that was started, faces first, so that nobody is promised what is going away."""
+        await self._parts.aclose()
+
+    async def _stop_tasks(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _stop_feeds(self) -> None:
+        feeds, self._feeds = self._feeds, {}
+        await asyncio.gather(*(feed.stop() for _, feed in feeds.values()))
+
+
+def _free_port(host_address: str, port: int) -> int:
+    """`port`, or a free one for 0: the body must know its ports before it listens."""
+    if port:
+        return port
+    with socket.socket(socket.AF_INET6 if ":" in host_address else socket.AF_INET) as probe:
+        probe.bind((host_address, 0))
+        return int(probe.getsockname()[1])

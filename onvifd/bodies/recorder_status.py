@@ -1,0 +1,113 @@
+"""The recorder's state for the status page."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from importlib.metadata import version
+
+from onvifd.archive.disk import Volume
+from onvifd.archive.index import SegmentStore
+from onvifd.bodies.channel import Channel, ChannelStream, live_path, profile_token, recording_token, replay_path
+from onvifd.bodies.recorder import Recorder
+from onvifd.clock import Clock
+from onvifd.media.types import Kind
+from onvifd.onvif.services.common import DEVICE_PATH, host_of
+from onvifd.web.status import CameraStatus, RecordingStatus, Status, StreamStatus, WorkerStatus
+from onvifd.workers.cluster import Cluster
+
+
+class RecorderStatus:
+    """Implements web.status.StatusSource."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        cluster: Cluster,
+        segments: SegmentStore,
+        volumes: Sequence[Volume],
+        executor: Executor,
+        clock: Clock,
+    ) -> None:
+        self._recorder = recorder
+        self._cluster = cluster
+        self._segments = segments
+        self._volumes = tuple(volumes)
+        self._executor = executor
+        self._clock = clock
+
+    async def status(self, scheme: str, host: str) -> Status:
+        """See StatusSource."""
+        channels = self._recorder.channels
+        tokens = [recording_token(channel.camera) for channel in channels]
+        free, times = await asyncio.get_running_loop().run_in_executor(self._executor, self._on_disk, tokens)
+        rtsp = f"rtsp://{host_of(host)}:{self._recorder.ports().rtsp}"
+        identity = self._recorder.identity()
+        return Status(
+            name=identity.name,
+            version=version("onvifd"),
+            utc=self._clock.utc(),
+            device_url=f"{scheme}://{host}{DEVICE_PATH}",
+            rtsp_url=rtsp,
+            free_bytes=free,
+            cameras=tuple(self._camera(channel, rtsp) for channel in channels),
+            recordings=tuple(
+                self._recording(channel, rtsp, found) for channel, found in zip(channels, times, strict=True)
+            ),
+            workers=tuple(
+                WorkerStatus(name=w.name, running=w.running, pid=w.pid, restarts=w.restarts)
+                for w in self._cluster.states()
+            ),
+        )
+
+    def _on_disk(self, tokens: list[str]) -> tuple[int, list[tuple[int, int, int] | None]]:
+        """Free bytes of all volumes, and per recording its first and last time and its size. Blocks."""
+        free = sum(shutil.disk_usage(volume.root).free for volume in self._volumes if volume.root.is_dir())
+        found: list[tuple[int, int, int] | None] = []
+        for token in tokens:
+            times = self._segments.recording_times(token)
+            found.append((*times, self._segments.recording_bytes(token)) if times else None)
+        return free, found
+
+    def _camera(self, channel: Channel, rtsp: str) -> CameraStatus:
+        return CameraStatus(
+            id=channel.camera,
+            channel=channel.number,
+            name=channel.name,
+            motion=channel.motion,
+            streams=tuple(self._stream(channel, stream, rtsp) for stream in channel.streams.values()),
+        )
+
+    def _stream(self, channel: Channel, stream: ChannelStream, rtsp: str) -> StreamStatus:
+        video = stream.format_of(Kind.VIDEO)
+        return StreamStatus(
+            name=stream.name,
+            online=stream.online,
+            reason=stream.reason,
+            codec=video.codec if video else "",
+            width=video.width if video else 0,
+            height=video.height if video else 0,
+            framerate=stream.framerate,
+            bitrate=stream.bitrate,
+            clients=stream.clients,
+            lost_packets=stream.lost_packets,
+            reconnects=stream.reconnects,
+            url=rtsp + live_path(channel.camera, stream.name),
+            profile=profile_token(channel.camera, stream.name),
+        )
+
+    def _recording(self, channel: Channel, rtsp: str, found: tuple[int, int, int] | None) -> RecordingStatus:
+        token = recording_token(channel.camera)
+        first, last, size = found if found else (None, None, 0)
+        return RecordingStatus(
+            token=token,
+            camera=channel.camera,
+            active=channel.recording,
+            reason=channel.recording_error,
+            earliest=first,
+            latest=last,
+            bytes=size,
+            url=rtsp + replay_path(token),
+        )

@@ -1,0 +1,295 @@
+"""`onvifd run` and `onvifd demo`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from onvifd.cli.simulate import PASSWORD_VARIABLE
+
+if TYPE_CHECKING:
+    from onvifd.app import RecorderApp
+    from onvifd.config import Config
+
+log = logging.getLogger(__name__)
+
+ADMIN = "admin"
+CAMERA_USER = "admin"
+ADMIN_VARIABLE = "ONVIFD_ADMIN_PASSWORD"
+LOG_FORMAT = "%(asctime)s %(levelname)-7s control %(name)s: %(message)s"
+CAMERAS_READY = 120.0
+"""Seconds for the simulated cameras to encode their pictures and listen."""
+
+CAMERAS_STOP = 3.0
+
+Data = Annotated[Path | None, typer.Option(help="Data folder.")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 keeps everything on this machine.")]
+HttpPort = Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port, 0 for a free one.")]
+HttpsPort = Annotated[int | None, typer.Option(min=0, max=65535, help="HTTPS port, 0 for a free one.")]
+RtspPort = Annotated[int | None, typer.Option(min=0, max=65535, help="RTSP port, 0 for a free one.")]
+
+
+def _config(
+    data: Path | None,
+    host: str | None,
+    http_port: int | None,
+    https_port: int | None,
+    rtsp_port: int | None,
+    config: Path | None,
+) -> Config:
+    from onvifd.config import load
+
+    return load(
+        {
+            "data": data,
+            "network.host": host,
+            "network.http_port": http_port,
+            "network.https_port": https_port,
+            "network.rtsp_port": rtsp_port,
+        },
+        file=config,
+    )
+
+
+def _set_up_logging(config: Config) -> None:
+    level = config.log.level.upper()
+    os.environ["ONVIFD_LOG_LEVEL"] = level  # workers inherit it
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _shown(host: str) -> str:
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{name}]" if ":" in name else name
+
+
+def ready_line(app: RecorderApp) -> str:
+    """The one line that says where everything listens."""
+    host = _shown(app.config.network.host)
+    ports = app.ports
+    parts = [f"ready http://{host}:{ports.http}/", f"onvif http://{host}:{ports.http}/onvif/device_service"]
+    if ports.https:
+        parts.append(f"https://{host}:{ports.https}/")
+    parts.append(f"rtsp://{host}:{ports.rtsp}/")
+    return " ".join(parts)
+
+
+def run(
+    data: Data = None,
+    host: Host = None,
+    http_port: HttpPort = None,
+    https_port: HttpsPort = None,
+    rtsp_port: RtspPort = None,
+    config: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Settings file.")] = None,
+) -> None:
+    """Run the recorder until SIGTERM or Ctrl-C. Needs `onvifd init` once before."""
+    settings = _config(data, host, http_port, https_port, rtsp_port, config)
+    _set_up_logging(settings)
+    from onvifd.workers.process import run_loop
+
+    run_loop(_run(settings))
+
+
+async def _run(config: Config) -> None:
+    from onvifd.app import RecorderApp
+
+    app = RecorderApp(config)
+    with _failures():
+        await app.start()
+    typer.echo(ready_line(app))
+    await app.run()
+
+
+@contextlib.contextmanager
+def _failures() -> Any:
+    """What goes wrong at start is one clear line, not a traceback."""
+    from onvifd.errors import OnvifdError
+
+    try:
+        yield
+    except OnvifdError as error:
+        typer.echo(f"onvifd: {error.reason}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        typer.echo(f"onvifd: cannot listen: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from None
+
+
+# ---- demo ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DemoState:
+    """What the demo keeps in its data folder, readable by its owner alone: the cameras' login and ports."""
+
+    password: str
+    ports: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def load(cls, path: Path, cameras: int) -> DemoState:
+        """What an earlier run left; ports for as many cameras as wanted, free ones where none are known."""
+        try:
+            found = json.loads(path.read_text())
+            password, ports = str(found["password"]), [(int(http), int(rtsp)) for http, rtsp in found["ports"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            password, ports = f"Cam-{secrets.token_urlsafe(12)}", []
+        ports = (ports + [(0, 0)] * cameras)[:cameras]
+        return cls(password, tuple(ports))
+
+    def save(self, path: Path) -> None:
+        from onvifd.access.certificate import write_private
+
+        write_private(path, json.dumps({"password": self.password, "ports": self.ports}).encode())
+
+
+def demo(
+    cameras: Annotated[int, typer.Option(min=1, max=64, help="How many simulated cameras.")] = 2,
+    data: Data = None,
+    host: Host = "127.0.0.1",
+    http_port: HttpPort = None,
+    https_port: HttpsPort = None,
+    rtsp_port: RtspPort = None,
+    codec: Annotated[str, typer.Option(help="Codec of the cameras: h264 or h265.")] = "h264",
+    clip: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cameras play this footage.")] = None,
+) -> None:
+    """Run simulated cameras and a recorder that has them added and records them.
+
+    The password of `admin` comes from ONVIFD_ADMIN_PASSWORD; without it one is made at the first start and printed once.
+    """
+    settings = _config(data, host, http_port, https_port, rtsp_port, None)
+    _set_up_logging(settings)
+    from onvifd.workers.process import run_loop
+
+    run_loop(_demo(settings, cameras, codec, clip))
+
+
+async def _demo(config: Config, count: int, codec: str, clip: Path | None) -> None:
+    from onvifd.app import RecorderApp
+
+    with _failures():
+        await asyncio.to_thread(_initialise, config)
+        async with _simulated(config, count, codec, clip) as urls:
+            await _add_cameras(config, urls)
+            app = RecorderApp(config)
+            await app.start()
+            typer.echo(ready_line(app))
+            await app.run()
+
+
+def _initialise(config: Config) -> None:
+    """Data folder, key and first administrator, unless they are there. Blocks."""
+    from onvifd.cli.setup import initialise
+
+    given = os.environ.get(ADMIN_VARIABLE)
+    password = given or f"Nvr-{secrets.token_urlsafe(12)}"
+    if initialise(config, ADMIN, password) and not given:
+        typer.echo(f"password of {ADMIN}: {password}   (shown this once)")
+
+
+@contextlib.asynccontextmanager
+async def _simulated(config: Config, count: int, codec: str, clip: Path | None) -> AsyncIterator[list[str]]:
+    """The simulated cameras as a process of their own; gives the addresses of their device services."""
+    path = config.data / "demo.json"
+    state = await asyncio.to_thread(DemoState.load, path, count)
+    process, found = await _start_cameras(config, state, codec, clip)
+    if found is None:
+        # A port of the last run is taken by now: other ones do.
+        state = replace(state, ports=((0, 0),) * count)
+        process, found = await _start_cameras(config, state, codec, clip)
+    try:
+        if found is None:
+            typer.echo("onvifd: the simulated cameras do not start", err=True)
+            raise typer.Exit(1)
+        state = replace(state, ports=tuple((http, rtsp) for _, http, rtsp in found))
+        await asyncio.to_thread(state.save, path)
+        yield [url for url, _, _ in found]
+    finally:
+        await _stop_cameras(process)
+
+
+async def _start_cameras(
+    config: Config, state: DemoState, codec: str, clip: Path | None
+) -> tuple[asyncio.subprocess.Process, list[tuple[str, int, int]] | None]:
+    ports = ",".join(f"{http}/{rtsp}" for http, rtsp in state.ports)
+    arguments = ["simulate", "--cameras", str(len(state.ports)), "--codec", codec, "--host", config.network.host]
+    arguments += ["--ports", ports, "--seed", str(config.data), "--user", CAMERA_USER]
+    if clip is not None:
+        arguments += ["--clip", str(clip)]
+    if not config.network.discovery:
+        arguments.append("--no-discovery")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "onvifd",
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, PASSWORD_VARIABLE: state.password},
+        start_new_session=True,
+    )
+    found: list[tuple[str, int, int]] = []
+    output = process.stdout
+    if output is None:
+        raise typer.Exit(1)
+    try:
+        async with asyncio.timeout(CAMERAS_READY):
+            async for line in output:
+                words = line.decode().split()
+                if words[:1] == ["ready"]:
+                    return process, found
+                if words[:1] == ["camera"] and len(words) == 3:
+                    http = int(words[1].rpartition(":")[2].partition("/")[0])
+                    found.append((words[1], http, int(words[2])))
+    except TimeoutError:
+        log.error("the simulated cameras are not ready in %g s", CAMERAS_READY)
+    await _stop_cameras(process)
+    return process, None
+
+
+async def _stop_cameras(process: asyncio.subprocess.Process) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CAMERAS_STOP):
+                    await process.wait()
+
+
+async def _add_cameras(config: Config, urls: list[str]) -> None:
+    """Add the cameras at `urls` that the recorder does not know; demo cameras that moved are taken along."""
+    from onvifd.cli.setup import open_registry
+
+    state = await asyncio.to_thread(DemoState.load, config.data / "demo.json", len(urls))
+    with open_registry(config) as registry:
+        known = await asyncio.to_thread(registry.all)
+        addresses = [camera.address for camera in known]
+        if addresses == urls:
+            return
+        from onvifd.cameras.drivers import prepare
+        from onvifd.cameras.registry import Credentials
+
+        login = Credentials(user=CAMERA_USER, password=state.password)
+        found = await asyncio.gather(*(prepare(url, login) for url in urls))
+        for old, new in zip(known, found, strict=False):
+            # The same simulated camera at another port: its id, and with it its recording, stays.
+            moved = replace(
+                old, address=new.address, credentials=login, streams=new.streams, event_address=new.event_address
+            )
+            await asyncio.to_thread(registry.update, moved)
+        for extra in known[len(urls) :]:
+            await asyncio.to_thread(registry.remove, extra.id)
+        for new in found[len(known) :]:
+            await asyncio.to_thread(registry.add, new)
