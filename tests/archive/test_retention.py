@@ -1,0 +1,106 @@
+"""The oldest footage goes first, and never what is being written."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from onvifd.archive.disk import DiskPool, Volume
+from onvifd.archive.doctor import examine
+from onvifd.archive.index import SegmentRow
+from onvifd.archive.memory import MemorySegmentStore
+from onvifd.archive.retention import Bounds, Retention
+from onvifd.clock import US, SimulatedClock
+from tests.archive.conftest import T0, Clip, Record, segment_files, video_units
+
+
+@pytest.fixture
+def pool() -> Iterator[DiskPool]:
+    made = DiskPool(2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def rows(record: Record, store: MemorySegmentStore, h264: Clip) -> tuple[SegmentRow, ...]:
+    """30 closed segments of a second, and an open one."""
+    record([h264.format], video_units(h264, seconds=31), segment_us=US, fragment_us=US // 2, reason=None)
+    return store.segments_between("rec-1", 0, 1 << 62)
+
+
+def retention(store: MemorySegmentStore, volume: Volume, pool: DiskPool, bounds: Bounds, now: int = T0) -> Retention:
+    return Retention(store, [volume], bounds, pool=pool, clock=SimulatedClock(now))
+
+
+async def sweep(made: Retention) -> int:
+    task = asyncio.create_task(made.sweep())
+    clock = made._clock
+    assert isinstance(clock, SimulatedClock)
+    while not task.done():
+        # Time passes only for the pause between batches.
+        await clock.advance(0.2 if clock._sleepers else 0)
+    return task.result()
+
+
+async def test_bytes(store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]) -> None:
+    kept = sum(row.size for row in rows[5:])
+    assert await sweep(retention(store, volume, pool, Bounds(max_bytes=kept, reserve=0))) == 5
+    assert [row.id for row in store.segments_between("rec-1", 0, 1 << 62)] == [row.id for row in rows[5:]]
+    assert len(segment_files(volume)) == len(rows) - 5
+    assert list(examine(store, [volume])) == []
+
+
+async def test_the_open_segment_stays(
+    store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]
+) -> None:
+    assert await sweep(retention(store, volume, pool, Bounds(max_bytes=1, reserve=0))) == len(rows) - 1
+    assert store.segments_between("rec-1", 0, 1 << 62) == rows[-1:]
+    assert len(segment_files(volume)) == 1
+
+
+async def test_age(store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]) -> None:
+    made = retention(store, volume, pool, Bounds(reserve=0, max_age=60 * US), now=rows[3].end + 60 * US + 1)
+    assert await sweep(made) == 4
+
+
+async def test_inside_the_bounds_nothing_happens(
+    store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]
+) -> None:
+    assert await sweep(retention(store, volume, pool, Bounds(max_bytes=1 << 40, reserve=0))) == 0
+    assert len(store.segments_between("rec-1", 0, 1 << 62)) == len(rows)
+
+
+async def test_empty_folders_go_too(
+    store: MemorySegmentStore, volume: Volume, pool: DiskPool, record: Record, h264: Clip
+) -> None:
+    record([h264.format], video_units(h264))
+    assert await sweep(retention(store, volume, pool, Bounds(max_bytes=1, reserve=0))) == 1
+    assert list(volume.root.iterdir()) == []
+
+
+async def test_who_is_told(
+    store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]
+) -> None:
+    told: list[int] = []
+    made = Retention(
+        store,
+        [volume],
+        Bounds(max_bytes=sum(row.size for row in rows[2:]), reserve=0),
+        pool=pool,
+        clock=SimulatedClock(T0),
+        on_deleted=lambda row: told.append(row.id),
+    )
+    await sweep(made)
+    assert told == [row.id for row in rows[:2]]
+
+
+async def test_a_volume_that_fails_is_reported_once(
+    store: MemorySegmentStore, volume: Volume, pool: DiskPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = retention(store, Volume("v2", volume.root / "nowhere"), pool, Bounds(max_bytes=1, reserve=0.1))
+    for _ in range(3):
+        assert await sweep(made) == 0
+    assert sum(record.levelno == logging.ERROR for record in caplog.records) == 1
