@@ -312,14 +312,33 @@ def renumber(unit: FlushUnit, channels: tuple[int, int]) -> bytes:
 
 
 class UdpOutlet:
-    """Outlet of a session whose tracks go to UDP ports. UDP has no back-pressure: a full socket costs up to the next key unit."""
+    """Outlet of a session whose tracks go to UDP ports. What the sockets do not take at once waits as it does for TCP."""
 
-    __slots__ = ("_dropping", "_ended", "_pairs", "_video", "dropped", "session")
+    __slots__ = (
+        "_drained",
+        "_dropping",
+        "_ended",
+        "_loop",
+        "_lossless",
+        "_pairs",
+        "_queue",
+        "_queued",
+        "_video",
+        "_watched",
+        "dropped",
+        "session",
+    )
 
     def __init__(self, session: Session, pairs: dict[int, UdpPair], ended: Callable[[Session], None]) -> None:
         self.session = session
         self._pairs = pairs
         self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._lossless = session.presentation.replay
+        self._queue: deque[tuple[UdpPair, bool, memoryview, int, float]] = deque()
+        self._queued = 0
+        self._watched: UdpPair | None = None
+        self._drained: list[asyncio.Future[None]] = []
         self._dropping = False
         self._video: int | None = None
         self.dropped = 0
@@ -339,21 +358,67 @@ class UdpOutlet:
             if self._video is not None and not (unit.key and unit.track == self._video):
                 return
             self._dropping = False
+        if self._queue and not self._has_room(len(unit.data)):
+            return
         cached = unit.cache.get("udp")
-        runs = cached if isinstance(cached, list) else datagram_runs(unit)
-        for rtcp, data, size in runs:
-            if not pair.send(rtcp, data, size):
-                self.dropped += len(data)
-                self._dropping = True
-                return
+        for rtcp, data, size in cached if isinstance(cached, list) else datagram_runs(unit):
+            sent = 0 if self._queue else pair.send(rtcp, data, size)
+            if sent < len(data):
+                self._queue.append((pair, rtcp, memoryview(data)[sent:], size, self._loop.time()))
+                self._queued += len(data) - sent
+                self._watch()
+
+    def _has_room(self, size: int) -> bool:
+        late = self._loop.time() - self._queue[0][4] > MAX_DELAY
+        if self._queued + size <= (MAX_LOSSLESS if self._lossless else MAX_QUEUE) and (self._lossless or not late):
+            return True
+        self.dropped += self._queued
+        self.forget()
+        self._dropping = True
+        return False
+
+    def _watch(self) -> None:
+        """Be called when the socket of what waits first takes data again."""
+        pair = self._queue[0][0] if self._queue else None
+        if pair is not self._watched:
+            if self._watched is not None:
+                self._watched.watch(None)
+            if pair is not None:
+                pair.watch(self._writable)
+            self._watched = pair
+
+    def _writable(self) -> None:
+        while self._queue:
+            pair, rtcp, data, size, since = self._queue[0]
+            sent = pair.send(rtcp, data, size)
+            self._queued -= sent
+            if sent < len(data):
+                self._queue[0] = (pair, rtcp, data[sent:], size, since)
+                break
+            self._queue.popleft()
+        self._watch()
+        if self._queued <= LOW_WATER:
+            self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._drained:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._drained.clear()
 
     def forget(self) -> None:
-        """Nothing is queued here."""
+        """What waits is not wanted any more."""
+        self._queue.clear()
+        self._queued = 0
+        self._watch()
+        self._wake()
 
     async def drain(self) -> None:
-        """Wait until the sockets take data again."""
-        for pair in self._pairs.values():
-            await pair.wait_writable()
+        """See Outlet."""
+        while self._queued > LOW_WATER:
+            waiter = self._loop.create_future()
+            self._drained.append(waiter)
+            await waiter
 
     def end(self) -> None:
         """See Outlet."""

@@ -27,6 +27,8 @@ MAX_REPORTS = 16
 _UDP_SEGMENT = 103
 """linux/udp.h; not in Python's socket module."""
 
+# EMSGSIZE and EINVAL: the path's MTU is below our segment; EIO: no checksum offload; the others: an old kernel
+_NO_OFFLOAD = (errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE)
 _LINUX = platform.system() == "Linux"
 _next_port = 0
 
@@ -67,8 +69,8 @@ class UdpPair:
             if sock is self.rtcp:
                 self._received(data)
 
-    def send(self, rtcp: bool, data: bytes, size: int) -> bool:
-        """Send datagrams of `size` bytes each. False when the socket is full."""
+    def send(self, rtcp: bool, data: bytes | memoryview, size: int) -> int:
+        """Send datagrams of `size` bytes each; gives how many bytes the socket took."""
         sock = self.rtcp if rtcp else self.rtp
         try:
             if len(data) <= size:
@@ -76,16 +78,16 @@ class UdpPair:
             elif self._gso:
                 self._send_segments(sock, data, size)
             else:
-                self._send_each(sock, data, size)
+                return self._send_each(sock, data, size)
         except (BlockingIOError, InterruptedError):
-            return False
+            return 0
         except ConnectionRefusedError:
-            return True  # news of an earlier datagram; this one was not sent, and need not be
+            pass  # news of an earlier datagram: the client's port is closed, and its RTSP connection will tell why
         except OSError as error:
             log.debug("UDP to client: %s", error)
-        return True
+        return len(data)
 
-    def _send_segments(self, sock: socket.socket, data: bytes, size: int) -> None:
+    def _send_segments(self, sock: socket.socket, data: bytes | memoryview, size: int) -> None:
         ancillary = self._segment.get(size)
         if ancillary is None:
             if len(self._segment) > 64:
@@ -94,30 +96,30 @@ class UdpPair:
         try:
             sock.sendmsg((data,), ancillary)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE):
+            if error.errno not in _NO_OFFLOAD:
                 raise
-            # EMSGSIZE and EINVAL: path MTU below our segment; EIO: no checksum offload
             self._gso = False
             log.debug("no UDP segmentation offload: %s", error)
             self._send_each(sock, data, size)
 
-    def _send_each(self, sock: socket.socket, data: bytes, size: int) -> None:
+    def _send_each(self, sock: socket.socket, data: bytes | memoryview, size: int) -> int:
         view = memoryview(data)
         for start in range(0, len(data), size):
-            sock.send(view[start : start + size])
+            try:
+                sock.send(view[start : start + size])
+            except (BlockingIOError, InterruptedError):
+                return start
+        return len(data)
 
-    async def wait_writable(self) -> None:
-        """Wait until the RTP socket takes data."""
-        waiter: asyncio.Future[None] = self._loop.create_future()
+    def watch(self, writable: Callable[[], None] | None) -> None:
+        """Call `writable` whenever the RTP socket takes data; None ends it."""
         fd = self.rtp.fileno()
         if fd < 0:
             return
-        self._loop.add_writer(fd, _resolve, waiter)
-        try:
-            await waiter
-        finally:
-            if self.rtp.fileno() >= 0:
-                self._loop.remove_writer(fd)
+        if writable is None:
+            self._loop.remove_writer(fd)
+        else:
+            self._loop.add_writer(fd, writable)
 
     def close(self) -> None:
         for sock in (self.rtp, self.rtcp):
@@ -125,11 +127,6 @@ class UdpPair:
                 self._loop.remove_reader(sock.fileno())
                 self._loop.remove_writer(sock.fileno())
                 sock.close()
-
-
-def _resolve(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)
 
 
 def _address(host: str, port: int, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from onvifd.media.types import Codec, FlushUnit, TrackFormat
 from onvifd.rtsp import outlet as module
-from onvifd.rtsp.outlet import Link, TcpOutlet, datagram_runs, renumber
+from onvifd.rtsp.outlet import Link, TcpOutlet, UdpOutlet, datagram_runs, renumber
 from onvifd.rtsp.play import Outlet, Playback, TrackDescription
 from onvifd.rtsp.server_events import Session
 
@@ -228,3 +228,72 @@ def test_batches_stay_below_the_bounds_of_the_kernel() -> None:
         assert not rtcp
         assert len(run) <= module.GSO_BYTES
         assert -(-len(run) // size) <= module.GSO_SEGMENTS
+
+
+class FakePair:
+    """The sockets of a track: takes `room` bytes, then says that it is full."""
+
+    def __init__(self) -> None:
+        self.room = 0
+        self.sent: list[tuple[bool, bytes]] = []
+        self.writable: Callable[[], None] | None = None
+
+    def send(self, rtcp: bool, data: bytes | memoryview, size: int) -> int:
+        if self.room < len(data):
+            return 0
+        self.room -= len(data)
+        self.sent.append((rtcp, bytes(data)))
+        return len(data)
+
+    def watch(self, writable: Callable[[], None] | None) -> None:
+        self.writable = writable
+
+
+def udp_outlet(replay: bool = False) -> tuple[UdpOutlet, FakePair]:
+    pair = FakePair()
+    session = Session("s", "/p", "rtsp://h/p", Sample(replay), 0.0)
+    return UdpOutlet(session, {0: pair}, lambda _: None), pair  # type: ignore[dict-item]
+
+
+async def test_udp_waits_for_a_full_socket() -> None:
+    outlet, pair = udp_outlet()
+    outlet.send(unit(10, track=1))  # not set up
+    for number in range(3):
+        outlet.send(unit(1000, number=number, key=not number))
+    assert pair.sent == []
+    assert pair.writable is not None
+    pair.room = 2500
+    pair.writable()
+    assert [data[0] for _, data in pair.sent] == [0, 1]
+    pair.room = 10_000
+    pair.writable()
+    assert [data[0] for _, data in pair.sent] == [0, 1, 2]
+    assert pair.writable is None
+
+
+async def test_udp_drops_to_a_key_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_QUEUE", 3000)
+    outlet, pair = udp_outlet()
+    for number in range(5):
+        outlet.send(unit(1000, number=number, key=not number))
+    pair.room = 10_000
+    outlet.send(unit(1000, number=5))
+    outlet.send(unit(1000, number=6, key=True))
+    assert [data[0] for _, data in pair.sent] == [6]
+    assert outlet.dropped
+
+
+async def test_udp_replay_waits_and_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_QUEUE", 3000)
+    monkeypatch.setattr(module, "LOW_WATER", 1500)
+    outlet, pair = udp_outlet(replay=True)
+    for number in range(5):
+        outlet.send(unit(1000, number=number))
+    waiting = asyncio.create_task(outlet.drain())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    pair.room = 4000
+    assert pair.writable is not None
+    pair.writable()
+    await asyncio.wait_for(waiting, 5)
+    assert [data[0] for _, data in pair.sent] == [0, 1, 2, 3]
