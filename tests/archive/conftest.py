@@ -12,9 +12,11 @@ import av
 import numpy as np
 import pytest
 
-from onvifd.archive.disk import SegmentFiles, Volume
+from onvifd.archive.cache import FragmentCache
+from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
 from onvifd.archive.index import EndReason
 from onvifd.archive.memory import MemorySegmentStore
+from onvifd.archive.reader import RecordingReader
 from onvifd.archive.segment import Append, SegmentWriter
 from onvifd.clock import US
 from onvifd.media import g711, nal, sei, video
@@ -185,3 +187,15 @@ def assert_decodes(path: Path) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, ""), path
+
+
+@pytest.fixture
+def pool() -> Iterator[DiskPool]:
+    made = DiskPool(4)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reader(store: MemorySegmentStore, volume: Volume, pool: DiskPool) -> RecordingReader:
+    return RecordingReader(store, {volume.id: volume}, "rec-1", cache=FragmentCache(), pool=pool)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,13 +14,6 @@ from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.retention import Bounds, Retention
 from onvifd.clock import US, SimulatedClock
 from tests.archive.conftest import T0, Clip, Record, segment_files, video_units
-
-
-@pytest.fixture
-def pool() -> Iterator[DiskPool]:
-    made = DiskPool(2)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -32,13 +32,6 @@ from tests.archive.conftest import T0, Clip, assert_decodes, segment_files, vide
 States = list[tuple[str, bool, int, str]]
 
 
-@pytest.fixture
-def pool() -> Iterator[DiskPool]:
-    made = DiskPool(4)
-    yield made
-    made.close()
-
-
 class Bench:
     """Writers on simulated time, and what they report."""
 
