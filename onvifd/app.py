@@ -15,6 +15,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 
+import aiohttp
 from aiohttp import web
 
 from onvifd.access.accounts import Accounts
@@ -31,10 +32,8 @@ from onvifd.bodies.face import HttpFace
 from onvifd.bodies.recorder import Actions, Recorder
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
-class CameraEventFeed:
-    def __init__(self,*a): pass
-    def start(self): pass
-    async def stop(self): pass
+from onvifd.cameras.drivers import event_feed
+from onvifd.cameras.event_feed import CameraEventFeed
 from onvifd.cameras.registry import Camera, Registry, Role, Stream
 from onvifd.clock import Clock, SystemClock
 from onvifd.config import Config, prepare_data_folder
@@ -281,6 +280,8 @@ class RecorderApp:
             ),
         )
         await self.recorder.start()
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._parts.push_async_callback(self._session.close)
         self._parts.push_async_callback(self._stop_feeds)
         await self._reload()
         await self._close_history()
@@ -396,12 +397,14 @@ class RecorderApp:
             now = wanted.get(camera_id)
             if now is None or (now.event_address, now.credentials) != (camera.event_address, camera.credentials):
                 del self._feeds[camera_id]
-                await feed.stop()
+                await feed.close()
         for camera_id, camera in wanted.items():
-            if camera_id not in self._feeds:
-                feed = CameraEventFeed(camera, self._clock, self.recorder.motion)
-                feed.start()
-                self._feeds[camera_id] = (camera, feed)
+            if camera_id in self._feeds:
+                continue
+            made = event_feed(camera, self._session, self.recorder.motion, self._clock)
+            if made is not None:
+                made.start()
+                self._feeds[camera_id] = (camera, made)
 
     def _heard(self, message: AnyMessage) -> None:
         match message:
@@ -487,7 +490,7 @@ class RecorderApp:
 
     async def _stop_feeds(self) -> None:
         feeds, self._feeds = self._feeds, {}
-        await asyncio.gather(*(feed.stop() for _, feed in feeds.values()))
+        await asyncio.gather(*(feed.close() for _, feed in feeds.values()))
 
 
 def _free_port(host_address: str, port: int) -> int:
