@@ -225,6 +225,7 @@ async def _start_cameras(
     ports = ",".join(f"{http}/{rtsp}" for http, rtsp in state.ports)
     arguments = ["simulate", "--cameras", str(len(state.ports)), "--codec", codec, "--host", config.network.host]
     arguments += ["--ports", ports, "--seed", str(config.data), "--user", CAMERA_USER]
+    arguments.append("--until-eof")
     if clip is not None:
         arguments += ["--clip", str(clip)]
     if not config.network.discovery:
@@ -234,7 +235,7 @@ async def _start_cameras(
         "-m",
         "onvifd",
         *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, PASSWORD_VARIABLE: state.password},
         start_new_session=True,

@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,7 @@ def simulate(
     seed: Annotated[str, typer.Option(help="What stable identities derive from.")] = "onvifd",
     cache: Annotated[Path | None, typer.Option(help="Folder for encoded pictures.")] = None,
     discovery: Annotated[bool, typer.Option(help="Answer WS-Discovery.")] = True,
+    until_eof: Annotated[bool, typer.Option(help="Stop when standard input ends: the parent has died.")] = False,
 ) -> None:
     """Run simulated ONVIF cameras until interrupted.
 
@@ -69,7 +71,9 @@ def simulate(
     pairs = parse_ports(ports, cameras)
     from onvifd.workers.process import run_loop
 
-    run_loop(_serve(pairs, clip, video, sound, host, user, password, seed, cache or cache_folder(), discovery))
+    run_loop(
+        _serve(pairs, clip, video, sound, host, user, password, seed, cache or cache_folder(), discovery, until_eof)
+    )
 
 
 async def _serve(
@@ -83,6 +87,7 @@ async def _serve(
     seed: str,
     cache: Path,
     discovery: bool,
+    until_eof: bool,
 ) -> None:
     from onvifd.bodies.simulated_device import SimulatedDevice
     from onvifd.cameras.simulated.encode import load_cameras
@@ -94,6 +99,9 @@ async def _serve(
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    if until_eof:
+        # Nothing is ever written to it: readable means that the other end is closed.
+        loop.add_reader(sys.stdin.fileno(), stopped.set)
     await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
     numbers = range(1, len(pairs) + 1)
     if clip is not None:

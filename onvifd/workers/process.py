@@ -97,6 +97,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(
         level=os.environ.get("ONVIFD_LOG_LEVEL", "INFO"), format=LOG_FORMAT.format(name=kind), stream=sys.stderr
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Long-lived media objects hold no cycles: a rare collection costs less than many.
     gc.set_threshold(50_000, 20, 20)
