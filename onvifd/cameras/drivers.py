@@ -1,0 +1,171 @@
+"""Probing a camera: what it is, what it streams, and which of its streams the recorder takes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from onvifd.cameras import onvif_driver, rtsp_driver
+from onvifd.cameras.event_feed import CameraEventFeed, MotionCallback
+from onvifd.cameras.probe import CameraProbe
+from onvifd.cameras.registry import Camera, Credentials, Driver, NewCamera, Role, Stream, redact, split_credentials
+from onvifd.clock import Clock, SystemClock
+from onvifd.errors import InvalidArgument, OnvifdError, Timeout, Unavailable
+from onvifd.media.types import Codec, Kind
+from onvifd.onvif.client import OnvifClient
+
+log = logging.getLogger(__name__)
+
+DEVICE_PATH = "/onvif/device_service"
+PROBE_TIMEOUT = 45.0
+"""Seconds for a whole probe; a camera of eight profiles needs some thirty requests."""
+DESCRIBE_TIMEOUT = 8.0
+SUB_PIXELS = 640 * 360
+"""The sub stream serves tiles and motion detection: the nearest to this size is taken."""
+
+_RECORDABLE = (Codec.H264, Codec.H265)
+
+
+def full_address(address: str) -> str:
+    """A person's shorthand as a URL: `192.0.2.7` or `camera.local:8000` is an ONVIF camera at the usual path."""
+    address = address.strip()
+    if "://" not in address:
+        address = f"http://{address}"
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https", "rtsp"):
+        raise InvalidArgument(f"addresses that begin with {parts.scheme}:// are not supported")
+    if parts.scheme in ("http", "https") and parts.path in ("", "/"):
+        address = parts._replace(path=DEVICE_PATH).geturl()
+    return address
+
+
+async def probe(address: str, credentials: Credentials | None = None, *, clock: Clock | None = None) -> CameraProbe:
+    """Ask a camera what it is and what it streams; `rtsp://` addresses are described, others are asked by ONVIF.
+
+    Raises NotAuthorized, Unavailable, Timeout, NotSupported (no media service) or InvalidArgument.
+    """
+    url, login = split_credentials(full_address(address))
+    credentials = credentials or login
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            if urlsplit(url).scheme == "rtsp":
+                return await rtsp_driver.probe(url, credentials)
+            async with aiohttp.ClientSession() as session:
+                return await onvif_driver.probe(url, credentials, session, clock or SystemClock())
+    except TimeoutError:
+        raise Timeout(f"{redact(url)} did not answer all questions within {PROBE_TIMEOUT:g} s") from None
+
+
+def choose(found: CameraProbe, source: str | None = None) -> tuple[Stream, ...]:
+    """Main and sub stream of one video source (the first, if `source` is None). Raises Unavailable if there is none.
+
+    Main is the largest picture that can be recorded. Sub is, of those that are smaller, the nearest to 640x360.
+    """
+    sources = [stream.video_source for stream in found.streams if stream.stream.video_codec in _RECORDABLE]
+    if not sources:
+        raise Unavailable("the camera has no H.264 or H.265 stream")
+    wanted = sources[0] if source is None else source
+    usable = [
+        one.stream for one in found.streams if one.video_source == wanted and one.stream.video_codec in _RECORDABLE
+    ]
+    if not usable:
+        raise Unavailable(f"the camera has no H.264 or H.265 stream of video source {wanted}")
+    main = max(usable, key=_pixels)
+    others = [one for one in usable if one.uri != main.uri and 0 < _pixels(one) < _pixels(main)]
+    streams = [replace(main, role=Role.MAIN)]
+    if others:
+        sub = min(others, key=lambda one: abs(_pixels(one) - SUB_PIXELS))
+        streams.append(replace(sub, role=Role.SUB))
+    return tuple(streams)
+
+
+def _pixels(stream: Stream) -> int:
+    return stream.width * stream.height
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamCheck:
+    """What DESCRIBE said of a stream; `problem` is empty when all is well, `stream` has what was learned."""
+
+    stream: Stream
+    problem: str = ""
+    skipped: tuple[str, ...] = field(default=())
+    """Tracks that the recorder cannot take, in the camera's words."""
+
+
+async def check_streams(streams: Sequence[Stream], credentials: Credentials | None) -> tuple[StreamCheck, ...]:
+    """Describe every stream at the camera: the SDP tells codecs that the ONVIF configuration leaves open."""
+    return tuple(await asyncio.gather(*(_check(stream, credentials) for stream in streams)))
+
+
+async def _check(stream: Stream, credentials: Credentials | None) -> StreamCheck:
+    try:
+        described = await rtsp_driver.describe_stream(stream.uri, credentials, DESCRIBE_TIMEOUT)
+    except OnvifdError as error:
+        return StreamCheck(stream=stream, problem=error.reason)
+    video = next((track for track in described.formats if track.kind is Kind.VIDEO), None)
+    if video is None:
+        return StreamCheck(stream=stream, problem="the stream has no video", skipped=described.skipped)
+    return StreamCheck(stream=rtsp_driver.refine(stream, described.formats), skipped=described.skipped)
+
+
+async def prepare(
+    address: str,
+    credentials: Credentials | None = None,
+    *,
+    name: str = "",
+    sub_address: str = "",
+    source: str | None = None,
+    clock: Clock | None = None,
+) -> NewCamera:
+    """Probe a camera, choose its streams and describe them: what `Registry.add` takes.
+
+    `sub_address` gives a plain RTSP camera its sub stream. Raises what `probe` and `choose` raise, and Unavailable if
+    the main stream cannot be described.
+    """
+    url, login = split_credentials(full_address(address))
+    credentials = credentials or login
+    found = await probe(url, credentials, clock=clock)
+    streams = list(choose(found, source))
+    if sub_address and found.driver is Driver.RTSP:
+        streams = [streams[0], Stream(role=Role.SUB, uri=split_credentials(sub_address)[0])]
+    checks = await check_streams(streams, credentials)
+    if checks[0].problem:
+        raise Unavailable(f"the main stream cannot be used: {checks[0].problem}")
+    kept = []
+    for check in checks:
+        if check.problem:
+            log.warning("%s stream of %s is left out: %s", check.stream.role, redact(url), check.problem)
+        else:
+            kept.append(check.stream)
+    return NewCamera(
+        name=name or found.name or urlsplit(url).hostname or "camera",
+        driver=found.driver,
+        address=url,
+        credentials=credentials,
+        streams=tuple(kept),
+        manufacturer=found.manufacturer,
+        model=found.model,
+        firmware=found.firmware,
+        serial=found.serial,
+        event_address=found.event_address,
+    )
+
+
+def event_feed(
+    camera: Camera, session: aiohttp.ClientSession, on_motion: MotionCallback, clock: Clock
+) -> CameraEventFeed | None:
+    """The feed of a camera's motion events, not started; None for a camera without an event service."""
+    if camera.driver is not Driver.ONVIF or not camera.event_address:
+        return None
+    login = camera.credentials or Credentials(user="", password="")
+
+    def connect() -> OnvifClient:
+        return OnvifClient(camera.address, login.user, login.password, session, clock=clock)
+
+    return CameraEventFeed(camera.id, camera.event_address, connect, on_motion, clock, rewrite=onvif_driver.reachable)

@@ -1,0 +1,245 @@
+"""Asks an ONVIF camera what it is and what it streams: Media2 where it is served (it alone knows H.265), else Media."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+
+from onvifd.cameras.probe import CameraProbe, ProbedStream
+from onvifd.cameras.registry import Credentials, Driver, Role, Stream, redact, split_credentials
+from onvifd.clock import Clock
+from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, OnvifdError, Timeout, Unavailable
+from onvifd.media.types import Codec
+from onvifd.onvif.client import OnvifClient
+from onvifd.onvif.soap.namespaces import TEV, TR2, TRT
+from onvifd.onvif.types import tds, tr2, trt, tt
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_PROFILES = 32
+"""Profiles that are asked for their addresses."""
+NAME_SCOPE = "onvif://www.onvif.org/name/"
+
+_VIDEO = {"h264": Codec.H264, "h265": Codec.H265, "hevc": Codec.H265, "jpeg": Codec.JPEG}
+# G711 does not say which law; DESCRIBE will.
+_AUDIO = {
+    "g711": Codec.PCMU,
+    "pcmu": Codec.PCMU,
+    "pcma": Codec.PCMA,
+    "aac": Codec.AAC,
+    "mp4a-latm": Codec.AAC,
+    "mpeg4-generic": Codec.AAC,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """Service addresses of a camera; empty for services it has not."""
+
+    media: str = ""
+    media2: str = ""
+    events: str = ""
+
+
+async def probe(url: str, credentials: Credentials | None, session: aiohttp.ClientSession, clock: Clock) -> CameraProbe:
+    """Ask the device service at `url`. Raises NotAuthorized, NotSupported (no media service), Unavailable, Timeout."""
+    user, password = (credentials.user, credentials.password) if credentials else ("", "")
+    client = OnvifClient(url, user, password, session, clock=clock)
+    about = await client.call(tds.GetDeviceInformation(), tds.GetDeviceInformationResponse)
+    addresses = await _addresses(client)
+    if addresses.media2:
+        streams = await _or_else(_media2_streams(client.at(addresses.media2)), ())
+    else:
+        streams = ()
+    if not streams and addresses.media:
+        streams = await _media_streams(client.at(addresses.media))
+    if not addresses.media and not addresses.media2:
+        raise NotSupported("the device has no media service")
+    return CameraProbe(
+        driver=Driver.ONVIF,
+        name=await _or_else(_name(client), "") or about.model,
+        manufacturer=about.manufacturer or "",
+        model=about.model or "",
+        firmware=about.firmware_version or "",
+        serial=about.serial_number or "",
+        event_address=addresses.events,
+        streams=streams,
+    )
+
+
+def reachable(address: str, asked: str) -> str:
+    """An address that the camera gave, with the host under which we reach it.
+
+    Behind address translation, and with a wrong network setting, cameras give addresses that lead nowhere. A login in
+    it is dropped: ours is used. Empty for what is no URL.
+    """
+    try:
+        clean, _ = split_credentials(address.strip())
+    except InvalidArgument:
+        return ""
+    parts, ours = urlsplit(clean), urlsplit(asked)
+    if parts.hostname == ours.hostname or not ours.hostname:
+        return clean
+    host = f"[{ours.hostname}]" if ":" in ours.hostname else ours.hostname
+    return parts._replace(netloc=host if parts.port is None else f"{host}:{parts.port}").geturl()
+
+
+async def _or_else(question: Awaitable[T], default: T) -> T:
+    """The answer, or `default` if the camera refuses or answers nonsense. A wrong login or silence is raised."""
+    try:
+        return await question
+    except (NotAuthorized, Timeout):
+        raise
+    except OnvifdError as error:
+        log.debug("camera: %s", error)
+        return default
+
+
+async def _addresses(client: OnvifClient) -> _Addresses:
+    services = await _or_else(_services(client), ())
+    if services:
+        given = {service.namespace: reachable(service.x_addr, client.url) for service in services if service.x_addr}
+        return _Addresses(given.get(TRT, ""), given.get(TR2, ""), given.get(TEV, ""))
+    # Before GetServices (ONVIF 2.1) there was GetCapabilities alone.
+    answer = await client.call(tds.GetCapabilities(category=(tt.CapabilityCategory.ALL,)), tds.GetCapabilitiesResponse)
+    media, events = answer.capabilities.media, answer.capabilities.events
+    return _Addresses(
+        media=reachable(media.x_addr, client.url) if media and media.x_addr else "",
+        events=reachable(events.x_addr, client.url) if events and events.x_addr else "",
+    )
+
+
+async def _services(client: OnvifClient) -> tuple[tds.Service, ...]:
+    return (await client.call(tds.GetServices(include_capability=False), tds.GetServicesResponse)).service
+
+
+async def _name(client: OnvifClient) -> str:
+    """The name among the scopes (Core 7.3.2.2)."""
+    answer = await client.call(tds.GetScopes(), tds.GetScopesResponse)
+    for scope in answer.scopes:
+        item = scope.scope_item or ""
+        if item.startswith(NAME_SCOPE):
+            return " ".join(unquote(item.removeprefix(NAME_SCOPE)).split())[:58]
+    return ""
+
+
+async def _media2_streams(client: OnvifClient) -> tuple[ProbedStream, ...]:
+    answer = await client.call(tr2.GetProfiles(type_=("All",)), tr2.GetProfilesResponse)
+    found = []
+    for profile in answer.profiles[:MAX_PROFILES]:
+        configurations = profile.configurations
+        if configurations is None or configurations.video_encoder is None:
+            continue
+        uri = await _or_else(_media2_uri(client, profile.token), "")
+        if not uri:
+            continue
+        snapshot = await _or_else(_media2_snapshot(client, profile.token), "")
+        encoder, audio = configurations.video_encoder, configurations.audio_encoder
+        rate = encoder.rate_control
+        stream = Stream(
+            role=Role.MAIN,
+            uri=uri,
+            source_profile=profile.token,
+            snapshot_uri=snapshot,
+            video_codec=_VIDEO.get((encoder.encoding or "").lower()),
+            width=_count(encoder.resolution.width),
+            height=_count(encoder.resolution.height),
+            framerate=max(0.0, float(rate.frame_rate_limit or 0)) if rate else 0.0,
+            bitrate=_count(rate.bitrate_limit if rate else 0),
+            gov_length=_count(encoder.gov_length),
+            encoder_profile=encoder.profile or "",
+            audio_codec=_AUDIO.get((audio.encoding or "").lower()) if audio else None,
+            sample_rate=_hertz(audio.sample_rate) if audio else 0,
+            audio_channels=1 if audio else 0,
+            audio_bitrate=_count(audio.bitrate if audio else 0),
+        )
+        found.append(
+            ProbedStream(name=profile.name or "", video_source=_source(configurations.video_source), stream=stream)
+        )
+    return tuple(found)
+
+
+async def _media2_uri(client: OnvifClient, token: str) -> str:
+    # "RTSP" is RTP over RTSP over TCP (Media2 5.4.1), which is how the recorder takes it.
+    answer = await client.call(tr2.GetStreamUri(protocol="RTSP", profile_token=token), tr2.GetStreamUriResponse)
+    return _stream_address(answer.uri, client.url)
+
+
+async def _media2_snapshot(client: OnvifClient, token: str) -> str:
+    answer = await client.call(tr2.GetSnapshotUri(profile_token=token), tr2.GetSnapshotUriResponse)
+    return reachable(answer.uri or "", client.url)
+
+
+async def _media_streams(client: OnvifClient) -> tuple[ProbedStream, ...]:
+    answer = await client.call(trt.GetProfiles(), trt.GetProfilesResponse)
+    found = []
+    for profile in answer.profiles[:MAX_PROFILES]:
+        encoder, audio = profile.video_encoder_configuration, profile.audio_encoder_configuration
+        if encoder is None:
+            continue
+        uri = await _or_else(_media_uri(client, profile.token), "")
+        if not uri:
+            continue
+        snapshot = await _or_else(_media_snapshot(client, profile.token), "")
+        rate, h264 = encoder.rate_control, encoder.h264
+        stream = Stream(
+            role=Role.MAIN,
+            uri=uri,
+            source_profile=profile.token,
+            snapshot_uri=snapshot,
+            video_codec=_VIDEO.get(str(encoder.encoding or "").lower()),
+            width=_count(encoder.resolution.width),
+            height=_count(encoder.resolution.height),
+            framerate=float(_count(rate.frame_rate_limit if rate else 0)),
+            bitrate=_count(rate.bitrate_limit if rate else 0),
+            gov_length=_count(h264.gov_length if h264 else 0),
+            encoder_profile=str(h264.h264_profile or "") if h264 else "",
+            audio_codec=_AUDIO.get(str(audio.encoding or "").lower()) if audio else None,
+            sample_rate=_hertz(audio.sample_rate) if audio else 0,
+            audio_channels=1 if audio else 0,
+            audio_bitrate=_count(audio.bitrate if audio else 0),
+        )
+        source = _source(profile.video_source_configuration)
+        found.append(ProbedStream(name=profile.name or "", video_source=source, stream=stream))
+    return tuple(found)
+
+
+async def _media_uri(client: OnvifClient, token: str) -> str:
+    setup = tt.StreamSetup(stream=tt.StreamType.RTP_UNICAST, transport=tt.Transport(protocol=tt.TransportProtocol.RTSP))
+    request = trt.GetStreamUri(stream_setup=setup, profile_token=token)
+    answer = await client.call(request, trt.GetStreamUriResponse)
+    return _stream_address(answer.media_uri.uri, client.url)
+
+
+async def _media_snapshot(client: OnvifClient, token: str) -> str:
+    answer = await client.call(trt.GetSnapshotUri(profile_token=token), trt.GetSnapshotUriResponse)
+    return reachable(answer.media_uri.uri or "", client.url)
+
+
+def _stream_address(uri: str, asked: str) -> str:
+    address = reachable(uri or "", asked)
+    if urlsplit(address).scheme != "rtsp":
+        raise Unavailable(f"the camera gave {redact(address) or 'nothing'} as stream address")
+    return address
+
+
+def _source(configuration: tt.VideoSourceConfiguration | None) -> str:
+    return (configuration.source_token or "") if configuration else ""
+
+
+def _count(value: int | None) -> int:
+    """A number as cameras give it: missing and negative ones are 0."""
+    return max(0, int(value or 0))
+
+
+def _hertz(value: int | None) -> int:
+    """Sample rates are kHz by the specification (tt:AudioEncoderConfiguration); some cameras give Hz."""
+    rate = _count(value)
+    return rate * 1000 if rate < 1000 else rate
