@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -87,7 +88,7 @@ class Recorder:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        while "ready" not in self.log():
+        while not re.search(r"(?m)^.*\bready\b.*http://", self.log()):
             if self.process.poll() is not None:
                 raise AssertionError(f"onvifd demo ended with {self.process.returncode}:\n{self.log()[-4000:]}")
             if time.monotonic() - began > START_BOUND:

@@ -26,7 +26,7 @@ class Watcher(threading.Thread):
     def __init__(self, recorder: Recorder, url: str) -> None:
         super().__init__(daemon=True)
         self._client = RtspClient(url, recorder.user, recorder.password)
-        self._stop = threading.Event()
+        self._finished = threading.Event()
         self.frames: list[float] = []
 
     def run(self) -> None:
@@ -34,11 +34,11 @@ class Watcher(threading.Thread):
             video = next(each for each in client.describe() if each.kind == "video")
             client.setup(video)
             client.demand("PLAY")
-            while not self._stop.is_set():
+            while not self._finished.is_set():
                 self.frames += [time.monotonic() for packet in client.packets(seconds=0.5) if packet.marker]
 
     def finish(self) -> None:
-        self._stop.set()
+        self._finished.set()
         self.join(10)
         assert not self.is_alive()
 
