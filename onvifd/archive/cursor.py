@@ -30,7 +30,10 @@ _MAX_GOP_BYTES = 64 << 20
 
 
 class Item(NamedTuple):
-    """One access unit to send. `track` indexes the presentation's tracks; the bits are those of Streaming 6.3."""
+    """One access unit to send. `track` indexes the presentation's tracks; the bits are those of Streaming 6.3.
+
+    `after_gap` is 0, or the UTC at which the footage sent before ended when a gap lies in between.
+    """
 
     loaded: LoadedFragment
     sample: SampleRef
@@ -38,7 +41,7 @@ class Item(NamedTuple):
     end: bool
     discontinuity: bool
     terminal: bool
-    after_gap: bool
+    after_gap: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,13 @@ class Selection:
 
     @property
     def single(self) -> bool:
+        """Whether one track is sent, so that nothing has to be interleaved."""
         return len(self._wanted.tracks) == 1
+
+    @property
+    def slack(self) -> int:
+        """How far beyond a fragment's start its samples may begin: video opens its fragments, other tracks do not."""
+        return 0 if self.single and self._video else _SKEW
 
     def take(self, loaded: LoadedFragment, *, intra_reverse: bool = False) -> list[tuple[SampleRef, int]]:
         """Samples with their presentation track, in order."""
@@ -149,7 +158,7 @@ class _Row(NamedTuple):
     loaded: LoadedFragment
     sample: SampleRef
     track: int
-    after_gap: bool
+    after_gap: int
 
 
 class ForwardCursor:
@@ -182,7 +191,7 @@ class ForwardCursor:
 
     @property
     def done(self) -> bool:
-        return self._done
+        return self._done and not self._ready
 
     def peek(self) -> dict[int, int]:
         found: dict[int, int] = {}
@@ -194,11 +203,7 @@ class ForwardCursor:
 
     async def prime(self) -> None:
         """Read until something is ready or nothing is there."""
-        while not self._ready and not self._done:
-            before = self._last
-            self._ready = await self.batch()
-            if self._last is before:
-                return
+        self._ready = await self.batch()
 
     async def close(self) -> None:
         task, self._ahead = self._ahead, None
@@ -212,25 +217,29 @@ class ForwardCursor:
             return ready
         if self._done:
             return []
-        if self._ahead is None:
-            self._ahead = asyncio.create_task(self._fetch())
-        found = await asyncio.shield(self._ahead)
-        if found is None:
-            items = await self._edge()
+        items: list[Item] = []
+        while not items and not self._done:
+            if self._ahead is None:
+                self._ahead = asyncio.create_task(self._fetch())
+            found = await asyncio.shield(self._ahead)
+            if found is None:
+                items = await self._edge()
+                self._ahead = None
+                return items
             self._ahead = None
-            return items
-        self._ahead = None
-        self._silent_since = None
-        return self._advance(*found)
+            self._silent_since = None
+            items = self._advance(*found)
+        return items
 
     def _advance(self, position: Position, loaded: LoadedFragment) -> list[Item]:
         last, end = self._last, self._wanted.end
         gap = last is not None and position.fragment.start - last.fragment.end > self._reader.gap
-        slack = 0 if self._selection.single else _SKEW
+        slack = self._selection.slack
         if end is not None and position.fragment.start > end + slack:
             self._done = True
             return self._flush(end=gap, terminal=True)
         items = self._flush(end=True, terminal=False) if gap else []
+        after_gap = last.fragment.end if gap and last is not None else 0
         self._last = position
         if self._begin is None:
             self._begin = position.fragment.start
@@ -242,8 +251,8 @@ class ForwardCursor:
                     if self._is_video(loaded, sample) and self._rows
                     else sample.utc
                 )
-                self._rows.append(_Row(time, loaded, sample, track, gap))
-                gap = False
+                self._rows.append(_Row(time, loaded, sample, track, after_gap))
+                after_gap = 0
         return items + self._release()
 
     def _is_video(self, loaded: LoadedFragment, sample: SampleRef) -> bool:
@@ -284,8 +293,7 @@ class ForwardCursor:
         if self._silent_since is None:
             self._silent_since = now
         end, last = self._wanted.end, self._last
-        slack = 0 if self._selection.single else _SKEW
-        if last is not None and end is not None and last.fragment.end > end + slack:
+        if last is not None and end is not None and last.fragment.end > end + self._selection.slack:
             self._done = True
             return self._flush(end=False, terminal=True)
         growing = last is not None and await self._reader.growing(last) and now - self._silent_since < STALLED_SECONDS
@@ -338,7 +346,7 @@ class ReverseCursor:
         self._requested = requested
         self._position = first
         self._ready: list[Item] = []
-        self._after_gap = False
+        self._after_gap = 0
 
     @property
     def done(self) -> bool:
@@ -351,8 +359,7 @@ class ReverseCursor:
         return found
 
     async def prime(self) -> None:
-        while not self._ready and self._position is not None:
-            self._ready = await self.batch()
+        self._ready = await self.batch()
 
     async def close(self) -> None:
         self._position = None
@@ -361,9 +368,12 @@ class ReverseCursor:
         if self._ready:
             ready, self._ready = self._ready, []
             return ready
-        if self._position is None:
-            return []
-        first = self._position
+        items: list[Item] = []
+        while not items and self._position is not None:
+            items = await self._next_group(self._position)
+        return items
+
+    async def _next_group(self, first: Position) -> list[Item]:
         loaded = await self._group(first)
         before = await self._reader.previous(first)
         gap = before is None or first.fragment.start - before.fragment.end > self._reader.gap
@@ -377,11 +387,11 @@ class ReverseCursor:
             for sample, track in self._selection.take(each, intra_reverse=True)
             if sample.utc <= self._requested
         ]
-        after_gap, self._after_gap = self._after_gap, gap
+        after_gap, self._after_gap = self._after_gap, first.fragment.start if gap else 0
         self._position = None if last_group else target
         final = len(samples) - 1
         return [
-            Item(each, sample, track, gap and n == final, n == 0, last_group and n == final, after_gap and n == 0)
+            Item(each, sample, track, gap and n == final, n == 0, last_group and n == final, after_gap if n == 0 else 0)
             for n, (each, sample, track) in enumerate(samples)
         ]
 

@@ -358,8 +358,8 @@ class ReplayPlayback:
             # In reverse, a group of pictures goes out at once.
             return
         if item.after_gap:
-            passed = abs(self._position - pace.media) / US / self._factor
-            pace.rtp = pace.rtp_utc(self._position)
+            passed = abs(item.after_gap - pace.media) / US / self._factor
+            pace.rtp = pace.rtp_utc(item.after_gap)
             pace.due = max(self._clock.monotonic(), pace.due + passed)
             pace.media = utc
         due = pace.due + (utc - pace.media) / US / (self._factor if pace.scale > 0 else -self._factor)
