@@ -120,6 +120,10 @@ class Intake:
             return error.reason
         except TimeoutError:
             return "the camera does not answer"
+        except Exception:
+            # a defect must cost one connection of one camera, not its intake
+            log.exception("%s: intake failed", self.source.name)
+            return "the recorder failed to read the camera"
         finally:
             self._stop_timer()
             self._walker = None
@@ -137,7 +141,7 @@ class Intake:
             self.counters,
             on_unit=self._unit,
             on_format=self._format_changed,
-            on_message=lambda message: None,  # answers to keep-alives
+            on_message=client.answered,
             on_jump=self._jumped,
         )
         walker.on_frame = self._on_frame

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from onvifd.clock import US, utc_to_ntp
-from onvifd.errors import NotSupported
+from onvifd.errors import InvalidArgument, NotSupported
 from onvifd.media.rtp.clock import TimestampUnwrapper, TrackClock
 from onvifd.media.rtp.depack import Depacketizer, Frame, depacketizer
 from onvifd.media.rtp.pack import frame_rtcp
@@ -267,7 +267,9 @@ class Walker:
         # G.711 sets no marker (RFC 3551 4.1): a packet is a unit
         if marker or track.starts_key is None or track.sizes > MAX_UNIT:
             self._emit(track, True)
-        if track.depack is not None and (self.on_frame is not None or not track.format.parameter_sets):
+        # key frames are always looked into: they bring changed parameter sets
+        wanted = self.on_frame is not None or track.key_time == rtp_time or not track.format.parameter_sets
+        if wanted and track.depack is not None:
             frames = track.depack.feed(memoryview(piece)[begin:end], marker != 0, rtp_time, contiguous)
             if frames:
                 self._deliver(track, frames)
@@ -350,7 +352,12 @@ class Walker:
             deliver(AccessUnit(track.index, utc, ticks, frame.key, frame.data))
 
     def _report(self, packet: bytes, track: InboundTrack, now: int) -> None:
-        for report in parse_rtcp(packet):
+        try:
+            reports = parse_rtcp(packet)
+        except InvalidArgument:
+            self.counters.garbage += len(packet)
+            return
+        for report in reports:
             if isinstance(report, SenderReport):
                 track.clock.sender_report(report.ntp, report.rtp_time, now)
 

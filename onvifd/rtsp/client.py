@@ -46,6 +46,7 @@ class _Connection(asyncio.BufferedProtocol):
         self._receiver: Receiver | None = None
         self.hold = False
         """Stop parsing behind each answer: what follows the answer to PLAY is media for the receiver."""
+        self._held = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # not isinstance: uvloop's transports are no subclasses
@@ -91,6 +92,8 @@ class _Connection(asyncio.BufferedProtocol):
             self._start, self._end = 0, rest
 
     def _parse(self) -> None:
+        if self._held:
+            return
         while (message := self._parser.next_message()) is not None:
             # Media before the answer to PLAY is early, and requests of a server are none of ours: both are left out.
             if isinstance(message, Response):
@@ -98,11 +101,13 @@ class _Connection(asyncio.BufferedProtocol):
                     raise RtspError(400, "too many answers", fatal=True)
                 self._answers.put_nowait(message)
                 if self.hold:
+                    self._held = True
                     return
 
     async def answer(self, timeout: float) -> Response:
         """The next answer. Raises Unavailable or Timeout."""
         if self.hold and self._answers.empty():
+            self._held = False
             self._parse()
         get = asyncio.ensure_future(self._answers.get())
         either: set[asyncio.Future[Any]] = {get, self.lost}
@@ -120,6 +125,9 @@ class _Connection(asyncio.BufferedProtocol):
         """From here on bytes are media; what the parser holds already is given first."""
         self._receiver = receiver
         rest = self._parser.take_rest()
+        if len(rest) > BUFFER - SMALL:
+            self._fail("too much media before they could be taken")
+            return
         self._buffer[: len(rest)] = rest
         self._end = len(rest)
         if rest:
@@ -210,10 +218,22 @@ class RtspClient:
         return response
 
     def keep_alive(self) -> None:
-        """Send a request that keeps the session alive; its answer arrives among the media and needs no attention."""
+        """Send a request that keeps the session alive; give its answer, which arrives among the media, to `answered`."""
         connection = self._open()
         if connection.transport is not None:
             connection.transport.write(self.session.keep_alive())
+
+    def answered(self, message: bytes) -> None:
+        """Take an RTSP message from among the media. A nonce may have become too old: then the request is repeated."""
+        parser = Parser()
+        parser.receive_data(message)
+        try:
+            response = parser.next_message()
+        except RtspError as error:
+            log.debug("unreadable message among the media: %s", error.reason)
+            return
+        if isinstance(response, Response) and response.status == 401 and self.session.renew(response):
+            self.keep_alive()
 
     @property
     def lost(self) -> asyncio.Future[str]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from onvifd.access.digest import ClientDigest
-from onvifd.errors import InvalidArgument, NotAuthorized, Unavailable
+from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, Unavailable
 from onvifd.rtsp.headers import parse_session, parse_transport
 from onvifd.rtsp.messages import REASONS, Headers, Request, Response, RtspError
 from onvifd.rtsp.sdp import DescribedTrack, Description, parse_sdp
@@ -81,6 +81,13 @@ class ClientSession:
         """A request that keeps the session alive: GET_PARAMETER where the server has it, else OPTIONS."""
         method = "GET_PARAMETER" if "GET_PARAMETER" in self._methods else "OPTIONS"
         return self._serialise(method, self.description.url if self.description else self.url, ())
+
+    def renew(self, response: Response) -> bool:
+        """Take the challenge in a refusal of a keep-alive; true if it is worth another try (the nonce was stale)."""
+        try:
+            return self._digest is not None and self._digest.receive_challenge(response.headers.all("WWW-Authenticate"))
+        except NotSupported:
+            return False
 
     def awaits(self, response: Response) -> bool:
         """Whether this answers the request sent last."""

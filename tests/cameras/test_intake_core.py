@@ -204,8 +204,9 @@ def test_wild_sequence_numbers_are_a_new_beginning() -> None:
     assert intake.counters.lost_packets == 0
 
 
-def test_changed_parameter_sets_are_told() -> None:
-    camera, intake = Camera(), Intake()
+@pytest.mark.parametrize("frames", [True, False])
+def test_changed_parameter_sets_are_told(frames: bool) -> None:
+    camera, intake = Camera(), Intake(frames=frames)
     intake.feed(camera.frame(0, key=True))
     assert intake.formats == []
     other = TrackFormat(codec=Codec.H264, clock_rate=90000, parameter_sets=(SPS, PPS + b"\x01"))
@@ -214,6 +215,13 @@ def test_changed_parameter_sets_are_told() -> None:
     )
     intake.feed(changed.pack(frame(1, key=True)).data)
     assert intake.formats[-1].parameter_sets == (SPS, PPS + b"\x01")
+
+
+def test_broken_report_is_stepped_over() -> None:
+    camera, intake = Camera(), Intake()
+    intake.feed(b"$\x01\x00\x0fthis is no RTCP" + camera.frame(0, key=True))
+    assert len(intake.frames) == 1
+    assert intake.counters.garbage == 15
 
 
 def test_gov_length_is_measured() -> None:
