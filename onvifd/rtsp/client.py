@@ -101,13 +101,24 @@ class _Connection(asyncio.BufferedProtocol):
                     raise RtspError(400, "too many answers", fatal=True)
                 self._answers.put_nowait(message)
                 if self.hold:
+                    # What follows waits in the kernel, where the camera's window bounds it.
                     self._held = True
+                    self._read(False)
                     return
+
+    def _read(self, on: bool) -> None:
+        if self.transport is not None and not self.lost.done():
+            if on:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
 
     async def answer(self, timeout: float) -> Response:
         """The next answer. Raises Unavailable or Timeout."""
         if self.hold and self._answers.empty():
-            self._held = False
+            if self._held:
+                self._held = False
+                self._read(True)
             self._parse()
         get = asyncio.ensure_future(self._answers.get())
         either: set[asyncio.Future[Any]] = {get, self.lost}
@@ -124,14 +135,16 @@ class _Connection(asyncio.BufferedProtocol):
     def switch(self, receiver: Receiver) -> None:
         """From here on bytes are media; what the parser holds already is given first."""
         self._receiver = receiver
-        rest = self._parser.take_rest()
-        if len(rest) > BUFFER - SMALL:
-            self._fail("too much media before they could be taken")
-            return
-        self._buffer[: len(rest)] = rest
-        self._end = len(rest)
-        if rest:
-            self.buffer_updated(0)
+        rest = memoryview(self._parser.take_rest())
+        while rest and not self.lost.done():
+            room = self.get_buffer(-1)
+            size = min(len(room), len(rest))
+            room[:size] = rest[:size]
+            rest = rest[size:]
+            self.buffer_updated(size)
+        if self._held:
+            self._held = False
+            self._read(True)
 
 
 class RtspClient:

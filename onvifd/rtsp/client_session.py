@@ -103,6 +103,8 @@ class ClientSession:
             return self._challenged(response)
         if status in (301, 302):
             self.redirect = response.headers.get("Location") or ""
+            if not self.redirect:
+                raise Unavailable("camera redirects without saying where to")
             return None
         if status != 200:
             method = self._sent[0]
