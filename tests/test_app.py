@@ -1,0 +1,171 @@
+"""The whole recorder in one process, with a simulated camera beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from onvifd.app import RecorderApp
+from onvifd.bodies.simulated_device import SimulatedDevice
+from onvifd.cameras.drivers import prepare
+from onvifd.cameras.registry import Credentials
+from onvifd.cameras.simulated.encode import CameraClips, load_cameras
+from onvifd.cli.setup import initialise, open_registry
+from onvifd.clock import SystemClock
+from onvifd.config import Config, load
+from onvifd.errors import Unavailable
+from onvifd.events.types import Event
+from onvifd.onvif.backend import JobState
+
+ADMIN, PASSWORD = "admin", "Recorder-1"
+CAMERA_PASSWORD = "Camera-pass1"
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
+    return load_cameras(tmp_path_factory.mktemp("clips"), [1])[1]
+
+
+@pytest.fixture
+async def camera(clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
+    device = SimulatedDevice(
+        1,
+        clips,
+        seed="test",
+        host="127.0.0.1",
+        http_port=0,
+        rtsp_port=0,
+        user="admin",
+        password=CAMERA_PASSWORD,
+        clock=SystemClock(),
+        discovery=False,
+    )
+    await device.start()
+    yield device
+    await device.stop()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return load(
+        {
+            "data": tmp_path / "data",
+            "network.host": "127.0.0.1",
+            "network.http_port": 0,
+            "network.https_port": 0,
+            "network.rtsp_port": 0,
+            "network.discovery": False,
+            "workers.one_process": True,
+        },
+        environment={},
+    )
+
+
+async def add(config: Config, camera: SimulatedDevice) -> str:
+    found = await prepare(camera.device_url, Credentials(user="admin", password=CAMERA_PASSWORD))
+    with open_registry(config) as registry:
+        return (await asyncio.to_thread(registry.add, found)).id
+
+
+@pytest.fixture
+async def recorder(config: Config, camera: SimulatedDevice) -> AsyncIterator[RecorderApp]:
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    await add(config, camera)
+    app = RecorderApp(config)
+    await app.start()
+    yield app
+    await app.stop()
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+    assert condition(), what
+
+
+async def test_camera_is_received_recorded_and_shown(recorder: RecorderApp) -> None:
+    body = recorder.recorder
+    (channel,) = body.channels
+    await until(lambda: channel.recording and channel.main.gov_length, "recording")
+    assert [profile.token for profile in body.media().profiles] == [f"{channel.camera}-main", f"{channel.camera}-sub"]
+    encoder = body.media().video_encoders[0]
+    assert (encoder.width, encoder.height, encoder.gov_length) == (1920, 1080, 50)
+    (job,) = body.jobs()
+    assert body.job_status(job.token).state is JobState.ACTIVE
+    async with aiohttp.ClientSession(middlewares=(aiohttp.DigestAuthMiddleware(ADMIN, PASSWORD),)) as session:
+        base = f"http://127.0.0.1:{recorder.ports.http}"
+        status = await (await session.get(f"{base}/api/status")).json()
+        assert status["cameras"][0]["streams"][0]["online"]
+        assert status["recordings"][0]["active"]
+        picture = await session.get(f"{base}/onvif/snapshot/{channel.camera}-main")
+        assert picture.content_type == "image/jpeg"
+        assert (await picture.read())[:2] == b"\xff\xd8"
+
+
+async def test_job_mode_stops_and_resumes_recording_with_its_events(recorder: RecorderApp) -> None:
+    body = recorder.recorder
+    (channel,) = body.channels
+    (job,) = body.jobs()
+    await until(lambda: channel.recording, "recording")
+    seen: list[Event] = []
+    recorder.bus.subscribe(seen.append)
+    await body.set_job_mode(job.token, False)
+    await until(lambda: not body.channels[0].recording, "stop")
+    assert body.job_status(job.token).state is JobState.IDLE
+    assert ("RecordingHistory/Recording/State", "false") in [(e.topic, e.data[0][1]) for e in seen]
+    with open_registry(recorder.config) as registry:
+        assert not (await asyncio.to_thread(registry.all))[0].record
+    await body.set_job_mode(job.token, True)
+    await until(lambda: body.channels[0].recording, "restart")
+    topics = [e.topic for e in seen]
+    assert topics.count("RecordingConfig/JobState") >= 2
+    assert ("RecordingHistory/Track/State", "true") in [(e.topic, e.data[0][1]) for e in seen]
+
+
+async def test_lost_camera_is_an_event_and_its_footage_stays(recorder: RecorderApp, camera: SimulatedDevice) -> None:
+    body = recorder.recorder
+    (channel,) = body.channels
+    await until(lambda: channel.recording, "recording")
+    seen: list[Event] = []
+    recorder.bus.subscribe(seen.append)
+    await camera.stop()
+    await until(lambda: not channel.main.online, "loss")
+    await until(lambda: not channel.recording, "end of recording")
+    assert ("VideoSource/SignalLoss", "true") in [(e.topic, e.data[0][1]) for e in seen]
+    assert body.job_status(body.jobs()[0].token).state is JobState.ERROR
+    files = list((recorder.config.data / "volume").rglob("*.mp4"))
+    assert sum(file.stat().st_size for file in files) > 100_000
+
+
+async def test_camera_added_and_removed_while_it_runs(config: Config, camera: SimulatedDevice) -> None:
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    app = RecorderApp(config)
+    await app.start()
+    try:
+        assert app.recorder.channels == ()
+        added = await add(config, camera)
+        await until(lambda: app.recorder.channels and app.recorder.channels[0].main.online, "camera")
+        with open_registry(config) as registry:
+            await asyncio.to_thread(registry.remove, added)
+        await until(lambda: not app.recorder.channels, "removal")
+        assert not [e for e in app.bus.properties() if e.source and added in e.source[0][1]]
+    finally:
+        await app.stop()
+
+
+async def test_needs_an_account(config: Config) -> None:
+    app = RecorderApp(config)
+    with pytest.raises(Unavailable):
+        await app.start()
+
+
+async def test_taken_port_leaves_nothing_running(config: Config, recorder: RecorderApp) -> None:
+    other = RecorderApp(replace(config, network=replace(config.network, rtsp_port=recorder.ports.rtsp or 0)))
+    before = len(asyncio.all_tasks())
+    with pytest.raises(OSError, match="in use"):
+        await other.start()
+    assert len(asyncio.all_tasks()) <= before + 1
