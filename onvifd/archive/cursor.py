@@ -244,19 +244,16 @@ class ForwardCursor:
         if self._begin is None:
             self._begin = position.fragment.start
         self._ahead = asyncio.create_task(self._fetch())
+        video = tuple(format.kind is Kind.VIDEO for format in loaded.formats)
         for sample, track in self._selection.take(loaded):
             if sample.utc >= self._begin and (end is None or sample.utc <= end):
-                time = (
-                    max(sample.utc, self._rows[-1].time)
-                    if self._is_video(loaded, sample) and self._rows
-                    else sample.utc
-                )
+                time = sample.utc
+                if video[sample.track]:
+                    # B frames stay in decoding order.
+                    time = self._video_time = max(time, self._video_time)
                 self._rows.append(_Row(time, loaded, sample, track, after_gap))
                 after_gap = 0
         return items + self._release()
-
-    def _is_video(self, loaded: LoadedFragment, sample: SampleRef) -> bool:
-        return loaded.formats[sample.track].kind is Kind.VIDEO
 
     def _release(self) -> list[Item]:
         """Rows that are followed by another of their track."""

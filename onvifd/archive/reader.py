@@ -25,6 +25,9 @@ from onvifd.media.types import AccessUnit, Kind, TrackFormat
 DEFAULT_GAP = 3 * US // 2
 """Footage is contiguous across holes up to this long, in microseconds."""
 
+READ_AHEAD = 1 << 19
+"""Bytes that one visit to the disk reads when fragments are small (sub streams, sound)."""
+
 _KEPT_SEGMENTS = 32
 _PAGE = 200
 _FAR = 1 << 62
@@ -117,9 +120,13 @@ class RecordingReader:
 
     async def next(self, position: Position) -> Position | None:
         """The fragment after; None at the end of the footage, for now."""
+        if position.index + 1 < len(position.segment.fragments):
+            return Position(position.segment, position.index + 1)
         return await self._pool.run(self.next_now, position)
 
     async def previous(self, position: Position) -> Position | None:
+        if position.index:
+            return Position(position.segment, position.index - 1)
         return await self._pool.run(self.previous_now, position)
 
     async def growing(self, position: Position) -> bool:
@@ -127,7 +134,7 @@ class RecordingReader:
         return await self._pool.run(self.growing_now, position)
 
     async def load(self, position: Position) -> LoadedFragment:
-        """The fragment's data, from the cache or by one read. Raises Unavailable if it is gone or damaged."""
+        """The fragment's data, from the cache or the disk. Raises Unavailable if it is gone or damaged."""
         found = self._cache.get(position.key)
         return found if found is not None else await self._pool.run(self.load_now, position)
 
@@ -224,14 +231,31 @@ class RecordingReader:
         return row.state is SegmentState.OPEN or row.end_reason.continues
 
     def load_now(self, position: Position) -> LoadedFragment:
-        fragment = position.fragment
+        """Also reads what follows in the file into the cache, as far as READ_AHEAD goes."""
         fd = self._open(position.segment.row)
+        try:
+            loaded = self._read(fd, position)
+            total = position.fragment.size
+            for index in range(position.index + 1, len(position.segment.fragments)):
+                ahead = Position(position.segment, index)
+                total += ahead.fragment.size
+                if total > READ_AHEAD or self._cache.get(ahead.key) is not None:
+                    break
+                try:
+                    self._read(fd, ahead)
+                except Unavailable:
+                    # Whoever needs it will be told.
+                    break
+        finally:
+            os.close(fd)
+        return loaded
+
+    def _read(self, fd: int, position: Position) -> LoadedFragment:
+        fragment = position.fragment
         try:
             data = os.pread(fd, fragment.size, fragment.offset)
         except OSError as error:
             raise Unavailable(f"fragment cannot be read: {error.strerror}") from error
-        finally:
-            os.close(fd)
         if len(data) != fragment.size:
             raise Unavailable("fragment is cut")
         try:
