@@ -1,4 +1,4 @@
-"""First start, shared by the commands: data folder, key, catalogue, first administrator; and the camera registry."""
+"""First start, shared by the commands: data folder, key, catalogue, first administrator; and what the commands open later."""
 
 from __future__ import annotations
 
@@ -7,32 +7,73 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from onvifd.access.accounts import Accounts
     from onvifd.cameras.registry import Registry
     from onvifd.config import Config
+    from onvifd.store.catalogue import Catalogue
 
 
 def initialise(config: Config, name: str, password: str) -> bool:
     """Make what a recorder needs before its first start; true if an administrator was made, false if there was one.
 
-    Raises Unavailable, or what `Accounts.create` raises for a name or password that is refused. Blocks.
+    Raises Prohibited for a name or password that is refused, Conflict if the key file of an existing catalogue is gone,
+    Unavailable. Blocks.
     """
     from onvifd.access.accounts import Accounts, NewAccount
     from onvifd.access.keyfile import create_key, load_key
+    from onvifd.access.passwords import check_name, check_password
     from onvifd.access.types import Level
     from onvifd.clock import SystemClock
     from onvifd.config import prepare_data_folder
+    from onvifd.errors import Conflict
     from onvifd.store.catalogue import Catalogue
 
     prepare_data_folder(config)
-    box = load_key(config.key_file) if config.key_file.exists() else create_key(config.key_file)
     catalogue = Catalogue.open(config.database_url, timeout=config.database.timeout, migrate=True)
     try:
-        accounts = Accounts(catalogue, box, SystemClock(), realm=config.access.realm, limit=config.limits.accounts)
-        accounts.reload()
-        if accounts.all():
+        present = bool(catalogue.accounts.all())
+        if not present:
+            check_name(name)
+            check_password(password, name, weak="Password")
+        if config.key_file.exists():
+            box = load_key(config.key_file)
+        elif present or any(camera.credentials for camera in catalogue.cameras.all()):
+            # A new key would not open the passwords that are stored.
+            raise Conflict(f"the key file {config.key_file} is missing: put it back from the backup")
+        else:
+            box = create_key(config.key_file)
+        if present:
             return False
+        accounts = Accounts(catalogue, box, SystemClock(), realm=config.access.realm, limit=config.limits.accounts)
         accounts.create([NewAccount(name=name, level=Level.ADMINISTRATOR, password=password)])
         return True
+    finally:
+        catalogue.close()
+
+
+@contextmanager
+def open_catalogue(config: Config) -> Iterator[Catalogue]:
+    """The catalogue of an initialised recorder. Raises Unavailable if there is none, Conflict if it needs an upgrade."""
+    from pathlib import Path
+
+    from sqlalchemy import make_url
+
+    from onvifd.errors import Conflict, Unavailable
+    from onvifd.store.catalogue import Catalogue
+    from onvifd.store.migrate import versions
+
+    url = make_url(config.database_url)
+    # SQLite would make an empty file.
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise Unavailable(f"there is no recorder in {config.data}: run onvifd init")
+    catalogue = Catalogue.open(config.database_url, timeout=config.database.timeout)
+    try:
+        current, needed = versions(catalogue.database.engine)
+        if current is None:
+            raise Unavailable("the database is empty: run onvifd init")
+        if current != needed:
+            raise Conflict(f"the catalogue has version {current}, this program needs {needed}: start onvifd run once")
+        yield catalogue
     finally:
         catalogue.close()
 
@@ -43,11 +84,20 @@ def open_registry(config: Config) -> Iterator[Registry]:
     from onvifd.access.keyfile import load_key
     from onvifd.cameras.registry import Registry
     from onvifd.clock import SystemClock
-    from onvifd.store.catalogue import Catalogue
 
-    box = load_key(config.key_file)
-    catalogue = Catalogue.open(config.database_url, timeout=config.database.timeout)
-    try:
-        yield Registry(catalogue, box, SystemClock(), limit=config.limits.cameras)
-    finally:
-        catalogue.close()
+    with open_catalogue(config) as catalogue:
+        yield Registry(catalogue, load_key(config.key_file), SystemClock(), limit=config.limits.cameras)
+
+
+@contextmanager
+def open_accounts(config: Config) -> Iterator[Accounts]:
+    """The accounts of an initialised recorder, loaded. Blocks."""
+    from onvifd.access.accounts import Accounts
+    from onvifd.access.keyfile import load_key
+    from onvifd.clock import SystemClock
+
+    with open_catalogue(config) as catalogue:
+        box = load_key(config.key_file)
+        accounts = Accounts(catalogue, box, SystemClock(), realm=config.access.realm, limit=config.limits.accounts)
+        accounts.reload()
+        yield accounts

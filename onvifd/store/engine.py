@@ -114,6 +114,13 @@ class Database:
         """Run `work` and commit, all or nothing. `work` may run more than once. Raises Unavailable or Timeout."""
         return self._attempt(self.engine, work)
 
+    def quick_check(self) -> tuple[str, ...]:
+        """What SQLite finds wrong with its file; empty if it is whole (and for other databases)."""
+        if not self.is_sqlite:
+            return ()
+        found = self.read(lambda connection: tuple(connection.exec_driver_sql("PRAGMA quick_check(20)").scalars()))
+        return () if found == ("ok",) else tuple(str(line) for line in found)
+
     def close(self) -> None:
         self.engine.dispose()
 

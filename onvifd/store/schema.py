@@ -133,7 +133,7 @@ jobs = Table(
 volumes = Table(
     "volumes",
     metadata,
-    Column("id", String(64), primary_key=True, comment="name of the volume"),
+    Column("id", String(64), primary_key=True, comment="vol- and a number, never reused"),
     Column("path", Text, nullable=False, comment="absolute path of the folder"),
     Column("max_bytes", BigInteger, nullable=False, comment="most bytes it may hold; 0 for all but the reserve"),
     Column("created", BigInteger, nullable=False, comment="microseconds UTC"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from onvifd.store.engine import Database
 from onvifd.store.rows import SegmentRow, SpanRow, VolumeRow
 
 OPEN = "open"
+PREFIX = "vol-"
 
 
 class Segments:
@@ -192,13 +193,16 @@ class Volumes:
         )
 
     def ensure(self, path: str, max_bytes: int, now: int) -> VolumeRow:
-        """The volume at `path`, made known if it is new; `max_bytes` is brought up to date. Ids are `vol-` and 8 hex digits."""
+        """The volume at `path`, made known if it is new; `max_bytes` is brought up to date.
+
+        Ids are `vol-1`, `vol-2`, ... in order of registration, so they stay when the settings name the folders in another order.
+        """
         t = schema.volumes
 
         def work(connection: Connection) -> VolumeRow:
             row = connection.execute(select(t).where(t.c.path == path)).mappings().first()
             if row is None:
-                volume = VolumeRow(id=f"vol-{secrets.token_hex(4)}", path=path, max_bytes=max_bytes, created=now)
+                volume = VolumeRow(id=_next_id(connection), path=path, max_bytes=max_bytes, created=now)
                 connection.execute(insert(t).values(asdict(volume)))
                 return volume
             if row["max_bytes"] != max_bytes:
@@ -206,3 +210,28 @@ class Volumes:
             return replace(VolumeRow(**row), max_bytes=max_bytes)
 
         return self._database.write(work)
+
+    def ids(self, paths: Sequence[str]) -> dict[str, str]:
+        """The ids of these folders: those that they have, or would get if they were registered now in this order."""
+
+        def work(connection: Connection) -> dict[str, str]:
+            known = {row.path: row.id for row in connection.execute(select(schema.volumes))}
+            following = _number(connection)
+            found = {}
+            for path in paths:
+                if path not in known:
+                    following += 1
+                found[path] = known.get(path, f"{PREFIX}{following}")
+            return found
+
+        return self._database.read(work)
+
+
+def _next_id(connection: Connection) -> str:
+    return f"{PREFIX}{_number(connection) + 1}"
+
+
+def _number(connection: Connection) -> int:
+    """The highest number given to a volume."""
+    ids = connection.scalars(select(schema.volumes.c.id))
+    return max((int(one.removeprefix(PREFIX)) for one in ids), default=0)

@@ -158,7 +158,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_spans_recording_start"), "spans", ["recording", "start"], unique=False)
     op.create_table(
         "volumes",
-        sa.Column("id", sa.String(length=64), nullable=False, comment="name of the volume"),
+        sa.Column("id", sa.String(length=64), nullable=False, comment="vol- and a number, never reused"),
         sa.Column("path", sa.Text(), nullable=False, comment="absolute path of the folder"),
         sa.Column(
             "max_bytes", sa.BigInteger(), nullable=False, comment="most bytes it may hold; 0 for all but the reserve"
