@@ -13,8 +13,20 @@ from onvifd.access.types import Account
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
 from onvifd.rtsp.outlet import STALL_TIMEOUT, Link, TcpOutlet, UdpOutlet
 from onvifd.rtsp.play import Playback, Presentation
-from onvifd.rtsp.server_events import Closed, Event, Find, Limits, OpenUdp, Pause, Play, Session, SessionEnded, Udp
-from onvifd.rtsp.server_session import ServerConnection, Verifier
+from onvifd.rtsp.server_events import (
+    Closed,
+    Event,
+    Find,
+    Limits,
+    OpenUdp,
+    Pause,
+    Play,
+    Session,
+    SessionEnded,
+    Udp,
+    Verifier,
+)
+from onvifd.rtsp.server_session import ServerConnection
 from onvifd.rtsp.udp import UdpPair
 
 log = logging.getLogger(__name__)

@@ -35,6 +35,11 @@ MAX_ANSWERS = 256 << 10
 """Bytes of RTSP answers that wait for a client."""
 CLOSE_TIMEOUT = 10.0
 """Seconds to deliver what is queued when a connection is closed."""
+UDP_RATE = 8_000_000
+"""Bytes per second of one session over UDP."""
+UDP_BURST = 32 << 10
+"""Bytes beyond the pace; with one batch more it fits the usual receive buffer of 208 KB, overhead included."""
+UDP_TICK = 0.004
 SEND_BUFFER = 256 << 10
 """Of the socket (the kernel takes twice as much): a key frame of 4 Mbit/s fits; 2,000 stalled clients cost 1 GB."""
 
@@ -312,9 +317,14 @@ def renumber(unit: FlushUnit, channels: tuple[int, int]) -> bytes:
 
 
 class UdpOutlet:
-    """Outlet of a session whose tracks go to UDP ports. What the sockets do not take at once waits as it does for TCP."""
+    """Outlet of a session whose tracks go to UDP ports. What the sockets do not take at once waits as it does for TCP.
+
+    Bursts (the cached GOP of a late joiner, a large key frame, a download) leave at UDP_RATE: a client's receive buffer is
+    small, and what does not fit is lost without anybody knowing.
+    """
 
     __slots__ = (
+        "_budget",
         "_drained",
         "_dropping",
         "_ended",
@@ -323,6 +333,8 @@ class UdpOutlet:
         "_pairs",
         "_queue",
         "_queued",
+        "_refilled",
+        "_timer",
         "_video",
         "_watched",
         "dropped",
@@ -338,6 +350,9 @@ class UdpOutlet:
         self._queue: deque[tuple[UdpPair, bool, memoryview, int, float]] = deque()
         self._queued = 0
         self._watched: UdpPair | None = None
+        self._budget = float(UDP_BURST)
+        self._refilled = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
         self._drained: list[asyncio.Future[None]] = []
         self._dropping = False
         self._video: int | None = None
@@ -362,11 +377,19 @@ class UdpOutlet:
             return
         cached = unit.cache.get("udp")
         for rtcp, data, size in cached if isinstance(cached, list) else datagram_runs(unit):
-            sent = 0 if self._queue else pair.send(rtcp, data, size)
+            sent = 0 if self._queue or not self._may_send() else pair.send(rtcp, data, size)
+            self._budget -= sent
             if sent < len(data):
                 self._queue.append((pair, rtcp, memoryview(data)[sent:], size, self._loop.time()))
                 self._queued += len(data) - sent
                 self._watch()
+
+    def _may_send(self) -> bool:
+        """Whether the pace allows a batch now."""
+        now = self._loop.time()
+        self._budget = min(float(UDP_BURST), self._budget + (now - self._refilled) * UDP_RATE)
+        self._refilled = now
+        return self._budget > 0
 
     def _has_room(self, size: int) -> bool:
         late = self._loop.time() - self._queue[0][4] > MAX_DELAY
@@ -378,8 +401,12 @@ class UdpOutlet:
         return False
 
     def _watch(self) -> None:
-        """Be called when the socket of what waits first takes data again."""
+        """Be called when the socket of what waits first takes data again, or when the pace allows."""
         pair = self._queue[0][0] if self._queue else None
+        if pair is not None and self._budget <= 0:
+            pair = None
+            if self._timer is None:
+                self._timer = self._loop.call_later(UDP_TICK, self._due)
         if pair is not self._watched:
             if self._watched is not None:
                 self._watched.watch(None)
@@ -387,10 +414,15 @@ class UdpOutlet:
                 pair.watch(self._writable)
             self._watched = pair
 
+    def _due(self) -> None:
+        self._timer = None
+        self._writable()
+
     def _writable(self) -> None:
-        while self._queue:
+        while self._queue and self._may_send():
             pair, rtcp, data, size, since = self._queue[0]
             sent = pair.send(rtcp, data, size)
+            self._budget -= sent
             self._queued -= sent
             if sent < len(data):
                 self._queue[0] = (pair, rtcp, data[sent:], size, since)

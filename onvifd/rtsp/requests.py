@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from onvifd.rtsp import headers as h
 from onvifd.rtsp.messages import Request, RtspError
-from onvifd.rtsp.play import PlayRequest, Presentation
+from onvifd.rtsp.play import PlayReply, PlayRequest, Presentation
+from onvifd.rtsp.server_events import Session, Udp
 
 _TARGET = re.compile(r"(?:rtspu?|rtsps)://[^/?#]*([^#]*)", re.IGNORECASE)
 
@@ -70,3 +72,37 @@ def play_request(request: Request, replay: bool) -> PlayRequest:
         immediate=h.parse_yes_no(get("Immediate") or "no", "Immediate"),
         replay=replay,
     )
+
+
+def play_fields(session: Session, reply: PlayReply) -> list[tuple[str, str]]:
+    """Range and RTP-Info of a PLAY answer: clock units, and rtptime that belongs to the start (Streaming 5.2.2.1.1)."""
+    span = h.Range(npt=True, now=True) if reply.start is None else h.Range(start=reply.start, end=reply.end)
+    fields = [("Range", span.format())]
+    tracks = session.presentation.tracks
+    items = [
+        h.RtpInfoItem(f"{session.base}/{tracks[info.track].control}", info.seq, info.rtp_time)
+        for info in reply.rtp
+        if info.track in session.tracks
+    ]
+    if items:
+        fields.append(("RTP-Info", h.format_rtp_info(items)))
+    return fields
+
+
+def free_channels(
+    sessions: Iterable[Session], session: Session, track: int, wanted: tuple[int, int] | None
+) -> tuple[int, int]:
+    """The interleaved channels that the client wants for a track, or the first free pair if they are taken."""
+    used = {
+        channel
+        for other in sessions
+        for number, channels in other.tracks.items()
+        if not isinstance(channels, Udp) and (other is not session or number != track)
+        for channel in channels
+    }
+    if wanted is not None and used.isdisjoint(wanted):
+        return wanted
+    for channel in range(0, 256, 2):
+        if used.isdisjoint((channel, channel + 1)):
+            return channel, channel + 1
+    raise RtspError(461, "no interleaved channel is free")

@@ -21,8 +21,7 @@ from onvifd.rtsp.connection import Connection
 from onvifd.rtsp.messages import Response
 from onvifd.rtsp.outlet import SEND_BUFFER
 from onvifd.rtsp.play import Mount, Presentation
-from onvifd.rtsp.server_events import Limits
-from onvifd.rtsp.server_session import Verifier
+from onvifd.rtsp.server_events import Limits, Verifier
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from onvifd.access.types import Account
 from onvifd.rtsp.play import PlayRequest, Presentation
@@ -117,3 +118,11 @@ class Bucket:
             return False
         self._tokens -= 1
         return True
+
+
+class Verifier(Protocol):
+    """What `access.digest.DigestVerifier` does."""
+
+    def challenge(self, now: float, stale: bool = False) -> str: ...
+
+    def verify(self, authorization: str, method: str, uri: str, now: float) -> Account: ...

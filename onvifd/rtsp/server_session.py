@@ -13,14 +13,21 @@ import secrets
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from onvifd.access.types import AccessClass, Account, may
 from onvifd.errors import NotAuthorized, OnvifdError
 from onvifd.rtsp import headers as h
 from onvifd.rtsp.messages import Headers, Interleaved, Parser, Request, Response, RtspError
 from onvifd.rtsp.play import PlayReply, Presentation
-from onvifd.rtsp.requests import choose_transport, play_request, split_target, track_index, without_query
+from onvifd.rtsp.requests import (
+    choose_transport,
+    free_channels,
+    play_fields,
+    play_request,
+    split_target,
+    track_index,
+    without_query,
+)
 from onvifd.rtsp.sdp import build_sdp
 from onvifd.rtsp.server_events import (
     Bucket,
@@ -34,6 +41,7 @@ from onvifd.rtsp.server_events import (
     Session,
     SessionEnded,
     Udp,
+    Verifier,
 )
 
 log = logging.getLogger(__name__)
@@ -43,14 +51,6 @@ REPLAY_TAG = "onvif-replay"
 """Streaming 6.4."""
 
 _FOREIGN = frozenset(("ANNOUNCE", "RECORD", "REDIRECT"))
-
-
-class Verifier(Protocol):
-    """What `access.digest.DigestVerifier` does."""
-
-    def challenge(self, now: float, stale: bool = False) -> str: ...
-
-    def verify(self, authorization: str, method: str, uri: str, now: float) -> Account: ...
 
 
 @dataclass(slots=True)
@@ -336,7 +336,7 @@ class ServerConnection:
         if any(isinstance(other, Udp) == transport.tcp for other in session.tracks.values()):
             raise RtspError(461, "tracks of a session share one kind of transport")
         if transport.tcp:
-            channels = self._free_channels(session, track, transport.interleaved)
+            channels = free_channels(self.sessions.values(), session, track, transport.interleaved)
             session.tracks[track] = channels
             self._answer_setup(request, session, track, h.Transport(tcp=True, interleaved=channels))
             return None
@@ -373,22 +373,6 @@ class ServerConnection:
         value = h.SessionHeader(session.id, session.timeout).format()
         self._answer(request, 200, [("Transport", transport.format()), ("Session", value)])
 
-    def _free_channels(self, session: Session, track: int, wanted: tuple[int, int] | None) -> tuple[int, int]:
-        """The channels that the client wants, or the first free pair if they are taken."""
-        used = {
-            channel
-            for other in self.sessions.values()
-            for number, channels in other.tracks.items()
-            if not isinstance(channels, Udp) and (other is not session or number != track)
-            for channel in channels
-        }
-        if wanted is not None and used.isdisjoint(wanted):
-            return wanted
-        for channel in range(0, 256, 2):
-            if used.isdisjoint((channel, channel + 1)):
-                return channel, channel + 1
-        raise RtspError(461, "no interleaved channel is free")
-
     def _play(self, request: Request) -> Event | None:
         session = self._needed_session(request)
         self._check_aggregate(request, session)
@@ -401,19 +385,7 @@ class ServerConnection:
         session, request = pending.session, pending.request
         assert session is not None
         session.playing = True
-        fields: list[tuple[str, str]] = []
-        # Streaming 5.2.2.1.1: clock units, and rtptime that belongs to the start
-        span = h.Range(npt=True, now=True) if reply.start is None else h.Range(start=reply.start, end=reply.end)
-        fields.append(("Range", span.format()))
-        if reply.rtp:
-            tracks = session.presentation.tracks
-            items = [
-                h.RtpInfoItem(f"{session.base}/{tracks[info.track].control}", info.seq, info.rtp_time)
-                for info in reply.rtp
-                if info.track in session.tracks
-            ]
-            if items:
-                fields.append(("RTP-Info", h.format_rtp_info(items)))
+        fields = play_fields(session, reply)
         if "Scale" in request.headers:
             fields.append(("Scale", f"{reply.scale:.6g}"))
         self._answer(request, 200, fields, session)
