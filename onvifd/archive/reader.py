@@ -96,7 +96,7 @@ class RecordingReader:
         self._volumes = volumes
         self._cache = cache
         self._pool = pool
-        self._segments: OrderedDict[int, Segment] = OrderedDict()
+        self._segments: OrderedDict[tuple[str, str], Segment] = OrderedDict()
         self._lock = threading.Lock()
 
     # ---- asynchronous face ---------------------------------------------------------------------
@@ -315,9 +315,10 @@ class RecordingReader:
             return self._view(row, keep)
 
     def _view(self, row: SegmentRow, keep: bool) -> Segment:
-        known = self._segments.get(row.id)
+        key = (row.volume, row.path)
+        known = self._segments.get(key)
         if known is not None and known.row.state is row.state and row.state is not SegmentState.OPEN:
-            self._segments.move_to_end(row.id)
+            self._segments.move_to_end(key)
             return known
         try:
             fragments = unpack_fragments(row.fragments)
@@ -329,7 +330,7 @@ class RecordingReader:
             fragments += self._tail(row, Segment(row, fragments).written)
         segment = Segment(row, fragments)
         if keep:
-            self._segments[row.id] = segment
+            self._segments[key] = segment
             while len(self._segments) > _KEPT_SEGMENTS:
                 self._segments.popitem(last=False)
         return segment
