@@ -296,6 +296,9 @@ class ReplayPlayback:
         except OnvifdError as error:
             log.error("replay of %s ended: %s", self._reader.recording, error.reason)
             self._outlet.end()
+        except Exception:
+            log.exception("replay of %s ended by a fault", self._reader.recording)
+            self._outlet.end()
 
     async def _send_all(self) -> None:
         cursor = self._cursor

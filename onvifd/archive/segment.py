@@ -35,6 +35,9 @@ IDLE_SECONDS = 2.0
 _JUMP = US
 """Wall time that runs this much apart from media time is a jump of the clock."""
 _FIRST_INTERVAL = 40_000
+_MAX_REORDER = 4
+_SETTLED = 8
+"""Frames after which it is known whether a stream has B frames, and its frame rate."""
 _GAP_INTERVALS = 3.5
 """More than two frames are missing when a frame comes later than this many frame times."""
 
@@ -115,6 +118,9 @@ class SegmentWriter:
         self._pending_bytes = 0
         self._last: AccessUnit | None = None
         self._heard = 0.0
+        self._latest = 0
+        self._reorders = False
+        self._seen = 0
         self._interval = _FIRST_INTERVAL
         self._cut = EndReason.NONE
         self._use(tuple(formats))
@@ -156,6 +162,7 @@ class SegmentWriter:
         actions = self._learn(unit, room) if unit.key else []
         last, self._last = self._last, unit
         if self.waiting:
+            self._latest = unit.utc
             actions += self._begin(unit, room)
             return actions
         assert last is not None
@@ -163,13 +170,20 @@ class SegmentWriter:
         if delta < -_JUMP or abs(delta - self._media_delta(last, unit)) > _JUMP:
             actions += self._end(EndReason.LOSS if unit.key else EndReason.GAP, None, room)
             actions += self._begin(unit, room)
+            self._latest = unit.utc
             return actions
-        gap = delta > _GAP_INTERVALS * self._interval
+        # With B frames times run ahead and fall back: what counts is how far they get.
+        self._reorders |= delta < 0
+        advance = unit.utc - self._latest
+        self._seen += 1
+        tolerance = _MAX_REORDER if self._reorders or self._seen < _SETTLED else 1
+        gap = advance > _GAP_INTERVALS * self._interval * tolerance
         if gap:
             self._cut = EndReason.LOSS
         actions += self._continue(unit, gap, room)
-        if delta > 0:
+        if delta > 0 and not self._reorders:
             self._interval += (min(delta, US) - self._interval) // 4
+        self._latest = max(self._latest, unit.utc)
         return actions
 
     def _continue(self, unit: AccessUnit, gap: bool, room: bool) -> list[Action]:
@@ -287,7 +301,9 @@ class SegmentWriter:
             return []
         if not room:
             return self._overload(segment)
-        ends = following.utc if following is not None else main[-1].utc + self._interval
+        ends = max(unit.utc for unit in main) + self._interval
+        if following is not None and not self._reorders:
+            ends = following.utc
         runs = [segment.timelines[track].run(track, units, ends) for track, units in enumerate(self._pending) if units]
         flags = FragmentFlag.CLEAN if main[0].key else NO_KIND
         for run in runs:

@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from onvifd.archive.disk import Volume
@@ -15,7 +17,7 @@ from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.segment import Action, Append, Close, SegmentWriter, segment_path
 from onvifd.clock import US
 from onvifd.errors import InvalidArgument
-from onvifd.media import mp4_parse, sei
+from onvifd.media import mp4_parse, nal, sei, video
 from onvifd.media.types import AccessUnit, Codec, TrackFormat
 from tests.archive.conftest import (
     FRAME,
@@ -233,6 +235,43 @@ def test_segments_decode_without_a_word(
         assert row is not None
         assert row.size == path.stat().st_size
         assert_times_are_exact(path)
+
+
+@pytest.mark.parametrize("b_frames", [1, 3])
+def test_b_frames_are_no_gaps(record: Record, volume: Volume, store: MemorySegmentStore, b_frames: int) -> None:
+    units = reordered(b_frames, 150)
+    record([units[0][0]], [unit for _, unit in units])
+    (row,) = store.segments_between("rec-1", 0, 1 << 62)
+    assert row.end_reason is EndReason.STOP
+    assert len(unpack_fragments(row.fragments)) >= 5
+    (path,) = segment_files(volume)
+    assert_decodes(path)
+    data = path.read_bytes()
+    walk = mp4_parse.walk_file(lambda at, size: data[at : at + size], len(data))
+    found = [sample.utc for fragment in walk.fragments for sample in fragment.runs[0].samples]
+    assert found == [unit.utc for _, unit in units]
+
+
+def reordered(b_frames: int, count: int) -> list[tuple[TrackFormat, AccessUnit]]:
+    """A real stream with B frames, in decoding order, with groups of 2 s."""
+    context = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt, context.framerate = 160, 96, "yuv420p", 25
+    context.options = {"preset": "veryfast", "bf": str(b_frames), "g": "50", "b_strategy": "0"}
+    packets = []
+    for index in range(count):
+        picture = np.full((144, 160), (index * 7) % 200, np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
+        frame.pts = index
+        packets += context.encode(frame)
+    packets += context.encode(None)
+    units = [
+        AccessUnit(0, T0 + packet.pts * FRAME, packet.pts * 3600, packet.is_keyframe, nal.from_annexb(bytes(packet)))
+        for packet in packets
+        if packet.pts is not None
+    ]
+    sets = video.find_parameter_sets(Codec.H264, units[0].data)
+    format = video.with_parameter_sets(TrackFormat(codec=Codec.H264, clock_rate=90000), sets)
+    return [(format, unit) for unit in units]
 
 
 def assert_times_are_exact(path: Path) -> None:
