@@ -26,23 +26,23 @@ from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
+from onvifd.archive.retention import Bounds
 from onvifd.bodies import host
 from onvifd.bodies.channel import Channel, ChannelStream, recording_token
 from onvifd.bodies.face import HttpFace
+from onvifd.bodies.housekeeping import Housekeeping
 from onvifd.bodies.recorder import Actions, Recorder
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
 from onvifd.cameras.drivers import event_feed
 from onvifd.cameras.event_feed import CameraEventFeed
 from onvifd.cameras.registry import Camera, Registry, Role, Stream
-from onvifd.clock import Clock, SystemClock
+from onvifd.clock import US, Clock, SystemClock
 from onvifd.config import Config, prepare_data_folder
 from onvifd.errors import OnvifdError, Unavailable
-from onvifd.events import topics
 from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.events.topics import RECORDER_TOPICS
-from onvifd.events.types import Operation
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.backend import Identity, Ports
 from onvifd.onvif.discovery.service import DiscoveryService
@@ -207,28 +207,16 @@ class RecorderApp:
         await self.bus.start()
         self._parts.push_async_callback(self.bus.close)
 
-    async def _close_history(self) -> None:
-        """After a crash the history still says that recording goes on: end it where the footage ends (Search 5.21)."""
-        known = {channel.as_recording(0).token: channel for channel in self.recorder.channels}
-        now = self._clock.utc()
-        states = await self._catalogue.run(self._events.states_at, now, frozenset(known))
-        for state in states:
-            if state.topic not in (topics.RECORDING_STATE.name, topics.TRACK_STATE.name) or state.data[0][1] != "true":
-                continue
-            times = await self._catalogue.run(self._segments.recording_times, state.recording)
-            ended = replace(
-                state, utc=max(state.utc, times[1] if times else state.utc), data=((state.data[0][0], "false"),)
-            )
-            self.bus.record(replace(ended, operation=Operation.CHANGED))
-
     def _prepare_volumes(self) -> list[Volume]:
         """The configured volumes. Only the default one, inside the data folder, is made here."""
         if not self.config.archive.volumes:
             self.config.volume_paths[0].mkdir(mode=0o700, exist_ok=True)
         volumes = []
-        for number, path in enumerate(self.config.volume_paths, 1):
+        known = self._catalogue.sync.volumes
+        for path in self.config.volume_paths:
             if path.is_dir():
-                volumes.append(Volume(f"vol-{number}", path))
+                row = known.ensure(str(path), self.config.archive.max_bytes, self._clock.utc())
+                volumes.append(Volume(row.id, path))
             else:
                 log.error("volume %s is not there: nothing is recorded on it", path)
         return volumes
@@ -284,7 +272,9 @@ class RecorderApp:
         self._parts.push_async_callback(self._session.close)
         self._parts.push_async_callback(self._stop_feeds)
         await self._reload()
-        await self._close_history()
+        self._housekeeping = self._make_housekeeping()
+        self._parts.push_async_callback(self._housekeeping.stop)
+        await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
         await self.cluster.start()
         await self._listen(http, https)
         self._parts.push_async_callback(self._stop_tasks)
@@ -293,6 +283,22 @@ class RecorderApp:
             discovery = DiscoveryService(self.recorder, self._clock, host=network.host)
             self._parts.push_async_callback(discovery.stop)
             await discovery.start()
+
+    def _make_housekeeping(self) -> Housekeeping:
+        archive = self.config.archive
+        bounds = Bounds(
+            max_bytes=archive.max_bytes, reserve=archive.reserve_percent / 100, max_age=archive.retention_seconds * US
+        )
+        return Housekeeping(
+            self._catalogue,
+            self._segments,
+            self._events,
+            self.bus,
+            self._volumes,
+            bounds,
+            archive.event_retention_seconds * US,
+            self._clock,
+        )
 
     def _make_cluster(self, replay_timeout: int) -> Cluster:
         config = self.config
@@ -415,6 +421,7 @@ class RecorderApp:
                     self._keep(message)
             case RecordingState():
                 self.recorder.recording_state(message)
+                self._housekeeping.recording_changed(message)
             case Stats():
                 for stats in message.streams:
                     self.recorder.stream_stats(stats)

@@ -155,6 +155,13 @@ class Spans:
             lambda connection: int(connection.execute(insert(t).values(values).returning(t.c.id)).scalar_one())
         )
 
+    def unfinished(self) -> tuple[SpanRow, ...]:
+        """Spans without an end: those that last, and after a crash those that nobody ended."""
+        query = select(schema.spans).where(schema.spans.c.end.is_(None)).order_by(schema.spans.c.id)
+        return self._database.read(
+            lambda connection: tuple(SpanRow(**row) for row in connection.execute(query).mappings())
+        )
+
     def finish(self, span: int, end: int) -> None:
         t = schema.spans
         self._database.write(lambda connection: connection.execute(update(t).where(t.c.id == span).values(end=end)))

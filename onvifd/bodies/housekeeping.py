@@ -1,0 +1,130 @@
+"""What keeps catalogue and volumes in order while the recorder runs: retention, old events, spans, and ends after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from onvifd.archive.disk import DiskPool, Volume
+from onvifd.archive.index import SegmentStore
+from onvifd.archive.retention import Bounds, Retention
+from onvifd.clock import US, Clock
+from onvifd.errors import OnvifdError
+from onvifd.events import topics
+from onvifd.events.bus import EventBus
+from onvifd.events.store import EventStore
+from onvifd.events.types import Operation
+from onvifd.store.catalogue import AsyncCatalogue
+from onvifd.workers.messages import RecordingState
+
+log = logging.getLogger(__name__)
+
+EVENT_SWEEP = 600.0
+"""Seconds between deletions of old events."""
+
+GENERAL = "general"
+"""Record type of continuous recording."""
+
+MAX_CHANGES = 10_000
+
+
+class Housekeeping:
+    """Owns its tasks from `start` to `stop`. `event_age` is microseconds, 0 for ever."""
+
+    def __init__(
+        self,
+        catalogue: AsyncCatalogue,
+        segments: SegmentStore,
+        events: EventStore,
+        bus: EventBus,
+        volumes: Sequence[Volume],
+        bounds: Bounds,
+        event_age: int,
+        clock: Clock,
+    ) -> None:
+        self._catalogue = catalogue
+        self._segments = segments
+        self._events = events
+        self._bus = bus
+        self._event_age = event_age
+        self._clock = clock
+        self._pool = DiskPool(1)
+        self._retention = Retention(segments, volumes, bounds, pool=self._pool, clock=clock)
+        self._changes: asyncio.Queue[RecordingState] = asyncio.Queue(MAX_CHANGES)
+        self._spans: dict[str, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, recordings: frozenset[str]) -> None:
+        """End what a crash left open, then keep house."""
+        await self._end_states(recordings)
+        for span in await self._catalogue.run(self._catalogue.sync.spans.unfinished):
+            times = await self._catalogue.run(self._segments.recording_times, span.recording)
+            await self._catalogue.run(
+                self._catalogue.sync.spans.finish, span.id, max(span.start, times[1] if times else span.start)
+            )
+        self._tasks = [
+            asyncio.create_task(self._retention.run(), name="retention"),
+            asyncio.create_task(self._sweep_events(), name="event retention"),
+            asyncio.create_task(self._write_spans(), name="spans"),
+        ]
+
+    async def _end_states(self, recordings: frozenset[str]) -> None:
+        """After a crash the history still says that recording goes on: end it where the footage ends (Search 5.21)."""
+        states = await self._catalogue.run(self._events.states_at, self._clock.utc(), recordings)
+        for state in states:
+            if state.topic not in (topics.RECORDING_STATE.name, topics.TRACK_STATE.name) or state.data[0][1] != "true":
+                continue
+            times = await self._catalogue.run(self._segments.recording_times, state.recording)
+            end = max(state.utc, times[1] if times else state.utc)
+            self._bus.record(replace(state, utc=end, data=((state.data[0][0], "false"),), operation=Operation.CHANGED))
+
+    def recording_changed(self, state: RecordingState) -> None:
+        """Recording began or ended: the span follows."""
+        try:
+            self._changes.put_nowait(state)
+        except asyncio.QueueFull:
+            log.error("%s: its span is not stored, the database is too slow", state.recording)
+
+    async def _write_spans(self) -> None:
+        while True:
+            state = await self._changes.get()
+            try:
+                await self._write_span(state)
+            except OnvifdError as error:
+                log.error("%s: its span is not stored: %s", state.recording, error.reason)
+            finally:
+                self._changes.task_done()
+
+    async def _write_span(self, state: RecordingState) -> None:
+        spans = self._catalogue.sync.spans
+        known = self._spans.pop(state.recording, None)
+        if known is not None:
+            await self._catalogue.run(spans.finish, known, state.utc)
+        if state.active:
+            self._spans[state.recording] = await self._catalogue.run(spans.begin, state.recording, GENERAL, state.utc)
+
+    async def _sweep_events(self) -> None:
+        while True:
+            if self._event_age:
+                try:
+                    before = self._clock.utc() - self._event_age
+                    count = await self._catalogue.run(self._catalogue.sync.events.forget_before, before)
+                    if count:
+                        log.info("%d events older than %d days deleted", count, self._event_age // (86_400 * US))
+                except OnvifdError as error:
+                    log.error("old events are not deleted: %s", error.reason)
+            await self._clock.sleep(EVENT_SWEEP)
+
+    async def stop(self) -> None:
+        """End all tasks; spans that wait are written first, for at most a second."""
+        try:
+            async with asyncio.timeout(1):
+                await self._changes.join()
+        except TimeoutError:
+            log.warning("%d spans are not stored", self._changes.qsize())
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._pool.close()
