@@ -25,8 +25,10 @@ def nanoseconds(utc):
 
 
 Gst.init(None)
+# Times come from the header extension. Other buffer modes wait for an arrival time, which GStreamer 1.22 does not give to
+# the first packets over TCP: it would throw the first key frame away.
 pipeline = Gst.parse_launch(
-    f"rtspsrc name=src onvif-mode=true onvif-rate-control={'true' if mode == SEEK else 'false'} protocols=tcp latency=0 "
+    f"rtspsrc name=src onvif-mode=true onvif-rate-control={'true' if mode == SEEK else 'false'} protocols=tcp buffer-mode=none "
     "rtponvifparse name=parse ! rtph264depay ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=GRAY8 ! "
     "fakesink name=sink sync=false signal-handoffs=true"
 )
