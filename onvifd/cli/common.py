@@ -88,6 +88,5 @@ def print_table(columns: list[str], rows: list[list[str]], *, empty: str) -> Non
     for row in rows:
         # Text: names of cameras may contain what would be markup.
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
     # Into a file or pipe nothing is wrapped.
-    console.print(table, width=None if console.is_terminal else 400)
+    Console(width=None if sys.stdout.isatty() else 400).print(table)

@@ -1,0 +1,57 @@
+"""The command line as a whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+
+def test_help_names_every_command(run: Callable[..., Result]) -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    for name in ("init", "run", "demo", "simulate", "camera", "user", "doctor"):
+        assert name in result.output
+
+
+@pytest.mark.parametrize("group", ["camera", "user"])
+def test_groups_explain_themselves(run: Callable[..., Result], group: str) -> None:
+    result = run(group, "--help")
+    assert result.exit_code == 0
+    for name in {"camera": ("search", "add", "list", "test", "remove"), "user": ("add", "list", "passwd", "remove")}[
+        group
+    ]:
+        assert name in result.output
+
+
+def test_version(run: Callable[..., Result]) -> None:
+    assert run("--version").output.startswith("onvifd 0.")
+
+
+def test_wrong_usage_has_status_2(run: Callable[..., Result]) -> None:
+    assert run("camera", "fly").exit_code == 2
+    assert run("user", "add", "x", "--level", "king", ONVIFD_USER_PASSWORD="x").exit_code == 2
+
+
+def test_no_password_is_an_argument(run: Callable[..., Result]) -> None:
+    """The list of processes shows arguments to everybody."""
+    for command in (["init"], ["user", "add"], ["user", "passwd"], ["camera", "add"], ["camera", "test"]):
+        text = run(*command, "--help").output
+        assert "--password " not in text
+        assert "--password-stdin" in text
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.argv = ['onvifd', '--help']\n"
+        "from onvifd.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'sqlalchemy', 'aiohttp', 'av', 'lxml', 'numpy', 'cryptography', 'wsdiscovery'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
