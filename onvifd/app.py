@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -185,6 +187,7 @@ class RecorderApp:
         """Catalogue, accounts, archive: what is on disk."""
         config = self.config
         await asyncio.to_thread(prepare_data_folder, config)
+        self._parts.callback(os.close, await asyncio.to_thread(_lock, config.data))
         catalogue = await asyncio.to_thread(
             Catalogue.open, config.database_url, timeout=config.database.timeout, migrate=True
         )
@@ -498,6 +501,17 @@ class RecorderApp:
     async def _stop_feeds(self) -> None:
         feeds, self._feeds = self._feeds, {}
         await asyncio.gather(*(feed.close() for _, feed in feeds.values()))
+
+
+def _lock(folder: Path) -> int:
+    """Make sure that one recorder alone uses a data folder; gives the descriptor that holds the lock. Raises Unavailable."""
+    fd = os.open(folder / "onvifd.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise Unavailable(f"another recorder runs on the data folder {folder}") from None
+    return fd
 
 
 def _free_port(host_address: str, port: int) -> int:

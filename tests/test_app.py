@@ -1,6 +1,7 @@
 """The whole recorder in one process, with a simulated camera beside it."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -163,9 +164,17 @@ async def test_needs_an_account(config: Config) -> None:
         await app.start()
 
 
-async def test_taken_port_leaves_nothing_running(config: Config, recorder: RecorderApp) -> None:
-    other = RecorderApp(replace(config, network=replace(config.network, rtsp_port=recorder.ports.rtsp or 0)))
-    before = len(asyncio.all_tasks())
-    with pytest.raises(OSError, match="in use"):
-        await other.start()
-    assert len(asyncio.all_tasks()) <= before + 1
+async def test_second_recorder_on_the_same_data_is_refused(recorder: RecorderApp) -> None:
+    with pytest.raises(Unavailable, match="another recorder"):
+        await RecorderApp(recorder.config).start()
+
+
+async def test_taken_port_leaves_the_data_free(config: Config) -> None:
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        network = replace(config.network, rtsp_port=taken.getsockname()[1])
+        with pytest.raises(OSError, match="in use"):
+            await RecorderApp(replace(config, network=network)).start()
+    app = RecorderApp(config)
+    await app.start()
+    await app.stop()
