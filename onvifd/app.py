@@ -196,7 +196,7 @@ class RecorderApp:
         self._parts.callback(self._executor.shutdown, wait=False, cancel_futures=True)
         box: SecretBox = await asyncio.to_thread(load_key, config.key_file)
         self._accounts = Accounts(catalogue, box, self._clock, realm=config.access.realm, limit=config.limits.accounts)
-        self._registry = Registry(catalogue, box, self._clock)
+        self._registry = Registry(catalogue, box, self._clock, limit=config.limits.cameras)
         self._segments: SegmentStore = CatalogueSegmentStore(catalogue)
         self._events = CatalogueEventStore(catalogue)
         await self._catalogue.run(self._accounts.reload)
