@@ -9,7 +9,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -156,7 +157,6 @@ def test_stalled_client_is_cut_off(recorder: Recorder, streams: dict[str, str]) 
         steady(recorder, streams["sub"], seconds=10),
         RtspClient(streams["main"], recorder.user, recorder.password) as client,
     ):
-        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         video = next(each for each in client.describe() if each.kind == "video")
         client.setup(video)
         client.demand("PLAY")
@@ -166,10 +166,14 @@ def test_stalled_client_is_cut_off(recorder: Recorder, streams: dict[str, str]) 
 
 
 def test_vanished_clients_leave_nothing(recorder: Recorder, streams: dict[str, str]) -> None:
-    def open_files() -> int:
-        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in recorder.workers("media"))
+    def sockets() -> int:
+        count = 0
+        for link in (link for pid in recorder.workers("media") for link in Path(f"/proc/{pid}/fd").iterdir()):
+            with suppress(FileNotFoundError):  # closed since it was listed
+                count += os.readlink(link).startswith("socket:")
+        return count
 
-    before = open_files()
+    before = sockets()
     with steady(recorder, streams["sub"], seconds=5):
         for _ in range(20):
             with RtspClient(streams["sub"], recorder.user, recorder.password) as client:
@@ -179,15 +183,14 @@ def test_vanished_clients_leave_nothing(recorder: Recorder, streams: dict[str, s
                 # Closing with linger 0 sends RST instead of FIN.
                 client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     deadline = time.monotonic() + 15
-    while open_files() > before + 1 and time.monotonic() < deadline:
+    while sockets() > before and time.monotonic() < deadline:
         time.sleep(0.5)
-    assert open_files() <= before + 1
+    assert sockets() <= before
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"not xml",
         b"<?xml version='1.0'?><open>",
         b"\xff\xfe\x00\x00",
@@ -195,7 +198,7 @@ def test_vanished_clients_leave_nothing(recorder: Recorder, streams: dict[str, s
         b'<s:Envelope xmlns:s="http://www.w3.org/2003/05/soap-envelope"><s:Body><x xmlns="urn:x"/></s:Body></s:Envelope>',
         b"<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><a>&e;</a>",
     ],
-    ids=["empty", "text", "truncated", "utf-16", "no-operation", "unknown-operation", "entity"],
+    ids=["text", "truncated", "utf-16", "no-operation", "unknown-operation", "entity"],
 )
 def test_malformed_soap_gets_a_fault(device: Device, body: bytes) -> None:
     status, reply = post(device.address, body)
@@ -204,3 +207,8 @@ def test_malformed_soap_gets_a_fault(device: Device, body: bytes) -> None:
     assert b"Fault" in reply
     assert b"Traceback" not in reply
     assert b"root:" not in reply
+
+
+def test_request_without_a_message_gets_no_fault(device: Device) -> None:
+    # Core 5.8.2.4: a fault answers a SOAP message; without one there is only the HTTP status.
+    assert post(device.address, b"")[0] == 400

@@ -91,12 +91,13 @@ def test_killed_media_worker_loses_one_fragment_at_most(own_recorder: Recorder) 
 
     wait_for(resumed, seconds=45, what="recording after the worker was killed")
     times = recorded_times(own_recorder, device, recording)
-    assert times == sorted(times)
+    assert times == sorted(set(times))
     last = max(each for each in times if each <= killed)
     # A fragment lasts a second at most; what was still in memory on the way is on top.
     assert killed - last < 2 * SECOND
     gaps = [after - before for before, after in itertools.pairwise(times) if after - before > SECOND // 2]
-    assert len(gaps) == 1
+    # A camera that sends its last group of pictures first may even close the gap.
+    assert len(gaps) <= 1
     own_recorder.stop()
     for path in segments(own_recorder.data):
         assert_decodes(path)
