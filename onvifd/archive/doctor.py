@@ -48,13 +48,16 @@ def examine(store: SegmentStore, volumes: Sequence[Volume]) -> Iterator[Finding]
             for row in rows:
                 yield from _check(store, volume, row)
             after = rows[-1].id
-        for path in unindexed_files(store, volume, all_files=True):
+        unreadable: list[str] = []
+        for path in unindexed_files(store, volume, unreadable, all_files=True):
             try:
                 young = time.time() - os.stat(volume.path(path)).st_mtime < _YOUNG_SECONDS
             except FileNotFoundError:
                 continue
             if not young:
                 yield Finding(FindingKind.UNINDEXED, volume.id, path, "not in the index")
+        for reason in unreadable:
+            yield Finding(FindingKind.UNREADABLE, volume.id, "", reason)
 
 
 def _check(store: SegmentStore, volume: Volume, row: SegmentRow) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from onvifd.archive.index import (
     SegmentStore,
     pack_fragments,
 )
+from onvifd.archive.segment import is_segment_path
 from onvifd.clock import US, to_datetime
 from onvifd.errors import InvalidArgument
 from onvifd.media import mp4_parse
@@ -69,7 +70,8 @@ def recover(
     Without `all_files` only folders as new as the newest row of the volume are searched for files without a row.
     `recordings` limits it to some; None takes all.
     """
-    tally, failed = _Tally(), []
+    tally = _Tally()
+    failed: list[str] = []
     known = {volume.id: volume for volume in volumes}
     for row in store.open_segments():
         if recordings is not None and row.recording not in recordings:
@@ -86,7 +88,7 @@ def recover(
         if not volume.root.is_dir():
             failed.append(f"volume {volume.id} is not there")
             continue
-        for path in unindexed_files(store, volume, all_files=all_files, recordings=recordings):
+        for path in unindexed_files(store, volume, failed, all_files=all_files, recordings=recordings):
             try:
                 _adopt(store, volume, path, tally)
             except OSError as error:
@@ -204,21 +206,50 @@ def fragment_of(found: mp4_parse.FoundFragment, formats: tuple[TrackFormat, ...]
 
 
 def unindexed_files(
-    store: SegmentStore, volume: Volume, *, all_files: bool, recordings: frozenset[str] | None = None
+    store: SegmentStore,
+    volume: Volume,
+    failed: list[str],
+    *,
+    all_files: bool,
+    recordings: frozenset[str] | None = None,
 ) -> Iterator[str]:
-    """Segment files without a row, relative to the volume, in order."""
-    for recording in sorted(_folders(volume.root)):
+    """Segment files without a row, relative to the volume, in order. Folders that cannot be read are told to `failed`.
+
+    What else lies on the volume (`lost+found`, somebody's films) is not the archive's and is left alone.
+    """
+    try:
+        folders = sorted(_folders(volume.root))
+    except OSError as error:
+        failed.append(f"volume {volume.id}: {error.strerror}")
+        return
+    for recording in folders:
         if recordings is not None and recording not in recordings:
             continue
-        times = None if all_files else store.recording_times(recording)
-        since = ""
-        if times is not None:
-            since = f"{to_datetime(times[1] - NEWER_THAN_INDEX_SECONDS * US):%Y-%m-%d/%H}"
-        for hour in _hours(volume.root / recording, since):
-            for name in sorted(os.listdir(volume.root / recording / hour)):
-                relative = f"{recording}/{hour}/{name}"
-                if name.endswith(".mp4") and store.segment_by_path(volume.id, relative) is None:
-                    yield relative
+        try:
+            paths = list(_segment_files(store, volume, recording, all_files=all_files))
+        except PermissionError as error:
+            if store.recording_times(recording) is not None:
+                failed.append(f"{recording}: {error.strerror}")
+            continue
+        except OSError as error:
+            failed.append(f"{recording}: {error.strerror}")
+            continue
+        for path in paths:
+            if store.segment_by_path(volume.id, path) is None:
+                yield path
+
+
+def _segment_files(store: SegmentStore, volume: Volume, recording: str, *, all_files: bool) -> Iterator[str]:
+    """Files of one recording by name. Raises OSError."""
+    times = None if all_files else store.recording_times(recording)
+    since = ""
+    if times is not None:
+        since = f"{to_datetime(times[1] - NEWER_THAN_INDEX_SECONDS * US):%Y-%m-%d/%H}"
+    for hour in _hours(volume.root / recording, since):
+        for name in sorted(os.listdir(volume.root / recording / hour)):
+            relative = f"{recording}/{hour}/{name}"
+            if is_segment_path(relative):
+                yield relative
 
 
 def _hours(folder: Path, since: str) -> Iterator[str]:

@@ -42,6 +42,7 @@ _GAP_INTERVALS = 3.5
 """More than two frames are missing when a frame comes later than this many frame times."""
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+_PATH = re.compile(rf"{_TOKEN.pattern}/\d{{4}}-\d\d-\d\d/\d\d/\d{{6}}\.\d{{3}}(-\d{{1,2}})?\.mp4", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,11 @@ def segment_path(recording: str, start: int) -> str:
         raise InvalidArgument("recording token cannot name a folder")
     moment = to_datetime(start)
     return f"{recording}/{moment:%Y-%m-%d}/{moment:%H}/{moment:%H%M%S}.{start % US // 1000:03d}.mp4"
+
+
+def is_segment_path(relative: str) -> bool:
+    """Whether a path below a volume is one that the archive gives to its files."""
+    return _PATH.fullmatch(relative) is not None
 
 
 @dataclass(slots=True)

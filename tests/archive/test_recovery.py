@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -126,8 +129,48 @@ def test_the_index_is_rebuilt_from_files_alone(
         ]
 
 
+def test_what_is_not_a_segment_is_left_alone(
+    volume: Volume, store: MemorySegmentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A volume may be a disk of its own (`lost+found` is root's alone) and may hold what others put there."""
+    others = ["films/2020/12/wedding.mp4", "rec-1/2026-01-01/00/mine.mp4", "rec-1/old/00/000500.000.mp4"]
+    for other in others:
+        path = volume.path(other)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"not fragmented")
+    volume.path("lost+found").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith("lost+found"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert recover(store, [volume], all_files=True) == RecoveryReport()
+    assert list(examine(store, [volume])) == []
+    assert all(volume.path(other).read_bytes() == b"not fragmented" for other in others)
+
+
 @pytest.mark.usefixtures("crashed")
-def test_empty_and_foreign_files_are_removed(volume: Volume, store: MemorySegmentStore) -> None:
+def test_a_folder_that_cannot_be_read_does_not_keep_the_rest_from_recovery(
+    volume: Volume, store: MemorySegmentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume.path("rec-0").mkdir()
+    scandir = os.scandir
+
+    def fail(path: str | os.PathLike[str]) -> Iterator[os.DirEntry[str]]:
+        if str(path).endswith("rec-0"):
+            raise OSError(errno.EIO, "Input/output error")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    report = recover(store, [volume], all_files=True)
+    assert (report.completed, report.failed) == (1, ("rec-0: Input/output error",))
+
+
+@pytest.mark.usefixtures("crashed")
+def test_empty_and_torn_files_are_removed(volume: Volume, store: MemorySegmentStore) -> None:
     folder = segment_files(volume)[0].parent
     (folder / "000500.000.mp4").write_bytes(b"")
     (folder / "000600.000.mp4").write_bytes(b"\0" * 4096)
