@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
@@ -15,11 +16,13 @@ from onvifd.cameras.drivers import prepare
 from onvifd.cameras.registry import Credentials
 from onvifd.cameras.simulated.encode import CameraClips, load_cameras
 from onvifd.cli.setup import initialise, open_registry
-from onvifd.clock import SystemClock
+from onvifd.clock import US, SystemClock
 from onvifd.config import Config, load
 from onvifd.errors import Unavailable
 from onvifd.events.types import Event
 from onvifd.onvif.backend import JobState
+from onvifd.onvif.client import OnvifClient
+from onvifd.onvif.types import tse, tt
 
 ADMIN, PASSWORD = "admin", "Recorder-1"
 CAMERA_PASSWORD = "Camera-pass1"
@@ -178,3 +181,63 @@ async def test_taken_port_leaves_the_data_free(config: Config) -> None:
     app = RecorderApp(config)
     await app.start()
     await app.stop()
+
+
+async def test_records_and_is_searchable_on_postgresql(
+    config: Config, camera: SimulatedDevice, postgresql_url: str
+) -> None:
+    config = replace(config, database=replace(config.database, url=postgresql_url))
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    await add(config, camera)
+    app = RecorderApp(config)
+    await app.start()
+    try:
+        (channel,) = app.recorder.channels
+        await until(lambda: channel.recording, "recording")
+        async with aiohttp.ClientSession() as session:
+            base = f"http://127.0.0.1:{app.ports.http}/onvif"
+            client = OnvifClient(f"{base}/device_service", ADMIN, PASSWORD, session).at(f"{base}/search_service")
+            recording = await _found_with_footage(client, f"rec-{channel.camera}")
+            assert recording.recording_status is tt.RecordingStatus.RECORDING
+            assert {track.track_type for track in recording.track} == {tt.TrackType.VIDEO, tt.TrackType.AUDIO}
+            await _started(client, recording)
+    finally:
+        await app.stop()
+    assert not (config.data / "catalogue.sqlite3").exists()
+    assert list((config.data / "volume").rglob("*.mp4"))
+
+
+async def _found_with_footage(client: OnvifClient, token: str) -> tt.RecordingInformation:
+    """The recording by FindRecordings, as soon as the index shows footage."""
+    async with asyncio.timeout(20):
+        while True:
+            asked = tse.FindRecordings(scope=tt.SearchScope(), keep_alive_time=timedelta(seconds=10))
+            search = (await client.call(asked, tse.FindRecordingsResponse)).search_token
+            results = tse.GetRecordingSearchResults(search_token=search, wait_time=timedelta(seconds=5))
+            found = (await client.call(results, tse.GetRecordingSearchResultsResponse)).result_list
+            (recording,) = found.recording_information
+            assert recording.recording_token == token
+            if recording.latest_recording is not None and len(recording.track) == 2:
+                return recording
+            await asyncio.sleep(0.1)
+
+
+async def _started(client: OnvifClient, recording: tt.RecordingInformation) -> None:
+    """Waits until FindEvents knows that the recording started: events are stored in batches."""
+    assert recording.earliest_recording is not None
+    asked = tse.FindEvents(
+        start_point=recording.earliest_recording - 10 * US,
+        scope=tt.SearchScope(included_recordings=(recording.recording_token,)),
+        search_filter=tt.EventFilter(),
+        include_start_state=False,
+        keep_alive_time=timedelta(seconds=10),
+    )
+    async with asyncio.timeout(20):
+        while True:
+            search = (await client.call(asked, tse.FindEventsResponse)).search_token
+            results = tse.GetEventSearchResults(search_token=search, wait_time=timedelta(seconds=5))
+            found = (await client.call(results, tse.GetEventSearchResultsResponse)).result_list
+            topics = [each.event.topic.value for each in found.result if each.event.topic]
+            if "tns1:RecordingHistory/Recording/State" in topics:
+                return
+            await asyncio.sleep(0.1)

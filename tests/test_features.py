@@ -108,7 +108,8 @@ def test_fill_writes_covering_tests(check: Checker) -> None:
     assert check.ledger.read_text().count("tests = []") == 1
 
 
-def test_plugin_records_outcomes_and_marks(pytester: pytest.Pytester) -> None:
+def test_plugin_records_outcomes_and_marks(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
     pytester.makeini("[pytest]\nmarkers =\n    covers(*rows): rows")
     pytester.makepyfile(
