@@ -1,0 +1,187 @@
+"""All workers as control sees them."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+
+from onvifd.errors import NotFound, Unavailable
+from onvifd.workers.cluster import Cluster
+from onvifd.workers.link import Link
+from onvifd.workers.messages import (
+    AnyMessage,
+    Cameras,
+    CameraSpec,
+    CameraState,
+    Credentials,
+    CredentialSpec,
+    Failure,
+    GetKeyframe,
+    Jpeg,
+    Keyframe,
+    MakeJpeg,
+    Ready,
+    ReplayTimeout,
+    Setup,
+)
+from onvifd.workers.supervisor import launch_local
+
+SETUP = Setup(
+    kind="",
+    name="",
+    database_url="",
+    volumes=(),
+    realm="onvifd",
+    segment_seconds=60,
+    session_timeout=60,
+    replay_timeout=45,
+    max_clients=10,
+)
+
+
+class Worker:
+    """The other end of a link: answers like a worker and remembers what it was told."""
+
+    def __init__(self, setup: Setup, link: Link) -> None:
+        self.name = setup.name
+        self.link = link
+        self.heard: list[AnyMessage] = []
+        self.adopted: list[bytes] = []
+        self.keyframes = 0
+        link.listen(self.handle)
+
+    async def handle(self, message: AnyMessage) -> AnyMessage | None:
+        self.heard.append(message)
+        match message:
+            case Setup():
+                return Ready(name=message.name, pid=1)
+            case GetKeyframe(camera="silent"):
+                return Failure(reason="no key frame yet")
+            case GetKeyframe():
+                self.keyframes += 1
+                return Keyframe(codec="h264", parameter_sets=(), data=b"k", utc=1)
+            case MakeJpeg():
+                return Jpeg(data=b"jpeg of " + message.data)
+        return None
+
+    def adopt(self, client: socket.socket, initial: bytes) -> None:
+        self.adopted.append(initial)
+        client.close()
+
+    def last(self, kind: type) -> AnyMessage:
+        return [message for message in self.heard if isinstance(message, kind)][-1]
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.workers: dict[str, Worker] = {}
+        self.heard: list[AnyMessage] = []
+        self.lost: list[tuple[str, ...]] = []
+        self.cluster = Cluster(SETUP, 2, launch_local(self._start), heard=self.heard.append, lost=self.lost.append)
+
+    async def _start(self, setup: Setup, link: Link):  # type: ignore[no-untyped-def]
+        worker = self.workers[setup.name] = Worker(setup, link)
+
+        async def stop() -> None:
+            await asyncio.sleep(0)
+
+        return worker.adopt, stop
+
+
+@pytest.fixture
+async def scene() -> AsyncIterator[Scene]:
+    made = Scene()
+    await made.cluster.start()
+    yield made
+    await made.cluster.stop()
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def camera(name: str) -> CameraSpec:
+    return CameraSpec(id=name, channel=1, streams=())
+
+
+def owners(scene: Scene) -> dict[str, str]:
+    found = {}
+    for name in ("media-0", "media-1"):
+        message = scene.workers[name].last(Cameras)
+        assert isinstance(message, Cameras)
+        found |= {spec.id: name for spec in message.cameras}
+    return found
+
+
+async def test_cameras_are_spread_and_stay_where_they_are(scene: Scene) -> None:
+    scene.cluster.set_cameras([camera("a"), camera("b"), camera("c"), camera("d")])
+    await settle()
+    first = owners(scene)
+    assert sorted(first.values()) == ["media-0", "media-0", "media-1", "media-1"]
+    scene.cluster.set_cameras([camera("d"), camera("b"), camera("e"), camera("a")])
+    await settle()
+    second = owners(scene)
+    assert {name: second[name] for name in "abd"} == {name: first[name] for name in "abd"}
+    assert second["e"] == first["c"]
+
+
+async def test_everyone_is_briefed(scene: Scene) -> None:
+    accounts = (CredentialSpec(name="admin", level="Administrator", ha1="0" * 32),)
+    scene.cluster.set_credentials(accounts)
+    scene.cluster.set_replay_timeout(90)
+    await settle()
+    for name in ("media-0", "media-1", "replay"):
+        assert scene.workers[name].last(Credentials) == Credentials(accounts=accounts)
+    timeouts = [m.seconds for m in scene.workers["replay"].heard if isinstance(m, ReplayTimeout)]
+    assert timeouts == [45, 90]
+    assert not [m for m in scene.workers["vision"].heard if isinstance(m, Cameras)]
+
+
+async def test_connections_go_to_the_owner(scene: Scene) -> None:
+    scene.cluster.set_cameras([camera("a"), camera("b")])
+    await settle()
+    owner = owners(scene)["b"]
+    for path, initial in (("/live/b/main", b"live"), ("/replay/rec-b", b"replay"), ("/nothing", b"stray")):
+        one, two = socket.socketpair()
+        with one, two:
+            await scene.cluster.route(path, one, initial)
+    assert scene.workers[owner].adopted[0] == b"live"
+    assert scene.workers["replay"].adopted == [b"replay"]
+    assert b"stray" in scene.workers["media-0"].adopted
+
+
+async def test_snapshot_is_made_once_for_all_who_ask_together(scene: Scene) -> None:
+    scene.cluster.set_cameras([camera("a"), camera("silent")])
+    await settle()
+    pictures = await asyncio.gather(*(scene.cluster.snapshot("a", "main") for _ in range(5)))
+    assert pictures == [b"jpeg of k"] * 5
+    assert scene.workers[owners(scene)["a"]].keyframes == 1
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="no key frame"):
+            await scene.cluster.snapshot("silent", "main")
+    with pytest.raises(NotFound):
+        await scene.cluster.snapshot("other", "main")
+
+
+async def test_dead_worker_names_its_cameras_and_is_briefed_when_back(scene: Scene) -> None:
+    scene.cluster.set_cameras([camera("a"), camera("b")])
+    await settle()
+    name = owners(scene)["a"]
+    dead = scene.workers[name]
+    await dead.link.close()
+    async with asyncio.timeout(10):
+        while scene.workers[name] is dead or not scene.workers[name].heard:
+            await asyncio.sleep(0.01)
+    await settle()
+    assert scene.lost == [("a",)]
+    assert owners(scene)["a"] == name
+    assert {state.name: state.restarts for state in scene.cluster.states()}[name] == 1
+
+
+async def test_notices_reach_control(scene: Scene) -> None:
+    notice = CameraState(camera="a", stream="main", online=True, utc=5)
+    scene.workers["media-0"].link.send(notice)
+    await settle()
+    assert notice in scene.heard
