@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup run test features lint bench soak contract clean
+.PHONY: setup run test features lint bench contract clean
 
 setup: $(VENV)/.done
 
