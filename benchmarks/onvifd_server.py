@@ -83,6 +83,8 @@ async def serve(options: argparse.Namespace) -> None:
     try:
         async with asyncio.timeout(30):
             await worker.started.wait()
+        # The accounts travel on another socket than connections do, and may arrive after the first of them.
+        await asyncio.sleep(0.5)
         door.listen("127.0.0.1", options.port)
         print("ready", flush=True)
         await stopped.wait()
