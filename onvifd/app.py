@@ -30,7 +30,7 @@ from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
 from onvifd.archive.retention import Bounds
 from onvifd.bodies import host
-from onvifd.bodies.channel import Channel, ChannelStream, recording_token
+from onvifd.bodies.channel import Channel, ChannelStream, archived_recording, recording_token
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.housekeeping import Housekeeping
 from onvifd.bodies.recorder import Actions, Recorder
@@ -46,7 +46,7 @@ from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.events.topics import RECORDER_TOPICS
 from onvifd.media.types import Codec, Kind, TrackFormat
-from onvifd.onvif.backend import Identity, Ports
+from onvifd.onvif.backend import Identity, Ports, Recording
 from onvifd.onvif.discovery.service import DiscoveryService
 from onvifd.onvif.services.common import ServiceRegistry
 from onvifd.onvif.services.device import DeviceService
@@ -168,6 +168,8 @@ class RecorderApp:
         self._revision = -1
         self._cameras: tuple[Camera, ...] = ()
         self._executor = ThreadPoolExecutor(4, thread_name_prefix="search")
+        self._changing = asyncio.Lock()
+        """One change of the configuration at a time: what was read last must not be overtaken by what was read before."""
         self._stopped = asyncio.Event()
         self._parts = AsyncExitStack()
         """Everything that was started, in order; ends in reverse."""
@@ -245,6 +247,9 @@ class RecorderApp:
         settings = self._catalogue.sync.settings
         stored = await self._catalogue.run(settings.get, REPLAY_TIMEOUT_SETTING)
         replay_timeout = int(stored) if stored else config.timeouts.replay_session
+        self._housekeeping = self._make_housekeeping()
+        # It ends after the workers: they tell at their end where the recordings end.
+        self._parts.push_async_callback(self._housekeeping.stop)
         self.cluster = self._make_cluster(replay_timeout)
         self._parts.push_async_callback(self.cluster.stop)
         door = FrontDoor(self.cluster.route)
@@ -275,8 +280,6 @@ class RecorderApp:
         self._parts.push_async_callback(self._session.close)
         self._parts.push_async_callback(self._stop_feeds)
         await self._reload()
-        self._housekeeping = self._make_housekeeping()
-        self._parts.push_async_callback(self._housekeeping.stop)
         await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
         await self.cluster.start()
         await self._listen(http, https)
@@ -385,9 +388,16 @@ class RecorderApp:
                     await self._reload()
             except OnvifdError as error:
                 log.error("catalogue: %s", error.reason)
+            except Exception:
+                # a defect must cost one look, not all that follow
+                log.exception("catalogue: what changed could not be taken over")
 
     async def _reload(self) -> None:
         """Bring accounts and cameras in line with the catalogue."""
+        async with self._changing:
+            await self._take_over()
+
+    async def _take_over(self) -> None:
         self._revision = await self._catalogue.run(self._catalogue.sync.revision)
         await self._catalogue.run(self._accounts.reload)
         self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
@@ -395,9 +405,20 @@ class RecorderApp:
             CredentialSpec(name=each.account.name, level=each.account.level, ha1=each.ha1)
             for each in self._accounts.export()
         )
-        self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras))
+        archived = await self._catalogue.run(self._archived)
+        self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras), archived)
         self.cluster.set_cameras(spec_of(camera) for camera in self._cameras)
         await self._adjust_feeds()
+
+    def _archived(self) -> tuple[Recording, ...]:
+        """Recordings that still hold footage though their camera was removed or is disabled. Blocks."""
+        present = {recording_token(camera.id) for camera in self._cameras}
+        retention = self.config.archive.retention_seconds
+        return tuple(
+            archived_recording(row, retention)
+            for row in self._catalogue.sync.recordings.all()
+            if row.token not in present and self._segments.recording_times(row.token) is not None
+        )
 
     async def _adjust_feeds(self) -> None:
         """One event feed per camera that has an event service."""
@@ -445,25 +466,38 @@ class RecorderApp:
 
     async def _store_formats(self, camera: str, role: str, video: TrackSpec | None, audio: TrackSpec | None) -> None:
         try:
-            await self._catalogue.run(self._learn, camera, role, video, audio)
+            async with self._changing:
+                await self._catalogue.run(self._learn, camera, role, video, audio)
         except OnvifdError as error:
             log.error("camera %s: its formats cannot be stored: %s", camera, error.reason)
 
-    def _worker_lost(self, cameras: tuple[str, ...]) -> None:
+    async def _worker_lost(self, cameras: tuple[str, ...]) -> None:
         """A media worker died: its cameras are not received nor recorded until it is back."""
         now = self._clock.utc()
-        for camera in cameras:
-            for channel in self.recorder.channels:
-                if channel.camera == camera:
-                    self.recorder.interrupted(channel, now)
+        ends: dict[str, int] = {}
+        try:
+            ends = await self._catalogue.run(self._footage_ends, cameras)
+        except OnvifdError as error:
+            log.error("catalogue: %s; recordings are taken to end now", error.reason)
+        for channel in self.recorder.channels:
+            if channel.camera in cameras:
+                state = self.recorder.interrupted(channel, now, min(now, ends.get(channel.camera, now)))
+                if state is not None:
+                    self._housekeeping.recording_changed(state)
+
+    def _footage_ends(self, cameras: tuple[str, ...]) -> dict[str, int]:
+        """Where the footage of cameras ends by the index. Blocks."""
+        found = ((camera, self._segments.recording_times(recording_token(camera))) for camera in cameras)
+        return {camera: times[1] for camera, times in found if times is not None}
 
     async def _synchronize(self, camera: str, stream: str) -> None:
         """A key frame on demand: the relay starts every client at the cached one, so nothing need be asked of the camera."""
         log.debug("key frame of %s/%s asked for", camera, stream)
 
     async def _set_record(self, camera: str, active: bool) -> None:
-        await self._catalogue.run(self._registry.set_record, camera, active)
-        await self._reload()
+        async with self._changing:
+            await self._catalogue.run(self._registry.set_record, camera, active)
+            await self._take_over()
 
     async def _set_replay_timeout(self, seconds: int) -> None:
         await self._catalogue.run(self._catalogue.sync.settings.put, REPLAY_TIMEOUT_SETTING, str(seconds))

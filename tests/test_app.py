@@ -1,6 +1,9 @@
 """The whole recorder in one process, with a simulated camera beside it."""
 
 import asyncio
+import contextlib
+import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -23,6 +26,7 @@ from onvifd.events.types import Event
 from onvifd.onvif.backend import JobState
 from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import tse, tt
+from onvifd.store.catalogue import Catalogue
 
 ADMIN, PASSWORD = "admin", "Recorder-1"
 CAMERA_PASSWORD = "Camera-pass1"
@@ -153,12 +157,66 @@ async def test_camera_added_and_removed_while_it_runs(config: Config, camera: Si
         assert app.recorder.channels == ()
         added = await add(config, camera)
         await until(lambda: app.recorder.channels and app.recorder.channels[0].main.online, "camera")
+        await until(lambda: app.recorder.channels[0].recording, "recording")
         with open_registry(config) as registry:
             await asyncio.to_thread(registry.remove, added)
         await until(lambda: not app.recorder.channels, "removal")
-        assert not [e for e in app.bus.properties() if e.source and added in e.source[0][1]]
+        assert {e.source[0][1] for e in app.bus.properties() if e.source and added in e.source[0][1]} == {
+            f"rec-{added}"
+        }
+        await until(lambda: app.recorder.recordings(), "its recording")
+        await _found_stopped(app, f"rec-{added}")
     finally:
         await app.stop()
+
+
+async def _found_stopped(app: RecorderApp, token: str) -> None:
+    """The recording is searched, Stopped, with its footage, and has no job."""
+    async with aiohttp.ClientSession() as session:
+        base = f"http://127.0.0.1:{app.ports.http}/onvif"
+        client = OnvifClient(f"{base}/device_service", ADMIN, PASSWORD, session).at(f"{base}/search_service")
+        recording = await _found_with_footage(client, token)
+        assert recording.recording_status is tt.RecordingStatus.STOPPED
+    assert app.recorder.jobs() == ()
+    (state,) = [e for e in app.bus.properties() if e.topic == "RecordingHistory/Recording/State"]
+    assert state.data[0][1] == "false"
+    assert state.utc == recording.latest_recording
+
+
+async def test_footage_ends_where_a_killed_worker_left_it(config: Config, camera: SimulatedDevice) -> None:
+    config = replace(config, workers=replace(config.workers, one_process=False))
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    await add(config, camera)
+    app = RecorderApp(config)
+    await app.start()
+    try:
+        (channel,) = app.recorder.channels
+        await until(lambda: channel.recording, "recording")
+        seen: list[Event] = []
+        app.bus.subscribe(seen.append)
+        (pid,) = [worker.pid for worker in app.cluster.states() if worker.name.startswith("media")]
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: not channel.recording, "loss")
+        await until(lambda: channel.recording, "return")
+    finally:
+        await app.stop()
+    ended, began, stopped = [e for e in seen if e.topic == "RecordingHistory/Recording/State"]
+    assert [e.data[0][1] for e in (ended, began, stopped)] == ["false", "true", "false"]
+    losses = [e for e in seen if e.topic == "VideoSource/SignalLoss"]
+    assert [e.data[0][1] for e in losses] == ["true", "false"]  # an ordinary stop is no loss of signal
+    spans, segments = await asyncio.to_thread(_history, config)
+    assert segments[0][1] <= ended.utc + 2 * US
+    assert segments[0][1] >= ended.utc
+    assert spans[0][1] == ended.utc
+    assert spans[1] == (began.utc, stopped.utc) == segments[-1]
+
+
+def _history(config: Config) -> tuple[list[tuple[int, int | None]], list[tuple[int, int]]]:
+    """Spans and segments of the only recording."""
+    with contextlib.closing(Catalogue.open(config.database_url)) as catalogue:
+        (token,) = [row.token for row in catalogue.recordings.all()]
+        spans = [(span.start, span.end) for span in catalogue.spans.between(token, 0, 1 << 62)]
+        return spans, [(row.start, row.end) for row in catalogue.segments.between(token, 0, 1 << 62, 100)]
 
 
 async def test_needs_an_account(config: Config) -> None:

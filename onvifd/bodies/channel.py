@@ -26,6 +26,7 @@ from onvifd.onvif.backend import (
     VideoEncoder,
     VideoSource,
 )
+from onvifd.store.rows import RecordingRow
 
 __all__ = ["job_token", "profile_token", "recording_token", "source_token"]
 
@@ -111,6 +112,23 @@ class Channel:
             retention=retention,
             tracks=self.tracks,
         )
+
+
+def archived_recording(row: RecordingRow, retention: int) -> Recording:
+    """The recording container of a camera that is no longer there, from the catalogue."""
+    return Recording(
+        token=row.token,
+        source_id=row.source_id,
+        source_name=row.source_name,
+        source_location=row.source_location,
+        source_description=row.source_description,
+        source_address=row.source_address,
+        content=row.content,
+        retention=retention,
+        tracks=tuple(
+            Track(token=track.token, kind=Kind(track.kind), description=track.description) for track in row.tracks
+        ),
+    )
 
 
 def _codec_profile(video: TrackFormat) -> str:

@@ -101,6 +101,7 @@ class Recorder:
         self.bus = bus
         self._actions = actions
         self._channels: dict[str, Channel] = {}
+        self._archived: dict[str, Recording] = {}
         self._model = MediaModel()
         self._timezone = "UTC0"
         self._ntp = False
@@ -145,9 +146,13 @@ class Recorder:
     def channels(self) -> tuple[Channel, ...]:
         return tuple(self._channels.values())
 
-    def configure(self, channels: tuple[Channel, ...]) -> None:
-        """Take over the configured cameras, in channel order. What is known of a camera's present state is kept."""
+    def configure(self, channels: tuple[Channel, ...], archived: tuple[Recording, ...] = ()) -> None:
+        """Take over the configured cameras, in channel order. What is known of a camera's present state is kept.
+
+        `archived` are the recordings without a channel: nothing is added to them, but they are searched and replayed.
+        """
         before = self._channels
+        former, self._archived = self._archived, {recording.token: recording for recording in archived}
         self._channels = {}
         for channel in channels:
             known = before.pop(channel.camera, None)
@@ -160,7 +165,10 @@ class Recorder:
                 channel.recording_tracks = known.recording_tracks
             self._channels[channel.camera] = channel
         for channel in before.values():
-            self._forget(channel)
+            self._forget(source_token(channel.camera), job_token(channel.camera))
+            former.setdefault(recording_token(channel.camera), channel.as_recording(self._retention))
+        present = {recording_token(camera) for camera in self._channels} | self._archived.keys()
+        self._forget(*(former.keys() - present))
         for channel in self._channels.values():
             self._announce(channel)
         self._refresh()
@@ -176,14 +184,9 @@ class Recorder:
             self.bus.publish(topics.track_state(recording, track.token, present, now))
         self.bus.publish(topics.job_state(self.job_status(job_token(channel.camera)), now))
 
-    def _forget(self, channel: Channel) -> None:
-        recording, source, job = (
-            recording_token(channel.camera),
-            source_token(channel.camera),
-            job_token(channel.camera),
-        )
-        mine = {recording, source, job}
-        self.bus.forget(event for event in self.bus.properties() if event.source and event.source[0][1] in mine)
+    def _forget(self, *tokens: str) -> None:
+        """The properties of what these tokens name are no more."""
+        self.bus.forget(event for event in self.bus.properties() if event.source and event.source[0][1] in tokens)
 
     def _refresh(self) -> None:
         """Rebuild the media model and announce what changed in it (Media2 5.16)."""
@@ -250,6 +253,7 @@ class Recorder:
         """Writing of a recording began or ended."""
         channel = next((c for c in self.channels if recording_token(c.camera) == state.recording), None)
         if channel is None:
+            self._archived_state(state)
             return
         channel.recording = state.active
         channel.recording_error = state.reason if state.error else ""
@@ -261,16 +265,29 @@ class Recorder:
             self.bus.publish(topics.track_state(state.recording, track.token, present, state.utc))
         self._job_changed(channel, state.utc)
 
-    def interrupted(self, channel: Channel, utc: int) -> None:
-        """The worker of a channel died: until it is back nothing is received or recorded."""
+    def _archived_state(self, state: RecordingState) -> None:
+        """A camera was removed while it recorded: its recording ends."""
+        recording = self._archived.get(state.recording)
+        if recording is None or state.active:
+            return
+        self.bus.publish(topics.recording_state(recording.token, False, state.utc))
+        for track in recording.tracks:
+            self.bus.publish(topics.track_state(recording.token, track.token, False, state.utc))
+
+    def interrupted(self, channel: Channel, utc: int, end: int) -> RecordingState | None:
+        """The worker of a channel died at `utc`: until it is back nothing is received or recorded.
+
+        `end` is where the footage ends; gives the state of the recording if it was active.
+        """
         for stream in channel.streams.values():
             stream.online, stream.reason = False, "the media worker is restarting"
         recording = recording_token(channel.camera)
         self.bus.publish(topics.signal_loss(source_token(channel.camera), True, utc, recording))
-        if channel.recording:
-            self.recording_state(
-                RecordingState(recording=recording, active=False, utc=utc, reason="the media worker is restarting")
-            )
+        if not channel.recording:
+            return None
+        state = RecordingState(recording=recording, active=False, utc=end, reason="the media worker is restarting")
+        self.recording_state(state)
+        return state
 
     def motion(self, camera: str, state: bool, utc: int) -> None:
         """The camera says that motion began or ended."""
@@ -308,13 +325,16 @@ class Recorder:
     # ---- recording and replay ------------------------------------------------------------------
 
     def recordings(self) -> tuple[Recording, ...]:
-        return tuple(channel.as_recording(self._retention) for channel in self.channels)
+        """Those of the channels first, then those whose camera is gone."""
+        return (*(channel.as_recording(self._retention) for channel in self.channels), *self._archived.values())
 
     def recording(self, token: str, detail: str = "NoRecording") -> Recording:
         """One recording. Raises NotFound with `detail`."""
         for channel in self.channels:
             if recording_token(channel.camera) == token:
                 return channel.as_recording(self._retention)
+        if token in self._archived:
+            return self._archived[token]
         raise NotFound(f"There is no recording {token}.", detail=detail)
 
     def is_recording(self, token: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -48,7 +48,7 @@ class WorkerState:
 class Cluster:
     """Keeps `media` media workers, one replay and one vision worker running.
 
-    `heard` takes every notice of a worker; `lost` the ids of the cameras whose worker died.
+    `heard` takes every notice of a worker; `lost` the ids of the cameras whose worker died, before it is started again.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Cluster:
         launch: Launch,
         *,
         heard: Callable[[AnyMessage], None],
-        lost: Callable[[tuple[str, ...]], None],
+        lost: Callable[[tuple[str, ...]], Awaitable[None]],
     ) -> None:
         self._heard = heard
         self._lost = lost
@@ -121,6 +121,9 @@ class Cluster:
             if camera not in self._owner:
                 owners = list(self._owner.values())
                 self._owner[camera] = min(range(len(self._media)), key=owners.count)
+        self._snapshots = {
+            key: made for key, made in self._snapshots.items() if key[0] in self._cameras or not made[1].done()
+        }
         for number, worker in enumerate(self._media):
             worker.send(self._cameras_of(number))
 
@@ -136,10 +139,10 @@ class Cluster:
             if worker.name == name:
                 link.send(self._cameras_of(number))
 
-    def _died(self, name: str) -> None:
+    async def _died(self, name: str) -> None:
         for number, worker in enumerate(self._media):
             if worker.name == name:
-                self._lost(tuple(camera for camera, owner in self._owner.items() if owner == number))
+                await self._lost(tuple(camera for camera, owner in self._owner.items() if owner == number))
 
     async def _receive(self, name: str, message: AnyMessage) -> AnyMessage | None:
         self._heard(message)
@@ -165,7 +168,8 @@ class Cluster:
         """A JPEG of the latest key frame. Those who ask within a second get the same one."""
         now = asyncio.get_running_loop().time()
         made, task = self._snapshots.get((camera, stream), (0.0, None))
-        if task is None or now - made > SNAPSHOT_AGE or (task.done() and (task.cancelled() or task.exception())):
+        # One that takes long is waited for: asking again would only make it longer.
+        if task is None or (task.done() and (now - made > SNAPSHOT_AGE or task.cancelled() or task.exception())):
             task = asyncio.create_task(self._make_snapshot(camera, stream))
             self._snapshots[camera, stream] = (now, task)
         return await asyncio.shield(task)

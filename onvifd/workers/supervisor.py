@@ -88,6 +88,8 @@ async def launch_process(setup: Setup) -> Handle:
         else:
             await process.wait()
         channel.close()
+        # What it said last (the ends of recordings) is read up to the end of the link.
+        await asyncio.wait([link.closed], timeout=KILL_TIMEOUT)
         await link.close()
 
     return Handle(link, process.pid, hand_over, stop)
@@ -119,13 +121,16 @@ def launch_local(
 
 @dataclass(slots=True)
 class Worker:
-    """A worker that is kept running. `brief` sends it what it must know after every start."""
+    """A worker that is kept running. `brief` sends it what it must know after every start.
+
+    `lost` is awaited when it died, before it is started again; not when it is stopped.
+    """
 
     setup: Setup
     launch: Launch
     receive: Callable[[str, AnyMessage], Awaitable[AnyMessage | None]]
     brief: Callable[[str, Link], None]
-    lost: Callable[[str], None]
+    lost: Callable[[str], Awaitable[None]]
     handle: Handle | None = None
     restarts: int = 0
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -143,21 +148,27 @@ class Worker:
         while True:
             began = time.monotonic()
             try:
-                handle = await self._start_once()
+                await self._run_once()
             except (OSError, OnvifdError, TimeoutError) as error:
                 log.error("worker %s does not start: %s", self.name, error)
-            else:
-                try:
-                    await self._watch(handle)
-                finally:
-                    self.handle = None
-                    self.started.clear()
-                    self.lost(self.name)
-                    await handle.stop()
-                log.error("worker %s (pid %d) died; restarting it", self.name, handle.pid)
+            except Exception:
+                # whatever happened, its cameras must come back
+                log.exception("worker %s: supervision failed", self.name)
             self.restarts += 1
             failures = 0 if time.monotonic() - began > STEADY else failures + 1
             await asyncio.sleep(BACK_OFF[min(failures, len(BACK_OFF) - 1)])
+
+    async def _run_once(self) -> None:
+        """From start to death."""
+        handle = await self._start_once()
+        try:
+            await self._watch(handle)
+        finally:
+            self.handle = None
+            self.started.clear()
+            await _stopped(handle)
+        log.error("worker %s (pid %d) died; restarting it", self.name, handle.pid)
+        await self.lost(self.name)
 
     async def _start_once(self) -> Handle:
         handle = await self.launch(self.setup)
@@ -167,7 +178,7 @@ class Worker:
             if not isinstance(answer, Ready):
                 raise Unavailable(f"unexpected answer {type(answer).__name__}")
         except BaseException:
-            await handle.stop()
+            await _stopped(handle)
             raise
         self.brief(self.name, handle.link)
         self.handle = handle
@@ -210,3 +221,13 @@ class Worker:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+
+async def _stopped(handle: Handle) -> None:
+    """Stop a worker to the end, even if control stops meanwhile: no process may outlive us."""
+    stopping = asyncio.ensure_future(handle.stop())
+    try:
+        await asyncio.shield(stopping)
+    except asyncio.CancelledError:
+        await stopping
+        raise
