@@ -22,10 +22,11 @@ from onvifd.cli.setup import initialise, open_registry
 from onvifd.clock import US, SystemClock
 from onvifd.config import Config, load
 from onvifd.errors import Unavailable
+from onvifd.events import topics
 from onvifd.events.types import Event
 from onvifd.onvif.backend import JobState
 from onvifd.onvif.client import OnvifClient
-from onvifd.onvif.types import tse, tt
+from onvifd.onvif.types import tev, tse, tt
 from onvifd.store.catalogue import Catalogue
 
 ADMIN, PASSWORD = "admin", "Recorder-1"
@@ -241,10 +242,70 @@ async def test_taken_port_leaves_the_data_free(config: Config) -> None:
     await app.stop()
 
 
+async def test_motion_of_a_camera_reaches_a_client(recorder: RecorderApp, camera: SimulatedDevice) -> None:
+    (channel,) = recorder.recorder.channels
+    await until(lambda: channel.recording, "recording")
+    base = f"http://127.0.0.1:{recorder.ports.http}/onvif"
+    async with aiohttp.ClientSession() as session:
+        device = OnvifClient(f"{base}/device_service", ADMIN, PASSWORD, session)
+        await device.find_offset()
+        client = device.at(f"{base}/event_service")
+        created = await client.call(
+            tev.CreatePullPointSubscription(initial_termination_time="PT60S"), tev.CreatePullPointSubscriptionResponse
+        )
+        address = created.subscription_reference.address.value
+        seen: set[str] = set()
+        async with asyncio.timeout(20):
+            for state in (True, False):
+                camera._bus.publish(topics.motion_alarm("lens", state, SystemClock().utc()))
+                # The picture has motion of its own, so the end may come a little later.
+                while str(state).lower() not in seen:
+                    pull = tev.PullMessages(timeout=timedelta(seconds=0.2), message_limit=100)
+                    answer = await client.call(pull, tev.PullMessagesResponse, url=address)
+                    for holder in answer.notification_message:
+                        if holder.topic and holder.topic.value == "tns1:VideoSource/MotionAlarm":
+                            (node,) = holder.message.any_
+                            (camera_of, value) = (item.get("Value") for item in node.iter("{*}SimpleItem"))
+                            assert camera_of == f"vs-{channel.camera}"
+                            seen.add(value or "")
+
+
+async def test_listens_on_the_configured_ports(config: Config) -> None:
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as two,
+        socket.create_server(("127.0.0.1", 0)) as three,
+    ):
+        http, https, rtsp = (each.getsockname()[1] for each in (one, two, three))
+    network = replace(config.network, http_port=http, https_port=https, rtsp_port=rtsp)
+    app = RecorderApp(replace(config, network=network))
+    await app.start()
+    try:
+        async with aiohttp.ClientSession() as session:
+            for url in (f"http://127.0.0.1:{http}/", f"https://127.0.0.1:{https}/"):
+                async with session.get(url, ssl=False) as reply:
+                    assert reply.status == 401
+        reader, writer = await asyncio.open_connection("127.0.0.1", rtsp)
+        writer.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+        assert (await reader.readline()).startswith(b"RTSP/1.0 200")
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        await app.stop()
+
+
 async def test_records_and_is_searchable_on_postgresql(
     config: Config, camera: SimulatedDevice, postgresql_url: str
 ) -> None:
-    config = replace(config, database=replace(config.database, url=postgresql_url))
+    # Nothing but the key lies in the data folder.
+    volume = config.data.parent / "disk"
+    volume.mkdir()
+    config = replace(
+        config,
+        database=replace(config.database, url=postgresql_url),
+        archive=replace(config.archive, volumes=(volume,)),
+    )
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
     await add(config, camera)
     app = RecorderApp(config)
@@ -262,7 +323,8 @@ async def test_records_and_is_searchable_on_postgresql(
     finally:
         await app.stop()
     assert not (config.data / "catalogue.sqlite3").exists()
-    assert list((config.data / "volume").rglob("*.mp4"))
+    assert not (config.data / "volume").exists()
+    assert list(volume.rglob("*.mp4"))
 
 
 async def _found_with_footage(client: OnvifClient, token: str) -> tt.RecordingInformation:
