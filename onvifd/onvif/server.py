@@ -35,6 +35,7 @@ def add_routes(app: web.Application, dispatcher: Dispatcher, *, wsdl: Path | Non
     """
     endpoint = OnvifEndpoint(dispatcher)
     contract = Contract(wsdl or contract_folder())
+    app.router.add_get("/onvif/wsdl/", contract.index)  # tds:GetWsdlUrl leads here (Core 8.1.1)
     app.router.add_get("/onvif/wsdl/{name}", contract.get)
     app.router.add_route("*", "/onvif/{tail:.*}", endpoint.handle, expect_handler=endpoint.expect)
 
@@ -147,11 +148,15 @@ class Contract:
         self._folder = folder
         self._files: dict[str, bytes] | None = None
 
+    async def index(self, request: web.Request) -> web.Response:
+        """The list of the files, for a person or a tool that follows GetWsdlUrl."""
+        links = "".join(f'<li><a href="{name}">{name}</a></li>' for name in await self._all())
+        text = f"<!doctype html><title>WSDL and schema files</title><ul>{links}</ul>\n"
+        return web.Response(text=text, content_type="text/html")
+
     async def get(self, request: web.Request) -> web.Response:
-        if self._files is None:
-            self._files = await asyncio.to_thread(self._load)
         name = request.match_info["name"]
-        content = self._files.get(name)
+        content = (await self._all()).get(name)
         if content is None:
             return _plain(404, "no such file\n")
         http = _http_request(request, b"")
@@ -159,6 +164,11 @@ class Contract:
         if all(c not in here for c in b"<>&\"' "):
             content = content.replace(b"http://localhost", here)
         return web.Response(body=content, content_type=_WSDL_TYPES[Path(name).suffix], charset="utf-8")
+
+    async def _all(self) -> dict[str, bytes]:
+        if self._files is None:
+            self._files = await asyncio.to_thread(self._load)
+        return self._files
 
     def _load(self) -> dict[str, bytes]:
         if not self._folder.is_dir():

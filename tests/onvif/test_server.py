@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -192,7 +193,7 @@ async def test_body_that_does_not_come(server: TestServer, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"", 400), (b"{}", 400), (CALL[:-20], 400), (b"\xff\xfe\x00", 400), (b"\0" * 100, 400)]
+    ("body", "status"), [(b"", 401), (b"{}", 400), (CALL[:-20], 400), (b"\xff\xfe\x00", 400), (b"\0" * 100, 400)]
 )
 async def test_malformed_bodies(http: aiohttp.ClientSession, body: bytes, status: int) -> None:
     async with http.post(PATH, data=body, headers={"Content-Type": "application/soap+xml"}) as reply:
@@ -225,6 +226,17 @@ async def test_aiohttps_own_digest_is_accepted(http: aiohttp.ClientSession) -> N
     data = envelope.write_request(tds.GetScopes())
     async with http.post(PATH, data=data, middlewares=(middleware,)) as reply:
         assert reply.status == 200
+
+
+async def test_contract_has_an_index(http: aiohttp.ClientSession) -> None:
+    async with http.get("/onvif/wsdl/") as reply:
+        assert (reply.status, reply.content_type) == (200, "text/html")
+        text = await reply.text()
+    names = re.findall(r'href="([^"]+)"', text)
+    assert names == ["device.wsdl", "types.xsd"]
+    for name in names:
+        async with http.get(f"/onvif/wsdl/{name}") as reply:
+            assert reply.status == 200
 
 
 async def test_contract_files(server: TestServer, http: aiohttp.ClientSession) -> None:

@@ -197,8 +197,7 @@ class Dispatcher:
         message: Envelope | None = None
         try:
             if not http.body.strip():
-                # Core 5.8.2.4: without a SOAP message there is no SOAP fault.
-                return HttpReply(status=400, body=b"no SOAP message\n", headers=(("Content-Type", "text/plain"),))
+                return self._no_message(http)
             if self._active >= self._max_active:
                 raise LimitReached("too many requests at once")
             self._active += 1
@@ -216,6 +215,15 @@ class Dispatcher:
             name = message.content.tag[:120] if message is not None else "an unread message"
             logger.exception("%s from %s failed", name, http.peer)
             return self._fault(SoapFault("Receiver", ("Action",), "internal error"), message)
+
+    def _no_message(self, http: HttpRequest) -> HttpReply:
+        """Core 5.8.2.4: without a SOAP message there is no SOAP fault, only the HTTP error."""
+        plain = ("Content-Type", "text/plain")
+        if self._digest is None or http.authorization is not None:
+            return HttpReply(status=400, body=b"no SOAP message\n", headers=(plain,))
+        # libcurl and others that are told to use Digest hold the message back until they were asked for credentials.
+        challenge = ("WWW-Authenticate", self._digest.challenge(self._clock.monotonic()))
+        return HttpReply(status=401, body=b"authentication is required\n", headers=(plain, challenge))
 
     def _fault(
         self,

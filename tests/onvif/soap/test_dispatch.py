@@ -191,9 +191,15 @@ class TestDispatch:
 
     async def test_no_message_no_fault(self) -> None:
         for body in (b"", b" \n"):
-            reply = await House().send(body)
+            reply = await House().send(body, authorization='Digest username="user"')
             assert reply.status == 400
             assert b"Fault" not in reply.body
+
+    async def test_client_that_waits_for_the_challenge_with_its_message_gets_it(self) -> None:
+        reply = await House().send(b"")
+        assert reply.status == 401
+        assert dict(reply.headers)["WWW-Authenticate"].startswith("Digest realm=")
+        assert b"Fault" not in reply.body
 
     async def test_malformed_message(self) -> None:
         assert_fault(await House().send(b"<a"), 400, "Sender", "WellFormed")
