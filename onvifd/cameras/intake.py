@@ -23,7 +23,7 @@ from onvifd.rtsp.sdp import DescribedTrack, Description
 log = logging.getLogger(__name__)
 
 SILENCE = 10.0
-"""Seconds without a media packet after which a camera counts as lost."""
+"""Seconds without a packet of the first track (video, where there is any) after which a camera counts as lost."""
 
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 STEADY = 30.0
@@ -197,7 +197,6 @@ class Intake:
         walker = self._walker
         if walker is None:
             return end
-        self._heard = self._clock.monotonic()
         used = walker.receive(buffer, start, end, self._clock.utc())
         if walker.pending and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self._flush)
@@ -214,13 +213,19 @@ class Intake:
             self._timer = None
 
     def _unit(self, unit: FlushUnit) -> None:
-        if not self.online and not unit.rtcp:
+        if not unit.rtcp and not unit.track:
+            # Sender reports, sound or answers are no sign that pictures come.
+            self._heard = self._clock.monotonic()
+            self._up()
+        self.stream.publish(unit)
+
+    def _up(self) -> None:
+        if not self.online:
             self.online = True
             self.stream.online = True
             self._reason = ""
             log.info("%s: receiving %s", self.source.name, ", ".join(t.format.codec for t in self.tracks))
             self._on_state(True, "")
-        self.stream.publish(unit)
 
     async def _watch(self, client: RtspClient) -> str:
         """Keep the session alive and notice silence; returns the reason when it ends."""

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from onvifd.media.types import FlushUnit, Kind, TrackFormat
+from onvifd.media.types import Codec, FlushUnit, Kind, TrackFormat
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,11 @@ class LiveTrack:
     format: TrackFormat
     payload_type: int
     ssrc: int
+
+
+def encodings(tracks: tuple[LiveTrack, ...]) -> tuple[tuple[Codec, int, int], ...]:
+    """What clients must be told anew when it changes."""
+    return tuple((track.format.codec, track.format.clock_rate, track.payload_type) for track in tracks)
 
 
 class LiveStream:
@@ -56,8 +61,7 @@ class LiveStream:
 
     def set_tracks(self, tracks: tuple[LiveTrack, ...]) -> None:
         """Tell what the stream carries. If codecs or their order changed, everyone is ended: they must describe anew."""
-        old = [(track.format.codec, track.format.clock_rate, track.payload_type) for track in self.tracks]
-        new = [(track.format.codec, track.format.clock_rate, track.payload_type) for track in tracks]
+        old, new = encodings(self.tracks), encodings(tracks)
         self.tracks = tracks
         self._video = next((i for i, track in enumerate(tracks) if track.format.kind is Kind.VIDEO), None)
         if old and old != new:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from onvifd.access.types import Account
 from onvifd.errors import NotFound, Unavailable
-from onvifd.live.hub import LiveStream
+from onvifd.live.hub import LiveStream, LiveTrack, encodings
 from onvifd.media.types import FlushUnit
 from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, RtpInfo, TrackDescription
 
@@ -23,6 +23,8 @@ class LivePresentation:
     def __init__(self, stream: LiveStream, session_timeout: int) -> None:
         self._stream = stream
         self._session_timeout = session_timeout
+        # As described: a session outlives changes of the stream, and its tracks must not vanish under it.
+        self._live = stream.tracks
 
     @property
     def name(self) -> str:
@@ -34,7 +36,7 @@ class LivePresentation:
             TrackDescription(
                 format=track.format, payload_type=track.payload_type, control=f"trackID={index}", ssrc=track.ssrc
             )
-            for index, track in enumerate(self._stream.tracks)
+            for index, track in enumerate(self._live)
         )
 
     @property
@@ -50,24 +52,30 @@ class LivePresentation:
         return self._session_timeout
 
     def open(self, outlet: Outlet) -> Playback:
-        return LivePlayback(self._stream, outlet)
+        return LivePlayback(self._stream, outlet, self._live)
 
 
 class LivePlayback:
     """One session that watches a live stream, from the cached clean point on."""
 
-    def __init__(self, stream: LiveStream, outlet: Outlet) -> None:
+    def __init__(self, stream: LiveStream, outlet: Outlet, described: tuple[LiveTrack, ...]) -> None:
         self._stream = stream
+        self._described = encodings(described)
         self._outlet = outlet
         self._waiting: list[FlushUnit] | None = None
         self._playing = False
 
     async def play(self, request: PlayRequest, tracks: frozenset[int]) -> PlayReply:
-        """Answer with the first unit that will be sent. A Range into the past is not live's to serve: now is played."""
+        """Answer with the first unit that will be sent. A Range into the past is not live's to serve: now is played.
+
+        Raises Unavailable when the stream is no longer what was described, or has ended.
+        """
         if self._playing:
             # Some clients repeat PLAY to keep a session alive: nothing may be sent twice.
             return PlayReply(start=None)
         self._detach()
+        if encodings(self._stream.tracks) != self._described:
+            raise Unavailable(f"{self._stream.name} has changed: it must be described again")
         self._waiting = self._stream.backlog()
         self._stream.attach(self._hold, self._outlet.end)
         first: dict[int, FlushUnit] = {}

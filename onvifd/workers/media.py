@@ -164,7 +164,7 @@ class MediaWorker:
         wanted = {(camera.id, stream.name): stream for camera in cameras for stream in camera.streams}
         await self._recover({spec.recording for spec in wanted.values() if spec.recording})
         for key in [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]:
-            await self._end(self._streams.pop(key), gone=key not in wanted)
+            await self._end(self._streams.pop(key))
         for key, spec in wanted.items():
             running = self._streams.get(key)
             if running is None:
@@ -274,13 +274,13 @@ class MediaWorker:
             else:
                 running.writer.pause()
 
-    async def _end(self, running: _Running, *, gone: bool) -> None:
+    async def _end(self, running: _Running) -> None:
+        """Stop a stream. Its clients are ended too: what takes its place is another stream, to be described anew."""
         running.task.cancel()
         await asyncio.gather(running.task, return_exceptions=True)
         if running.writer is not None:
             await running.writer.stop()
-        if gone:
-            running.stream.end()
+        running.stream.end()
 
     # ---- key frames ----------------------------------------------------------------------------
 
@@ -352,7 +352,7 @@ class MediaWorker:
             await asyncio.gather(self._reporter, return_exceptions=True)
         async with self._changing:
             streams, self._streams = list(self._streams.values()), {}
-            await asyncio.gather(*(self._end(running, gone=True) for running in streams))
+            await asyncio.gather(*(self._end(running) for running in streams))
         if self._server is not None:
             await self._server.close()
         if self._pool is not None:

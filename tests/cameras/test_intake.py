@@ -15,7 +15,7 @@ from onvifd.cameras.intake import Intake, Source
 from onvifd.cameras.intake_core import InboundTrack
 from onvifd.clock import SystemClock
 from onvifd.live.hub import LiveStream
-from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
+from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp, parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
 from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from tests.rtsp.sample import PASSWORD, USER, encoded, feeding, live, serving
@@ -137,9 +137,22 @@ async def test_silent_camera_is_given_up() -> None:
     assert camera.clients == 0
 
 
+async def test_reports_and_noise_without_pictures_are_silence() -> None:
+    """A camera whose encoder hangs still sends sender reports."""
+    report = build_sender_report(SenderReport(ssrc=7, ntp=1 << 60, rtp_time=0, packets=0, octets=0))
+    chatter = b"$\x01" + len(report).to_bytes(2, "big") + report
+    async with (
+        rubbish(lambda _: chatter, every=0.01) as (bad_url, connections),
+        Recorder(bad_url, silence=0.1).running() as recorder,
+    ):
+        await recorder.until(lambda: len(connections) >= 3)
+        assert all(state == (False, "no media for 0 s") for state in recorder.states)
+        assert recorder.intake.counters.garbage == 0
+
+
 @contextlib.asynccontextmanager
-async def rubbish(media: Callable[[int], bytes]) -> AsyncIterator[tuple[str, list[int]]]:
-    """A camera that converses well and then sends `media(number of the connection)` and nothing more."""
+async def rubbish(media: Callable[[int], bytes], every: float = 0) -> AsyncIterator[tuple[str, list[int]]]:
+    """A camera that converses well and then sends `media(number of the connection)`, once or `every` so many seconds."""
     connections: list[int] = []
     open_writers: list[asyncio.StreamWriter] = []
 
@@ -160,6 +173,10 @@ async def rubbish(media: Callable[[int], bytes]) -> AsyncIterator[tuple[str, lis
                     writer.write(Response(200, headers, body).serialise())
                     if request.method == "PLAY":
                         writer.write(media(number))
+                        while every:
+                            await asyncio.sleep(every)
+                            writer.write(media(number))
+                            await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

@@ -102,6 +102,22 @@ async def test_change_of_codec_ends_sessions_change_of_size_does_not() -> None:
     assert outlet.ended == 1
 
 
+@pytest.mark.parametrize("change", ["codec", "end"])
+async def test_session_of_a_stream_that_changed_meanwhile_is_told(change: str) -> None:
+    source = stream()
+    mount = LiveMount({"/live/cam-1/main": source}.get, 60)
+    presentation = await mount.find("/live/cam-1/main", ME)
+    playback = presentation.open(Outlet())
+    if change == "end":
+        source.end()
+    else:
+        source.set_tracks((H265, AUDIO))
+    assert [track.format.codec for track in presentation.tracks] == [Codec.H264, Codec.PCMU]
+    with pytest.raises(Unavailable):
+        await playback.play(PlayRequest(cseq=1), frozenset({0, 1}))
+    assert source.clients == 0
+
+
 async def test_key_frame_in_several_units() -> None:
     source = stream()
     assert source.keyframe() == []

@@ -1,0 +1,56 @@
+"""The media worker: what control's messages make of its streams."""
+
+import socket
+
+from onvifd.live.hub import LiveTrack
+from onvifd.media.types import Codec, TrackFormat
+from onvifd.workers.link import LocalLink
+from onvifd.workers.media import MediaWorker
+from onvifd.workers.messages import Cameras, CameraSpec, Ready, Setup, StreamSpec
+
+
+def cameras(url: str) -> Cameras:
+    stream = StreamSpec(name="main", url=url, user="", password="", recording="", record=False)
+    return Cameras(cameras=(CameraSpec(id="cam-1", channel=1, streams=(stream,)),))
+
+
+async def test_clients_of_a_camera_that_was_changed_or_removed_are_ended() -> None:
+    ours, theirs = LocalLink.pair()
+    worker = MediaWorker(theirs)
+    setup = Setup(
+        kind="media",
+        name="media-0",
+        database_url="",
+        volumes=(),
+        realm="onvifd",
+        segment_seconds=60,
+        session_timeout=60,
+        replay_timeout=60,
+        max_clients=10,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/"
+        assert isinstance(await worker.handle(setup), Ready)
+        ended: list[str] = []
+        try:
+            await worker.handle(cameras(url + "one"))
+            first = worker._lookup("/live/cam-1/main")
+            assert first is not None
+            first.set_tracks((LiveTrack(TrackFormat(codec=Codec.H264, clock_rate=90_000), 96, 1),))
+            first.attach(lambda _: None, lambda: ended.append("changed"))
+            await worker.handle(cameras(url + "one"))
+            assert worker._lookup("/live/cam-1/main") is first
+            assert ended == []
+            await worker.handle(cameras(url + "two"))
+            second = worker._lookup("/live/cam-1/main")
+            assert second is not None
+            assert second is not first
+            assert ended == ["changed"]
+            second.attach(lambda _: None, lambda: ended.append("removed"))
+            await worker.handle(Cameras(cameras=()))
+            assert worker._lookup("/live/cam-1/main") is None
+            assert ended == ["changed", "removed"]
+        finally:
+            await worker.stop()
+            await theirs.close()
+            await ours.close()
