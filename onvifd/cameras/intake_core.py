@@ -43,8 +43,13 @@ _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(\d{1,6})", re.IGNORECASE)
 
-_H264_KEYS = frozenset((5, 7))
-_H265_KEYS = frozenset((16, 17, 18, 19, 20, 21, 32, 33))
+_UNDECIDED, _NOT_KEY, _KEY = range(3)
+
+# Whether a NAL unit type opens a clean point, opens a picture that is none, or leaves that open (SEI, delimiters, PPS).
+_H264_KINDS = tuple(_KEY if kind in (5, 7) else _NOT_KEY if 1 <= kind <= 4 else _UNDECIDED for kind in range(32))
+_H265_KINDS = tuple(
+    _KEY if 16 <= kind <= 21 or kind in (32, 33) else _NOT_KEY if kind <= 9 else _UNDECIDED for kind in range(64)
+)
 
 
 class BadStream(Exception):
@@ -64,25 +69,29 @@ class Counters:
     gov_length: int = 0
 
 
-def _starts_key_h264(payload: bytes, at: int) -> bool:
+def _verdict_h264(payload: bytes, at: int) -> int:
     kind = payload[at] & 0x1F
     if kind == 28:  # FU-A: only its first fragment (RFC 6184 5.8)
-        return len(payload) > at + 1 and payload[at + 1] & 0x80 != 0 and payload[at + 1] & 0x1F in _H264_KEYS
+        if len(payload) > at + 1 and payload[at + 1] & 0x80:
+            return _H264_KINDS[payload[at + 1] & 0x1F]
+        return _UNDECIDED
     if kind == 24:  # STAP-A: the first NAL unit behind its size (RFC 6184 5.7.1)
-        return len(payload) > at + 3 and payload[at + 3] & 0x1F in _H264_KEYS
-    return kind in _H264_KEYS
+        return _H264_KINDS[payload[at + 3] & 0x1F] if len(payload) > at + 3 else _UNDECIDED
+    return _H264_KINDS[kind]
 
 
-def _starts_key_h265(payload: bytes, at: int) -> bool:
+def _verdict_h265(payload: bytes, at: int) -> int:
     kind = payload[at] >> 1 & 0x3F
     if kind == 49:  # FU (RFC 7798 4.4.3)
-        return len(payload) > at + 2 and payload[at + 2] & 0x80 != 0 and payload[at + 2] & 0x3F in _H265_KEYS
+        if len(payload) > at + 2 and payload[at + 2] & 0x80:
+            return _H265_KINDS[payload[at + 2] & 0x3F]
+        return _UNDECIDED
     if kind == 48:  # AP (RFC 7798 4.4.2)
-        return len(payload) > at + 4 and payload[at + 4] >> 1 & 0x3F in _H265_KEYS
-    return kind in _H265_KEYS
+        return _H265_KINDS[payload[at + 4] >> 1 & 0x3F] if len(payload) > at + 4 else _UNDECIDED
+    return _H265_KINDS[kind]
 
 
-_STARTS_KEY: dict[Codec, Callable[[bytes, int], bool]] = {Codec.H264: _starts_key_h264, Codec.H265: _starts_key_h265}
+_VERDICTS: dict[Codec, Callable[[bytes, int], int]] = {Codec.H264: _verdict_h264, Codec.H265: _verdict_h265}
 
 
 class InboundTrack:
@@ -110,18 +119,22 @@ class InboundTrack:
     def begin(self, format: TrackFormat) -> None:
         """A new connection: its numbers have nothing to do with those of the last one."""
         self.format = format
-        self.starts_key = _STARTS_KEY.get(format.codec)
+        self.verdict = _VERDICTS.get(format.codec)
         self.clock = TrackClock(format.clock_rate)
         self.depack: Depacketizer | None
         try:
             self.depack = depacketizer(format)
         except NotSupported:
             self.depack = None  # relayed as it is, not recorded
+        self.feed: Callable[[memoryview, bool, int, bool], tuple[Frame, ...]] | None = None
+        """Where the packets of the present picture go besides the clients; None when nobody wants them."""
         self.expected = -1
         self.seq_offset = 0
         self.time_offset = 0
         self.rtp_time = -1
         self.key_time = -1
+        self.decided = -1
+        """Time stamp for which it is known whether a clean point starts."""
         self.report_due = 0
         self.by_report = False
         # the unit under way
@@ -207,10 +220,34 @@ class Walker:
                 after = position + _FRAMING + length
                 if after > end:
                     break
-                if track is not None:
+                if track is None:
+                    if channel in self._rtcp:
+                        self._report(bytes(view[position + _FRAMING : after]), self._rtcp[channel], now)
+                elif (
+                    rtp_time == track.decided
+                    and seq == track.expected
+                    and first == 0x80
+                    and second < 0x80
+                    and track.pieces
+                    and track.sizes < MAX_UNIT
+                ):
+                    # In the middle of a picture nothing is to be found out: what `_packet` does, without its questions.
+                    out = track.next_seq
+                    track.expected = seq + 1 & 0xFFFF
+                    track.next_seq = out + 1 & 0xFFFF
+                    buffer[position + 1] = track.channel
+                    buffer[position + 5] = track.payload_type
+                    _rewrite(buffer, position + 6, out, track.time_out, track.ssrc)
+                    piece = bytes(view[position:after])
+                    track.starts.append(track.sizes)
+                    track.pieces.append(piece)
+                    track.sizes += after - position
+                    if track.feed is not None:
+                        frames = track.feed(memoryview(piece)[_FRAMING + _HEADER :], False, rtp_time, True)
+                        if frames:
+                            self._deliver(track, frames)
+                else:
                     self._packet(buffer, view, position, after, track, first, second, seq, rtp_time, now)
-                elif channel in self._rtcp:
-                    self._report(bytes(view[position + _FRAMING : after]), self._rtcp[channel], now)
                 position = after
         finally:
             view.release()
@@ -252,25 +289,25 @@ class Walker:
             begin, end = _payload(piece, first)
         if not track.pieces:
             track.unit_time, track.unit_utc = track.time_out, track.utc
-            track.key = track.starts_key is None
-        if (
-            track.starts_key is not None
-            and track.key_time != rtp_time
-            and begin < end
-            and track.starts_key(piece, begin)
-        ):
-            track.key, track.key_time = True, rtp_time
+            track.key = track.verdict is None
+        if track.verdict is not None and track.decided != rtp_time and begin < end:
+            verdict = track.verdict(piece, begin)
+            if verdict != _UNDECIDED:
+                track.decided = rtp_time
+            if verdict == _KEY:
+                track.key, track.key_time = True, rtp_time
         track.starts.append(track.sizes)
         track.pieces.append(piece)
         track.sizes += len(piece)
         self.pending = True
         # G.711 sets no marker (RFC 3551 4.1): a packet is a unit
-        if marker or track.starts_key is None or track.sizes > MAX_UNIT:
+        if marker or track.verdict is None or track.sizes > MAX_UNIT:
             self._emit(track, True)
         # key frames are always looked into: they bring changed parameter sets
         wanted = self.on_frame is not None or track.key_time == rtp_time or not track.format.parameter_sets
-        if wanted and track.depack is not None:
-            frames = track.depack.feed(memoryview(piece)[begin:end], marker != 0, rtp_time, contiguous)
+        track.feed = track.depack.feed if wanted and track.depack is not None else None
+        if track.feed is not None:
+            frames = track.feed(memoryview(piece)[begin:end], marker != 0, rtp_time, contiguous)
             if frames:
                 self._deliver(track, frames)
 
@@ -302,7 +339,7 @@ class Walker:
             )
             packet = build_sender_report(report)
             self._on_unit(frame_rtcp(track.index, packet, rtp_time=track.time_out, utc=stamp.utc))
-        if track.starts_key is not None:
+        if track.verdict is not None:
             self.counters.frames += 1
             self.counters.last_utc = stamp.utc
 
@@ -313,7 +350,7 @@ class Walker:
         unit = FlushUnit(
             track.index, data, tuple(track.starts), track.key, track.unit_time, track.unit_utc, end_of_frame
         )
-        if track.starts_key is not None and track.key:
+        if track.verdict is not None and track.key:
             frames = self.counters.frames
             if self._since_key:
                 self.counters.gov_length = frames - self._since_key

@@ -228,6 +228,17 @@ class H264Depacketizer(_VideoDepacketizer):
     _slices = range(h264.NAL_SLICE, h264.NAL_IDR + 1)
     _keys = range(h264.NAL_IDR, h264.NAL_IDR + 1)
 
+    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+        """See Depacketizer. Nine packets of ten are the middle of a fragmented slice: they are only kept."""
+        if self._open >= 0 and contiguous and not marker and rtp_time == self._time:
+            size = len(payload)
+            if size > 2 and payload[0] & 0x1F == h264.NAL_FU_A and payload[1] < 0x40 and self._size + size <= MAX_FRAME:
+                self._parts.append(payload[2:])
+                self._open_size += size - 2
+                self._size += size - 2
+                return _NONE
+        return super().feed(payload, marker, rtp_time, contiguous)
+
     def _kind(self, first: int) -> int:
         return first & 0x1F
 
@@ -244,6 +255,10 @@ class H264Depacketizer(_VideoDepacketizer):
         return 0 < kind < h264.NAL_STAP_A and self._nal(payload)
 
 
+_FU_HEADER = h265.NAL_FU << 1
+"""First byte of an FU's payload header, without the forbidden bit and the top bit of the layer id."""
+
+
 class H265Depacketizer(_VideoDepacketizer):
     """RFC 7798 without decoding order numbers (sprop-max-don-diff = 0)."""
 
@@ -251,6 +266,17 @@ class H265Depacketizer(_VideoDepacketizer):
     _sets = range(h265.NAL_VPS, h265.NAL_PPS + 1)
     _slices = range(h265.NAL_VPS)
     _keys = range(h265.NAL_BLA_W_LP, h265.NAL_CRA + 1)
+
+    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+        """See Depacketizer. Nine packets of ten are the middle of a fragmented slice: they are only kept."""
+        if self._open >= 0 and contiguous and not marker and rtp_time == self._time:
+            size = len(payload)
+            if size > 3 and payload[0] & 0x7E == _FU_HEADER and payload[2] < 0x40 and self._size + size <= MAX_FRAME:
+                self._parts.append(payload[3:])
+                self._open_size += size - 3
+                self._size += size - 3
+                return _NONE
+        return super().feed(payload, marker, rtp_time, contiguous)
 
     def _kind(self, first: int) -> int:
         return (first >> 1) & 0x3F
