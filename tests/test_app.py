@@ -11,22 +11,27 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
+import av
 import pytest
 
 from onvifd.app import RecorderApp
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.drivers import prepare
 from onvifd.cameras.registry import Credentials
-from onvifd.cameras.simulated.encode import CameraClips, load_cameras
+from onvifd.cameras.simulated.encode import CameraClips, encode_picture, load_cameras, sub_spec
+from onvifd.cameras.simulated.picture import read_block_code
+from onvifd.cameras.simulated.sound import encode_sound
 from onvifd.cli.setup import initialise, open_registry
 from onvifd.clock import US, SystemClock
 from onvifd.config import Config, load
 from onvifd.errors import Unavailable
 from onvifd.events import topics
 from onvifd.events.types import Event
+from onvifd.media.types import Codec
 from onvifd.onvif.backend import JobState
 from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import tev, tse, tt
+from onvifd.rtsp.client import RtspClient
 from onvifd.store.catalogue import Catalogue
 
 ADMIN, PASSWORD = "admin", "Recorder-1"
@@ -96,6 +101,10 @@ async def until(condition: Callable[[], object], what: str) -> None:
     assert condition(), what
 
 
+@pytest.mark.covers(
+    *("A001", "A003", "A008", "ENC-01", "ENC-18", "MNT-05", "P001", "P002", "P003", "P042", "P131", "REC-21", "REC-24"),
+    *("S-H264", "T-H264orH265", "T-ReadyProfile", "T-media2-GetSnapshotUri"),
+)
 async def test_camera_is_received_recorded_and_shown(recorder: RecorderApp) -> None:
     body = recorder.recorder
     (channel,) = body.channels
@@ -115,6 +124,10 @@ async def test_camera_is_received_recorded_and_shown(recorder: RecorderApp) -> N
         assert (await picture.read())[:2] == b"\xff\xd8"
 
 
+@pytest.mark.covers(
+    *("A019", "G-SetRecordingJobMode", "G-event-JobState", "G-event-RecordingState", "G-event-TrackState", "P125"),
+    *("REC-13",),
+)
 async def test_job_mode_stops_and_resumes_recording_with_its_events(recorder: RecorderApp) -> None:
     body = recorder.recorder
     (channel,) = body.channels
@@ -135,6 +148,7 @@ async def test_job_mode_stops_and_resumes_recording_with_its_events(recorder: Re
     assert ("RecordingHistory/Track/State", "true") in [(e.topic, e.data[0][1]) for e in seen]
 
 
+@pytest.mark.covers("ALM-08", "ALM-14", "P138", "P218")
 async def test_lost_camera_is_an_event_and_its_footage_stays(recorder: RecorderApp, camera: SimulatedDevice) -> None:
     body = recorder.recorder
     (channel,) = body.channels
@@ -150,6 +164,7 @@ async def test_lost_camera_is_an_event_and_its_footage_stays(recorder: RecorderA
     assert sum(file.stat().st_size for file in files) > 100_000
 
 
+@pytest.mark.covers("A014")
 async def test_camera_added_and_removed_while_it_runs(config: Config, camera: SimulatedDevice) -> None:
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
     app = RecorderApp(config)
@@ -220,6 +235,7 @@ def _history(config: Config) -> tuple[list[tuple[int, int | None]], list[tuple[i
         return spans, [(row.start, row.end) for row in catalogue.segments.between(token, 0, 1 << 62, 100)]
 
 
+@pytest.mark.covers("INI-01", "P013", "P015")
 async def test_needs_an_account(config: Config) -> None:
     app = RecorderApp(config)
     with pytest.raises(Unavailable):
@@ -242,6 +258,9 @@ async def test_taken_port_leaves_the_data_free(config: Config) -> None:
     await app.stop()
 
 
+@pytest.mark.covers(
+    *("A026", "A029", "G-PullMessages", "M-PullMessages", "S-PullMessages", "T-PullMessages", "T-event-MotionAlarm"),
+)
 async def test_motion_of_a_camera_reaches_a_client(recorder: RecorderApp, camera: SimulatedDevice) -> None:
     (channel,) = recorder.recorder.channels
     await until(lambda: channel.recording, "recording")
@@ -270,6 +289,74 @@ async def test_motion_of_a_camera_reaches_a_client(recorder: RecorderApp, camera
                             seen.add(value or "")
 
 
+@pytest.mark.covers("A005", "T-G711orAAC")
+async def test_live_and_events_without_any_volume(
+    config: Config, camera: SimulatedDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    missing = config.data.parent / "unplugged"
+    config = replace(config, archive=replace(config.archive, volumes=(missing,)))
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    await add(config, camera)
+    app = RecorderApp(config)
+    await app.start()
+    try:
+        (channel,) = app.recorder.channels
+        await until(lambda: channel.main.online, "live stream")
+        profile = app.recorder.media().profiles[0].token
+        assert (await app.recorder.snapshot(profile))[:2] == b"\xff\xd8"
+        assert not channel.recording
+        camera._bus.publish(topics.motion_alarm("lens", True, SystemClock().utc()))
+        await until(lambda: channel.motion, "motion")
+        client = RtspClient(
+            f"rtsp://127.0.0.1:{app.ports.rtsp}{app.recorder.media().profiles[0].path}", ADMIN, PASSWORD
+        )
+        await client.connect()
+        assert [track.format.codec for track in (await client.describe()).tracks] == [Codec.H264, Codec.PCMU]
+        await client.close()
+    finally:
+        await app.stop()
+    assert "unplugged is not there: nothing is recorded on it" in caplog.text
+    assert not missing.exists()
+
+
+@pytest.mark.covers("P002")
+async def test_h265_is_recorded_as_it_comes(config: Config) -> None:
+    picture = await asyncio.to_thread(encode_picture, 2, sub_spec(Codec.H265))
+    device = SimulatedDevice(
+        2,
+        CameraClips(picture, picture, encode_sound(Codec.PCMA)),
+        seed="test",
+        host="127.0.0.1",
+        http_port=0,
+        rtsp_port=0,
+        user="admin",
+        password=CAMERA_PASSWORD,
+        clock=SystemClock(),
+        discovery=False,
+    )
+    await device.start()
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    await add(config, device)
+    app = RecorderApp(config)
+    await app.start()
+    try:
+        await until(lambda: app.recorder.channels[0].recording, "recording")
+        assert app.recorder.media().video_encoders[0].codec is Codec.H265
+    finally:
+        await app.stop()
+        await device.stop()
+    (file,) = (config.data / "volume").rglob("*.mp4")
+    with av.open(str(file)) as segment:
+        assert segment.streams.video[0].codec_context.name == "hevc"
+        assert segment.streams.audio[0].codec_context.name == "pcm_alaw"
+        frame = next(segment.decode(video=0))
+    assert isinstance(frame, av.VideoFrame)
+    code = read_block_code(frame.to_ndarray(format="gray"))
+    assert code is not None
+    assert code.camera == 2
+
+
+@pytest.mark.covers("INI-03", "NET-17", "NET-18", "NET-19", "NET-21", "P244", "SEC-06")
 async def test_listens_on_the_configured_ports(config: Config) -> None:
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
     with (
@@ -295,6 +382,7 @@ async def test_listens_on_the_configured_ports(config: Config) -> None:
         await app.stop()
 
 
+@pytest.mark.covers("G-FindEvents", "G-FindRecordings", "STO-37")
 async def test_records_and_is_searchable_on_postgresql(
     config: Config, camera: SimulatedDevice, postgresql_url: str
 ) -> None:

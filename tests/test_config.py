@@ -16,6 +16,7 @@ def read(tmp_path: Path, toml: str = "", environment: dict[str, str] | None = No
     return load({"data": tmp_path, **given}, environment=environment or {})
 
 
+@pytest.mark.covers("NET-21")
 def test_defaults(tmp_path: Path) -> None:
     config = read(tmp_path)
     assert config.data == tmp_path
@@ -28,6 +29,7 @@ def test_defaults(tmp_path: Path) -> None:
     assert config.access.realm == "onvifd"
 
 
+@pytest.mark.covers("A002", "CAM-31")
 def test_every_default_is_within_its_range() -> None:
     for entry in reference():
         if entry.low is not None and isinstance(entry.default, int | float):
@@ -45,6 +47,7 @@ def test_environment_names_are_unique() -> None:
     assert "ONVIFD_NETWORK_HTTP_PORT" in names
 
 
+@pytest.mark.covers("NET-17", "NET-18", "NET-19", "P244")
 def test_file_below_environment_below_command_line(tmp_path: Path) -> None:
     toml = "[network]\nhttp_port = 1001\nhttps_port = 1001\nrtsp_port = 1001\n"
     environment = {"ONVIFD_NETWORK_HTTPS_PORT": "1002", "ONVIFD_NETWORK_RTSP_PORT": "1002"}

@@ -43,6 +43,7 @@ def detail_of(error: pytest.ExceptionInfo[OnvifdError]) -> str | None:
     return error.value.detail
 
 
+@pytest.mark.covers("INI-01")
 def test_a_new_recorder_has_no_account(catalogue: Catalogue) -> None:
     accounts = make(catalogue)
     accounts.reload()
@@ -125,6 +126,7 @@ def test_create_refuses_one_name_twice(accounts: Accounts) -> None:
     assert detail_of(error) == "UsernameClash"
 
 
+@pytest.mark.covers("P005")
 def test_create_is_bounded(accounts: Accounts) -> None:
     more = [NewAccount(name=f"user{n}", level=Level.USER, password="good-password") for n in range(3)]
     with pytest.raises(LimitReached) as error:
@@ -133,6 +135,7 @@ def test_create_is_bounded(accounts: Accounts) -> None:
     assert len(accounts.all()) == 2
 
 
+@pytest.mark.covers("ACC-02", "P228")
 def test_change_sets_level_and_password(accounts: Accounts) -> None:
     accounts.change([AccountChange(name="viewer", level=Level.OPERATOR, password="third-password")])
     credential = accounts.lookup("viewer")
@@ -165,6 +168,7 @@ def test_change_refuses_and_changes_none(
     assert credential.password == "second-password"
 
 
+@pytest.mark.covers("ACC-15")
 def test_the_last_administrator_stays(accounts: Accounts) -> None:
     with pytest.raises(InvalidArgument) as error:
         accounts.remove(["viewer", "admin"])

@@ -5,6 +5,7 @@ import stat
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from cryptography import x509
 
 from onvifd.access.certificate import make_certificate, server_context, write_private
@@ -12,6 +13,7 @@ from onvifd.access.certificate import make_certificate, server_context, write_pr
 PROFILE = (Path(__file__).parents[2] / "certs" / "server.toml").read_bytes()
 
 
+@pytest.mark.covers("SEC-06", "SEC-12")
 def test_made_once_private_and_for_the_hosts_names(tmp_path: Path) -> None:
     context = server_context(tmp_path, PROFILE, "nvr.example", ("192.0.2.7", "::1"))
     assert context.minimum_version is ssl.TLSVersion.TLSv1_2
@@ -24,6 +26,7 @@ def test_made_once_private_and_for_the_hosts_names(tmp_path: Path) -> None:
     assert (tmp_path / "server.crt").read_bytes() == first
 
 
+@pytest.mark.covers("SEC-12")
 def test_renewed_before_it_ends(tmp_path: Path) -> None:
     key, old = make_certificate(PROFILE, "nvr", (), datetime(2020, 1, 1, tzinfo=UTC))
     write_private(tmp_path / "server.key", key)

@@ -30,11 +30,13 @@ def test_anonymous_is_no_level_of_an_account() -> None:
     assert refusal.value.detail == "AnonymousNotAllowed"
 
 
+@pytest.mark.covers("ACC-09")
 @pytest.mark.parametrize("password", ["abcdefg1", "ABCDEFG1", "abcd-efg", "x1" * 16])
 def test_passwords_that_are_allowed(password: str) -> None:
     check_password(password, "admin", weak="Password")
 
 
+@pytest.mark.covers("ACC-09", "ACC-10")
 @pytest.mark.parametrize(
     ("password", "name", "detail"),
     [

@@ -50,6 +50,7 @@ def _cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size - 1)
 
 
+@pytest.mark.covers("STO-16")
 @pytest.mark.parametrize(
     ("harm", "expected"),
     [

@@ -57,6 +57,7 @@ def test_an_open_row_is_completed(store: MemorySegmentStore, volume: Volume) -> 
     assert recover(store, [volume], all_files=True) == RecoveryReport()
 
 
+@pytest.mark.covers("INI-19")
 @pytest.mark.parametrize("seed", range(25))
 @pytest.mark.usefixtures("crashed")
 def test_every_complete_fragment_before_a_cut_is_kept(store: MemorySegmentStore, volume: Volume, seed: int) -> None:
@@ -111,6 +112,7 @@ def test_a_file_that_the_index_never_heard_of_is_taken_in(volume: Volume, store:
     assert found.state is SegmentState.RECOVERED
 
 
+@pytest.mark.covers("P145")
 def test_the_index_is_rebuilt_from_files_alone(
     record: Record, volume: Volume, store: MemorySegmentStore, h265: Clip
 ) -> None:
@@ -194,6 +196,7 @@ def test_a_volume_that_is_not_there_loses_nothing(volume: Volume, store: MemoryS
     assert len(store.open_segments()) == 1
 
 
+@pytest.mark.covers("INI-19")
 def test_recording_goes_on_after_recovery(
     volume: Volume, store: MemorySegmentStore, record: Record, h264: Clip
 ) -> None:

@@ -203,6 +203,7 @@ async def test_other_paths_name_nothing(stage: Stage, path: str) -> None:
 # ---- ranges ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.covers("G-ReplayHeaderExtension", "G-onvif-replay", "P161")
 @pytest.mark.parametrize(
     ("start", "end", "expected"),
     [
@@ -234,6 +235,7 @@ async def test_a_bounded_range_gives_exactly_its_frames(
         assert sei.find_utc(Codec.H264, unit.data) == unit.utc
 
 
+@pytest.mark.covers("G-onvif-replay")
 @pytest.mark.usefixtures("footage")
 async def test_frames_come_as_they_were_recorded(stage: Stage, h264_long: Clip) -> None:
     await stage.play(start=T0, end=T0 + 5 * US)
@@ -278,6 +280,7 @@ async def test_a_range_against_the_direction_is_refused(stage: Stage) -> None:
 # ---- packets ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.covers("G-ReplayHeaderExtension")
 @pytest.mark.usefixtures("footage")
 async def test_packets(stage: Stage) -> None:
     reply = await stage.play(BOTH, start=T0 + 3 * US, end=T0 + 6 * US)
@@ -337,6 +340,7 @@ async def test_predicted_frames_are_all_where_there_are_no_b_frames(stage: Stage
 # ---- reverse ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.covers("PLY-14")
 @pytest.mark.usefixtures("footage")
 async def test_reverse(stage: Stage) -> None:
     """6.6.1: groups of pictures in reverse order, forward in themselves, without sound."""
@@ -369,6 +373,7 @@ async def test_a_bounded_reverse_range(stage: Stage) -> None:
 # ---- pause, resume, jump ---------------------------------------------------------------------------
 
 
+@pytest.mark.covers("G-onvif-replay", "P153", "PLY-13")
 @pytest.mark.usefixtures("footage")
 async def test_pause_keeps_the_place(stage: Stage) -> None:
     stage.outlet.limit = 40
@@ -405,6 +410,7 @@ async def test_resuming_in_another_mode_starts_at_a_clean_point(stage: Stage) ->
     assert times(stage.outlet.take())[0] == T0 + 3 * US
 
 
+@pytest.mark.covers("G-onvif-replay")
 @pytest.mark.parametrize("immediate", [True, False])
 @pytest.mark.usefixtures("footage")
 async def test_a_second_play_jumps(stage: Stage, immediate: bool) -> None:
@@ -493,6 +499,7 @@ async def test_pace_after_a_pause(stage: Stage) -> None:
     assert times(before + after) == frames((T0, T0 + len(before + after) * FRAME))
 
 
+@pytest.mark.covers("P155", "PLY-16", "PLY-17")
 @pytest.mark.usefixtures("footage")
 async def test_fast_forward_sends_intra_frames(stage: Stage) -> None:
     await stage.play(paced=True, start=T0, scale=8.0)
@@ -501,6 +508,7 @@ async def test_fast_forward_sends_intra_frames(stage: Stage) -> None:
     assert times(units)[:4] == [T0, T0 + 3 * US, T0 + 6 * US, T0 + 9 * US]
 
 
+@pytest.mark.covers("P155", "PLY-16", "PLY-17")
 @pytest.mark.parametrize("scale", [0.0, 1e9, -1e9])
 @pytest.mark.usefixtures("footage")
 async def test_scales_out_of_range(stage: Stage, scale: float) -> None:
@@ -629,6 +637,7 @@ async def test_a_changed_picture_size_is_followed(stage: Stage, record: Record, 
     assert bits(units, "E") == [T0 + 4 * US - FRAME]
 
 
+@pytest.mark.covers("REC-28")
 async def test_overlapping_footage_goes_forward_only(stage: Stage, record: Record, h264: Clip) -> None:
     """6.3.1: after the clock was set back by 2 s, times still grow."""
     record([h264.format], video_units(h264, T0, 6), segment_us=3 * US)

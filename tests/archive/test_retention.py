@@ -37,6 +37,7 @@ async def sweep(made: Retention) -> int:
     return task.result()
 
 
+@pytest.mark.covers("P134", "REC-17", "REC-18", "STO-01")
 async def test_bytes(store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]) -> None:
     kept = sum(row.size for row in rows[5:])
     assert await sweep(retention(store, volume, pool, Bounds(max_bytes=kept, reserve=0))) == 5
@@ -53,11 +54,13 @@ async def test_the_open_segment_stays(
     assert len(segment_files(volume)) == 1
 
 
+@pytest.mark.covers("A040", "P137", "REC-17", "REC-19", "STO-01")
 async def test_age(store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]) -> None:
     made = retention(store, volume, pool, Bounds(reserve=0, max_age=60 * US), now=rows[3].end + 60 * US + 1)
     assert await sweep(made) == 4
 
 
+@pytest.mark.covers("A040", "REC-19")
 async def test_inside_the_bounds_nothing_happens(
     store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]
 ) -> None:
@@ -65,6 +68,7 @@ async def test_inside_the_bounds_nothing_happens(
     assert len(store.segments_between("rec-1", 0, 1 << 62)) == len(rows)
 
 
+@pytest.mark.covers("A040", "REC-19")
 async def test_empty_folders_go_too(
     store: MemorySegmentStore, volume: Volume, pool: DiskPool, record: Record, h264: Clip
 ) -> None:

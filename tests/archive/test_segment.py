@@ -51,6 +51,7 @@ def writer(clip: Clip, **settings: int) -> SegmentWriter:
     return SegmentWriter("rec-1", "v1", [clip.format], **settings)
 
 
+@pytest.mark.covers("REC-28")
 def test_paths_are_utc() -> None:
     assert segment_path("rec-1", T0 + 7_999) == "rec-1/2026-01-01/00/000010.007.mp4"
     for token in ("", "..", "a/b", ".hidden", "x" * 65):
@@ -86,6 +87,7 @@ def test_the_index_grows_with_the_file(h264: Clip) -> None:
     assert unpack_fragments(actions[0].row.fragments)[0].offset == head
 
 
+@pytest.mark.covers("REC-17", "STO-01")
 def test_a_new_minute_begins_a_segment_at_the_next_clean_point(h264_long: Clip) -> None:
     # T0 is 10 s past the minute; the minute ends after 50 s, the next clean point comes at 51 s.
     core = writer(h264_long)
@@ -128,6 +130,7 @@ def test_two_missing_frames_are_no_gap(h264: Clip) -> None:
     assert [each.row.end_reason for each in closes(actions)] == [EndReason.STOP]
 
 
+@pytest.mark.covers("REC-28")
 @pytest.mark.parametrize("jump", [-3600 * US, 7 * US])
 def test_a_jump_of_the_clock_ends_the_segment(h264: Clip, jump: int) -> None:
     units = list(video_units(h264, seconds=4))
@@ -208,6 +211,7 @@ def test_units_of_unknown_tracks_are_ignored(h264: Clip) -> None:
     assert run(core, g711_units(track=3)) == []
 
 
+@pytest.mark.covers("P002")
 @pytest.mark.parametrize("with_sound", ["none", "pcmu", "aac"])
 @pytest.mark.parametrize("codec", [Codec.H264, Codec.H265])
 def test_segments_decode_without_a_word(

@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -228,6 +229,8 @@ async def test_a_disk_that_refuses_is_tried_again(bench: Bench, h264: Clip, capl
     assert [reason for _, active, _, reason in bench.states if not active] == ["disk"] * (
         len(bench.states) // 2 - 1
     ) + ["stop"]
+    # What the disk refused is not said to be recorded.
+    assert [utc for _, active, utc, _ in bench.states if not active] == [row.end for row in rows]
     assert list(examine(bench.store, [bench.volume])) == []
     for path in segment_files(bench.volume):
         assert_decodes(path)
@@ -245,6 +248,7 @@ def small_volume(tmp_path: Path) -> Iterator[Volume]:
     subprocess.run(["umount", "-l", root], check=True)
 
 
+@pytest.mark.covers("REC-21")
 async def test_a_full_disk_stops_nobody_else(
     bench: Bench, small_volume: Volume, h264_large: Clip, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -314,6 +318,57 @@ async def test_footage_survives_a_catalogue_that_is_away(
     assert sum("catalogue" in record.message for record in caplog.records if record.levelno >= logging.ERROR) == 1
 
 
+async def test_row_is_closed_though_the_file_system_complains(
+    bench: Bench, h264: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS and quotas tell at close what went wrong; the fragments were synced and are there."""
+    writer = bench.writer(h264)
+    await bench.feed(video_units(h264, seconds=2), writer)
+    await bench.feed([], writer)
+    close = os.close
+    refused: list[int] = []
+
+    def complain(fd: int) -> None:
+        close(fd)
+        if not refused and fd in open_files:
+            refused.append(fd)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    file = writer._files._file
+    assert file is not None
+    open_files = {file.fd}
+    monkeypatch.setattr(os, "close", complain)
+    writer.pause()
+    await writer.drain()
+    assert refused
+    (row,) = rows_of(bench.store)
+    assert (row.state, row.end) == (SegmentState.CLOSED, T0 + 2 * US)
+    assert [state[1] for state in bench.states] == [True, False]
+
+
+def test_folder_that_retention_removes_meanwhile_is_made_again(
+    volume: Volume, store: MemorySegmentStore, h264: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core, files = SegmentWriter("rec-1", volume.id, [h264.format]), SegmentFiles(volume, store)
+    for unit in video_units(h264, seconds=1):
+        core.feed(unit, 0.0)
+    append = core.finish(EndReason.STOP)[0]
+    assert isinstance(append, Append)
+    mkdir = Path.mkdir
+    removed: list[Path] = []
+
+    def made_and_removed(path: Path, *arguments: Any, **named: Any) -> None:
+        mkdir(path, *arguments, **named)
+        if not removed and path == volume.path(append.row.path).parent:
+            removed.append(path)
+            path.rmdir()
+
+    monkeypatch.setattr(Path, "mkdir", made_and_removed)
+    files.append(append)
+    assert removed
+    assert len(segment_files(volume)) == 1
+
+
 async def test_the_same_name_twice(volume: Volume, store: MemorySegmentStore, h264: Clip) -> None:
     """A clock that was set back gives the same start again: both files are kept."""
 
@@ -356,6 +411,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.covers("INI-19")
 @pytest.mark.parametrize("fed_seconds", [3, 17])
 def test_kill_9_loses_one_fragment_at_most(tmp_path: Path, volume: Volume, fed_seconds: int) -> None:
     root = Path(__file__).parents[2]

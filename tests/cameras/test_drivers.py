@@ -22,6 +22,7 @@ from onvifd.media.types import Codec
 LOGIN = Credentials(user="admin", password="camera-pass-1")
 
 
+@pytest.mark.covers("A003", "P003")
 async def test_an_onvif_camera_tells_all(device: SimulatedDevice) -> None:
     found = await probe(device.device_url, LOGIN)
     assert (found.driver, found.name, found.manufacturer, found.model) == (
@@ -62,6 +63,7 @@ async def test_describe_decides_what_the_configuration_leaves_open(device: Simul
     assert new.event_address
 
 
+@pytest.mark.covers("A012")
 async def test_a_wrong_login_is_said_so(device: SimulatedDevice) -> None:
     with pytest.raises(NotAuthorized):
         await probe(device.device_url, Credentials(user="admin", password="wrong"))
@@ -69,6 +71,7 @@ async def test_a_wrong_login_is_said_so(device: SimulatedDevice) -> None:
         await probe(f"rtsp://127.0.0.1:{device.rtsp_port}/main", Credentials(user="admin", password="wrong"))
 
 
+@pytest.mark.covers("A003", "P003")
 async def test_a_plain_rtsp_camera(device: SimulatedDevice) -> None:
     base = f"rtsp://admin:camera-pass-1@127.0.0.1:{device.rtsp_port}"
     new = await prepare(f"{base}/main", sub_address=f"{base}/sub", name="Door")
@@ -134,6 +137,7 @@ def chosen(*streams: ProbedStream, source: str | None = None) -> list[tuple[Role
     return [(stream.role, stream.uri.rpartition("/")[2]) for stream in found]
 
 
+@pytest.mark.covers("ENC-18")
 def test_main_is_the_largest_and_sub_the_nearest_to_640x360() -> None:
     streams = [
         offered("tiny", 160, 90),
@@ -150,6 +154,7 @@ def test_one_stream_is_main_alone() -> None:
     assert chosen(offered("a", 640, 360), offered("b", 640, 360)) == [(Role.MAIN, "a")]
 
 
+@pytest.mark.covers("CAM-18")
 def test_streams_of_other_lenses_are_not_mixed() -> None:
     streams = [offered("a", 1280, 720), offered("b", 1920, 1080, source="v1"), offered("c", 640, 360, source="v1")]
     assert chosen(*streams) == [(Role.MAIN, "a")]
@@ -163,6 +168,7 @@ def test_a_camera_without_usable_video() -> None:
         chosen(offered("a", 640, 480, Codec.JPEG))
 
 
+@pytest.mark.covers("CAM-16")
 @pytest.mark.parametrize(
     ("given", "full"),
     [

@@ -188,6 +188,7 @@ async def rubbish(media: Callable[[int], bytes], every: float = 0) -> AsyncItera
             writer.close()
 
 
+@pytest.mark.covers("REC-21")
 async def test_cameras_that_send_rubbish_harm_nobody_else() -> None:
     chance = random.Random(3)
 

@@ -119,6 +119,7 @@ def test_channels_are_filled_from_the_lowest_free_one(registry: Registry) -> Non
     assert [camera.name for camera in registry.all()] == ["Gate 3", "Gate 2"]
 
 
+@pytest.mark.covers("A002", "CAM-31")
 def test_the_number_of_cameras_is_bounded(registry: Registry) -> None:
     for number in range(1, 4):
         registry.add(new_camera(number))
@@ -231,6 +232,7 @@ def test_find_takes_id_channel_or_name(registry: Registry) -> None:
         registry.find("Gate 1")
 
 
+@pytest.mark.covers("CAM-39")
 @pytest.mark.parametrize(
     "change",
     [

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
+import pytest
 from click.testing import Result
 
 from onvifd.bodies.simulated_device import SimulatedDevice
@@ -15,6 +16,10 @@ Beside = Callable[..., asyncio.Future[Result]]
 LOGIN = {"ONVIFD_CAMERA_PASSWORD": "camera-pass-1"}
 
 
+@pytest.mark.covers(
+    *("A003", "A009", "A010", "A013", "A014", "CAM-08", "CAM-16", "CAM-26", "CAM-37", "CAM-39", "P003", "P027", "P031"),
+    *("P036", "P040"),
+)
 async def test_a_camera_is_added_listed_tested_and_removed(
     recorder: Run, camera: SimulatedDevice, beside: Beside
 ) -> None:
@@ -42,6 +47,7 @@ async def test_a_camera_is_added_listed_tested_and_removed(
     assert "no cameras" in (await beside(recorder, "camera", "list")).output
 
 
+@pytest.mark.covers("A003", "P003")
 async def test_a_plain_rtsp_camera(recorder: Run, camera: SimulatedDevice, beside: Beside) -> None:
     base = f"rtsp://admin:camera-pass-1@127.0.0.1:{camera.rtsp_port}"
     added = await beside(recorder, "camera", "add", f"{base}/main", "--sub", f"{base}/sub", "--no-record")
@@ -51,6 +57,7 @@ async def test_a_plain_rtsp_camera(recorder: Run, camera: SimulatedDevice, besid
     assert "camera-pass-1" not in added.output + json.dumps(listed)
 
 
+@pytest.mark.covers("A010", "A013", "CAM-42", "P031")
 async def test_a_camera_can_be_tested_before_there_is_a_recorder(
     run: Run, camera: SimulatedDevice, beside: Beside
 ) -> None:
@@ -61,6 +68,7 @@ async def test_a_camera_can_be_tested_before_there_is_a_recorder(
     assert found["streams"][0]["problem"] == ""
 
 
+@pytest.mark.covers("A012", "CAM-42")
 async def test_refusals(recorder: Run, camera: SimulatedDevice, beside: Beside) -> None:
     wrong = await beside(
         recorder, "camera", "add", camera.device_url, "--user", "admin", ONVIFD_CAMERA_PASSWORD="wrong"
@@ -77,6 +85,7 @@ async def test_refusals(recorder: Run, camera: SimulatedDevice, beside: Beside) 
     assert (await beside(recorder, "camera", "add", "127.0.0.1:9", "--user", "admin")).exit_code == 2
 
 
+@pytest.mark.covers("A009", "CAM-01", "CAM-08", "P027")
 async def test_search_finds_it(run: Run, camera: SimulatedDevice, beside: Beside) -> None:
     result = await beside(run, "camera", "search", "--host", "127.0.0.1", "--seconds", "1.5", "--json")
     assert result.exit_code == 0, result.output

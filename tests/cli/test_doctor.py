@@ -24,6 +24,7 @@ def examined(recorder: Run, *arguments: str) -> tuple[int, dict[str, str]]:
     return result.exit_code, {one["subject"]: one["detail"] for one in json.loads(result.output) if not one["ok"]}
 
 
+@pytest.mark.covers("STO-16")
 def test_a_new_recorder_is_well(recorder: Run) -> None:
     assert examined(recorder) == (0, {})
     table = recorder("doctor").output
@@ -88,6 +89,7 @@ def test_a_file_that_is_no_database(recorder: Run, data: Path) -> None:
     assert "catalogue" in wrong
 
 
+@pytest.mark.covers("STO-16")
 def test_files_and_index_that_disagree(recorder: Run, data: Path) -> None:
     catalogue = Catalogue.open(f"sqlite:///{data}/catalogue.sqlite3")
     catalogue.segments.insert(
@@ -101,6 +103,7 @@ def test_files_and_index_that_disagree(recorder: Run, data: Path) -> None:
     assert set(examined(recorder, "--no-files")[1]) == {"recordings"}
 
 
+@pytest.mark.covers("STO-16")
 def test_a_volume_that_is_not_there(recorder: Run, data: Path) -> None:
     (data / "volume").rmdir()
     status, wrong = examined(recorder)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
 
@@ -13,6 +14,7 @@ def mode(path: Path) -> int:
     return path.stat().st_mode & 0o777
 
 
+@pytest.mark.covers("INI-01")
 def test_it_makes_a_private_recorder(run: Callable[..., Result], data: Path) -> None:
     result = run("init", ONVIFD_ADMIN_PASSWORD="first-password")
     assert result.exit_code == 0
@@ -22,6 +24,7 @@ def test_it_makes_a_private_recorder(run: Callable[..., Result], data: Path) -> 
     assert "admin" in run("user", "list").output
 
 
+@pytest.mark.covers("INI-01")
 def test_without_a_password_one_is_made_and_shown_once(run: Callable[..., Result]) -> None:
     first = run("init", "--admin", "chief")
     found = re.search(r"password of chief: (\S{16}) ", first.output)
@@ -38,6 +41,7 @@ def test_the_password_may_come_from_standard_input(run: Callable[..., Result]) -
     assert "password of" not in result.output
 
 
+@pytest.mark.covers("INI-01", "P013", "P015")
 def test_a_weak_password_makes_nothing(run: Callable[..., Result], data: Path) -> None:
     result = run("init", ONVIFD_ADMIN_PASSWORD="short")
     assert result.exit_code == 1

@@ -27,6 +27,7 @@ def test_groups_explain_themselves(run: Callable[..., Result], group: str) -> No
         assert name in result.output
 
 
+@pytest.mark.covers("A056", "MNT-04")
 def test_version(run: Callable[..., Result]) -> None:
     assert run("--version").output.startswith("onvifd 0.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
 from click.testing import Result
 
 
@@ -12,6 +13,7 @@ def listed(recorder: Callable[..., Result]) -> dict[str, str]:
     return {one["name"]: one["level"] for one in json.loads(recorder("user", "list", "--json").output)}
 
 
+@pytest.mark.covers("A033", "ACC-04", "ACC-08", "ACC-15", "P230", "P234")
 def test_an_account_lives(recorder: Callable[..., Result]) -> None:
     assert listed(recorder) == {"admin": "Administrator"}
     assert recorder("user", "add", "vms", ONVIFD_USER_PASSWORD="vms-pass-1").exit_code == 0
@@ -30,6 +32,7 @@ def test_removing_asks_first(recorder: Callable[..., Result]) -> None:
     assert recorder("user", "remove", "vms", stdin="y\n").exit_code == 0
 
 
+@pytest.mark.covers("ACC-09")
 def test_refusals_are_one_line_with_status_1(recorder: Callable[..., Result]) -> None:
     cases = [
         (["add", "admin"], "long-enough-1", "exists already"),

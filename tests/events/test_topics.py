@@ -33,6 +33,11 @@ EVENTS = [
 ]
 
 
+@pytest.mark.covers(
+    *("G-GetEventProperties", "G-event-JobState", "G-event-RecordingState", "G-event-TrackState"),
+    *("M-GetEventProperties", "M-event-ConfigurationChanged", "M-event-ProfileChanged", "S-GetEventProperties"),
+    *("T-GetEventProperties", "T-event-ConfigurationChanged", "T-event-ProfileChanged"),
+)
 @pytest.mark.parametrize(("topic", "event"), EVENTS, ids=[topic.name for topic, _ in EVENTS])
 def test_event_fits_its_declaration(topic: topics.Topic, event: Event) -> None:
     assert event.topic == topic.name
@@ -68,6 +73,7 @@ def test_recording_events_know_their_recording() -> None:
     assert topics.job_state(STATUS, 1).recording == "rec-1"
 
 
+@pytest.mark.covers("G-event-JobState")
 def test_job_state_carries_the_state_of_every_track() -> None:
     event = topics.job_state(STATUS, 1)
     assert event.source == (("RecordingJobToken", "job-1"),)

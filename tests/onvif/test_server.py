@@ -215,12 +215,14 @@ async def test_client_that_goes_away_disturbs_nobody(server: TestServer, http: a
         assert reply.status == 200
 
 
+@pytest.mark.covers("G-HTTPDigest", "M-HTTPDigest", "SEC-04", "T-HTTPDigest")
 async def test_challenge(http: aiohttp.ClientSession) -> None:
     async with http.post(PATH, data=envelope.write_request(tds.GetScopes())) as reply:
         assert reply.headers["WWW-Authenticate"].startswith("Digest realm=")
         await assert_fault(reply, 401, "NotAuthorized")
 
 
+@pytest.mark.covers("G-HTTPDigest", "M-HTTPDigest", "SEC-04", "T-HTTPDigest")
 async def test_aiohttps_own_digest_is_accepted(http: aiohttp.ClientSession) -> None:
     middleware = aiohttp.DigestAuthMiddleware("user", "pass")
     data = envelope.write_request(tds.GetScopes())
@@ -239,6 +241,7 @@ async def test_contract_has_an_index(http: aiohttp.ClientSession) -> None:
             assert reply.status == 200
 
 
+@pytest.mark.covers("G-GetWsdlUrl", "S-GetWsdlUrl", "T-GetWsdlUrl")
 async def test_contract_files(server: TestServer, http: aiohttp.ClientSession) -> None:
     async with http.get("/onvif/wsdl/device.wsdl") as reply:
         assert reply.content_type == "application/wsdl+xml"
@@ -252,6 +255,7 @@ async def test_contract_files(server: TestServer, http: aiohttp.ClientSession) -
             assert reply.status in (404, 405)
 
 
+@pytest.mark.covers("A032", "G-GetWsdlUrl", "P274", "S-GetWsdlUrl", "T-GetWsdlUrl")
 async def test_zeep_works_from_the_served_contract(published: str) -> None:
     def call() -> str:
         import zeep

@@ -145,6 +145,7 @@ async def test_late_joiner_starts_at_the_cached_key_frame() -> None:
         await until(lambda: server.sessions == 0 and stream.clients == 0)
 
 
+@pytest.mark.covers("M-RTSPDigest", "T-RTSPDigest")
 async def test_wrong_password_is_refused() -> None:
     _, mount = live()
     async with serving(mount) as (_, port):
@@ -167,6 +168,7 @@ async def test_unknown_camera_and_camera_without_signal() -> None:
             await client.close()
 
 
+@pytest.mark.covers("S-RTSP", "T-RTSP")
 async def test_other_channels_and_keep_alive() -> None:
     stream, mount = live()
     async with serving(mount) as (_, port), feeding(stream):
@@ -213,6 +215,7 @@ async def test_end_of_source_closes_the_connection() -> None:
         await viewer.client.close()
 
 
+@pytest.mark.covers("S-RTSP", "T-RTSP")
 async def test_session_ends_after_silence() -> None:
     stream, mount = live()
     clock = SimulatedClock()
@@ -231,6 +234,10 @@ async def test_session_ends_after_silence() -> None:
         await viewer.client.close()
 
 
+@pytest.mark.covers(
+    *("M-RTP-UDP", "M-RTSPDigest", "NET-43", "P245", "S-H264", "S-RTP-UDP", "S-RTSP", "T-H264orH265", "T-RTP-UDP"),
+    *("T-RTSP", "T-RTSPDigest"),
+)
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
 async def test_ffmpeg_decodes(transport: str) -> None:
     stream, mount = live()
@@ -248,6 +255,7 @@ async def test_ffmpeg_decodes(transport: str) -> None:
         await until(lambda: server.sessions == 0 and stream.clients == 0)
 
 
+@pytest.mark.covers("P245")
 async def test_ffprobe_reads_the_description() -> None:
     stream, mount = live()
     async with serving(mount) as (_, port), feeding(stream):
@@ -260,6 +268,7 @@ async def test_ffprobe_reads_the_description() -> None:
         assert (found["codec_name"], found["width"], found["height"]) == ("h264", 320, 240)
 
 
+@pytest.mark.covers("NET-43", "S-RTP-UDP", "T-RTP-UDP")
 async def test_udp_with_own_sockets() -> None:
     stream, mount = live()
     async with serving(mount) as (_, port):
@@ -342,6 +351,7 @@ async def test_garbage_is_answered_once_and_closed(caplog: pytest.LogCaptureFixt
     assert warnings[0] == "RTSP 127.0.0.1: does not speak RTSP: not an RTSP message"
 
 
+@pytest.mark.covers("SEC-10")
 async def test_flood_is_ended(caplog: pytest.LogCaptureFixture) -> None:
     stream, mount = live()
     async with serving(mount) as (_, port), feeding(stream), bystander(stream, port):
@@ -414,6 +424,7 @@ async def test_who_does_not_log_in_is_cut() -> None:
         await until(lambda: server.connections == 0)
 
 
+@pytest.mark.covers("NET-14", "SEC-10")
 async def test_connections_are_bounded(caplog: pytest.LogCaptureFixture) -> None:
     _, mount = live()
     async with serving(mount, most=2) as (server, port):
@@ -455,6 +466,7 @@ async def test_adopted_socket_that_is_gone() -> None:
         await until(lambda: server.connections == 0)
 
 
+@pytest.mark.covers("MNT-19", "P264")
 async def test_close_ends_everything() -> None:
     stream, mount = live()
     async with serving(mount) as (server, port):

@@ -126,6 +126,7 @@ def test_options_needs_no_login() -> None:
     assert "GET_PARAMETER" in (response.headers.get("Public") or "")
 
 
+@pytest.mark.covers("M-RTSPDigest", "SEC-04", "T-RTSPDigest")
 @pytest.mark.parametrize("method", ["DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER"])
 def test_everything_else_is_challenged(method: str) -> None:
     peer = Peer()
@@ -135,11 +136,13 @@ def test_everything_else_is_challenged(method: str) -> None:
     assert (response.headers.get("WWW-Authenticate") or "").startswith('Digest realm="onvifd", qop="auth", nonce=')
 
 
+@pytest.mark.covers("PLY-37")
 def test_wrong_password_and_too_low_level() -> None:
     assert Peer(password="wrong").ask("DESCRIBE", LIVE).status == 401
     assert Peer(user="nobody").ask("DESCRIBE", LIVE).status == 403
 
 
+@pytest.mark.covers("SEC-09")
 def test_guessing_is_ended() -> None:
     peer = Peer(limits=Limits(failed_logins=3))
     for _ in range(3):
@@ -197,6 +200,7 @@ def test_version_and_cseq() -> None:
     assert "CSeq" not in response.headers
 
 
+@pytest.mark.covers("S-RTSP", "T-RTSP")
 def test_live_from_setup_to_teardown() -> None:
     peer = Peer()
     response = peer.set_up()
@@ -248,6 +252,7 @@ def test_control_behind_a_query() -> None:
     assert response.status == 200
 
 
+@pytest.mark.covers("G-onvif-replay")
 def test_replay_headers_reach_the_playback() -> None:
     peer = Peer()
     peer.set_up(REPLAY, 0, ("Require", "onvif-replay"))
@@ -275,6 +280,7 @@ def test_replay_headers_reach_the_playback() -> None:
     )
 
 
+@pytest.mark.covers("G-onvif-replay")
 def test_require_on_play_alone_is_enough() -> None:
     peer = Peer()
     peer.set_up(REPLAY)
@@ -336,6 +342,7 @@ def test_parameters() -> None:
     assert peer.ask("SET_PARAMETER", LIVE, body=b"volume: 11\r\n").status == 451
 
 
+@pytest.mark.covers("G-ReplaySessionTimeout")
 def test_session_ends_when_the_client_is_silent() -> None:
     peer = Peer()
     peer.set_up()
@@ -404,6 +411,7 @@ def test_sessions_of_a_connection_are_bounded() -> None:
         assert peer.ask("SETUP", LIVE + "/trackID=0", TCP).status == status
 
 
+@pytest.mark.covers("SEC-10")
 def test_floods_end_the_connection() -> None:
     peer = Peer(limits=Limits(request_burst=10))
     peer.send(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n" * 12)

@@ -1,6 +1,7 @@
 """The status page."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
@@ -90,6 +91,27 @@ def test_every_value_is_escaped() -> None:
     assert "disk full" in page
 
 
+@pytest.mark.covers(
+    *("A041", "A056", "A060", "CAM-36", "MNT-04", "MNT-05", "P042", "P131", "P138", "P252", "REC-24", "SYS-01"),
+)
+def test_shows_state_of_cameras_streams_recordings_and_version() -> None:
+    page = render(STATUS, "n")
+    assert "onvifd 0.1.0" in page
+    for shown in ("online", "h264", "1920×1080", "25.0", "4.00 Mbit/s", "rtsp://host:8554/live/cam-1/main", "motion"):
+        assert shown in page
+    lost = replace(STREAM, online=False, reason="refused: wrong password")
+    page = render(replace(STATUS, cameras=(replace(STATUS.cameras[0], streams=(lost,)),)), "n")
+    assert "offline" in page
+    assert "refused: wrong password" in page
+    active = replace(
+        STATUS.recordings[0], active=True, earliest=STATUS.utc - 60_000_000, latest=STATUS.utc, bytes=7_500_000
+    )
+    page = render(replace(STATUS, recordings=(active,)), "n")
+    for shown in ("recording", "2025-12-31 23:59:00Z", "2026-01-01 00:00:00Z", "7.5 MB"):
+        assert shown in page
+
+
+@pytest.mark.covers("P042", "P131", "REC-24", "SEC-04")
 @pytest.mark.parametrize("path", ["/", "/api/status"])
 async def test_asks_for_credentials(client: TestClient[web.Request, web.Application], path: str) -> None:
     for headers in ({}, {"Authorization": "Digest bad"}):

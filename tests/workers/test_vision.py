@@ -33,6 +33,7 @@ def key_frame(codec: str) -> bytes:
     return length_prefixed(b"".join(bytes(p) for p in [*encoder.encode(frame), *encoder.encode(None)]))
 
 
+@pytest.mark.covers("T-media2-GetSnapshotUri")
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 def test_jpeg_shows_the_key_frame(codec: str) -> None:
     jpeg = jpeg_of_keyframe(codec, (), key_frame(codec))

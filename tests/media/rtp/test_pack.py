@@ -132,6 +132,7 @@ def test_aac_comes_back_as_it_was(frames: list[bytes], mtu: int) -> None:
     assert [frame.rtp_time for frame in back] == [1024 * index for index in range(len(frames))]
 
 
+@pytest.mark.covers("P002")
 def test_real_video_survives_packing(clip: tuple[TrackFormat, list[AccessUnit]]) -> None:
     format, units = clip
     packer = Packer(format, track=0, payload_type=96, ssrc=1, seq=65530)
@@ -154,6 +155,7 @@ def test_parameter_sets_are_put_before_a_key_unit_without(clip: tuple[TrackForma
     assert tuple(nal.iterate(frame.data))[: len(format.parameter_sets)] == format.parameter_sets
 
 
+@pytest.mark.covers("G-ReplayHeaderExtension")
 def test_replay_extension_is_on_the_first_packet() -> None:
     utc = 1_767_225_600_040_000
     extension = replay_extension(utc, clean=True, end=False, discontinuity=True, terminal=False, cseq=0x1FE)

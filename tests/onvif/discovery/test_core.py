@@ -93,6 +93,7 @@ def test_unsupported_rule_is_a_fault_for_unicast_and_silence_for_multicast() -> 
     assert (root.findtext(f".//{{{NS_WSD}}}SupportedMatchingRules") or "").split() == list(SUPPORTED_RULES)
 
 
+@pytest.mark.covers("G-WS-Discovery", "S-WS-Discovery", "T-WS-Discovery")
 def test_resolve_of_this_device() -> None:
     device = responder()
     body = "<d:Resolve><a:EndpointReference><a:Address>{}</a:Address></a:EndpointReference></d:Resolve>"
@@ -140,6 +141,7 @@ def test_flood_from_one_sender_leaves_the_others_served(caplog: pytest.LogCaptur
     assert device.next_due() is not None
 
 
+@pytest.mark.covers("SEC-10")
 def test_flood_from_many_senders_is_bounded_in_all() -> None:
     device = responder(random=0.0)
     for n in range(2000):

@@ -53,6 +53,7 @@ def test_unspecified_address_leaves_loopback_out_where_there_is_another_link() -
     assert not looped or len(looped) == len(links)
 
 
+@pytest.mark.covers("INI-03")
 def test_address_that_no_interface_has_gives_no_link() -> None:
     assert present("198.51.100.77") == ()
 

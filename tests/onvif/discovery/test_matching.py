@@ -68,6 +68,7 @@ def test_uri_prefix_rule(rule: str | None, scope: str, expected: bool) -> None:
     assert matches(probe(scope, rule=rule), TARGET) is expected
 
 
+@pytest.mark.covers("G-WS-Discovery", "S-WS-Discovery", "T-WS-Discovery")
 def test_every_scope_must_match() -> None:
     assert matches(probe(f"{BASE}/name", f"{BASE}/hardware"), TARGET)
     assert not matches(probe(f"{BASE}/name", f"{BASE}/Profile/M"), TARGET)

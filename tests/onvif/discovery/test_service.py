@@ -129,6 +129,7 @@ async def running(device: Device) -> AsyncIterator[tuple[DiscoveryService, Liste
         listener.close()
 
 
+@pytest.mark.covers("G-WS-Discovery", "S-WS-Discovery", "T-WS-Discovery")
 async def test_hello_on_start_and_bye_on_stop() -> None:
     device = Device()
     async with running(device) as (service, listener):
@@ -142,6 +143,7 @@ async def test_hello_on_start_and_bye_on_stop() -> None:
         assert service.links == ()
 
 
+@pytest.mark.covers("G-WS-Discovery", "S-WS-Discovery", "T-WS-Discovery")
 async def test_multicast_and_unicast_probes_are_answered_to_the_port_of_the_sender() -> None:
     async with running(Device()) as (_, listener):
         loop = asyncio.get_running_loop()
@@ -182,6 +184,7 @@ async def test_changed_scopes_are_announced_with_a_higher_metadata_version() -> 
         assert int(hello.text("MetadataVersion")) == int(first.text("MetadataVersion")) + 1
 
 
+@pytest.mark.covers("NET-41")
 async def test_device_that_is_not_discoverable_neither_listens_nor_sends() -> None:
     device = Device(visible=False)
     async with running(device) as (service, listener):
@@ -289,6 +292,7 @@ def wait_ready(peer: subprocess.Popen[str]) -> str:
     return line
 
 
+@pytest.mark.covers("G-WS-Discovery", "INI-03", "S-WS-Discovery", "T-WS-Discovery")
 def test_three_devices_on_loopback_are_all_found_by_wsdiscovery(
     start_peer: Callable[..., subprocess.Popen[str]],
 ) -> None:

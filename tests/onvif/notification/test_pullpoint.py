@@ -152,6 +152,10 @@ def test_unsubscribing_wakes_and_fails_the_waiting_request() -> None:
     assert point.expired(at(1))
 
 
+@pytest.mark.covers(
+    *("G-SetSynchronizationPoint", "M-SetSynchronizationPoint", "S-SetSynchronizationPoint"),
+    *("T-SetSynchronizationPoint",),
+)
 def test_synchronization_queues_the_state_of_selected_properties() -> None:
     point = make()
     point.offer(event(1))

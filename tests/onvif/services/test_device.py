@@ -58,6 +58,18 @@ def test_access_classes() -> None:
     assert served == ACCESS
 
 
+@pytest.mark.covers(
+    *("G-GetDNS", "G-GetDeviceInformation", "G-GetDiscoveryMode", "G-GetHostname", "G-GetNetworkDefaultGateway"),
+    *("G-GetNetworkInterfaces", "G-GetNetworkProtocols", "G-GetScopes", "G-GetServices", "G-GetSystemDateAndTime"),
+    *("G-GetUsers", "G-GetWsdlUrl", "G-device-GetServiceCapabilities", "M-GetDeviceInformation", "M-GetScopes"),
+    *("M-GetServices", "M-GetSystemDateAndTime", "M-device-GetServiceCapabilities", "S-GetCapabilities", "S-GetDNS"),
+    *("S-GetDeviceInformation", "S-GetDiscoveryMode", "S-GetDynamicDNS", "S-GetHostname", "S-GetNTP"),
+    *("S-GetNetworkDefaultGateway", "S-GetNetworkInterfaces", "S-GetNetworkProtocols", "S-GetRelayOutputs"),
+    *("S-GetScopes", "S-GetSystemDateAndTime", "S-GetUsers", "S-GetWsdlUrl", "T-GetDNS", "T-GetDeviceInformation"),
+    *("T-GetDiscoveryMode", "T-GetHostname", "T-GetNTP", "T-GetNetworkDefaultGateway", "T-GetNetworkInterfaces"),
+    *("T-GetNetworkProtocols", "T-GetScopes", "T-GetServices", "T-GetSystemDateAndTime", "T-GetUsers", "T-GetWsdlUrl"),
+    *("T-device-GetServiceCapabilities",),
+)
 @pytest.mark.parametrize("name", ACCESS)
 async def test_every_operation_answers_validly_and_to_the_right_levels(device: Any, name: str) -> None:
     extra = "<tds:IncludeCapability>true</tds:IncludeCapability>" if name == "GetServices" else ""
@@ -93,6 +105,7 @@ async def test_host_header_that_is_no_host_is_not_repeated(device: Any) -> None:
     assert answer.findtext(f".//{TDS}XAddr") == "http://192.0.2.10:8080/onvif/device_service"
 
 
+@pytest.mark.covers("G-GetServices", "M-GetServices", "T-GetServices")
 async def test_services_are_exactly_those_mounted(device: Any) -> None:
     answer = await device.ask(tds.GetServices(include_capability=False), None)
     assert [element.text for element in answer.iter(f"{TDS}Namespace")] == [NS_DEVICE, NS_MEDIA, NS_MEDIA2]
@@ -131,12 +144,14 @@ async def test_capabilities_agree_with_the_services(device: Any) -> None:
     )
 
 
+@pytest.mark.covers("S-GetCapabilities")
 @pytest.mark.parametrize("category", ["Device", "Media"])
 async def test_one_category_gives_only_that_branch(device: Any, category: str) -> None:
     answer = await device.ask(tds.GetCapabilities(category=(tt.CapabilityCategory(category),)), None)
     assert [etree.QName(child).localname for child in answer[0]] == [category]
 
 
+@pytest.mark.covers("S-GetCapabilities")
 @pytest.mark.parametrize("category", ["Analytics", "Events", "Imaging", "PTZ"])
 async def test_category_that_is_not_served(device: Any, category: str) -> None:
     request = tds.GetCapabilities(category=(tt.CapabilityCategory(category),))
@@ -170,6 +185,10 @@ def test_service_cannot_be_mounted_twice(body: Any) -> None:
 # ---- identity, time, users
 
 
+@pytest.mark.covers(
+    *("A056", "A057", "G-GetDeviceInformation", "M-GetDeviceInformation", "MNT-04", "S-GetDeviceInformation"),
+    *("T-GetDeviceInformation",),
+)
 async def test_identity(device: Any, sample: ModuleType) -> None:
     information = await device.ask(tds.GetDeviceInformation())
     assert [child.text for child in information] == ["Example & Sons", "Sample <1>", "0.1.0", "SN-0001", "x86_64"]
@@ -177,6 +196,9 @@ async def test_identity(device: Any, sample: ModuleType) -> None:
     assert reference.findtext(f"{TDS}GUID") == f"urn:uuid:{sample.UUID}"
 
 
+@pytest.mark.covers(
+    *("G-GetSystemDateAndTime", "M-GetSystemDateAndTime", "S-GetSystemDateAndTime", "T-GetSystemDateAndTime"),
+)
 async def test_time_is_given_in_utc_and_local(device: Any) -> None:
     answer = (await device.ask(tds.GetSystemDateAndTime(), None))[0]
     assert answer.findtext(f"{TT}DateTimeType") == "NTP"
@@ -189,10 +211,14 @@ async def test_time_is_given_in_utc_and_local(device: Any) -> None:
     assert clock("LocalDateTime") == [1, 0, 0, 2026, 1, 1]
 
 
+@pytest.mark.covers(
+    *("G-GetSystemDateAndTime", "M-GetSystemDateAndTime", "S-GetSystemDateAndTime", "T-GetSystemDateAndTime"),
+)
 async def test_wrong_credentials_still_learn_the_time(device: Any) -> None:
     await device.ask(tds.GetSystemDateAndTime(), "nobody")
 
 
+@pytest.mark.covers("A060", "G-GetScopes", "M-GetScopes", "P252", "S-GetScopes", "SYS-01", "T-GetScopes")
 async def test_scopes_are_fixed_or_configurable(device: Any, body: Any) -> None:
     answer = await device.ask(tds.GetScopes())
     found = [(item[0].text, item[1].text) for item in answer]
@@ -200,12 +226,14 @@ async def test_scopes_are_fixed_or_configurable(device: Any, body: Any) -> None:
     assert {definition for definition, _ in found} == {"Fixed", "Configurable"}
 
 
+@pytest.mark.covers("G-GetDiscoveryMode", "S-GetDiscoveryMode", "T-GetDiscoveryMode")
 async def test_discovery_mode(device: Any, body: Any) -> None:
     assert (await device.ask(tds.GetDiscoveryMode()))[0].text == "Discoverable"
     body.discoverable_ = False
     assert (await device.ask(tds.GetDiscoveryMode()))[0].text == "NonDiscoverable"
 
 
+@pytest.mark.covers("ACC-15", "G-GetUsers", "S-GetUsers", "T-GetUsers")
 async def test_users_come_without_passwords(device: Any) -> None:
     answer = await device.ask(tds.GetUsers())
     assert [[child.text for child in user] for user in answer] == [["admin", "Administrator"], ["vms", "Operator"]]
@@ -215,6 +243,7 @@ async def test_users_come_without_passwords(device: Any) -> None:
 # ---- network
 
 
+@pytest.mark.covers("G-GetNetworkInterfaces", "S-GetNetworkInterfaces", "T-GetNetworkInterfaces")
 async def test_interfaces_show_hardware_address_and_both_families(device: Any) -> None:
     first, second = await device.ask(tds.GetNetworkInterfaces())
     assert first.get("token") == "eth0"
@@ -234,6 +263,10 @@ async def test_host_without_interfaces(device: Any, body: Any) -> None:
     assert await device.fault(tds.GetNetworkInterfaces()) == ("Receiver", "Action")
 
 
+@pytest.mark.covers(
+    *("G-GetDNS", "G-GetHostname", "G-GetNetworkDefaultGateway", "S-GetDNS", "S-GetHostname", "S-GetNTP"),
+    *("S-GetNetworkDefaultGateway", "T-GetDNS", "T-GetHostname", "T-GetNTP", "T-GetNetworkDefaultGateway"),
+)
 async def test_names_addresses_and_gateways_by_family(device: Any) -> None:
     dns = (await device.ask(tds.GetDNS()))[0]
     assert [element.text for element in dns.iter(f"{TT}IPv4Address", f"{TT}IPv6Address")] == [
@@ -249,6 +282,7 @@ async def test_names_addresses_and_gateways_by_family(device: Any) -> None:
     assert (await device.ask(tds.GetHostname(), None)).findtext(f".//{TT}Name") == "sample"
 
 
+@pytest.mark.covers("G-GetNetworkProtocols", "S-GetNetworkProtocols", "T-GetNetworkProtocols")
 async def test_protocols_are_those_served(device: Any, body: Any) -> None:
     answer = await device.ask(tds.GetNetworkProtocols())
     assert [(item[0].text, item[1].text, item[2].text) for item in answer] == [

@@ -43,6 +43,13 @@ def recorder(body: Any, client: Callable[..., Any]) -> Any:
     return SimpleNamespace(client=client(*services), services=services)
 
 
+@pytest.mark.covers(
+    *("G-GetServices", "G-device-GetServiceCapabilities", "G-event-GetServiceCapabilities"),
+    *("G-media-GetServiceCapabilities", "G-recording-GetServiceCapabilities", "G-replay-GetServiceCapabilities"),
+    *("G-search-GetServiceCapabilities", "M-GetServices", "M-device-GetServiceCapabilities"),
+    *("M-event-GetServiceCapabilities", "M-media2-GetServiceCapabilities", "T-GetServices"),
+    *("T-device-GetServiceCapabilities", "T-event-GetServiceCapabilities", "T-media2-GetServiceCapabilities"),
+)
 async def test_every_service_is_announced_with_its_own_capabilities(recorder: Any) -> None:
     answer = await recorder.client.ask(tds.GetServices(include_capability=True), None)
     announced = list(answer.iter(f"{TDS}Service"))
@@ -58,6 +65,7 @@ async def test_every_service_is_announced_with_its_own_capabilities(recorder: An
         )
 
 
+@pytest.mark.covers("S-GetCapabilities")
 async def test_capabilities_of_all_services_name_the_same_addresses(recorder: Any) -> None:
     services = await recorder.client.ask(tds.GetServices(include_capability=False), None)
     addresses = {item.findtext(f"{TDS}XAddr") for item in services}

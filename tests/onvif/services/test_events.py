@@ -157,6 +157,10 @@ def motion(vms: Vms, source: str, state: bool) -> None:
 # ---- service
 
 
+@pytest.mark.covers(
+    *("G-MaxPullPoints", "G-event-GetServiceCapabilities", "M-MaxPullPoints", "M-event-GetServiceCapabilities"),
+    *("T-MaxPullPoints", "T-event-GetServiceCapabilities"),
+)
 async def test_capabilities_are_truthful_and_need_no_account(vms: Vms) -> None:
     found = (await vms.ask("<e:GetServiceCapabilities/>", level=None))[0]
     assert dict(found.attrib) == {
@@ -182,6 +186,11 @@ async def test_everything_else_needs_an_account(vms: Vms) -> None:
         assert (await vms.send(request, path, level="user")).status == 200
 
 
+@pytest.mark.covers(
+    *("G-GetEventProperties", "G-MessageContentFilter", "G-event-JobState", "G-event-RecordingState"),
+    *("G-event-TrackState", "M-GetEventProperties", "S-GetEventProperties", "S-MessageContentFilter"),
+    *("T-GetEventProperties", "T-ItemFilter"),
+)
 async def test_event_properties(vms: Vms) -> None:
     answer = await vms.ask("<e:GetEventProperties/>")
     assert answer.findtext(f"{NT}FixedTopicSet") == "true"
@@ -202,6 +211,10 @@ async def test_what_is_not_served_is_not_supported(vms: Vms) -> None:
 # ---- subscriptions
 
 
+@pytest.mark.covers(
+    *("G-CreatePullPointSubscription", "M-CreatePullPointSubscription", "S-CreatePullPointSubscription"),
+    *("T-CreatePullPointSubscription",),
+)
 async def test_subscription_states_its_times_in_utc(vms: Vms) -> None:
     for asked, seconds in (("PT10S", 10), ("2026-01-01T00:05:00Z", 300)):
         answer = await vms.ask(
@@ -214,6 +227,10 @@ async def test_subscription_states_its_times_in_utc(vms: Vms) -> None:
         assert parse_datetime(end) == vms.clock.utc() + seconds * US
 
 
+@pytest.mark.covers(
+    *("G-CreatePullPointSubscription", "M-CreatePullPointSubscription", "S-CreatePullPointSubscription"),
+    *("T-CreatePullPointSubscription",),
+)
 @pytest.mark.parametrize(
     "extra",
     ["", '<e:InitialTerminationTime xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/>'],
@@ -226,6 +243,11 @@ async def test_without_a_time_it_lives_a_minute(vms: Vms, extra: str) -> None:
     assert (await vms.fault(PULL.format("PT0S", 1), path)).tag.endswith("}ResourceUnknownFault")
 
 
+@pytest.mark.covers(
+    *("G-CreatePullPointSubscription", "G-SetSynchronizationPoint", "M-CreatePullPointSubscription"),
+    *("M-SetSynchronizationPoint", "S-CreatePullPointSubscription", "S-SetSynchronizationPoint"),
+    *("T-CreatePullPointSubscription", "T-PropertyStateOnSync", "T-SetSynchronizationPoint", "T-event-MotionAlarm"),
+)
 async def test_initialized_then_changed(vms: Vms) -> None:
     motion(vms, "vs-1", False)
     path = await vms.subscribe()
@@ -241,6 +263,10 @@ async def test_initialized_then_changed(vms: Vms) -> None:
     assert await vms.pull(path) == [("VideoSource/MotionAlarm", "Initialized", "true")]
 
 
+@pytest.mark.covers(
+    *("G-CreatePullPointSubscription", "M-CreatePullPointSubscription", "S-CreatePullPointSubscription"),
+    *("T-CreatePullPointSubscription",),
+)
 async def test_changed_only_policy(vms: Vms) -> None:
     motion(vms, "vs-1", False)
     path = await vms.subscribe(extra="<e:SubscriptionPolicy><e:ChangedOnly/></e:SubscriptionPolicy>")
@@ -249,6 +275,7 @@ async def test_changed_only_policy(vms: Vms) -> None:
     assert await vms.pull(path) == [("VideoSource/MotionAlarm", "Changed", "true")]
 
 
+@pytest.mark.covers("G-PullMessages", "M-PullMessages", "S-PullMessages", "T-PullMessages")
 async def test_message_limit_keeps_the_rest(vms: Vms) -> None:
     path = await vms.subscribe()
     for number in range(5):
@@ -256,6 +283,7 @@ async def test_message_limit_keeps_the_rest(vms: Vms) -> None:
     assert [len(await vms.pull(path, limit=2)) for _ in range(4)] == [2, 2, 1, 0]
 
 
+@pytest.mark.covers("G-PullMessages", "M-PullMessages", "S-PullMessages", "T-PullMessages")
 async def test_pull_blocks_for_its_timeout_and_leaves_the_subscription_alive(vms: Vms) -> None:
     path = await vms.subscribe(extra="<e:InitialTerminationTime>PT10S</e:InitialTerminationTime>")
     begun = vms.clock.utc()
@@ -270,6 +298,7 @@ async def test_pull_blocks_for_its_timeout_and_leaves_the_subscription_alive(vms
     assert parse_datetime(answer.findtext(f"{TEV}TerminationTime")) >= begun + 120 * US
 
 
+@pytest.mark.covers("G-PullMessages", "M-PullMessages", "S-PullMessages", "T-PullMessages")
 async def test_an_event_ends_the_wait_at_once(vms: Vms) -> None:
     path = await vms.subscribe()
     pull = asyncio.create_task(vms.pull(path, "PT60S"))
@@ -278,6 +307,10 @@ async def test_an_event_ends_the_wait_at_once(vms: Vms) -> None:
     assert await pull == [("VideoSource/MotionAlarm", "Initialized", "true")]
 
 
+@pytest.mark.covers(
+    *("G-TopicFilter", "G-TwoPullPoints", "M-TopicFilter", "M-TwoPullPoints", "S-TopicFilter", "T-TopicFilter"),
+    *("T-TwoPullPoints",),
+)
 async def test_two_pull_points_do_not_disturb_each_other(vms: Vms) -> None:
     one, two = (
         await vms.subscribe(filter_of(topic("tns1:VideoSource//."))),
@@ -295,6 +328,10 @@ async def test_two_pull_points_do_not_disturb_each_other(vms: Vms) -> None:
     assert await vms.pull(two) == []
 
 
+@pytest.mark.covers(
+    *("G-MessageContentFilter", "G-TopicFilter", "M-TopicFilter", "S-MessageContentFilter", "S-TopicFilter"),
+    *("T-ItemFilter", "T-TopicFilter"),
+)
 async def test_content_filter_selects(vms: Vms) -> None:
     expression = 'boolean(//tt:SimpleItem[@Name="Source" and @Value="vs-2"])'
     path = await vms.subscribe(filter_of(topic("tns1:VideoSource/MotionAlarm", CONCRETE), content(expression)))
@@ -304,6 +341,7 @@ async def test_content_filter_selects(vms: Vms) -> None:
     assert message.find(f".//{T}Source/{T}SimpleItem").get("Value") == "vs-2"
 
 
+@pytest.mark.covers("G-Renew", "S-Renew")
 async def test_renew(vms: Vms) -> None:
     path = await vms.subscribe(extra="<e:InitialTerminationTime>PT10S</e:InitialTerminationTime>")
     await vms.clock.advance(8)
@@ -315,6 +353,7 @@ async def test_renew(vms: Vms) -> None:
     assert await vms.pull(path) == []
 
 
+@pytest.mark.covers("G-Unsubscribe", "M-Unsubscribe", "S-Unsubscribe", "T-Unsubscribe")
 async def test_unsubscribed_is_unknown_to_every_operation(vms: Vms) -> None:
     path = await vms.subscribe()
     assert (await vms.ask(UNSUBSCRIBE, path)).tag == f"{NT}UnsubscribeResponse"
@@ -360,6 +399,10 @@ async def test_a_malformed_address_is_no_subscription(vms: Vms) -> None:
 # ---- faults
 
 
+@pytest.mark.covers(
+    *("G-MessageContentFilter", "G-TopicFilter", "M-TopicFilter", "S-MessageContentFilter", "S-TopicFilter"),
+    *("T-ItemFilter", "T-TopicFilter"),
+)
 @pytest.mark.parametrize(
     ("filter_", "names"),
     [
@@ -385,6 +428,10 @@ async def test_filter_faults(vms: Vms, filter_: str, names: set[str]) -> None:
     assert len(vms.service.pull_points) == 0
 
 
+@pytest.mark.covers(
+    *("G-CreatePullPointSubscription", "M-CreatePullPointSubscription", "S-CreatePullPointSubscription"),
+    *("T-CreatePullPointSubscription",),
+)
 @pytest.mark.parametrize("asked", ["P2D", "-PT1S", "2025-01-01T00:00:00Z", "nonsense"])
 async def test_termination_time_faults_state_what_is_acceptable(vms: Vms, asked: str) -> None:
     path = await vms.subscribe()
@@ -407,6 +454,7 @@ async def test_termination_time_faults_state_what_is_acceptable(vms: Vms, asked:
         assert parse_datetime(detail.findtext(f"{NT}MaximumTime")) == vms.clock.utc() + 86_400 * US
 
 
+@pytest.mark.covers("G-PullMessages", "M-PullMessages", "S-PullMessages", "T-PullMessages")
 async def test_too_long_a_timeout_is_answered_with_the_limits(vms: Vms) -> None:
     path = await vms.subscribe()
     detail = await vms.fault(PULL.format("PT10M1S", 1), path)
@@ -431,6 +479,7 @@ async def test_negative_timeout(vms: Vms) -> None:
     assert b"InvalidArgVal" in reply.body
 
 
+@pytest.mark.covers("G-MaxPullPoints", "M-MaxPullPoints", "NET-14", "T-MaxPullPoints")
 async def test_all_announced_pull_points_exist_and_one_more_fails(vms: Vms) -> None:
     paths = [await vms.subscribe() for _ in range(200)]
     assert len(set(paths)) == 200

@@ -83,6 +83,28 @@ def test_access_classes() -> None:
     assert served == ACCESS
 
 
+@pytest.mark.covers(
+    *("G-media-GetAudioEncoderConfiguration", "G-media-GetAudioEncoderConfigurationOptions"),
+    *("G-media-GetAudioEncoderConfigurations", "G-media-GetAudioSourceConfiguration"),
+    *("G-media-GetAudioSourceConfigurationOptions", "G-media-GetAudioSourceConfigurations", "G-media-GetAudioSources"),
+    *("G-media-GetCompatibleAudioEncoderConfigurations", "G-media-GetCompatibleAudioSourceConfigurations"),
+    *("G-media-GetCompatibleMetadataConfigurations", "G-media-GetCompatibleVideoEncoderConfigurations"),
+    *("G-media-GetCompatibleVideoSourceConfigurations", "G-media-GetGuaranteedNumberOfVideoEncoderInstances"),
+    *("G-media-GetMetadataConfigurations", "G-media-GetProfile", "G-media-GetProfiles"),
+    *("G-media-GetServiceCapabilities", "G-media-GetVideoEncoderConfiguration"),
+    *("G-media-GetVideoEncoderConfigurationOptions", "G-media-GetVideoEncoderConfigurations"),
+    *("G-media-GetVideoSourceConfiguration", "G-media-GetVideoSourceConfigurationOptions"),
+    *("G-media-GetVideoSourceConfigurations", "G-media-GetVideoSources", "S-GetAudioDecoderConfigurations"),
+    *("S-GetAudioEncoderConfiguration", "S-GetAudioEncoderConfigurationOptions", "S-GetAudioEncoderConfigurations"),
+    *("S-GetAudioOutputs", "S-GetAudioSourceConfiguration", "S-GetAudioSourceConfigurationOptions"),
+    *("S-GetAudioSourceConfigurations", "S-GetAudioSources", "S-GetCompatibleAudioEncoderConfigurations"),
+    *("S-GetCompatibleAudioSourceConfigurations", "S-GetCompatibleMetadataConfigurations"),
+    *("S-GetCompatibleVideoEncoderConfigurations", "S-GetCompatibleVideoSourceConfigurations"),
+    *("S-GetGuaranteedNumberOfVideoEncoderInstances", "S-GetMetadataConfigurations", "S-GetProfile", "S-GetProfiles"),
+    *("S-GetStreamUri", "S-GetVideoEncoderConfiguration", "S-GetVideoEncoderConfigurationOptions"),
+    *("S-GetVideoEncoderConfigurations", "S-GetVideoSourceConfiguration", "S-GetVideoSourceConfigurationOptions"),
+    *("S-GetVideoSourceConfigurations", "S-GetVideoSources", "S-media-SetSynchronizationPoint"),
+)
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_every_operation_answers_validly_and_to_the_right_levels(media: Any, name: str) -> None:
     content = request(name, REQUESTS[name])
@@ -98,12 +120,17 @@ async def test_every_operation_answers_validly_and_to_the_right_levels(media: An
         assert await media.fault(content, None) == ("Sender", "NotAuthorized")
 
 
+@pytest.mark.covers("G-media-GetProfile", "S-GetProfile")
 @pytest.mark.parametrize("name", [name for name, content in REQUESTS.items() if PROFILE in content])
 async def test_unknown_profile(media: Any, name: str) -> None:
     content = request(name, REQUESTS[name].replace(MAIN1, "nothing"))
     assert await media.fault(content) == ("Sender", "InvalidArgVal", "NoProfile")
 
 
+@pytest.mark.covers(
+    *("G-media-GetVideoEncoderConfiguration", "G-media-GetVideoSourceConfiguration", "S-GetVideoEncoderConfiguration"),
+    *("S-GetVideoSourceConfiguration",),
+)
 @pytest.mark.parametrize("name", [name for name, content in REQUESTS.items() if "ConfigurationToken" in content])
 async def test_unknown_configuration(media: Any, name: str) -> None:
     assert await media.fault(request(name, config("nothing"))) == ("Sender", "InvalidArgVal", "NoConfig")
@@ -120,6 +147,7 @@ async def test_options_of_unknown_tokens(media: Any, name: str) -> None:
 # ---- profiles and configurations
 
 
+@pytest.mark.covers("G-media-GetProfiles", "S-GetProfiles")
 async def test_profiles_are_in_channel_order_and_complete(media: Any) -> None:
     profiles = list(await media.ask(trt.GetProfiles()))
     assert [profile.get("token") for profile in profiles] == [MAIN1, SUB1, MAIN2, "cam-5e6f7a8b-sub"]
@@ -137,6 +165,9 @@ async def test_profiles_are_in_channel_order_and_complete(media: Any) -> None:
     assert profiles[2].find(f"{TT}AudioSourceConfiguration") is None
 
 
+@pytest.mark.covers(
+    *("G-media-GetProfile", "G-media-GetVideoEncoderConfiguration", "S-GetProfile", "S-GetVideoEncoderConfiguration"),
+)
 async def test_h265_is_a_profile_without_encoder_details(media: Any) -> None:
     profile = (await media.ask(trt.GetProfile(profile_token=MAIN2)))[0]
     assert profile.find(f"{TT}VideoSourceConfiguration").get("token") == VSC2
@@ -150,6 +181,12 @@ async def test_h265_is_a_profile_without_encoder_details(media: Any) -> None:
     assert uri.findtext(f"{TT}Uri") == "rtsp://192.0.2.10:8554/live/cam-5e6f7a8b/main"
 
 
+@pytest.mark.covers(
+    *("G-media-GetCompatibleAudioEncoderConfigurations", "G-media-GetCompatibleAudioSourceConfigurations"),
+    *("G-media-GetCompatibleVideoEncoderConfigurations", "G-media-GetCompatibleVideoSourceConfigurations"),
+    *("S-GetCompatibleAudioEncoderConfigurations", "S-GetCompatibleAudioSourceConfigurations"),
+    *("S-GetCompatibleVideoEncoderConfigurations", "S-GetCompatibleVideoSourceConfigurations"),
+)
 async def test_compatible_configurations_are_those_of_the_camera_and_contain_the_present_one(media: Any) -> None:
     async def tokens(name: str, profile: str) -> list[str]:
         answer = await media.ask(request(name, PROFILE.replace(MAIN1, profile)))
@@ -163,6 +200,7 @@ async def test_compatible_configurations_are_those_of_the_camera_and_contain_the
     assert await tokens("GetCompatibleAudioSourceConfigurations", MAIN2) == []
 
 
+@pytest.mark.covers("G-media-GetVideoEncoderConfigurationOptions", "S-GetVideoEncoderConfigurationOptions")
 async def test_encoder_options_of_one_configuration_are_its_values(media: Any) -> None:
     options = (await media.ask(trt.GetVideoEncoderConfigurationOptions(configuration_token=VEC1)))[0]
     h264 = options.find(f"{TT}H264")
@@ -172,12 +210,16 @@ async def test_encoder_options_of_one_configuration_are_its_values(media: Any) -
     assert options.find(f"{TT}JPEG") is None
 
 
+@pytest.mark.covers("G-media-GetVideoEncoderConfigurationOptions", "S-GetVideoEncoderConfigurationOptions")
 async def test_encoder_options_of_a_camera_span_its_encodings(media: Any) -> None:
     options = (await media.ask(trt.GetVideoEncoderConfigurationOptions(profile_token=MAIN1)))[0]
     sizes = [(item[0].text, item[1].text) for item in options.find(f"{TT}H264").iter(f"{TT}ResolutionsAvailable")]
     assert sizes == [("1920", "1080"), ("640", "360")]
 
 
+@pytest.mark.covers(
+    *("G-media-GetGuaranteedNumberOfVideoEncoderInstances", "S-GetGuaranteedNumberOfVideoEncoderInstances"),
+)
 async def test_jpeg_encoder_has_its_own_options(media: Any, body: Any) -> None:
     model = body.media_
     jpeg = dataclasses.replace(model.video_encoders[1], codec=Codec.JPEG)
@@ -195,6 +237,7 @@ async def test_jpeg_encoder_has_its_own_options(media: Any, body: Any) -> None:
     ]
 
 
+@pytest.mark.covers("G-media-GetVideoSourceConfigurationOptions", "S-GetVideoSourceConfigurationOptions")
 async def test_video_source_options(media: Any) -> None:
     options = (await media.ask(trt.GetVideoSourceConfigurationOptions(configuration_token=VSC1)))[0]
     assert options.get("MaximumNumberOfProfiles") == "2"
@@ -202,6 +245,7 @@ async def test_video_source_options(media: Any) -> None:
     assert [item.text for item in options.find(f"{TT}BoundsRange/{TT}WidthRange")] == ["1920", "1920"]
 
 
+@pytest.mark.covers("G-media-GetVideoEncoderConfigurations", "S-GetVideoEncoderConfigurations")
 async def test_unnamed_h264_profiles_become_the_nearest(media: Any, body: Any) -> None:
     model = body.media_
     first = dataclasses.replace(model.video_encoders[0], profile="High 4:2:2")
@@ -224,6 +268,7 @@ async def test_device_without_audio_or_cameras(media: Any, body: Any) -> None:
     assert capabilities.get("SnapshotUri") == "false"
 
 
+@pytest.mark.covers("G-media-GetAudioEncoderConfigurationOptions", "S-GetAudioEncoderConfigurationOptions")
 async def test_aac_is_named(media: Any, body: Any) -> None:
     aac = AudioEncoder(token="a", name="a", codec=Codec.AAC, bitrate=128, sample_rate=44100, channels=2)
     body.media_ = dataclasses.replace(body.media_, audio_encoders=(*body.media_.audio_encoders, aac))
@@ -235,6 +280,7 @@ async def test_aac_is_named(media: Any, body: Any) -> None:
 # ---- addresses
 
 
+@pytest.mark.covers("S-GetStreamUri")
 @pytest.mark.parametrize("protocol", ["UDP", "TCP", "RTSP"])
 async def test_unicast_transports_share_one_stable_address(media: Any, protocol: str) -> None:
     answer = await media.ask(request("GetStreamUri", SETUP.format("RTP-Unicast", protocol) + PROFILE))
@@ -246,12 +292,14 @@ async def test_unicast_transports_share_one_stable_address(media: Any, protocol:
     ]
 
 
+@pytest.mark.covers("S-GetStreamUri")
 @pytest.mark.parametrize(("stream", "protocol"), [("RTP-Multicast", "UDP"), ("RTP-Unicast", "HTTP")])
 async def test_transport_that_is_not_served(media: Any, stream: str, protocol: str) -> None:
     fault = await media.fault(request("GetStreamUri", SETUP.format(stream, protocol) + PROFILE))
     assert fault == ("Sender", "InvalidArgVal", "InvalidStreamSetup")
 
 
+@pytest.mark.covers("S-GetStreamUri")
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
@@ -295,6 +343,7 @@ async def test_device_without_rtsp(media: Any, body: Any) -> None:
     assert capabilities.find(f"{TRT}StreamingCapabilities").get("NoRTSPStreaming") == "true"
 
 
+@pytest.mark.covers("S-media-SetSynchronizationPoint")
 async def test_synchronization_point_asks_for_a_key_frame(media: Any, body: Any) -> None:
     await media.ask(trt.SetSynchronizationPoint(profile_token=SUB1))
     assert body.synchronized == [SUB1]

@@ -61,6 +61,18 @@ def test_access_classes() -> None:
     assert served == ACCESS
 
 
+@pytest.mark.covers(
+    *("M-media2-GetAnalyticsConfigurations", "M-media2-GetMetadataConfigurations", "M-media2-GetProfiles"),
+    *("M-media2-GetServiceCapabilities", "M-media2-GetStreamUri", "M-media2-GetVideoSourceConfigurations"),
+    *("M-media2-SetSynchronizationPoint", "T-media2-GetAnalyticsConfigurations"),
+    *("T-media2-GetAudioDecoderConfigurations", "T-media2-GetAudioEncoderConfigurationOptions"),
+    *("T-media2-GetAudioEncoderConfigurations", "T-media2-GetAudioOutputConfigurations"),
+    *("T-media2-GetAudioSourceConfigurations", "T-media2-GetMetadataConfigurations", "T-media2-GetProfiles"),
+    *("T-media2-GetServiceCapabilities", "T-media2-GetSnapshotUri", "T-media2-GetStreamUri"),
+    *("T-media2-GetVideoEncoderConfigurationOptions", "T-media2-GetVideoEncoderConfigurations"),
+    *("T-media2-GetVideoEncoderInstances", "T-media2-GetVideoSourceConfigurationOptions"),
+    *("T-media2-GetVideoSourceConfigurations", "T-media2-SetSynchronizationPoint"),
+)
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_every_operation_answers_validly_and_to_the_right_levels(media2: Any, name: str) -> None:
     content = request(name, REQUESTS[name])
@@ -76,6 +88,7 @@ async def test_every_operation_answers_validly_and_to_the_right_levels(media2: A
         assert await media2.fault(content, None) == ("Sender", "NotAuthorized")
 
 
+@pytest.mark.covers("T-media2-GetVideoSourceConfigurationOptions")
 @pytest.mark.parametrize("name", [name for name in REQUESTS if "Configuration" in name])
 async def test_configurations_and_options_of_unknown_tokens(media2: Any, name: str) -> None:
     unknown = "<x:ConfigurationToken>nothing</x:ConfigurationToken>"
@@ -94,12 +107,14 @@ async def test_unknown_profile(media2: Any, name: str) -> None:
 # ---- profiles
 
 
+@pytest.mark.covers("M-media2-GetProfiles", "T-media2-GetProfiles")
 async def test_profiles_without_type_carry_no_configurations(media2: Any) -> None:
     answer = await media2.ask(tr2.GetProfiles())
     assert tokens(answer) == [MAIN1, SUB1, MAIN2, "cam-5e6f7a8b-sub"]
     assert answer.find(f".//{TR2}Configurations") is None
 
 
+@pytest.mark.covers("M-media2-GetProfiles", "T-media2-GetProfiles")
 @pytest.mark.parametrize(
     ("types", "expected"),
     [
@@ -114,11 +129,13 @@ async def test_profiles_carry_the_types_asked_for(media2: Any, types: tuple[str,
     assert [etree.QName(item).localname for item in profile.find(f"{TR2}Configurations")] == expected
 
 
+@pytest.mark.covers("M-media2-GetProfiles", "T-media2-GetProfiles")
 async def test_profile_by_token(media2: Any) -> None:
     assert tokens(await media2.ask(tr2.GetProfiles(token=SUB1))) == [SUB1]
     assert await media2.fault(tr2.GetProfiles(token="nothing")) == ("Sender", "InvalidArgVal", "NoProfile")
 
 
+@pytest.mark.covers("T-media2-GetVideoEncoderConfigurations")
 async def test_h265_is_shown_in_full(media2: Any) -> None:
     (profile,) = await media2.ask(tr2.GetProfiles(token=MAIN2, type_=("All",)))
     encoder = profile.find(f"{TR2}Configurations/{TR2}VideoEncoder")
@@ -130,6 +147,10 @@ async def test_h265_is_shown_in_full(media2: Any) -> None:
 # ---- configurations
 
 
+@pytest.mark.covers(
+    *("M-media2-GetVideoSourceConfigurations", "T-media2-GetAudioSourceConfigurations"),
+    *("T-media2-GetVideoEncoderConfigurations", "T-media2-GetVideoSourceConfigurations"),
+)
 @pytest.mark.parametrize(
     ("family", "token", "profile", "expected"),
     [
@@ -153,6 +174,7 @@ async def test_families_of_which_there_is_nothing(media2: Any, family: str) -> N
     assert len(await media2.ask(request(f"Get{family}Configurations", PROFILE))) == 0
 
 
+@pytest.mark.covers("T-media2-GetVideoEncoderConfigurationOptions")
 async def test_encoder_options_have_one_entry_per_encoding(media2: Any) -> None:
     first, second = await media2.ask(tr2.GetVideoEncoderConfigurationOptions())
     assert [item.findtext(f"{TT}Encoding") for item in (first, second)] == ["H264", "H265"]
@@ -165,6 +187,7 @@ async def test_encoder_options_have_one_entry_per_encoding(media2: Any) -> None:
     assert (first.get("ProfilesSupported"), second.get("ProfilesSupported")) == ("High", "Main")
 
 
+@pytest.mark.covers("T-media2-GetVideoEncoderConfigurationOptions")
 async def test_options_of_a_configuration_that_does_not_go_with_the_profile(media2: Any) -> None:
     content = tr2.GetVideoEncoderConfigurationOptions(configuration_token=VEC2, profile_token=MAIN1)
     assert await media2.fault(content) == ("Sender", "InvalidArgVal", "IncompatibleConfiguration")
@@ -172,6 +195,7 @@ async def test_options_of_a_configuration_that_does_not_go_with_the_profile(medi
     assert only.findtext(f"{TT}Encoding") == "H264"
 
 
+@pytest.mark.covers("T-media2-GetVideoEncoderInstances")
 async def test_encoder_instances(media2: Any) -> None:
     info = (await media2.ask(tr2.GetVideoEncoderInstances(configuration_token=VSC2)))[0]
     counted = [(item[0].text, item[1].text) for item in info.iter(f"{TR2}Codec")]
@@ -181,6 +205,7 @@ async def test_encoder_instances(media2: Any) -> None:
     assert fault == ("Sender", "InvalidArgVal", "NoConfig")
 
 
+@pytest.mark.covers("T-MaximumNumberOfProfiles")
 async def test_device_without_audio_says_so(media2: Any, body: Any) -> None:
     body.media_ = MediaModel(
         video_sources=body.media_.video_sources,
@@ -197,6 +222,7 @@ async def test_device_without_audio_says_so(media2: Any, body: Any) -> None:
     assert await media2.fault(tr2.GetAudioEncoderConfigurationOptions()) == absent
 
 
+@pytest.mark.covers("T-media2-GetAudioEncoderConfigurationOptions", "T-media2-GetAudioEncoderConfigurations")
 async def test_audio_encodings_have_their_media_names(media2: Any, body: Any) -> None:
     kinds = (Codec.PCMU, Codec.PCMA, Codec.AAC)
     encoders = tuple(
@@ -212,18 +238,21 @@ async def test_audio_encodings_have_their_media_names(media2: Any, body: Any) ->
 # ---- addresses
 
 
+@pytest.mark.covers("M-media2-GetStreamUri", "T-ReadyProfile", "T-media2-GetStreamUri")
 @pytest.mark.parametrize("protocol", ["RtspUnicast", "RTSP"])
 async def test_stream_address(media2: Any, protocol: str) -> None:
     answer = await media2.ask(tr2.GetStreamUri(protocol=protocol, profile_token=MAIN2))
     assert answer.findtext(f"{TR2}Uri") == "rtsp://192.0.2.10:8554/live/cam-5e6f7a8b/main"
 
 
+@pytest.mark.covers("M-media2-GetStreamUri", "T-media2-GetStreamUri")
 @pytest.mark.parametrize("protocol", ["RtspMulticast", "RtspOverHttp", "RtspsUnicast", "RtspsMulticast", "", "rtsp"])
 async def test_transport_that_is_not_served(media2: Any, protocol: str) -> None:
     fault = await media2.fault(tr2.GetStreamUri(protocol=protocol, profile_token=MAIN1))
     assert fault == ("Sender", "InvalidArgVal", "InvalidStreamSetup")
 
 
+@pytest.mark.covers("T-media2-GetSnapshotUri")
 async def test_snapshot_address_and_incomplete_profiles(media2: Any, body: Any) -> None:
     answer = await media2.ask(tr2.GetSnapshotUri(profile_token=MAIN2))
     assert answer.findtext(f"{TR2}Uri") == "http://192.0.2.10:8080/onvif/snapshot/cam-5e6f7a8b-main"
@@ -234,6 +263,7 @@ async def test_snapshot_address_and_incomplete_profiles(media2: Any, body: Any) 
     assert await media2.fault(tr2.GetStreamUri(protocol="RTSP", profile_token=MAIN1)) == incomplete
 
 
+@pytest.mark.covers("M-media2-SetSynchronizationPoint", "T-media2-SetSynchronizationPoint")
 async def test_synchronization_point_asks_for_a_key_frame(media2: Any, body: Any) -> None:
     await media2.ask(tr2.SetSynchronizationPoint(profile_token=MAIN2), "operator")
     assert body.synchronized == [MAIN2]

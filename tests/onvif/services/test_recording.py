@@ -43,6 +43,11 @@ def test_every_operation_is_tested() -> None:
     assert {item.name.removeprefix(TRC) for item in RecordingService.operations()} == set(OPERATIONS)
 
 
+@pytest.mark.covers(
+    *("G-GetRecordingConfiguration", "G-GetRecordingJobConfiguration", "G-GetRecordingJobState", "G-GetRecordingJobs"),
+    *("G-GetRecordingOptions", "G-GetRecordings", "G-GetTrackConfiguration", "G-SetRecordingJobMode"),
+    *("G-recording-GetServiceCapabilities",),
+)
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_the_answer_is_valid(asked: Any, name: str) -> None:
     assert (await asked.ask(OPERATIONS[name][0])).tag == f"{TRC}{name}Response"
@@ -57,6 +62,7 @@ async def test_access_class(asked: Any, name: str) -> None:
     assert ((await asked.send(request, None)).status == 200) == (access is PRE_AUTH)
 
 
+@pytest.mark.covers("G-GetRecordings")
 async def test_recordings_with_their_configuration_and_tracks(asked: Any) -> None:
     first, second = (await asked.ask(trc.GetRecordings())).findall(f"{TRC}RecordingItem")
     assert first.findtext(f"{TT}RecordingToken") == REC1
@@ -71,12 +77,14 @@ async def test_recordings_with_their_configuration_and_tracks(asked: Any) -> Non
     assert [track.findtext(f"{TT}TrackToken") for track in second.iter(f"{TT}Track")] == ["VIDEO001"]
 
 
+@pytest.mark.covers("A040", "G-GetRecordingConfiguration", "REC-19")
 async def test_retention_is_a_duration(asked: Any, body: Any) -> None:
     body.recordings_ = tuple(dataclasses.replace(item, retention=86_400) for item in body.recordings_)
     answer = await asked.ask(trc.GetRecordingConfiguration(recording_token=REC2))
     assert answer.findtext(f".//{TT}MaximumRetentionTime") == "PT86400S"
 
 
+@pytest.mark.covers("G-GetRecordingJobs")
 async def test_a_job_names_profile_and_tracks(asked: Any) -> None:
     answer = await asked.ask(trc.GetRecordingJobs())
     items = {item.findtext(f"{TT}JobToken"): item for item in answer}
@@ -94,6 +102,7 @@ async def test_a_job_names_profile_and_tracks(asked: Any) -> None:
     assert configuration.find(f".//{TT}AutoCreateReceiver") is None
 
 
+@pytest.mark.covers("G-GetRecordingJobConfiguration")
 async def test_job_configuration_is_the_same_alone_and_in_the_list(asked: Any) -> None:
     from lxml import etree
 
@@ -104,6 +113,7 @@ async def test_job_configuration_is_the_same_alone_and_in_the_list(asked: Any) -
     ]
 
 
+@pytest.mark.covers("G-GetRecordingJobState")
 async def test_job_state_is_aggregate_and_per_track(asked: Any, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     status = JobStatus(
         job=JOB1,
@@ -123,6 +133,7 @@ async def test_job_state_is_aggregate_and_per_track(asked: Any, body: Any, monke
     assert tracks == [("VIDEO001", "Error", "Incompatible Stream"), ("AUDIO001", "Active", None)]
 
 
+@pytest.mark.covers("G-SetRecordingJobMode")
 async def test_mode_is_applied_and_shown(asked: Any, body: Any) -> None:
     for mode, active in (("Idle", False), ("Active", True), ("Active", True)):
         await asked.ask(trc.SetRecordingJobMode(job_token=JOB1, mode=mode), "operator")
@@ -131,6 +142,7 @@ async def test_mode_is_applied_and_shown(asked: Any, body: Any) -> None:
         assert answer.findtext(f".//{TT}Mode") == mode
 
 
+@pytest.mark.covers("G-SetRecordingJobMode")
 @pytest.mark.parametrize("mode", ["", "active", "PartiallyActive", "Error", "On"])
 async def test_other_modes_are_bad(asked: Any, body: Any, mode: str) -> None:
     fault = await asked.fault(trc.SetRecordingJobMode(job_token=JOB1, mode=mode))
@@ -138,6 +150,7 @@ async def test_other_modes_are_bad(asked: Any, body: Any, mode: str) -> None:
     assert body.jobs_[JOB1].active
 
 
+@pytest.mark.covers("G-GetTrackConfiguration")
 @pytest.mark.parametrize(
     ("request_", "detail"),
     [
@@ -154,6 +167,7 @@ async def test_unknown_tokens(asked: Any, request_: Any, detail: str) -> None:
     assert await asked.fault(request_) == ("Sender", "InvalidArgVal", detail)
 
 
+@pytest.mark.covers("G-GetRecordingOptions")
 async def test_options_offer_nothing_that_cannot_be_created(asked: Any) -> None:
     options = (await asked.ask(trc.GetRecordingOptions(recording_token=REC1)))[0]
     assert dict(options.find(f"{TRC}Job").attrib) == {"CompatibleSources": "cam-1a2b3c4d-main"}

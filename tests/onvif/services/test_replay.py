@@ -49,6 +49,9 @@ def test_every_operation_is_tested() -> None:
     assert {item.name.removeprefix(TRP) for item in ReplayService.operations()} == set(OPERATIONS)
 
 
+@pytest.mark.covers(
+    *("G-GetReplayConfiguration", "G-GetReplayUri", "G-SetReplayConfiguration", "G-replay-GetServiceCapabilities"),
+)
 @pytest.mark.parametrize("name", OPERATIONS)
 async def test_the_answer_is_valid(asked: Any, name: str) -> None:
     assert (await asked.ask(OPERATIONS[name][0])).tag == f"{TRP}{name}Response"
@@ -63,6 +66,7 @@ async def test_access_class(asked: Any, name: str) -> None:
     assert ((await asked.send(request, None)).status == 200) == (access is AccessClass.PRE_AUTH)
 
 
+@pytest.mark.covers("G-GetReplayUri")
 @pytest.mark.parametrize("protocol", ["UDP", "TCP", "RTSP"])
 async def test_the_uri_has_the_host_of_the_request_and_the_rtsp_port(asked: Any, protocol: str) -> None:
     asked.host = "nvr.example.org:8080"
@@ -70,6 +74,7 @@ async def test_the_uri_has_the_host_of_the_request_and_the_rtsp_port(asked: Any,
     assert answer.findtext(f"{TRP}Uri") == f"rtsp://nvr.example.org:8554/replay/{REC1}"
 
 
+@pytest.mark.covers("G-GetReplayUri")
 @pytest.mark.parametrize(
     ("stream", "protocol"),
     [
@@ -93,6 +98,7 @@ async def test_without_rtsp_there_is_no_uri(asked: Any, body: Any) -> None:
     assert (await asked.fault(uri()))[0] == "Receiver"
 
 
+@pytest.mark.covers("G-GetReplayConfiguration", "G-ReplaySessionTimeout", "G-SetReplayConfiguration")
 @pytest.mark.parametrize("seconds", [10, 60, 3600])
 async def test_the_session_timeout_is_kept(asked: Any, body: Any, seconds: int) -> None:
     await asked.ask(configure(seconds))
@@ -101,6 +107,7 @@ async def test_the_session_timeout_is_kept(asked: Any, body: Any, seconds: int) 
     assert answer.findtext(f".//{TT}SessionTimeout") == f"PT{seconds}S"
 
 
+@pytest.mark.covers("G-SetReplayConfiguration")
 @pytest.mark.parametrize("seconds", [-1, 0, 9.9, 3600.5, 10**7])
 async def test_a_timeout_out_of_range_cannot_be_set(asked: Any, body: Any, seconds: float) -> None:
     assert await asked.fault(configure(seconds)) == ("Sender", "InvalidArgVal", "ConfigModify")

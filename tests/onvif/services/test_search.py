@@ -149,6 +149,11 @@ def test_the_operations_are_those_of_this_cut() -> None:
     }
 
 
+@pytest.mark.covers(
+    *("G-EndSearch", "G-FindEvents", "G-FindRecordings", "G-GetEventSearchResults", "G-GetMediaAttributes"),
+    *("G-GetRecordingInformation", "G-GetRecordingSearchResults", "G-GetRecordingSummary"),
+    *("G-search-GetServiceCapabilities",),
+)
 @pytest.mark.parametrize("name", NAMES)
 async def test_the_answer_is_valid(asked: Any, name: str) -> None:
     assert (await asked.ask(await request_for(name, asked))).tag == f"{TSE}{name}Response"
@@ -171,17 +176,20 @@ async def test_capabilities(asked: Any) -> None:
 # ---- without a session
 
 
+@pytest.mark.covers("G-GetRecordingSummary")
 async def test_summary_spans_all_recordings(asked: Any) -> None:
     found = (await asked.ask(tse.GetRecordingSummary()))[0]
     assert [child.text for child in found] == ["2025-12-31T23:00:00Z", "2026-01-01T00:00:00Z", "2"]
 
 
+@pytest.mark.covers("G-GetRecordingSummary")
 async def test_summary_of_an_empty_recorder_is_valid(asked: Any, body: Any) -> None:
     body.recordings_ = ()
     found = (await asked.ask(tse.GetRecordingSummary()))[0]
     assert found.findtext(f"{TT}NumberRecordings") == "0"
 
 
+@pytest.mark.covers("G-GetRecordingInformation")
 async def test_recording_information(asked: Any) -> None:
     found = (await asked.ask(tse.GetRecordingInformation(recording_token=REC2)))[0]
     assert found.findtext(f"{TT}RecordingStatus") == "Stopped"
@@ -192,6 +200,7 @@ async def test_recording_information(asked: Any) -> None:
     assert found.find(f"{TT}MaximumRetentionTime") is None
 
 
+@pytest.mark.covers("G-GetRecordingInformation")
 async def test_recording_without_data_has_neither_times_nor_tracks(
     asked: Any, body: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +215,7 @@ async def test_recording_without_data_has_neither_times_nor_tracks(
     assert found.find(f"{TT}Track") is None
 
 
+@pytest.mark.covers("G-GetMediaAttributes")
 async def test_media_attributes_of_all_recordings_at_a_moment(asked: Any, now: int) -> None:
     answer = await asked.ask(tse.GetMediaAttributes(time=now - 3000 * US))
     assert [item.findtext(f"{TT}RecordingToken") for item in answer] == [REC1, REC2]
@@ -239,6 +249,7 @@ async def test_invalid_tokens(asked: Any, request_: Any) -> None:
 # ---- recordings
 
 
+@pytest.mark.covers("G-FindRecordings", "G-GetRecordingSearchResults")
 async def test_recordings_are_found_in_increments_then_the_token_is_dead(asked: Any) -> None:
     token = await find_recordings(asked)
     assert await recordings(asked, token, max_results=1) == ("Searching", [REC1])
@@ -250,11 +261,13 @@ async def test_recordings_are_found_in_increments_then_the_token_is_dead(asked: 
         assert await asked.fault(request) == ("Sender", "InvalidArgVal", "InvalidToken")
 
 
+@pytest.mark.covers("G-GetRecordingSearchResults")
 async def test_max_matches(asked: Any) -> None:
     token = await find_recordings(asked, extra="<MaxMatches>1</MaxMatches>")
     assert await recordings(asked, token) == ("Completed", [REC1])
 
 
+@pytest.mark.covers("G-FindRecordings", "G-SearchFilter")
 @pytest.mark.parametrize(
     ("scope", "wanted"),
     [
@@ -289,6 +302,7 @@ async def test_scope(asked: Any, scope: str, wanted: list[str]) -> None:
     assert (state, sorted(found)) == ("Completed", sorted(wanted))
 
 
+@pytest.mark.covers("G-SearchFilter")
 async def test_the_filter_may_declare_its_own_prefix(asked: Any) -> None:
     answer = await asked.ask(
         f'<FindRecordings xmlns="{NS_SEARCH}"><Scope><q:RecordingInformationFilter xmlns:q="{TT[1:-1]}">'
@@ -298,6 +312,7 @@ async def test_the_filter_may_declare_its_own_prefix(asked: Any) -> None:
     assert await recordings(asked, answer.findtext(f"{TSE}SearchToken")) == ("Completed", [REC2])
 
 
+@pytest.mark.covers("G-SearchFilter")
 @pytest.mark.parametrize(
     ("scope", "detail"),
     [
@@ -338,6 +353,7 @@ async def test_a_token_of_one_kind_of_search_is_none_of_the_other(asked: Any) ->
     )
 
 
+@pytest.mark.covers("G-EndSearch")
 async def test_end_search(asked: Any) -> None:
     token = await find_recordings(asked)
     await asked.ask(tse.EndSearch(search_token=token))
@@ -347,6 +363,7 @@ async def test_end_search(asked: Any) -> None:
 # ---- events
 
 
+@pytest.mark.covers("G-FindEvents", "G-GetEventSearchResults", "G-event-RecordingState", "G-event-TrackState")
 async def test_events_forward(asked: Any) -> None:
     found = [summary(each) for each in await events(asked, "2025-12-31T23:00:00Z")]
     assert found == [
@@ -360,6 +377,7 @@ async def test_events_forward(asked: Any) -> None:
     ]
 
 
+@pytest.mark.covers("G-FindEvents")
 async def test_events_backward_descend_with_values_as_they_were(asked: Any) -> None:
     found = [
         summary(each)

@@ -67,6 +67,7 @@ async def serving(backend: Any, clock: SimulatedClock | None = None) -> AsyncIte
         yield Viewer(session, str(server.make_url("/onvif/snapshot/")))
 
 
+@pytest.mark.covers("G-HTTPDigest", "M-HTTPDigest", "T-HTTPDigest", "T-media2-GetSnapshotUri")
 async def test_picture_for_a_user_who_signs(body: Any, sample: ModuleType) -> None:
     async with serving(body) as viewer:
         await viewer.learn()
@@ -77,6 +78,7 @@ async def test_picture_for_a_user_who_signs(body: Any, sample: ModuleType) -> No
         assert picture == sample.JPEG
 
 
+@pytest.mark.covers("G-HTTPDigest", "M-HTTPDigest", "T-HTTPDigest")
 @pytest.mark.parametrize(("user", "password"), [("user", "wrong"), ("nobody", "secret")])
 async def test_wrong_credentials_are_challenged_again(body: Any, user: str, password: str) -> None:
     async with serving(body) as viewer:

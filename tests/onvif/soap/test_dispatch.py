@@ -181,6 +181,7 @@ class TestDispatch:
     async def test_handlers_are_timed_out(self) -> None:
         assert "too long" in assert_fault(await House().call(tds.GetDNS()), 500, "Receiver", "Action")
 
+    @pytest.mark.covers("SEC-10")
     async def test_requests_at_once_are_bounded(self) -> None:
         house = House(max_active=1)
         slow = asyncio.create_task(house.call(tds.GetDNS()))
@@ -227,12 +228,14 @@ class TestAuthentication:
         assert_fault(reply, 400, "Sender", "NotAuthorized")
         assert "WWW-Authenticate" not in dict(reply.headers)
 
+    @pytest.mark.covers("A033", "S-WS-UsernameToken")
     @pytest.mark.parametrize("digest", [True, False])
     async def test_username_token(self, digest: bool) -> None:
         house = House(digest=digest)
         assert (await house.call(tds.GetScopes(), house.token("user"))).status == 200
         assert house.device.calls[0].account == Account("user", Level.USER)
 
+    @pytest.mark.covers("S-WS-UsernameToken")
     async def test_wrong_username_token(self, caplog: pytest.LogCaptureFixture) -> None:
         house = House()
         for token in (house.token("user", "wrong"), house.token("nobody"), house.token("user", skew=400)):
@@ -240,6 +243,7 @@ class TestAuthentication:
         assert caplog.text.count("GetScopes from 192.0.2.9 refused") == 3
         assert "wrong user name" in caplog.text
 
+    @pytest.mark.covers("A033")
     async def test_http_digest(self) -> None:
         house = House()
         challenge = dict((await house.call(tds.GetScopes())).headers)["WWW-Authenticate"]
@@ -253,6 +257,7 @@ class TestAuthentication:
         assert reply.status == 401
         assert "stale=true" in dict(reply.headers)["WWW-Authenticate"]
 
+    @pytest.mark.covers("G-HTTPDigest", "M-HTTPDigest", "T-HTTPDigest")
     @pytest.mark.parametrize("authorization", ["Basic YTpi", "Digest", "Digest x", "", 'Digest username="user"'])
     async def test_wrong_http_credentials(self, authorization: str) -> None:
         assert_fault(await House().call(tds.GetScopes(), authorization=authorization), 401, "Sender", "NotAuthorized")
@@ -278,6 +283,7 @@ class TestAuthentication:
         assert (await house.call(tds.GetHostname(), authorization="Digest x")).status == 200
         assert all(call.account is None for call in house.device.calls)
 
+    @pytest.mark.covers("A033")
     async def test_level_too_low(self, caplog: pytest.LogCaptureFixture) -> None:
         caplog.set_level(logging.WARNING)
         house = House()

@@ -44,6 +44,7 @@ def verify(security: Any, verifier: TokenVerifier | None = None, now: int = NOW)
     return (verifier or TokenVerifier(lookup)).verify(token, now)
 
 
+@pytest.mark.covers("S-WS-UsernameToken")
 def test_digest_is_accepted() -> None:
     assert verify(block()) == ALICE.account
 
@@ -109,6 +110,7 @@ def test_security_without_token() -> None:
     assert read(etree.fromstring(f'<w:Security xmlns:w="{WSSE}"/>')) is None
 
 
+@pytest.mark.covers("S-WS-UsernameToken")
 def test_token_works_once() -> None:
     verifier = TokenVerifier(lookup)
     verify(block(), verifier)
@@ -124,6 +126,7 @@ def test_refused_token_uses_up_nothing() -> None:
     verify(block(), verifier)
 
 
+@pytest.mark.covers("S-WS-UsernameToken")
 @pytest.mark.parametrize(("seconds", "accepted"), [(-301, False), (-299, True), (299, True), (301, False)])
 def test_window(seconds: int, accepted: bool) -> None:
     if accepted:
