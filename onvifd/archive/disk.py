@@ -90,9 +90,12 @@ class SegmentFiles:
         if file is None or action.serial != self._serial:
             return
         self._file = None
-        os.close(file.fd)
-        self._retry()
-        self._finish(replace(action.row, id=file.row.id, path=file.row.path))
+        try:
+            os.close(file.fd)
+        finally:
+            # All of it was synced before: the row is true even if the file system complains now.
+            self._retry()
+            self._finish(replace(action.row, id=file.row.id, path=file.row.path))
 
     def abandon(self, reason: EndReason) -> None:
         """After an error: cut the file back to its last good fragment and close it."""
@@ -122,9 +125,8 @@ class SegmentFiles:
             # A clock that was set back can give the same name again.
             name = f"{stem}-{number}.mp4" if number else f"{stem}.mp4"
             path = self.volume.path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+                fd = _new_file(path)
             except FileExistsError:
                 continue
             _sync_folder(path.parent)
@@ -173,6 +175,19 @@ class SegmentFiles:
 
 def change_of(row: SegmentRow) -> SegmentChange:
     return SegmentChange(end=row.end, size=row.size, kinds=row.kinds, fragments=row.fragments)
+
+
+def _new_file(path: Path) -> int:
+    """Create a file and its folders. Raises OSError."""
+    for last in (False, True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+        except FileNotFoundError:
+            # Retention has just removed the folder, which was empty.
+            if last:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _write(fd: int, data: bytes, offset: int) -> None:

@@ -82,6 +82,8 @@ class RecordingWriter:
         self._tasks: list[asyncio.Task[None]] = []
 
         self._active = False
+        self._reached = 0
+        """Where the footage on disk ends."""
         self._written = 0
         self._fragments = 0
         self._lost = 0
@@ -195,6 +197,7 @@ class RecordingWriter:
             await self._failed(error)
 
     def _appended(self, action: Append) -> None:
+        self._reached = action.row.end
         self._written += len(action.data)
         self._fragments += 1
         if self._error:
@@ -211,7 +214,6 @@ class RecordingWriter:
 
     async def _failed(self, error: OSError) -> None:
         """Give up the file and all that is queued; recording is tried again after a pause."""
-        utc = self._queue[0].row.end if self._queue else self._clock.utc()
         while self._queue:
             action = self._take()
             if isinstance(action, Append):
@@ -224,7 +226,7 @@ class RecordingWriter:
         self._error = error.strerror or str(error)
         await self._pool.run(self._files.abandon, EndReason.DISK)
         if self._active:
-            self._state(False, utc, EndReason.DISK.value)
+            self._state(False, self._reached, EndReason.DISK.value)
 
     def _state(self, active: bool, utc: int, reason: str) -> None:
         self._active = active
