@@ -97,6 +97,7 @@ def run(
     """Run the recorder until SIGTERM or Ctrl-C. Needs `onvifd init` once before."""
     settings = _config(data, host, http_port, https_port, rtsp_port, config)
     _set_up_logging(settings)
+    os.environ.pop(ADMIN_VARIABLE, None)  # only `init` wants it; workers need not inherit it
     from onvifd.workers.process import run_loop
 
     run_loop(_run(settings))
@@ -190,9 +191,12 @@ async def _demo(config: Config, count: int, codec: str, clip: Path | None) -> No
 
 def _initialise(config: Config) -> None:
     """Data folder, key and first administrator, unless they are there. Blocks."""
-    from onvifd.cli.setup import initialise
+    from onvifd.cli.setup import initialise, refuse_running
 
-    given = os.environ.get(ADMIN_VARIABLE)
+    # Taken out, so that neither workers nor simulated cameras inherit it.
+    given = os.environ.pop(ADMIN_VARIABLE, None)
+    # The cameras of a recorder that runs must stay where they are.
+    refuse_running(config)
     password = given or f"Nvr-{secrets.token_urlsafe(12)}"
     if initialise(config, ADMIN, password) and not given:
         typer.echo(f"password of {ADMIN}: {password}   (shown this once)")
@@ -270,19 +274,20 @@ async def _stop_cameras(process: asyncio.subprocess.Process) -> None:
 
 
 async def _add_cameras(config: Config, urls: list[str]) -> None:
-    """Add the cameras at `urls` that the recorder does not know; demo cameras that moved are taken along."""
+    """Add the cameras at `urls` that the recorder does not know; demo cameras that moved are taken along.
+
+    Cameras that a person added to the demo stay as they are: those of the demo are told by its login.
+    """
+    from onvifd.cameras.drivers import prepare
+    from onvifd.cameras.registry import Credentials
     from onvifd.cli.setup import open_registry
 
     state = await asyncio.to_thread(DemoState.load, config.data / "demo.json", len(urls))
     with open_registry(config) as registry:
-        known = await asyncio.to_thread(registry.all)
-        addresses = [camera.address for camera in known]
-        if addresses == urls:
-            return
-        from onvifd.cameras.drivers import prepare
-        from onvifd.cameras.registry import Credentials
-
         login = Credentials(user=CAMERA_USER, password=state.password)
+        known = [camera for camera in await asyncio.to_thread(registry.all) if camera.credentials == login]
+        if [camera.address for camera in known] == urls:
+            return
         found = await asyncio.gather(*(prepare(url, login) for url in urls))
         for old, new in zip(known, found, strict=False):
             # The same simulated camera at another port: its id, and with it its recording, stays.

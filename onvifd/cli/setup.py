@@ -51,6 +51,23 @@ def initialise(config: Config, name: str, password: str) -> bool:
         catalogue.close()
 
 
+def refuse_running(config: Config) -> None:
+    """Raises Unavailable if a recorder runs on the data folder: it holds the lock on `onvifd.lock` (see `app`)."""
+    import fcntl
+
+    from onvifd.errors import Unavailable
+
+    try:
+        file = (config.data / "onvifd.lock").open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"another recorder runs on the data folder {config.data}") from None
+
+
 @contextmanager
 def open_catalogue(config: Config) -> Iterator[Catalogue]:
     """The catalogue of an initialised recorder. Raises Unavailable if there is none, Conflict if it needs an upgrade."""
