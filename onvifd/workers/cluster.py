@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 SNAPSHOT_AGE = 1.0
 """Seconds for which a snapshot is given again, whoever asks."""
 
+BRIEF_TIMEOUT = 60.0
+"""Seconds for a worker to take its cameras: recovery of what its predecessor left open included."""
+
 REPLAY, VISION = "replay", "vision"
 
 
@@ -131,13 +134,16 @@ class Cluster:
         mine = (camera for camera in self._cameras.values() if self._owner[camera.id] == number)
         return Cameras(cameras=tuple(mine))
 
-    def _brief(self, name: str, link: Link) -> None:
-        link.send(self._credentials)
+    async def _brief(self, name: str, link: Link) -> None:
+        """Tell a new worker all it must know, and wait until it does."""
+        if name == VISION:
+            return
+        await link.request(self._credentials, BRIEF_TIMEOUT)
         if name == REPLAY:
-            link.send(ReplayTimeout(seconds=self._replay_timeout))
+            await link.request(ReplayTimeout(seconds=self._replay_timeout), BRIEF_TIMEOUT)
         for number, worker in enumerate(self._media):
             if worker.name == name:
-                link.send(self._cameras_of(number))
+                await link.request(self._cameras_of(number), BRIEF_TIMEOUT)
 
     async def _died(self, name: str) -> None:
         for number, worker in enumerate(self._media):

@@ -119,9 +119,11 @@ class MediaWorker:
                 return await self._begin(message)
             case Credentials():
                 self._accounts.replace(message)
+                return Done()
             case Cameras():
                 async with self._changing:
                     await self._configure(message.cameras)
+                return Done()
             case GetKeyframe():
                 return self._keyframe(message)
             case Ping():

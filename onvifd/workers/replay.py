@@ -58,8 +58,10 @@ class ReplayWorker:
                 return await self._begin(message)
             case Credentials():
                 self._accounts.replace(message)
+                return Done()
             case ReplayTimeout():
                 self._timeout = message.seconds
+                return Done()
             case Ping():
                 return Pong()
             case Stop():

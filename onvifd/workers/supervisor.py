@@ -129,7 +129,7 @@ class Worker:
     setup: Setup
     launch: Launch
     receive: Callable[[str, AnyMessage], Awaitable[AnyMessage | None]]
-    brief: Callable[[str, Link], None]
+    brief: Callable[[str, Link], Awaitable[None]]
     lost: Callable[[str], Awaitable[None]]
     handle: Handle | None = None
     restarts: int = 0
@@ -177,11 +177,13 @@ class Worker:
             answer = await handle.link.request(self.setup, START_TIMEOUT)
             if not isinstance(answer, Ready):
                 raise Unavailable(f"unexpected answer {type(answer).__name__}")
+            # Connections come by another way than messages: nobody may arrive before accounts and cameras are known.
+            self.handle = handle  # what changes meanwhile is sent behind the brief
+            await self.brief(self.name, handle.link)
         except BaseException:
+            self.handle = None
             await _stopped(handle)
             raise
-        self.brief(self.name, handle.link)
-        self.handle = handle
         self.started.set()
         log.info("worker %s runs (pid %d)", self.name, handle.pid)
         return handle
@@ -211,8 +213,8 @@ class Worker:
         return await self.handle.link.request(message, timeout)
 
     async def hand_over(self, client: socket.socket, initial: bytes) -> None:
-        """Pass a connection on; raises Unavailable when the worker does not run."""
-        if self.handle is None:
+        """Pass a connection on; raises Unavailable when the worker does not run or is not briefed yet."""
+        if self.handle is None or not self.started.is_set():
             raise Unavailable(f"worker {self.name} is not running")
         await self.handle.hand_over(client, initial)
 

@@ -16,6 +16,7 @@ from onvifd.workers.messages import (
     CameraState,
     Credentials,
     CredentialSpec,
+    Done,
     Failure,
     GetKeyframe,
     Jpeg,
@@ -63,6 +64,8 @@ class Worker:
                 return Keyframe(codec="h264", parameter_sets=(), data=b"k", utc=1)
             case MakeJpeg():
                 return Jpeg(data=b"jpeg of " + message.data)
+            case Credentials() | Cameras() | ReplayTimeout():
+                return Done()
         return None
 
     def adopt(self, client: socket.socket, initial: bytes) -> None:
@@ -127,6 +130,7 @@ async def test_cameras_are_spread_and_stay_where_they_are(scene: Scene) -> None:
     assert second["e"] == first["c"]
 
 
+@pytest.mark.covers("G-ReplaySessionTimeout")
 async def test_everyone_is_briefed(scene: Scene) -> None:
     accounts = (CredentialSpec(name="admin", level="Administrator", ha1="0" * 32),)
     scene.cluster.set_credentials(accounts)

@@ -39,7 +39,7 @@ class Control:
     async def receive(self, name: str, message: AnyMessage) -> AnyMessage | None:
         return None
 
-    def brief(self, name: str, link: Link) -> None:
+    async def brief(self, name: str, link: Link) -> None:
         self.briefed += 1
 
     async def died(self, name: str) -> None:
