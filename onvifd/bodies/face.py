@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.types import CredentialLookup
@@ -27,6 +30,12 @@ SHUTDOWN = 1.0
 
 BACKLOG = 512
 
+MAX_CONNECTIONS = 512
+"""HTTP connections at once; further ones are closed as soon as they are accepted."""
+
+REFUSALS_LOGGED = 10.0
+"""Seconds between two log lines about refused connections."""
+
 
 class HttpFace:
     """Serves a body's services. `pages` adds further routes (status page)."""
@@ -40,6 +49,7 @@ class HttpFace:
         realm: str,
         clock: Clock,
         pages: Callable[[web.Application, DigestVerifier], None] | None = None,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         verifier = DigestVerifier(realm, lookup)
         dispatcher = Dispatcher(services, lookup=lookup, clock=clock, digest=verifier)
@@ -54,7 +64,11 @@ class HttpFace:
             keepalive_timeout=KEEP_ALIVE,
             shutdown_timeout=SHUTDOWN,
             handler_cancellation=True,  # a client that went away need not be waited for
+            logger=_Requests(logging.getLogger("aiohttp.server"), {}),
         )
+        self._max_connections = max_connections
+        self._refused_at = -REFUSALS_LOGGED
+        self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Get ready to listen."""
@@ -62,10 +76,44 @@ class HttpFace:
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Serve on a port, 0 for a free one; gives the port. Raises OSError when it cannot bind."""
-        site = web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=BACKLOG, reuse_address=True)
-        await site.start()
-        sockets = self._runner.addresses
-        return int(sockets[-1][1])
+        server = await asyncio.get_running_loop().create_server(
+            self._connection, host, port, ssl=tls, backlog=BACKLOG, reuse_address=True
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    def _connection(self) -> asyncio.Protocol:
+        """The protocol of a new connection, within the bound."""
+        manager = self._runner.server
+        if manager is None:
+            return _Refused()
+        if len(manager.connections) < self._max_connections:
+            return manager()
+        now = asyncio.get_running_loop().time()
+        if now - self._refused_at >= REFUSALS_LOGGED:
+            self._refused_at = now
+            log.warning("all %d HTTP connections are in use: new ones are refused", self._max_connections)
+        return _Refused()
 
     async def close(self) -> None:
+        for listener in self._servers:
+            listener.close()
         await self._runner.cleanup()
+
+
+class _Refused(asyncio.Protocol):
+    """A connection beyond the bound."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+class _Requests(logging.LoggerAdapter[logging.Logger]):
+    """Requests that are no HTTP are the client's fault: one line instead of aiohttp's traceback."""
+
+    def exception(self, msg: object, *args: object, exc_info: object = True, **more: Any) -> None:
+        if isinstance(exc_info, HttpProcessingError | web.RequestPayloadError):
+            reason = " ".join(str(exc_info).split())[:120]
+            self.info("request refused: %s", reason)
+        else:
+            super().exception(msg, *args, exc_info=exc_info, **more)  # type: ignore[arg-type]
