@@ -24,7 +24,10 @@ MAX_HEAD = 16 << 10
 
 FIRST_REQUEST_TIMEOUT = 10.0
 MAX_WAITING = 512
-"""Connections that have not yet sent a whole request."""
+"""Connections that have not yet sent a whole request. At the bound the one that has waited longest must go: who means it
+sends its request at once, and those who only connect cannot keep the others out."""
+
+_LOG_INTERVAL = 10.0
 
 _REQUEST_LINE = re.compile(rb"^([A-Z_]{1,32}) ([^ \r\n]{1,2048}) RTSP/(\d\.\d)\r?$")
 _CSEQ = re.compile(rb"^cseq[ \t]*:[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -84,8 +87,13 @@ class FirstRequest:
 class FrontDoor:
     """Listens on the public RTSP port and hands every connection over by `route`."""
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Route, *, max_waiting: int = MAX_WAITING) -> None:
         self._route = route
+        self._max_waiting = max_waiting
+        self._waiting: dict[asyncio.Task[None], None] = {}
+        """Those whose path is not known yet, in order of arrival."""
+        self._dropped = 0
+        self._drop_logged = float("-inf")
         self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -105,10 +113,11 @@ class FrontDoor:
         self._own(self._accept(sock))
         return int(sock.getsockname()[1])
 
-    def _own(self, work: Awaitable[None]) -> None:
+    def _own(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -120,15 +129,41 @@ class FrontDoor:
                 log.error("RTSP port cannot accept: %s", error)
                 await asyncio.sleep(0.2)
                 continue
-            if len(self._tasks) > MAX_WAITING:
-                log.warning("RTSP port: %d connections wait without a request, refusing %s", MAX_WAITING, address[0])
+            client.setblocking(False)
+            if len(self._tasks) - len(self._waiting) > self._max_waiting:
+                log.warning("RTSP port: workers take no connections, refusing %s", address[0])
                 client.close()
                 continue
-            client.setblocking(False)
-            self._own(self._admit(client, str(address[0])))
+            if len(self._waiting) >= self._max_waiting:
+                self._drop_oldest()
+            self._wait_for(client, str(address[0]))
+
+    def _wait_for(self, client: socket.socket, peer: str) -> None:
+        """Read the first request of a client."""
+        task = self._own(self._admit(client, peer))
+        self._waiting[task] = None
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._waiting.pop(task, None)
+            client.close()  # it may have been dropped before it began
+
+        task.add_done_callback(done)
+
+    def _drop_oldest(self) -> None:
+        oldest = next(iter(self._waiting))
+        del self._waiting[oldest]
+        oldest.cancel()
+        self._dropped += 1
+        now = asyncio.get_running_loop().time()
+        if now - self._drop_logged >= _LOG_INTERVAL:
+            log.warning(
+                "RTSP port: %d connections wait without a request, %d dropped", self._max_waiting, self._dropped
+            )
+            self._drop_logged, self._dropped = now, 0
 
     async def _admit(self, client: socket.socket, peer: str) -> None:
         loop = asyncio.get_running_loop()
+        me = asyncio.current_task()
         first = FirstRequest()
         with client:
             try:
@@ -140,6 +175,8 @@ class FrontDoor:
                         answer = first.receive_data(data)
                         if answer:
                             await loop.sock_sendall(client, answer)
+                if me is not None:
+                    self._waiting.pop(me, None)  # it is being handed over and must not be dropped any more
                 await self._route(first.path, client, first.buffer)
             except ValueError as error:
                 log.info("RTSP port: %s does not speak RTSP", peer)

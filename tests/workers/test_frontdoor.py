@@ -69,3 +69,27 @@ async def test_hands_over_refuses_and_survives() -> None:
     await door.close()
     with pytest.raises(OSError):  # noqa: PT011 - the port is closed, whatever the system calls it
         await asyncio.open_connection("127.0.0.1", port)
+
+
+async def test_who_only_connects_keeps_nobody_out(caplog: pytest.LogCaptureFixture) -> None:
+    async def route(path: str, client: socket.socket, initial: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+
+    door = FrontDoor(route, max_waiting=4)
+    port = door.listen("127.0.0.1", 0)
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+    try:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(DESCRIBE)
+            assert await asyncio.wait_for(reader.read(100), 5) == b"taken"
+            writer.close()
+        # The first that only connected made room; those that came later still may say what they want.
+        assert await asyncio.wait_for(idle[0][0].read(1), 5) == b""
+        idle[3][1].write(DESCRIBE)
+        assert await asyncio.wait_for(idle[3][0].read(100), 5) == b"taken"
+        assert sum("without a request" in record.message for record in caplog.records) == 1
+    finally:
+        for _, writer in idle:
+            writer.close()
+        await door.close()
