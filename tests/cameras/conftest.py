@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 
 import pytest
@@ -26,7 +27,8 @@ async def device(small_clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
     device = SimulatedDevice(
         5,
         small_clips,
-        seed="cameras",
+        # Its uuid is its own: tests that run at the same time share the loopback interface.
+        seed=secrets.token_hex(8),
         host="127.0.0.1",
         http_port=0,
         rtsp_port=0,

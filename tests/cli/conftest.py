@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -62,7 +63,8 @@ async def camera(tiny_clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
     device = SimulatedDevice(
         6,
         tiny_clips,
-        seed="cli",
+        # Its uuid is its own: tests that run at the same time share the loopback interface.
+        seed=secrets.token_hex(8),
         host="127.0.0.1",
         http_port=0,
         rtsp_port=0,
