@@ -6,6 +6,7 @@ removes, never a file that nobody knows.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -57,12 +58,27 @@ class Retention:
         self._clock = clock
         self._on_deleted = on_deleted
         self._failed: set[str] = set()
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Sweep now: a disk is full."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Sweep for ever; to be run as a task and cancelled."""
         while True:
+            self._wake.clear()
             await self.sweep()
-            await self._clock.sleep(_SWEEP_SECONDS)
+            pauses = [
+                asyncio.ensure_future(self._clock.sleep(_SWEEP_SECONDS)),
+                asyncio.ensure_future(self._wake.wait()),
+            ]
+            try:
+                await asyncio.wait(pauses, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for pause in pauses:
+                    pause.cancel()
+                await asyncio.gather(*pauses, return_exceptions=True)
 
     async def sweep(self) -> int:
         """Delete what is over the bounds on every volume, in batches; gives the number of segments deleted."""
@@ -70,11 +86,14 @@ class Retention:
         for volume in self._volumes:
             while True:
                 try:
-                    deleted = await self._pool.run(self._batch, volume)
+                    deleted, failure = await self._pool.run(self._batch, volume)
                 except (OSError, OnvifdError) as error:
                     self._report(volume, error)
                     break
-                self._failed.discard(volume.id)
+                if failure is None:
+                    self._failed.discard(volume.id)
+                else:
+                    self._report(volume, failure)
                 for row in deleted:
                     if self._on_deleted is not None:
                         self._on_deleted(row)
@@ -93,17 +112,23 @@ class Retention:
             log.error("retention: volume %s: %s", volume.id, reason)
         self._failed.add(volume.id)
 
-    def _batch(self, volume: Volume) -> list[SegmentRow]:
+    def _batch(self, volume: Volume) -> tuple[list[SegmentRow], OSError | None]:
+        """What was deleted. A file that cannot be deleted is left out, so that it does not keep the volume full."""
         deleted: list[SegmentRow] = []
+        failure: OSError | None = None
         excess = self._excess(volume)
         for row in self._store.oldest_segments(volume.id, BATCH):
             too_old = self._bounds.max_age and row.end < self._clock.utc() - self._bounds.max_age
             if excess <= 0 and not too_old:
                 break
-            delete_segment(self._store, volume, row)
+            try:
+                delete_segment(self._store, volume, row)
+            except OSError as error:
+                failure = error
+                continue
             excess -= row.size
             deleted.append(row)
-        return deleted
+        return deleted, failure
 
     def _excess(self, volume: Volume) -> int:
         """Bytes to be deleted."""

@@ -81,7 +81,9 @@ class Housekeeping:
             self._bus.record(replace(state, utc=end, data=((state.data[0][0], "false"),), operation=Operation.CHANGED))
 
     def recording_changed(self, state: RecordingState) -> None:
-        """Recording began or ended: the span follows."""
+        """Recording began or ended: the span follows. If the disk refused, room is made at once."""
+        if state.error:
+            self._retention.wake()
         try:
             self._changes.put_nowait(state)
         except asyncio.QueueFull:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +103,45 @@ async def test_a_volume_that_fails_is_reported_once(
     for _ in range(3):
         assert await sweep(made) == 0
     assert sum(record.levelno == logging.ERROR for record in caplog.records) == 1
+
+
+async def test_a_file_that_cannot_be_deleted_does_not_keep_the_volume_full(
+    store: MemorySegmentStore,
+    volume: Volume,
+    pool: DiskPool,
+    rows: tuple[SegmentRow, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == volume.path(rows[0].path):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    made = retention(store, volume, pool, Bounds(max_bytes=sum(row.size for row in rows[5:]), reserve=0))
+    assert await sweep(made) >= 5
+    left = [row.id for row in store.segments_between("rec-1", 0, 1 << 62)]
+    assert left[0] == rows[0].id
+    assert rows[1].id not in left
+    assert sum(record.levelno == logging.ERROR for record in caplog.records) == 1
+
+
+async def test_a_full_disk_is_not_left_full_until_the_next_sweep(
+    store: MemorySegmentStore, volume: Volume, pool: DiskPool, rows: tuple[SegmentRow, ...]
+) -> None:
+    made = retention(store, volume, pool, Bounds(max_bytes=1 << 40, reserve=0))
+    task = asyncio.create_task(made.run())
+    try:
+        async with asyncio.timeout(10):
+            while not made._clock._sleepers:  # type: ignore[attr-defined]
+                await asyncio.sleep(0)
+            made._bounds = Bounds(max_bytes=sum(row.size for row in rows[2:]), reserve=0)
+            made.wake()
+            while len(segment_files(volume)) > len(rows) - 2:
+                await asyncio.sleep(0)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
