@@ -19,6 +19,7 @@ from onvifd.cli.common import (
     print_table,
     read_password,
     settings,
+    waiting,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def search(
 
     from onvifd.cameras.search import search as find
 
-    found = asyncio.run(find(host or resolved.network.host, seconds))
+    with waiting("asking the network"):
+        found = asyncio.run(find(host or resolved.network.host, seconds))
     if json:
         print_json([asdict(device) for device in found])
         return
@@ -94,7 +96,8 @@ def add(
 
     with open_registry(resolved) as registry:
         login = _login(user, password_stdin)
-        new = asyncio.run(prepare(address, login, name=name, sub_address=sub, source=source))
+        with waiting(f"asking {_shown(address)}"):
+            new = asyncio.run(prepare(address, login, name=name, sub_address=sub, source=source))
         camera = registry.add(replace(new, record=record))
     typer.echo(f"camera {camera.id} added as channel {camera.channel}: {camera.name}")
     for stream in camera.streams:
@@ -150,8 +153,9 @@ def probe_(
         login = _login(user, password_stdin) or (split_credentials(which)[1] if "://" in which else None)
     else:
         address, login = known.address, known.credentials
-    found = asyncio.run(probe(address, login))
-    checks = asyncio.run(check_streams(streams or choose(found), login))
+    with waiting(f"asking {_shown(address)}"):
+        found = asyncio.run(probe(address, login))
+        checks = asyncio.run(check_streams(streams or choose(found), login))
     report = [
         {
             "role": check.stream.role.value,

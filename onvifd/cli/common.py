@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar
 
@@ -65,6 +66,19 @@ def read_password(variable: str, from_stdin: bool, prompt: str, *, confirm: bool
     if sys.stdin.isatty():
         return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=confirm))
     return None
+
+
+@contextmanager
+def waiting(text: str) -> Iterator[None]:
+    """Shows a person at a terminal that something takes its time; standard output stays clean."""
+    from rich.console import Console
+    from rich.text import Text
+
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True).status(Text(text)):
+        yield
 
 
 def print_json(value: Any) -> None:

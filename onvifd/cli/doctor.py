@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onvifd.cli.common import FAILED, AsJson, ConfigFile, Data, print_json, print_table, settings
+from onvifd.cli.common import FAILED, AsJson, ConfigFile, Data, print_json, print_table, settings, waiting
 
 if TYPE_CHECKING:
     from onvifd.access.keyfile import SecretBox
@@ -38,7 +38,8 @@ def doctor(
     config: ConfigFile = None,
 ) -> None:
     """Look for what is wrong, changing nothing. Exit status 1 if there are findings."""
-    checks = list(_examine(data, config, files))
+    with waiting("reading the index" + (" and every segment file" if files else "")):
+        checks = list(_examine(data, config, files))
     if json:
         print_json([asdict(check) for check in checks])
     else:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
+from onvifd.cli.common import waiting
+
 
 def test_help_names_every_command(run: Callable[..., Result]) -> None:
     result = run("--help")
@@ -56,3 +58,9 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_waiting_leaves_the_output_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    with waiting("asking [bold]nobody"):
+        print("answer")
+    assert capsys.readouterr() == ("answer\n", "")
