@@ -38,7 +38,8 @@ REFUSALS_LOGGED = 10.0
 
 
 class HttpFace:
-    """Serves a body's services. `pages` adds further routes (status page)."""
+    """Serves a body's services. `pages` adds further routes (status page); `created_window` is the allowed distance of a
+    UsernameToken's Created from now in seconds."""
 
     def __init__(
         self,
@@ -50,9 +51,10 @@ class HttpFace:
         clock: Clock,
         pages: Callable[[web.Application, DigestVerifier], None] | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        created_window: int = 300,
     ) -> None:
         verifier = DigestVerifier(realm, lookup)
-        dispatcher = Dispatcher(services, lookup=lookup, clock=clock, digest=verifier)
+        dispatcher = Dispatcher(services, lookup=lookup, clock=clock, digest=verifier, created_window=created_window)
         app = web.Application(client_max_size=envelope.MAX_BODY + 1)
         snapshot.add_routes(app, snapshot.Snapshots(media, verifier, clock))
         if pages is not None:

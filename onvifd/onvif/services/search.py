@@ -13,7 +13,7 @@ from onvifd.onvif.notification.faults import NotificationFault
 from onvifd.onvif.notification.filters import EventFilter, parse_filter
 from onvifd.onvif.notification.messages import notification_message
 from onvifd.onvif.search.events import EventSearch, FoundEvent
-from onvifd.onvif.search.session import MAX_WAIT, SearchSessions, Sink
+from onvifd.onvif.search.session import MAX_SESSIONS, MAX_WAIT, SearchSessions, Sink
 from onvifd.onvif.services.common import NS_SEARCH, SEARCH_PATH
 from onvifd.onvif.services.recording_view import media_attributes, recording_information
 from onvifd.onvif.services.search_scope import Scope, parse_scope
@@ -39,13 +39,19 @@ class SearchService(Service):
     prefix = "tse"
 
     def __init__(
-        self, backend: SearchBackend, recordings: RecordingBackend, clock: Clock, topics: tuple[Topic, ...]
+        self,
+        backend: SearchBackend,
+        recordings: RecordingBackend,
+        clock: Clock,
+        topics: tuple[Topic, ...],
+        *,
+        max_searches: int = MAX_SESSIONS,
     ) -> None:
         self._backend = backend
         self._recordings = recordings
         self._topics = tuple(topic.name for topic in topics)
-        self._recording_searches: SearchSessions[RecordingData] = SearchSessions(clock)
-        self._event_searches: SearchSessions[FoundEvent] = SearchSessions(clock)
+        self._recording_searches: SearchSessions[RecordingData] = SearchSessions(clock, max_sessions=max_searches)
+        self._event_searches: SearchSessions[FoundEvent] = SearchSessions(clock, max_sessions=max_searches)
 
     async def close(self) -> None:
         await self._recording_searches.close()

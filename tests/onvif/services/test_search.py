@@ -16,7 +16,6 @@ from onvifd.access.types import AccessClass, Level, may
 from onvifd.clock import US, SimulatedClock
 from onvifd.errors import Unavailable
 from onvifd.events.topics import RECORDER_TOPICS
-from onvifd.onvif.search.session import MAX_SESSIONS
 from onvifd.onvif.services.common import NS_SEARCH
 from onvifd.onvif.services.search import SearchService
 from onvifd.onvif.types import tse, tt
@@ -28,6 +27,7 @@ REC1, REC2 = "rec-cam-1a2b3c4d", "rec-cam-5e6f7a8b"
 READ, PRE_AUTH = AccessClass.READ_MEDIA, AccessClass.PRE_AUTH
 TEN = timedelta(seconds=10)
 SCOPE = tt.SearchScope()
+MAX_SEARCHES = 20
 NAMESPACES = (
     f'xmlns="{NS_SEARCH}" xmlns:t="{TT[1:-1]}" xmlns:w="{WSNT[1:-1]}" xmlns:tns1="http://www.onvif.org/ver10/topics"'
 )
@@ -43,7 +43,7 @@ def now(sample: ModuleType) -> int:
 
 @pytest.fixture
 async def service(body: Any) -> AsyncIterator[SearchService]:
-    made = SearchService(body, body, SimulatedClock(), RECORDER_TOPICS)
+    made = SearchService(body, body, SimulatedClock(), RECORDER_TOPICS, max_searches=MAX_SEARCHES)
     yield made
     await made.close()
 
@@ -338,7 +338,7 @@ async def test_scope_faults(asked: Any, scope: str, detail: str) -> None:
 
 
 async def test_sessions_are_bounded(asked: Any) -> None:
-    for _ in range(MAX_SESSIONS):
+    for _ in range(MAX_SEARCHES):
         await find_recordings(asked)
     fault = await asked.fault(tse.FindRecordings(scope=SCOPE, keep_alive_time=TEN))
     assert fault == ("Receiver", "Action", "ResourceProblem")
