@@ -40,7 +40,7 @@ BACK_OFF = (1.0, 2.0, 5.0, 10.0, 30.0)
 REFUSED_WAIT = 300.0
 """Seconds after a refused login: cameras lock accounts that try too often."""
 MAX_INSTANCES = 64
-"""Motion properties of one camera that are followed at once."""
+"""Motion properties of one camera that may be true at once; further ones change nothing."""
 CLOCK_TOLERANCE = 5 * US
 """A camera's time is believed if it is this near to ours; else the time of arrival counts."""
 
@@ -70,7 +70,8 @@ class MotionTracker:
 
     def __init__(self) -> None:
         self.motion = False
-        self._active: dict[tuple[str, tuple[tuple[str, str], ...]], bool] = {}
+        # Only those that are true: a camera that names its regions anew each time must not use up the bound.
+        self._active: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
 
     def receive(self, messages: Sequence[wsnt.NotificationMessageHolderType], now: int) -> list[tuple[bool, int]]:
         """Changes of state with their time, in order. Messages of other topics and damaged ones change nothing."""
@@ -80,10 +81,11 @@ class MotionTracker:
             if found is None:
                 continue
             key, state, utc = found
-            if key not in self._active and len(self._active) >= MAX_INSTANCES:
-                continue
-            self._active[key] = state
-            motion = any(self._active.values())
+            if not state:
+                self._active.discard(key)
+            elif len(self._active) < MAX_INSTANCES:
+                self._active.add(key)
+            motion = bool(self._active)
             if motion is not self.motion:
                 self.motion = motion
                 changes.append((motion, utc if abs(utc - now) <= CLOCK_TOLERANCE else now))

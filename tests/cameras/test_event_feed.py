@@ -83,9 +83,15 @@ def test_the_time_of_a_camera_counts_when_it_is_near_ours() -> None:
 
 def test_the_number_of_properties_is_bounded() -> None:
     tracker = MotionTracker()
+    tracker.receive([alarm(True, source=f"v{n}") for n in range(module.MAX_INSTANCES)], NOW)
+    tracker.receive([alarm(True, source="one too many")], NOW)
+    assert tracker.receive([alarm(False, source=f"v{n}") for n in range(module.MAX_INSTANCES)], NOW) == [(False, NOW)]
+
+
+def test_properties_that_are_false_take_no_room() -> None:
+    tracker = MotionTracker()
     tracker.receive([alarm(False, source=f"v{n}") for n in range(module.MAX_INSTANCES)], NOW)
-    assert tracker.receive([alarm(True, source="one more")], NOW) == []
-    assert tracker.receive([alarm(True, source="v0")], NOW) == [(True, NOW)]
+    assert tracker.receive([alarm(True, source="new")], NOW) == [(True, NOW)]
 
 
 @dataclass
