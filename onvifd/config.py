@@ -128,10 +128,8 @@ class TimeoutSettings:
 
     rtsp_session: int = setting(60, "silence after which a live RTSP session ends", unit="s", low=10, high=3600)
     replay_session: int = setting(60, "silence after which a replay session ends", unit="s", low=10, high=3600)
-    http_request: float = setting(30.0, "longest time for a request", unit="s", low=1, high=600)
     camera_connect: float = setting(5.0, "wait for a camera's connection", unit="s", low=0.5, high=60)
     camera_silence: float = setting(10.0, "silence of a camera that counts as lost", unit="s", low=1, high=120)
-    pull_point: int = setting(60, "life of a pull point unless renewed", unit="s", low=10, high=3600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +139,6 @@ class LimitSettings:
     rtsp_clients: int = setting(512, "RTSP sessions at once", low=1, high=100_000)
     replay_clients: int = setting(64, "replay sessions at once", low=1, high=10_000)
     http_connections: int = setting(512, "HTTP connections at once", low=1, high=100_000)
-    request_bytes: int = setting(1_048_576, "largest HTTP request body", unit="bytes", low=16_384, high=67_108_864)
     pull_points: int = setting(32, "event pull points at once", low=1, high=1024)
     searches: int = setting(16, "searches at once", low=1, high=1024)
     accounts: int = setting(32, "accounts", low=3, high=1024)
@@ -165,7 +162,6 @@ class LogSettings:
     """What is logged."""
 
     level: str = setting("info", "least severe level that is logged", choices=("debug", "info", "warning", "error"))
-    format: str = setting("text", "one line of text or one JSON object per happening", choices=("text", "json"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
