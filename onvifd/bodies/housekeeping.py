@@ -11,7 +11,7 @@ from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.retention import Bounds, Retention
 from onvifd.clock import US, Clock
-from onvifd.errors import OnvifdError
+from onvifd.errors import Conflict, NotFound, OnvifdError
 from onvifd.events import topics
 from onvifd.events.bus import EventBus
 from onvifd.events.store import EventStore
@@ -22,7 +22,7 @@ from onvifd.workers.messages import RecordingState
 log = logging.getLogger(__name__)
 
 EVENT_SWEEP = 600.0
-"""Seconds between deletions of old events."""
+"""Seconds between deletions of old events and of recordings that are empty for good."""
 
 GENERAL = "general"
 """Record type of continuous recording."""
@@ -66,7 +66,7 @@ class Housekeeping:
             )
         self._tasks = [
             asyncio.create_task(self._retention.run(), name="retention"),
-            asyncio.create_task(self._sweep_events(), name="event retention"),
+            asyncio.create_task(self._sweep_catalogue(), name="event retention"),
             asyncio.create_task(self._write_spans(), name="spans"),
         ]
 
@@ -107,17 +107,36 @@ class Housekeeping:
         if state.active:
             self._spans[state.recording] = await self._catalogue.run(spans.begin, state.recording, GENERAL, state.utc)
 
-    async def _sweep_events(self) -> None:
+    async def _sweep_catalogue(self) -> None:
         while True:
-            if self._event_age:
-                try:
-                    before = self._clock.utc() - self._event_age
-                    count = await self._catalogue.run(self._catalogue.sync.events.forget_before, before)
-                    if count:
-                        log.info("%d events older than %d days deleted", count, self._event_age // (86_400 * US))
-                except OnvifdError as error:
-                    log.error("old events are not deleted: %s", error.reason)
+            try:
+                await self._sweep_events()
+                await self._sweep_recordings()
+            except OnvifdError as error:
+                log.error("what is old is not deleted from the catalogue: %s", error.reason)
             await self._clock.sleep(EVENT_SWEEP)
+
+    async def _sweep_events(self) -> None:
+        if self._event_age:
+            before = self._clock.utc() - self._event_age
+            count = await self._catalogue.run(self._catalogue.sync.events.forget_before, before)
+            if count:
+                log.info("%d events older than %d days deleted", count, self._event_age // (86_400 * US))
+
+    async def _sweep_recordings(self) -> None:
+        """Recordings of removed cameras go when retention has taken the last of their footage."""
+        recordings = self._catalogue.sync.recordings
+        for row in await self._catalogue.run(recordings.all):
+            if row.camera is not None:
+                continue
+            times = await self._catalogue.run(self._segments.recording_times, row.token)
+            if times is not None:
+                continue
+            try:
+                await self._catalogue.run(recordings.remove, row.token)
+            except (Conflict, NotFound):
+                continue  # its last segment is still being closed, or somebody else was faster
+            log.info("recording %s has no camera and no footage any more: removed", row.token)
 
     async def stop(self) -> None:
         """End all tasks; spans that wait are written first, for at most a second."""
