@@ -321,6 +321,10 @@ class RecorderApp:
             session_timeout=config.timeouts.rtsp_session,
             replay_timeout=replay_timeout,
             max_clients=config.limits.rtsp_clients,
+            max_replay=config.limits.replay_clients,
+            fragment_seconds=config.archive.fragment_seconds,
+            camera_connect=config.timeouts.camera_connect,
+            camera_silence=config.timeouts.camera_silence,
         )
         launch = launch_local(start_local) if config.workers.one_process else launch_process
         return Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
@@ -332,7 +336,7 @@ class RecorderApp:
         device = DeviceService(recorder, registry, discovery=config.network.discovery, ipv6=":" in config.network.host)
         search = RecorderSearch(recorder, self._segments, self._events, self._executor)
         events = EventService(self.bus, self._clock, RECORDER_TOPICS, max_pull_points=config.limits.pull_points)
-        searches = SearchService(search, recorder, self._clock, RECORDER_TOPICS)
+        searches = SearchService(search, recorder, self._clock, RECORDER_TOPICS, max_searches=config.limits.searches)
         others = (
             MediaService(recorder, recorder),
             Media2Service(recorder, recorder),
@@ -355,6 +359,8 @@ class RecorderApp:
             realm=config.access.realm,
             clock=self._clock,
             pages=pages,
+            max_connections=config.limits.http_connections,
+            created_window=config.access.clock_skew,
         )
         # In reverse: waiting PullMessages and searches end first, so that the face need not wait for them.
         self._parts.push_async_callback(face.close)

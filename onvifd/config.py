@@ -119,7 +119,6 @@ class WorkerSettings:
 
     media: int = setting(0, "media worker processes; 0 for one per two cores, at most 8", low=0, high=64)
     one_process: bool = setting(False, "run all parts in one process (for tests and small machines)")
-    stop_seconds: float = setting(5.0, "how long workers may take to close their files", unit="s", low=1, high=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,7 +176,7 @@ def media_model(channels: tuple[Channel, ...]) -> MediaModel:
                 name=channel.name,
                 width=video.width,
                 height=video.height,
-                framerate=first.framerate or DEFAULT_FRAMERATE,
+                framerate=round(first.framerate or DEFAULT_FRAMERATE, 1),
             )
         )
         if channel.audio is not None:

@@ -17,7 +17,7 @@ from onvifd.clock import Clock
 from onvifd.errors import OnvifdError
 from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import AccessUnit, FlushUnit, Kind
-from onvifd.rtsp.client import RtspClient
+from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
 from onvifd.rtsp.sdp import DescribedTrack, Description
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ class Intake:
         on_state: Callable[[bool, str], None],
         on_tracks: Callable[[tuple[InboundTrack, ...]], None],
         on_frame: Callable[[AccessUnit], None] | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
         silence: float = SILENCE,
         back_off: tuple[float, ...] = BACK_OFF,
     ) -> None:
@@ -78,6 +79,7 @@ class Intake:
         self._on_state = on_state
         self._on_tracks = on_tracks
         self._on_frame = on_frame
+        self._connect_timeout = connect_timeout
         self._silence = silence
         self._back_off = back_off
         self._walker: Walker | None = None
@@ -113,7 +115,7 @@ class Intake:
         """One connection, to its end; gives the reason of the end."""
         client = RtspClient(self.source.url, self.source.user, self.source.password)
         try:
-            await client.connect()
+            await client.connect(self._connect_timeout)
             await self._start(client)
             return await self._watch(client)
         except OnvifdError as error:

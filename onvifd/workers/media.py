@@ -198,6 +198,9 @@ class MediaWorker:
         )
 
     def _start(self, camera: str, spec: StreamSpec) -> None:
+        setup = self._setup
+        if setup is None:
+            raise Unavailable("cameras came before the set-up")
         name = f"{camera}/{spec.name}"
         stream = LiveStream(name)
         source = Source(name, spec.url, spec.user, spec.password, spec.audio)
@@ -210,7 +213,15 @@ class MediaWorker:
         def on_tracks(tracks: tuple[InboundTrack, ...]) -> None:
             self._tracks(camera, spec.name, tracks)
 
-        intake = Intake(source, stream, self._clock, on_state=on_state, on_tracks=on_tracks)
+        intake = Intake(
+            source,
+            stream,
+            self._clock,
+            on_state=on_state,
+            on_tracks=on_tracks,
+            connect_timeout=setup.camera_connect,
+            silence=setup.camera_silence,
+        )
         task = asyncio.create_task(intake.run(), name=f"intake {name}")
         task.add_done_callback(_ended)
         self._streams[camera, spec.name] = _Running(camera, spec, stream, intake, task)
@@ -246,6 +257,7 @@ class MediaWorker:
             clock=self._clock,
             on_state=on_state,
             segment_seconds=setup.segment_seconds,
+            fragment_seconds=setup.fragment_seconds,
         )
         if not running.spec.record:
             writer.pause()

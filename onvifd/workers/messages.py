@@ -35,6 +35,10 @@ class Setup(Message):
     session_timeout: int
     replay_timeout: int
     max_clients: int
+    max_replay: int = 64
+    fragment_seconds: float = 1.0
+    camera_connect: float = 5.0
+    camera_silence: float = 10.0
     log_level: str = "INFO"
 
 

@@ -82,7 +82,7 @@ class ReplayWorker:
 
         mount = ReplayMount(reader, self._clock, session_timeout=lambda: self._timeout)
         verifier = DigestVerifier.for_rtsp(setup.realm, self._accounts.lookup)
-        self._server = RtspServer({"/replay": mount}, verifier, self._clock, max_connections=setup.max_clients)
+        self._server = RtspServer({"/replay": mount}, verifier, self._clock, max_connections=setup.max_replay)
         self._reporter = asyncio.create_task(self._report(setup.name))
         return Ready(name=setup.name, pid=os.getpid())
 
