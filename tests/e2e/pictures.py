@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from onvifd.cameras.simulated.picture import read_block_code
 
 LOOP_US = 10_000_000
