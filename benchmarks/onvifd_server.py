@@ -66,10 +66,11 @@ async def serve(options: argparse.Namespace) -> None:
     async def receive(_: str, message: AnyMessage) -> AnyMessage:
         return Done()
 
-    def brief(_: str, link: Link) -> None:
+    async def brief(_: str, link: Link) -> None:
         account = CredentialSpec(name=USER, level="Administrator", ha1=make_ha1(USER, REALM, PASSWORD))
-        link.send(Credentials(accounts=(account,)))
-        link.send(Cameras(cameras=cameras))
+        await link.request(Credentials(accounts=(account,)))
+        if options.kind == "media":
+            await link.request(Cameras(cameras=cameras), 30)
 
     worker = Worker(setup(options.kind, options.data), launch_process, receive, brief, lambda _: None)
 
@@ -83,8 +84,6 @@ async def serve(options: argparse.Namespace) -> None:
     try:
         async with asyncio.timeout(30):
             await worker.started.wait()
-        # The accounts travel on another socket than connections do, and may arrive after the first of them.
-        await asyncio.sleep(0.5)
         door.listen("127.0.0.1", options.port)
         print("ready", flush=True)
         await stopped.wait()
