@@ -6,7 +6,6 @@ clear; the console checks the argon2id hash that is stored beside.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from onvifd.access.digest import make_ha1
 from onvifd.access.keyfile import SecretBox
 from onvifd.access.passwords import check_level, check_name, check_password
 from onvifd.access.types import Account, Credential, Level
@@ -44,11 +44,6 @@ class AccountChange:
     name: str
     level: Level | None = None
     password: str | None = field(default=None, repr=False)
-
-
-def ha1(name: str, realm: str, password: str) -> str:
-    """RFC 7616 section 3.4.2 with MD5, as every VMS speaks it."""
-    return hashlib.md5(f"{name}:{realm}:{password}".encode(), usedforsecurity=False).hexdigest()
 
 
 class Accounts:
@@ -98,7 +93,7 @@ class Accounts:
             except (OnvifdError, ValueError) as error:
                 log.error("account %s cannot be used: %s", row.name, error)
                 continue
-            found[row.name] = Credential(account, ha1(row.name, self._realm, password), password)
+            found[row.name] = Credential(account, make_ha1(row.name, self._realm, password), password)
         self._credentials = found
 
     def create(self, accounts: Sequence[NewAccount]) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from onvifd.access.accounts import ha1
-from onvifd.access.digest import DigestVerifier
+from onvifd.access.digest import DigestVerifier, make_ha1
 from onvifd.access.types import Account, Credential, Level
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.simulated import SimulatedCamera
@@ -57,7 +56,7 @@ class SimulatedDevice:
         self._motion = motion
         self._discovery_wanted = discovery
         account = Account(user, Level.ADMINISTRATOR)
-        self._credential = Credential(account, ha1(user, REALM, password), password)
+        self._credential = Credential(account, make_ha1(user, REALM, password), password)
         self._bus = EventBus(clock)
         self._events = EventService(self._bus, clock, CAMERA_TOPICS)
         self._face: HttpFace | None = None

@@ -18,6 +18,7 @@ from onvifd.archive.recovery import recover
 from onvifd.archive.writer import RecordingWriter
 from onvifd.cameras.intake import Intake, Source
 from onvifd.cameras.intake_core import InboundTrack
+from onvifd.cameras.registry import AUDIO_TRACK, VIDEO_TRACK
 from onvifd.clock import Clock, SystemClock
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.live.hub import LiveStream
@@ -55,7 +56,7 @@ from onvifd.workers.messages import (
 log = logging.getLogger(__name__)
 
 STATS_INTERVAL = 2.0
-TRACK_TOKENS = {Kind.VIDEO: "VIDEO001", Kind.AUDIO: "AUDIO001", Kind.METADATA: "META001"}
+TRACK_TOKENS = {Kind.VIDEO: VIDEO_TRACK, Kind.AUDIO: AUDIO_TRACK, Kind.METADATA: "META001"}
 
 
 def to_spec(format: TrackFormat) -> TrackSpec:

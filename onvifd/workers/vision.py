@@ -14,24 +14,12 @@ from av.codec.context import ThreadType
 from av.video.codeccontext import VideoCodecContext
 
 from onvifd.errors import InvalidArgument
+from onvifd.media import nal
 from onvifd.workers.link import Link
 from onvifd.workers.messages import AnyMessage, Done, Failure, Jpeg, MakeJpeg, Ping, Pong, Ready, Setup, Stop
 
 CACHE_ENTRIES = 64
 _DECODERS = {"h264": "h264", "h265": "hevc"}
-
-
-def annex_b(parameter_sets: tuple[bytes, ...], data: bytes) -> bytes:
-    """Length-prefixed NAL units as a byte stream with start codes, parameter sets first (H.264 annex B)."""
-    out = bytearray()
-    for nal in parameter_sets:
-        out += b"\0\0\0\1" + nal
-    offset = 0
-    while offset + 4 <= len(data):
-        length = int.from_bytes(data[offset : offset + 4], "big")
-        out += b"\0\0\0\1" + data[offset + 4 : offset + 4 + length]
-        offset += 4 + length
-    return bytes(out)
 
 
 def jpeg_of_keyframe(codec: str, parameter_sets: tuple[bytes, ...], data: bytes, quality: int = 85) -> bytes:
@@ -45,7 +33,8 @@ def jpeg_of_keyframe(codec: str, parameter_sets: tuple[bytes, ...], data: bytes,
     decoder = cast(VideoCodecContext, VideoCodecContext.create(name, "r"))
     decoder.thread_type = ThreadType.NONE
     try:
-        frames = decoder.decode(av.Packet(annex_b(parameter_sets, data))) + decoder.decode(None)
+        stream = nal.to_annexb(nal.join(parameter_sets) + data)
+        frames = decoder.decode(av.Packet(stream)) + decoder.decode(None)
     except av.error.FFmpegError as error:
         raise InvalidArgument(f"the key frame does not decode: {error}") from None
     if not frames:
