@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import signal
-import socket
-import ssl
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from importlib.metadata import version
-from importlib.resources import files
-from pathlib import Path
 
 import aiohttp
 from aiohttp import web
 
 from onvifd.access.accounts import Accounts
-from onvifd.access.certificate import server_context
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.keyfile import SecretBox, load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
-from onvifd.archive.disk import Volume
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
-from onvifd.archive.retention import Bounds
-from onvifd.bodies import host
-from onvifd.bodies.channel import Channel, ChannelStream, archived_recording, recording_token
+from onvifd.bodies.channel import archived_recording, recording_token
+from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
 from onvifd.bodies.face import HttpFace
+from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.housekeeping import Housekeeping
-from onvifd.bodies.recorder import Actions, Recorder
+from onvifd.bodies.premises import free_port, lock, prepare_volumes, tls_context
+from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
-from onvifd.cameras.drivers import event_feed
-from onvifd.cameras.event_feed import CameraEventFeed
-from onvifd.cameras.registry import Camera, Registry, Role, Stream
+from onvifd.cameras.registry import Camera, Registry
 from onvifd.clock import US, Clock, SystemClock
 from onvifd.config import Config, prepare_data_folder
 from onvifd.errors import OnvifdError, Unavailable
 from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.events.topics import RECORDER_TOPICS
-from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.backend import Identity, Ports, Recording
 from onvifd.onvif.discovery.service import DiscoveryService
 from onvifd.onvif.services.common import ServiceRegistry
@@ -62,16 +52,11 @@ from onvifd.workers.cluster import Cluster
 from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.messages import (
     AnyMessage,
-    CameraSpec,
     CameraState,
     CredentialSpec,
     RecordingState,
-    Setup,
     Stats,
     StreamFormats,
-    StreamSpec,
-    TrackSpec,
-    VolumeSpec,
 )
 from onvifd.workers.process import start_local
 from onvifd.workers.supervisor import launch_local, launch_process
@@ -85,77 +70,6 @@ UUID_SETTING = "device.uuid"
 REPLAY_TIMEOUT_SETTING = "replay.session_timeout"
 
 
-def data_file(name: str) -> bytes:
-    """A file that is installed with the package, or stands beside it in the source tree (`certs/server.toml`)."""
-    installed = files("onvifd").joinpath("_data", name)
-    if installed.is_file():
-        return installed.read_bytes()
-    return (Path(__file__).resolve().parents[1] / name).read_bytes()
-
-
-def channel_of(camera: Camera) -> Channel:
-    """A configured camera as a channel, with what was last known of its streams."""
-    streams: dict[str, ChannelStream] = {}
-    for stream in camera.streams:
-        formats: list[TrackFormat] = []
-        if stream.video_codec:
-            codec = stream.video_codec
-            formats.append(TrackFormat(codec=codec, clock_rate=90_000, width=stream.width, height=stream.height))
-        if stream.audio_codec:
-            rate, channels = stream.sample_rate or 8000, stream.audio_channels or 1
-            formats.append(TrackFormat(codec=stream.audio_codec, clock_rate=rate, channels=channels))
-        streams[stream.role.value] = ChannelStream(
-            name=stream.role.value,
-            formats=tuple(formats),
-            framerate=stream.framerate,
-            bitrate=stream.bitrate * 1000,
-            gov_length=stream.gov_length,
-            encoder_profile=stream.encoder_profile,
-        )
-    return Channel(
-        camera=camera.id,
-        number=camera.channel,
-        name=camera.name,
-        address=camera.shown_address,
-        location="",
-        record=camera.record,
-        streams=streams,
-    )
-
-
-def spec_of(camera: Camera) -> CameraSpec:
-    """What a media worker must know of a camera. Its main stream is recorded."""
-    return CameraSpec(
-        id=camera.id,
-        channel=camera.channel,
-        streams=tuple(
-            StreamSpec(
-                name=stream.role,
-                url=stream.uri,
-                user=camera.credentials.user if camera.credentials else "",
-                password=camera.credentials.password if camera.credentials else "",
-                recording=recording_token(camera.id) if stream.role is Role.MAIN else "",
-                record=camera.record and stream.role is Role.MAIN,
-            )
-            for stream in camera.streams
-        ),
-    )
-
-
-def learned(stream: Stream, video: TrackSpec | None, audio: TrackSpec | None) -> Stream:
-    """A stream's configuration with what it was seen to carry."""
-    if video is not None:
-        stream = replace(stream, video_codec=Codec(video.codec), width=video.width, height=video.height)
-    if audio is None:
-        return replace(stream, audio_codec=None, sample_rate=0, audio_channels=0)
-    return replace(
-        stream,
-        audio_codec=Codec(audio.codec),
-        sample_rate=audio.clock_rate,
-        audio_channels=max(1, audio.channels),
-    )
-
-
 class RecorderApp:
     """A recorder from start to stop. `addresses` is known after `start`."""
 
@@ -164,7 +78,6 @@ class RecorderApp:
         self.ports = Ports(http=None, https=None, rtsp=None)
         self._clock = clock or SystemClock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._feeds: dict[str, tuple[Camera, CameraEventFeed]] = {}
         self._revision = -1
         self._cameras: tuple[Camera, ...] = ()
         self._executor = ThreadPoolExecutor(4, thread_name_prefix="search")
@@ -189,7 +102,7 @@ class RecorderApp:
         """Catalogue, accounts, archive: what is on disk."""
         config = self.config
         await asyncio.to_thread(prepare_data_folder, config)
-        self._parts.callback(os.close, await asyncio.to_thread(_lock, config.data))
+        self._parts.callback(os.close, await asyncio.to_thread(lock, config.data))
         catalogue = await asyncio.to_thread(
             Catalogue.open, config.database_url, timeout=config.database.timeout, migrate=True
         )
@@ -204,27 +117,13 @@ class RecorderApp:
         await self._catalogue.run(self._accounts.reload)
         if not self._accounts.all():
             raise Unavailable("there is no account yet: run `onvifd init` first")
-        self._volumes = await asyncio.to_thread(self._prepare_volumes)
+        self._volumes = await asyncio.to_thread(prepare_volumes, config, catalogue, self._clock.utc())
         report = await asyncio.to_thread(recover, self._segments, self._volumes)
         for failure in report.failed:
             log.error("archive: %s", failure)
         self.bus = EventBus(self._clock, self._events)
         await self.bus.start()
         self._parts.push_async_callback(self.bus.close)
-
-    def _prepare_volumes(self) -> list[Volume]:
-        """The configured volumes. Only the default one, inside the data folder, is made here."""
-        if not self.config.archive.volumes:
-            self.config.volume_paths[0].mkdir(mode=0o700, exist_ok=True)
-        volumes = []
-        known = self._catalogue.sync.volumes
-        for path in self.config.volume_paths:
-            if path.is_dir():
-                row = known.ensure(str(path), self.config.archive.max_bytes, self._clock.utc())
-                volumes.append(Volume(row.id, path))
-            else:
-                log.error("volume %s is not there: nothing is recorded on it", path)
-        return volumes
 
     async def _identity(self) -> Identity:
         settings = self._catalogue.sync.settings
@@ -247,17 +146,28 @@ class RecorderApp:
         settings = self._catalogue.sync.settings
         stored = await self._catalogue.run(settings.get, REPLAY_TIMEOUT_SETTING)
         replay_timeout = int(stored) if stored else config.timeouts.replay_session
-        self._housekeeping = self._make_housekeeping()
+        self._housekeeping = Housekeeping(
+            self._catalogue,
+            self._segments,
+            self._events,
+            self.bus,
+            self._volumes,
+            bounds_of(config),
+            config.archive.event_retention_seconds * US,
+            self._clock,
+        )
         # It ends after the workers: they tell at their end where the recordings end.
         self._parts.push_async_callback(self._housekeeping.stop)
-        self.cluster = self._make_cluster(replay_timeout)
+        launch = launch_local(start_local) if config.workers.one_process else launch_process
+        setup = setup_of(config, self._volumes, replay_timeout)
+        self.cluster = Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
         self._parts.push_async_callback(self.cluster.stop)
         door = FrontDoor(self.cluster.route)
         self._parts.push_async_callback(door.close)
         rtsp = door.listen(network.host, network.rtsp_port)
-        http, https = _free_port(network.host, network.http_port), None
+        http, https = free_port(network.host, network.http_port), None
         if network.https:
-            https = _free_port(network.host, network.https_port)
+            https = free_port(network.host, network.https_port)
         self.ports = Ports(http=http, https=https, rtsp=rtsp)
         self.recorder = Recorder(
             identity=await self._identity(),
@@ -278,7 +188,8 @@ class RecorderApp:
         await self.recorder.start()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self._parts.push_async_callback(self._session.close)
-        self._parts.push_async_callback(self._stop_feeds)
+        self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock)
+        self._parts.push_async_callback(self._feeds.close)
         await self._reload()
         await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
         await self.cluster.start()
@@ -289,45 +200,6 @@ class RecorderApp:
             discovery = DiscoveryService(self.recorder, self._clock, host=network.host)
             self._parts.push_async_callback(discovery.stop)
             await discovery.start()
-
-    def _make_housekeeping(self) -> Housekeeping:
-        archive = self.config.archive
-        bounds = Bounds(
-            max_bytes=archive.max_bytes, reserve=archive.reserve_percent / 100, max_age=archive.retention_seconds * US
-        )
-        return Housekeeping(
-            self._catalogue,
-            self._segments,
-            self._events,
-            self.bus,
-            self._volumes,
-            bounds,
-            archive.event_retention_seconds * US,
-            self._clock,
-        )
-
-    def _make_cluster(self, replay_timeout: int) -> Cluster:
-        config = self.config
-        setup = Setup(
-            kind="",
-            name="",
-            database_url=config.database_url,
-            volumes=tuple(
-                VolumeSpec(id=volume.id, path=str(volume.root), max_bytes=config.archive.max_bytes)
-                for volume in self._volumes
-            ),
-            realm=config.access.realm,
-            segment_seconds=config.archive.segment_seconds,
-            session_timeout=config.timeouts.rtsp_session,
-            replay_timeout=replay_timeout,
-            max_clients=config.limits.rtsp_clients,
-            max_replay=config.limits.replay_clients,
-            fragment_seconds=config.archive.fragment_seconds,
-            camera_connect=config.timeouts.camera_connect,
-            camera_silence=config.timeouts.camera_silence,
-        )
-        launch = launch_local(start_local) if config.workers.one_process else launch_process
-        return Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
 
     async def _listen(self, http: int, https: int | None) -> None:
         """The HTTP face with all services."""
@@ -369,18 +241,7 @@ class RecorderApp:
         await face.start()
         await face.listen(config.network.host, http)
         if https is not None:
-            await face.listen(config.network.host, https, await asyncio.to_thread(self._tls))
-
-    def _tls(self) -> ssl.SSLContext:
-        folder = self.config.data / "tls"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        addresses = tuple(
-            address
-            for interface in host.interfaces(self.config.network.host)
-            for address, _ in (*interface.ipv4, *interface.ipv6)
-            if "%" not in address
-        )
-        return server_context(folder, data_file("certs/server.toml"), socket.gethostname(), addresses)
+            await face.listen(config.network.host, https, await asyncio.to_thread(tls_context, config))
 
     # ---- what happens while it runs ------------------------------------------------------------
 
@@ -414,7 +275,7 @@ class RecorderApp:
         archived = await self._catalogue.run(self._archived)
         self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras), archived)
         self.cluster.set_cameras(spec_of(camera) for camera in self._cameras)
-        await self._adjust_feeds()
+        await self._feeds.adjust(self._cameras)
 
     def _archived(self) -> tuple[Recording, ...]:
         """Recordings that still hold footage though their camera was removed or is disabled. Blocks."""
@@ -425,22 +286,6 @@ class RecorderApp:
             for row in self._catalogue.sync.recordings.all()
             if row.token not in present and self._segments.recording_times(row.token) is not None
         )
-
-    async def _adjust_feeds(self) -> None:
-        """One event feed per camera that has an event service."""
-        wanted = {camera.id: camera for camera in self._cameras if camera.event_address}
-        for camera_id, (camera, feed) in list(self._feeds.items()):
-            now = wanted.get(camera_id)
-            if now is None or (now.event_address, now.credentials) != (camera.event_address, camera.credentials):
-                del self._feeds[camera_id]
-                await feed.close()
-        for camera_id, camera in wanted.items():
-            if camera_id in self._feeds:
-                continue
-            made = event_feed(camera, self._session, self.recorder.motion, self._clock)
-            if made is not None:
-                made.start()
-                self._feeds[camera_id] = (camera, made)
 
     def _heard(self, message: AnyMessage) -> None:
         match message:
@@ -458,24 +303,16 @@ class RecorderApp:
 
     def _keep(self, message: StreamFormats) -> None:
         """Remember what a stream carries, so that the device looks the same after a restart while the camera is away."""
-        video = next((track for track in message.tracks if Codec(track.codec).kind is Kind.VIDEO), None)
-        audio = next((track for track in message.tracks if Codec(track.codec).kind is Kind.AUDIO), None)
-        task = asyncio.create_task(self._store_formats(message.camera, message.stream, video, audio))
+        task = asyncio.create_task(self._store_formats(message))
         self._tasks.append(task)
         task.add_done_callback(self._tasks.remove)
 
-    def _learn(self, camera: str, role: str, video: TrackSpec | None, audio: TrackSpec | None) -> None:
-        known = self._registry.get(camera)
-        streams = tuple(learned(stream, video, audio) if stream.role == role else stream for stream in known.streams)
-        if streams != known.streams:
-            self._registry.update(replace(known, streams=streams))
-
-    async def _store_formats(self, camera: str, role: str, video: TrackSpec | None, audio: TrackSpec | None) -> None:
+    async def _store_formats(self, message: StreamFormats) -> None:
+        formats = tuple(to_format(track) for track in message.tracks)
         try:
-            async with self._changing:
-                await self._catalogue.run(self._learn, camera, role, video, audio)
+            await self._catalogue.run(self._registry.learn, message.camera, message.stream, formats)
         except OnvifdError as error:
-            log.error("camera %s: its formats cannot be stored: %s", camera, error.reason)
+            log.error("camera %s: its formats cannot be stored: %s", message.camera, error.reason)
 
     async def _worker_lost(self, cameras: tuple[str, ...]) -> None:
         """A media worker died: its cameras are not received nor recorded until it is back."""
@@ -537,27 +374,3 @@ class RecorderApp:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _stop_feeds(self) -> None:
-        feeds, self._feeds = self._feeds, {}
-        await asyncio.gather(*(feed.close() for _, feed in feeds.values()))
-
-
-def _lock(folder: Path) -> int:
-    """Make sure that one recorder alone uses a data folder; gives the descriptor that holds the lock. Raises Unavailable."""
-    fd = os.open(folder / "onvifd.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        raise Unavailable(f"another recorder runs on the data folder {folder}") from None
-    return fd
-
-
-def _free_port(host_address: str, port: int) -> int:
-    """`port`, or a free one for 0: the body must know its ports before it listens."""
-    if port:
-        return port
-    with socket.socket(socket.AF_INET6 if ":" in host_address else socket.AF_INET) as probe:
-        probe.bind((host_address, 0))
-        return int(probe.getsockname()[1])

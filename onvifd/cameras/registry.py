@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
@@ -19,7 +19,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from onvifd.access.keyfile import SecretBox
 from onvifd.clock import Clock
 from onvifd.errors import Conflict, InvalidArgument, OnvifdError
-from onvifd.media.types import Codec, Kind
+from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.store.cameras import Parts
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import CameraRow, JobRow, ProfileRow, RecordingRow, StreamRow, TrackRow
 
@@ -242,28 +243,47 @@ class Registry:
 
     def update(self, camera: Camera) -> Camera:
         """Store a changed camera (same id). Raises NotFound or InvalidArgument."""
-        clean, login = split_credentials(camera.address)
-        camera = replace(
-            camera,
-            name=_checked_name(camera.name),
-            address=clean,
-            credentials=login or camera.credentials,
-            streams=_checked(camera.streams),
-        )
-        row = self._catalogue.cameras.update(*self._rows(camera))
-        log.info("camera %s changed: %s at %s", row.id, row.name, row.address)
+        return self.change(camera.id, lambda _known: camera)
+
+    def change(self, camera: str, work: Callable[[Camera], Camera]) -> Camera:
+        """Store what `work` makes of a camera as it is, so that no change of another process is lost.
+
+        `work` may run more than once; what it leaves equal is not stored. Raises NotFound or InvalidArgument.
+        """
+
+        changed = False
+
+        def rows(row: CameraRow) -> Parts | None:
+            nonlocal changed
+            known = self._camera(row)
+            wanted = _cleaned(work(known))
+            changed = wanted != known
+            return self._rows(wanted) if changed else None
+
+        row = self._catalogue.cameras.change(camera, rows)
+        if changed:
+            log.info("camera %s changed: %s at %s", row.id, row.name, row.address)
         return self._camera(row)
 
     def set_record(self, camera: str, record: bool) -> None:
         """Persist the mode of a camera's job and the flag of the camera with it. Raises NotFound."""
-        self.update(replace(self.get(camera), record=record))
+        self.change(camera, lambda known: replace(known, record=record))
+
+    def learn(self, camera: str, role: str, formats: Sequence[TrackFormat]) -> None:
+        """Remember what a stream was seen to carry. Raises NotFound."""
+
+        def work(known: Camera) -> Camera:
+            streams = tuple(_seen(stream, formats) if stream.role == role else stream for stream in known.streams)
+            return replace(known, streams=streams)
+
+        self.change(camera, work)
 
     def remove(self, camera: str) -> None:
         """Remove a camera. Its recording stays and can be searched and replayed. Raises NotFound."""
         self._catalogue.cameras.remove(camera)
         log.info("camera %s removed", camera)
 
-    def _rows(self, camera: Camera) -> tuple[CameraRow, Sequence[ProfileRow], RecordingRow, JobRow]:
+    def _rows(self, camera: Camera) -> Parts:
         row = CameraRow(
             id=camera.id,
             channel=camera.channel,
@@ -330,6 +350,29 @@ class Registry:
             event_address=urls.get("event_address", row.event_address),
             created=row.created,
         )
+
+
+def _cleaned(camera: Camera) -> Camera:
+    """A camera as it may be stored. Raises InvalidArgument."""
+    clean, login = split_credentials(camera.address)
+    return replace(
+        camera,
+        name=_checked_name(camera.name),
+        address=clean,
+        credentials=login or camera.credentials,
+        streams=_checked(camera.streams),
+    )
+
+
+def _seen(stream: Stream, formats: Sequence[TrackFormat]) -> Stream:
+    """A stream's configuration with what it was seen to carry."""
+    video = next((each for each in formats if each.kind is Kind.VIDEO), None)
+    audio = next((each for each in formats if each.kind is Kind.AUDIO), None)
+    if video is not None:
+        stream = replace(stream, video_codec=video.codec, width=video.width, height=video.height)
+    if audio is None:
+        return replace(stream, audio_codec=None, sample_rate=0, audio_channels=0)
+    return replace(stream, audio_codec=audio.codec, sample_rate=audio.clock_rate, audio_channels=max(1, audio.channels))
 
 
 def _checked_name(name: str) -> str:

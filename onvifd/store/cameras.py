@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +14,9 @@ from onvifd.store.engine import Database
 from onvifd.store.recordings import insert_job, insert_recording
 from onvifd.store.rows import CameraRow, JobRow, ProfileRow, RecordingRow, StreamRow
 from onvifd.store.settings import bump
+
+Parts = tuple[CameraRow, Sequence[ProfileRow], RecordingRow, JobRow]
+"""A camera with all that belongs to it."""
 
 _ROLES = {"main": 0, "sub": 1}
 
@@ -80,23 +83,25 @@ class Cameras:
         self, camera: CameraRow, profiles: Sequence[ProfileRow], recording: RecordingRow, job: JobRow
     ) -> CameraRow:
         """Replace a camera's columns, streams and profiles, and its recording and job if they exist. Raises NotFound."""
+        return self.change(camera.id, lambda _row: (camera, profiles, recording, job))
 
-        def work(connection: Connection) -> CameraRow:
-            values = _camera_values(camera)
-            del values["id"], values["created"]
-            changed = connection.execute(update(schema.cameras).where(schema.cameras.c.id == camera.id).values(values))
-            if changed.rowcount == 0:
-                raise NotFound(f"there is no camera {camera.id}", detail="NoSource")
-            connection.execute(delete(schema.streams).where(schema.streams.c.camera == camera.id))
-            for stream in camera.streams:
-                connection.execute(insert(schema.streams).values(asdict(stream)))
-            _replace_profiles(connection, camera.id, profiles)
-            insert_recording(connection, recording, replace=True)
-            insert_job(connection, job, replace=True)
-            bump(connection)
-            return _load(connection, camera.id)[0]
+    def change(self, camera: str, work: Callable[[CameraRow], Parts | None]) -> CameraRow:
+        """Replace a camera by what `work` makes of it as it is, in one transaction: no other writer comes between.
 
-        return self._database.write(work)
+        `work` gives None to leave it, and may run more than once. Raises NotFound.
+        """
+
+        def transaction(connection: Connection) -> CameraRow:
+            found = _load(connection, camera, lock=True)
+            if not found:
+                raise NotFound(f"there is no camera {camera}", detail="NoSource")
+            parts = work(found[0])
+            if parts is None:
+                return found[0]
+            _replace(connection, *parts)
+            return _load(connection, camera)[0]
+
+        return self._database.write(transaction)
 
     def remove(self, camera: str) -> None:
         """Delete a camera, its streams, profiles and jobs. Its recording stays, with what it holds. Raises NotFound."""
@@ -116,6 +121,21 @@ def _camera_values(camera: CameraRow) -> dict[str, Any]:
     return values
 
 
+def _replace(
+    connection: Connection, camera: CameraRow, profiles: Sequence[ProfileRow], recording: RecordingRow, job: JobRow
+) -> None:
+    values = _camera_values(camera)
+    del values["id"], values["created"]
+    connection.execute(update(schema.cameras).where(schema.cameras.c.id == camera.id).values(values))
+    connection.execute(delete(schema.streams).where(schema.streams.c.camera == camera.id))
+    for stream in camera.streams:
+        connection.execute(insert(schema.streams).values(asdict(stream)))
+    _replace_profiles(connection, camera.id, profiles)
+    insert_recording(connection, recording, replace=True)
+    insert_job(connection, job, replace=True)
+    bump(connection)
+
+
 def _replace_profiles(connection: Connection, camera: str, profiles: Sequence[ProfileRow]) -> None:
     t = schema.profiles
     tokens = [profile.token for profile in profiles]
@@ -128,17 +148,22 @@ def _replace_profiles(connection: Connection, camera: str, profiles: Sequence[Pr
             connection.execute(insert(t).values(asdict(profile)))
 
 
-def _load(connection: Connection, camera: str | None = None) -> tuple[CameraRow, ...]:
+def _load(connection: Connection, camera: str | None = None, *, lock: bool = False) -> tuple[CameraRow, ...]:
+    """One camera or all; with `lock` nobody else changes them before this transaction ends."""
     cameras = select(schema.cameras).order_by(schema.cameras.c.channel)
     streams = select(schema.streams)
     if camera is not None:
         cameras = cameras.where(schema.cameras.c.id == camera)
         streams = streams.where(schema.streams.c.camera == camera)
+    if lock:
+        # Only PostgreSQL needs it: a write transaction of SQLite has the whole database to itself.
+        cameras = cameras.with_for_update()
+    found = connection.execute(cameras).mappings().all()
     by_camera: dict[str, list[StreamRow]] = {}
     for row in connection.execute(streams).mappings():
         stream = StreamRow(**row)
         by_camera.setdefault(stream.camera, []).append(stream)
     return tuple(
         CameraRow(**row, streams=tuple(sorted(by_camera.get(row["id"], []), key=lambda one: _ROLES.get(one.role, 9))))
-        for row in connection.execute(cameras).mappings()
+        for row in found
     )

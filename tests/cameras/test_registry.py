@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from onvifd.cameras.registry import (
 )
 from onvifd.clock import SimulatedClock
 from onvifd.errors import Conflict, InvalidArgument, LimitReached, NotFound, Unavailable
-from onvifd.media.types import Codec
+from onvifd.media.types import Codec, TrackFormat
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
 
@@ -164,6 +165,37 @@ def test_an_update_keeps_identity_and_changes_the_rest(registry: Registry, catal
     assert catalogue.recordings.jobs()[0].active is False
     with pytest.raises(NotFound):
         registry.update(replace(camera, id="cam-00000000"))
+
+
+def test_changes_at_the_same_time_are_all_kept(registry: Registry) -> None:
+    camera = registry.add(new_camera())
+    with ThreadPoolExecutor(4) as threads:
+        work = [
+            threads.submit(registry.change, camera.id, lambda known: replace(known, name=known.name + "x"))
+            for _ in range(8)
+        ]
+        for each in work:
+            each.result()
+    assert registry.get(camera.id).name == camera.name + 8 * "x"
+
+
+def test_what_a_stream_carries_is_learnt_once(registry: Registry, catalogue: Catalogue) -> None:
+    camera = registry.add(new_camera())
+    formats = (
+        TrackFormat(codec=Codec.H265, clock_rate=90_000, width=640, height=480),
+        TrackFormat(codec=Codec.AAC, clock_rate=16_000, channels=2),
+    )
+    registry.learn(camera.id, "main", formats)
+    main = registry.get(camera.id).main
+    assert (main.video_codec, main.width, main.height) == (Codec.H265, 640, 480)
+    assert (main.audio_codec, main.sample_rate, main.audio_channels) == (Codec.AAC, 16_000, 2)
+    revision = catalogue.revision()
+    registry.learn(camera.id, "main", formats)
+    assert catalogue.revision() == revision
+    registry.learn(camera.id, "main", formats[:1])
+    assert registry.get(camera.id).main.audio_codec is None
+    with pytest.raises(NotFound):
+        registry.learn("cam-00000000", "main", formats)
 
 
 def test_every_change_raises_the_revision(registry: Registry, catalogue: Catalogue) -> None:

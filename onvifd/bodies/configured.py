@@ -1,0 +1,92 @@
+"""What the catalogue and the settings say, as the other rooms want to hear it. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from onvifd.archive.disk import Volume
+from onvifd.archive.retention import Bounds
+from onvifd.bodies.channel import Channel, ChannelStream, recording_token
+from onvifd.cameras.registry import Camera, Role
+from onvifd.clock import US
+from onvifd.config import Config
+from onvifd.media.types import TrackFormat
+from onvifd.workers.messages import CameraSpec, Setup, StreamSpec, VolumeSpec
+
+
+def channel_of(camera: Camera) -> Channel:
+    """A configured camera as a channel, with what was last known of its streams."""
+    streams: dict[str, ChannelStream] = {}
+    for stream in camera.streams:
+        formats: list[TrackFormat] = []
+        if stream.video_codec:
+            codec = stream.video_codec
+            formats.append(TrackFormat(codec=codec, clock_rate=90_000, width=stream.width, height=stream.height))
+        if stream.audio_codec:
+            rate, channels = stream.sample_rate or 8000, stream.audio_channels or 1
+            formats.append(TrackFormat(codec=stream.audio_codec, clock_rate=rate, channels=channels))
+        streams[stream.role.value] = ChannelStream(
+            name=stream.role.value,
+            formats=tuple(formats),
+            framerate=stream.framerate,
+            bitrate=stream.bitrate * 1000,
+            gov_length=stream.gov_length,
+            encoder_profile=stream.encoder_profile,
+        )
+    return Channel(
+        camera=camera.id,
+        number=camera.channel,
+        name=camera.name,
+        address=camera.shown_address,
+        location="",
+        record=camera.record,
+        streams=streams,
+    )
+
+
+def spec_of(camera: Camera) -> CameraSpec:
+    """What a media worker must know of a camera. Its main stream is recorded."""
+    return CameraSpec(
+        id=camera.id,
+        channel=camera.channel,
+        streams=tuple(
+            StreamSpec(
+                name=stream.role,
+                url=stream.uri,
+                user=camera.credentials.user if camera.credentials else "",
+                password=camera.credentials.password if camera.credentials else "",
+                recording=recording_token(camera.id) if stream.role is Role.MAIN else "",
+                record=camera.record and stream.role is Role.MAIN,
+            )
+            for stream in camera.streams
+        ),
+    )
+
+
+def bounds_of(config: Config) -> Bounds:
+    """How much of the archive is kept, and for how long."""
+    archive = config.archive
+    return Bounds(
+        max_bytes=archive.max_bytes, reserve=archive.reserve_percent / 100, max_age=archive.retention_seconds * US
+    )
+
+
+def setup_of(config: Config, volumes: Iterable[Volume], replay_timeout: int) -> Setup:
+    """What every worker is told first; the cluster fills in kind and name."""
+    return Setup(
+        kind="",
+        name="",
+        database_url=config.database_url,
+        volumes=tuple(
+            VolumeSpec(id=volume.id, path=str(volume.root), max_bytes=config.archive.max_bytes) for volume in volumes
+        ),
+        realm=config.access.realm,
+        segment_seconds=config.archive.segment_seconds,
+        session_timeout=config.timeouts.rtsp_session,
+        replay_timeout=replay_timeout,
+        max_clients=config.limits.rtsp_clients,
+        max_replay=config.limits.replay_clients,
+        fragment_seconds=config.archive.fragment_seconds,
+        camera_connect=config.timeouts.camera_connect,
+        camera_silence=config.timeouts.camera_silence,
+    )

@@ -1,0 +1,75 @@
+"""Where the recorder lives: its data folder, volumes, ports and certificate. Everything here blocks on the disk."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+import ssl
+from importlib.resources import files
+from pathlib import Path
+
+from onvifd.access.certificate import server_context
+from onvifd.archive.disk import Volume
+from onvifd.bodies import host
+from onvifd.config import Config
+from onvifd.errors import Unavailable
+from onvifd.store.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+
+def data_file(name: str) -> bytes:
+    """A file that is installed with the package, or stands beside it in the source tree (`certs/server.toml`)."""
+    installed = files("onvifd").joinpath("_data", name)
+    if installed.is_file():
+        return installed.read_bytes()
+    return (Path(__file__).resolve().parents[2] / name).read_bytes()
+
+
+def lock(folder: Path) -> int:
+    """Make sure that one recorder alone uses a data folder; gives the descriptor that holds the lock. Raises Unavailable."""
+    fd = os.open(folder / "onvifd.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise Unavailable(f"another recorder runs on the data folder {folder}") from None
+    return fd
+
+
+def free_port(address: str, port: int) -> int:
+    """`port`, or a free one for 0: the body must know its ports before it listens."""
+    if port:
+        return port
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
+
+
+def prepare_volumes(config: Config, catalogue: Catalogue, now: int) -> list[Volume]:
+    """The configured volumes that are there. Only the default one, inside the data folder, is made here."""
+    if not config.archive.volumes:
+        config.volume_paths[0].mkdir(mode=0o700, exist_ok=True)
+    volumes = []
+    for path in config.volume_paths:
+        if path.is_dir():
+            row = catalogue.volumes.ensure(str(path), config.archive.max_bytes, now)
+            volumes.append(Volume(row.id, path))
+        else:
+            log.error("volume %s is not there: nothing is recorded on it", path)
+    return volumes
+
+
+def tls_context(config: Config) -> ssl.SSLContext:
+    """The certificate of the HTTPS face, made for the addresses of this host where there is none yet."""
+    folder = config.data / "tls"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    addresses = tuple(
+        address
+        for interface in host.interfaces(config.network.host)
+        for address, _ in (*interface.ipv4, *interface.ipv6)
+        if "%" not in address
+    )
+    return server_context(folder, data_file("certs/server.toml"), socket.gethostname(), addresses)
