@@ -27,6 +27,7 @@ WSDLS = {
     "http://www.onvif.org/ver10/deviceIO/wsdl": "ver10/deviceio.wsdl",
     "http://www.onvif.org/ver20/imaging/wsdl": "ver20/imaging/wsdl/imaging.wsdl",
     "http://www.onvif.org/ver20/ptz/wsdl": "ver20/ptz/wsdl/ptz.wsdl",
+    "http://www.onvif.org/ver10/advancedsecurity/wsdl": "ver10/advancedsecurity/wsdl/advancedsecurity.wsdl",
 }
 EXTRA = {
     "http://docs.oasis-open.org/wsrf/r-2": "schema/common/r-2.xsd",

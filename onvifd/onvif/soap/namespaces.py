@@ -19,6 +19,7 @@ TRP: Final = "http://www.onvif.org/ver10/replay/wsdl"
 TMD: Final = "http://www.onvif.org/ver10/deviceIO/wsdl"
 TIMG: Final = "http://www.onvif.org/ver20/imaging/wsdl"
 TPTZ: Final = "http://www.onvif.org/ver20/ptz/wsdl"
+TAS: Final = "http://www.onvif.org/ver10/advancedsecurity/wsdl"
 WSNT: Final = "http://docs.oasis-open.org/wsn/b-2"
 WSTOP: Final = "http://docs.oasis-open.org/wsn/t-1"
 WSRF_BF: Final = "http://docs.oasis-open.org/wsrf/bf-2"
@@ -47,6 +48,7 @@ PREFIXES: Final[dict[str, str]] = {
     "tmd": TMD,
     "timg": TIMG,
     "tptz": TPTZ,
+    "tas": TAS,
     "wsnt": WSNT,
     "wstop": WSTOP,
     "wsrf-bf": WSRF_BF,

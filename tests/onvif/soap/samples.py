@@ -10,9 +10,9 @@ from typing import Any
 from lxml import etree
 
 from onvifd.onvif.soap.schema import Element, FieldPlan, Form, plan_of
-from onvifd.onvif.types import tds, tev, timg, tmd, tptz, tr2, trc, trp, trt, tse, wsnt, wsrf_r
+from onvifd.onvif.types import tas, tds, tev, timg, tmd, tptz, tr2, trc, trp, trt, tse, wsnt, wsrf_r
 
-MODULES = (tds, trt, tr2, tev, trc, tse, trp, tmd, timg, tptz, wsnt, wsrf_r)
+MODULES = (tas, tds, trt, tr2, tev, trc, tse, trp, tmd, timg, tptz, wsnt, wsrf_r)
 FILLED = (
     "ItemListElementItem",
     "NotificationMessageHolderTypeMessage",
@@ -20,9 +20,14 @@ FILLED = (
     "ServiceCapabilities",
 )
 """Types whose open content must hold an element."""
-TEXTS = {"lang": "en", "Passphrase": "passphrase"}
+TEXTS = {"lang": "en", "Passphrase": "passphrase", "algorithm": "1.2.3", "extnOID": "1.2.3", "OID": "1.2.3"}
 """Strings that the schema restricts."""
-CHOICES = {"SerialData": "string", "PTZPresetTourPresetDetail": "home", "ColorOptions": "color_list"}
+CHOICES = {
+    "CSRAttribute": "x509v3_extension",
+    "SerialData": "string",
+    "PTZPresetTourPresetDetail": "home",
+    "ColorOptions": "color_list",
+}
 """Types of which only one part may be present, and the part we take."""
 
 
