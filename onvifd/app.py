@@ -29,6 +29,7 @@ from onvifd.bodies.premises import free_port, lock, prepare_volumes, tls_context
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
+from onvifd.cameras.keyframes import KeyframeRequests
 from onvifd.cameras.registry import Camera, Registry
 from onvifd.clock import US, Clock, SystemClock
 from onvifd.config import Config, prepare_data_folder
@@ -169,6 +170,10 @@ class RecorderApp:
         if network.https:
             https = free_port(network.host, network.https_port)
         self.ports = Ports(http=http, https=https, rtsp=rtsp)
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._parts.push_async_callback(self._session.close)
+        self._keyframes = KeyframeRequests(self._session, self._clock)
+        self._parts.push_async_callback(self._keyframes.close)
         self.recorder = Recorder(
             identity=await self._identity(),
             bound=network.host,
@@ -179,15 +184,13 @@ class RecorderApp:
             bus=self.bus,
             actions=Actions(
                 snapshot=self.cluster.snapshot,
-                synchronize=self._synchronize,
+                synchronize=self._keyframes.ask,
                 set_record=self._set_record,
                 set_replay_timeout=self._set_replay_timeout,
                 users=lambda: tuple((account.name, account.level) for account in self._accounts.all()),
             ),
         )
         await self.recorder.start()
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        self._parts.push_async_callback(self._session.close)
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()
@@ -275,6 +278,7 @@ class RecorderApp:
         archived = await self._catalogue.run(self._archived)
         self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras), archived)
         self.cluster.set_cameras(spec_of(camera) for camera in self._cameras)
+        self._keyframes.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
 
     def _archived(self) -> tuple[Recording, ...]:
@@ -332,10 +336,6 @@ class RecorderApp:
         """Where the footage of cameras ends by the index. Blocks."""
         found = ((camera, self._segments.recording_times(recording_token(camera))) for camera in cameras)
         return {camera: times[1] for camera, times in found if times is not None}
-
-    async def _synchronize(self, camera: str, stream: str) -> None:
-        """A key frame on demand: the relay starts every client at the cached one, so nothing need be asked of the camera."""
-        log.debug("key frame of %s/%s asked for", camera, stream)
 
     async def _set_record(self, camera: str, active: bool) -> None:
         async with self._changing:

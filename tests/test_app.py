@@ -15,6 +15,7 @@ import av
 import pytest
 
 from onvifd.app import RecorderApp
+from onvifd.bodies.simulated import SimulatedCamera
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.drivers import prepare
 from onvifd.cameras.registry import Credentials
@@ -30,7 +31,7 @@ from onvifd.events.types import Event
 from onvifd.media.types import Codec
 from onvifd.onvif.backend import JobState
 from onvifd.onvif.client import OnvifClient
-from onvifd.onvif.types import tev, tse, tt
+from onvifd.onvif.types import tev, tr2, trt, tse, tt
 from onvifd.rtsp.client import RtspClient
 from onvifd.store.catalogue import Catalogue
 
@@ -287,6 +288,28 @@ async def test_motion_of_a_camera_reaches_a_client(recorder: RecorderApp, camera
                             (camera_of, value) = (item.get("Value") for item in node.iter("{*}SimpleItem"))
                             assert camera_of == f"vs-{channel.camera}"
                             seen.add(value or "")
+
+
+@pytest.mark.covers("S-media-SetSynchronizationPoint", "T-media2-SetSynchronizationPoint")
+async def test_a_key_frame_is_asked_of_the_camera(recorder: RecorderApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def synchronize(_body: SimulatedCamera, profile_token: str) -> None:
+        asked.append(profile_token)
+
+    monkeypatch.setattr(SimulatedCamera, "synchronize", synchronize)
+    (channel,) = recorder.recorder.channels
+    await until(lambda: channel.main.online, "live stream")
+    base = f"http://127.0.0.1:{recorder.ports.http}/onvif"
+    async with aiohttp.ClientSession() as session:
+        client = OnvifClient(f"{base}/device_service", ADMIN, PASSWORD, session)
+        await client.at(f"{base}/media_service").call(
+            trt.SetSynchronizationPoint(profile_token=f"{channel.camera}-main"), trt.SetSynchronizationPointResponse
+        )
+        await client.at(f"{base}/media2_service").call(
+            tr2.SetSynchronizationPoint(profile_token=f"{channel.camera}-sub"), tr2.SetSynchronizationPointResponse
+        )
+    assert asked == ["profile-main", "profile-sub"]
 
 
 @pytest.mark.covers("A005", "T-G711orAAC")

@@ -74,6 +74,42 @@ async def probe(url: str, credentials: Credentials | None, session: aiohttp.Clie
     )
 
 
+class Synchronizer:
+    """Asks one camera for key frames (SetSynchronizationPoint), by Media2 or Media as the camera has it."""
+
+    def __init__(self, client: OnvifClient, addresses: _Addresses) -> None:
+        self._client = client
+        self._addresses = addresses
+
+    @classmethod
+    async def open(
+        cls, url: str, user: str, password: str, session: aiohttp.ClientSession, clock: Clock
+    ) -> Synchronizer:
+        """Learn where the media services of the device at `url` are. Raises NotSupported if it has none."""
+        client = OnvifClient(url, user, password, session, clock=clock)
+        addresses = await _addresses(client)
+        if not addresses.media and not addresses.media2:
+            raise NotSupported("the device has no media service")
+        return cls(client, addresses)
+
+    async def synchronize(self, profile: str) -> None:
+        """Ask for a key frame of a profile of the camera's. Raises what `OnvifClient.call` raises."""
+        media, media2 = self._addresses.media, self._addresses.media2
+        if media2:
+            try:
+                request = tr2.SetSynchronizationPoint(profile_token=profile)
+                await self._client.at(media2).call(request, tr2.SetSynchronizationPointResponse)
+            except (NotSupported, InvalidArgument):
+                # Profiles of the two services may have tokens of their own.
+                if not media:
+                    raise
+            else:
+                return
+        await self._client.at(media).call(
+            trt.SetSynchronizationPoint(profile_token=profile), trt.SetSynchronizationPointResponse
+        )
+
+
 def reachable(address: str, asked: str) -> str:
     """An address that the camera gave, with the host under which we reach it.
 
