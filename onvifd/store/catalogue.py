@@ -13,11 +13,14 @@ from typing import ParamSpec, Self, TypeVar
 
 from onvifd.errors import Timeout, Unavailable
 from onvifd.store.accounts import Accounts
+from onvifd.store.audit import Audit
 from onvifd.store.cameras import Cameras
+from onvifd.store.console import Console
 from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.events import Events
 from onvifd.store.migrate import upgrade
 from onvifd.store.recordings import Recordings
+from onvifd.store.security import Security
 from onvifd.store.segments import Segments, Spans, Volumes
 from onvifd.store.settings import Settings
 
@@ -42,6 +45,9 @@ class Catalogue:
         self.volumes = Volumes(database)
         self.events = Events(database)
         self.accounts = Accounts(database)
+        self.security = Security(database)
+        self.console = Console(database)
+        self.audit = Audit(database)
         self.settings = Settings(database)
 
     @classmethod
