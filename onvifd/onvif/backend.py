@@ -12,6 +12,8 @@ from typing import Protocol
 
 from onvifd.access.types import Level
 from onvifd.events.types import Event
+from onvifd.host.types import Interface as Interface
+from onvifd.host.types import Network as Network
 from onvifd.media.types import Codec, Kind
 
 # ---- device ------------------------------------------------------------------------------------
@@ -35,33 +37,6 @@ class Identity:
 class Scope:
     uri: str
     fixed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interface:
-    """One network interface. `mac` is `aa:bb:cc:dd:ee:ff`; prefixes are bits. `dhcp` is None when it cannot be told."""
-
-    token: str
-    name: str
-    mac: str
-    mtu: int | None
-    enabled: bool
-    ipv4: tuple[tuple[str, int], ...] = ()
-    ipv6: tuple[tuple[str, int], ...] = ()
-    dhcp: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """The host's network as it is now."""
-
-    hostname: str
-    hostname_from_dhcp: bool = False
-    search_domains: tuple[str, ...] = ()
-    dns_servers: tuple[str, ...] = ()
-    ntp_servers: tuple[str, ...] = ()
-    gateways: tuple[str, ...] = ()
-    interfaces: tuple[Interface, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

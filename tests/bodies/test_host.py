@@ -4,18 +4,19 @@ import pytest
 
 from onvifd.bodies import host
 from onvifd.clock import SystemClock
+from onvifd.host import reading
 
 
 @pytest.mark.covers("G-GetDNS", "S-GetDNS", "T-GetDNS")
 def test_resolv_conf() -> None:
     text = "# c\nsearch a.example b.example\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\n"
-    assert host.dns(text) == (("a.example", "b.example"), ("192.0.2.1", "fe80::1"))
+    assert reading.dns(text) == (("a.example", "b.example"), ("192.0.2.1", "fe80::1"))
 
 
 @pytest.mark.covers("G-GetNetworkDefaultGateway", "S-GetNetworkDefaultGateway", "T-GetNetworkDefaultGateway")
 def test_default_gateway() -> None:
     text = "Iface\tDestination\tGateway\tFlags\neth0\t00000000\t010200C0\t0003\t0\neth0\t000200C0\t00000000\t0001\t0\n"
-    assert host.gateways(text) == ("192.0.2.1",)
+    assert reading.gateways(text) == ("192.0.2.1",)
 
 
 @pytest.mark.covers("G-GetNetworkInterfaces", "S-GetNetworkInterfaces", "T-GetNetworkInterfaces")
