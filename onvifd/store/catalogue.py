@@ -15,6 +15,7 @@ from onvifd.errors import Timeout, Unavailable
 from onvifd.store.accounts import Accounts
 from onvifd.store.audit import Audit
 from onvifd.store.cameras import Cameras
+from onvifd.store.device import Device
 from onvifd.store.console import Console
 from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.events import Events
@@ -49,6 +50,7 @@ class Catalogue:
         self.console = Console(database)
         self.audit = Audit(database)
         self.settings = Settings(database)
+        self.device = Device(database)
 
     @classmethod
     def open(cls, url: str, *, timeout: float = 5.0, migrate: bool = False) -> Self:

@@ -371,3 +371,12 @@ security_tls_policies = Table(
     Column("policy", ForeignKey("security_policies.id"), primary_key=True, comment="assigned to the TLS server"),
     Column("position", Integer, nullable=False, comment="order of assignment"),
 )
+
+# ---- the device itself (Core 8) -------------------------------------------------------------------
+
+device = Table(
+    "device",
+    metadata,
+    Column("section", String(32), primary_key=True, comment="scopes, ports, filter, time, ..."),
+    Column("body", Text, nullable=False, comment="JSON, made by the body of the recorder"),
+)

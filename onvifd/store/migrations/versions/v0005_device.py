@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -9,4 +12,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "device",
+        sa.Column("section", sa.String(length=32), nullable=False, comment="scopes, ports, filter, time, ..."),
+        sa.Column("body", sa.Text(), nullable=False, comment="JSON, made by the body of the recorder"),
+        sa.PrimaryKeyConstraint("section", name=op.f("pk_device")),
+    )
