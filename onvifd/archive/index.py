@@ -43,6 +43,8 @@ class EndReason(StrEnum):
     """Frames were dropped because the disk was too slow."""
     DISK = "disk"
     """The disk failed or is full."""
+    FAULT = "fault"
+    """A defect of the recorder itself; recording was begun anew."""
     PAUSE = "pause"
     """Recording was switched off."""
     STOP = "stop"

@@ -15,7 +15,7 @@ from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
-from onvifd.archive.writer import RecordingWriter
+from onvifd.archive.supervised import SupervisedWriter
 from onvifd.cameras.intake import Intake, Source
 from onvifd.cameras.intake_core import InboundTrack
 from onvifd.cameras.registry import AUDIO_TRACK, VIDEO_TRACK
@@ -90,7 +90,7 @@ class _Running:
     stream: LiveStream
     intake: Intake
     task: asyncio.Task[None]
-    writer: RecordingWriter | None = None
+    writer: SupervisedWriter | None = None
     rates: _Rates = field(default_factory=_Rates)
     reported_error: str = ""
 
@@ -241,7 +241,7 @@ class MediaWorker:
 
     def _make_writer(
         self, running: _Running, formats: tuple[TrackFormat, ...], store: SegmentStore, setup: Setup
-    ) -> RecordingWriter:
+    ) -> SupervisedWriter:
         volume = setup.volumes[0]
         if self._pool is None:
             raise Unavailable("the worker is stopping")
@@ -249,7 +249,7 @@ class MediaWorker:
         def on_state(recording: str, active: bool, utc: int, reason: str) -> None:
             self._recording_state(running, active, utc, reason)
 
-        writer = RecordingWriter(
+        writer = SupervisedWriter(
             running.spec.recording,
             formats,
             volume=Volume(volume.id, Path(volume.path)),
