@@ -189,6 +189,7 @@ class RecorderApp:
                 set_replay_timeout=self._set_replay_timeout,
                 users=lambda: tuple((account.name, account.level) for account in self._accounts.all()),
             ),
+            no_storage="" if self._volumes else "no volume for recordings is there",
         )
         await self.recorder.start()
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock)

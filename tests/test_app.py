@@ -328,6 +328,8 @@ async def test_live_and_events_without_any_volume(
         profile = app.recorder.media().profiles[0].token
         assert (await app.recorder.snapshot(profile))[:2] == b"\xff\xd8"
         assert not channel.recording
+        status = app.recorder.job_status(app.recorder.jobs()[0].token)
+        assert (status.state, status.error) == (JobState.ERROR, "no volume for recordings is there")
         camera._bus.publish(topics.motion_alarm("lens", True, SystemClock().utc()))
         await until(lambda: channel.motion, "motion")
         client = RtspClient(

@@ -91,7 +91,9 @@ class Recorder:
         clock: Clock,
         bus: EventBus,
         actions: Actions,
+        no_storage: str = "",
     ) -> None:
+        """`no_storage` says why nothing can be recorded at all; every job is in error then (RecordingControl 5.19)."""
         self._identity = identity
         self._bound = bound
         self._ports = ports
@@ -100,6 +102,7 @@ class Recorder:
         self._clock = clock
         self.bus = bus
         self._actions = actions
+        self._no_storage = no_storage
         self._channels: dict[str, Channel] = {}
         self._archived: dict[str, Recording] = {}
         self._model = MediaModel()
@@ -370,6 +373,8 @@ class Recorder:
             state = JobState.IDLE
         elif channel.recording:
             state = JobState.ACTIVE
+        elif self._no_storage:
+            state, error = JobState.ERROR, self._no_storage
         elif channel.recording_error:
             state, error = JobState.ERROR, channel.recording_error
         elif not channel.main.online and channel.main.formats:

@@ -9,7 +9,7 @@ from onvifd.errors import NotFound
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Event
 from onvifd.media.types import Codec, TrackFormat
-from onvifd.onvif.backend import Identity, Ports
+from onvifd.onvif.backend import Identity, JobState, Ports
 from onvifd.workers.messages import CameraState, RecordingState
 
 T0 = 1_767_225_600 * US
@@ -38,7 +38,7 @@ def channel(camera: str = "cam-1") -> Channel:
 
 
 class Stage:
-    def __init__(self) -> None:
+    def __init__(self, no_storage: str = "") -> None:
         self.clock = SimulatedClock(T0)
         self.bus = EventBus(self.clock)
         self.seen: list[Event] = []
@@ -68,6 +68,7 @@ class Stage:
             clock=self.clock,
             bus=self.bus,
             actions=actions,
+            no_storage=no_storage,
         )
 
     def record(self) -> None:
@@ -135,3 +136,24 @@ def test_camera_that_returns_takes_its_recording_back(stage: Stage) -> None:
     stage.body.configure((channel(),))
     assert [recording.token for recording in stage.body.recordings()] == [REC]
     assert len(stage.body.jobs()) == 1
+
+
+def test_a_job_without_any_volume_is_in_error() -> None:
+    stage = Stage(no_storage="no volume for recordings is there")
+    stage.body.configure((channel(),))
+    (job,) = stage.body.jobs()
+    status = stage.body.job_status(job.token)
+    assert (status.state, status.error) == (JobState.ERROR, "no volume for recordings is there")
+    assert {state for _, state in status.tracks} == {JobState.ERROR}
+    stage.body.stream_state(CameraState(camera="cam-1", stream="main", online=True, utc=T0))
+    assert stage.body.job_status(job.token).state is JobState.ERROR
+    event = [event for event in stage.seen if event.topic == "RecordingConfig/JobState"][-1]
+    assert "no volume for recordings is there" in repr(event)
+
+
+def test_a_job_that_is_switched_off_needs_no_volume() -> None:
+    stage = Stage(no_storage="no volume for recordings is there")
+    off = channel()
+    off.record = False
+    stage.body.configure((off,))
+    assert stage.body.job_status(stage.body.jobs()[0].token).state is JobState.IDLE
