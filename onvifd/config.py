@@ -140,7 +140,11 @@ class LimitSettings:
     http_connections: int = setting(512, "HTTP connections at once", low=1, high=100_000)
     pull_points: int = setting(32, "event pull points at once", low=1, high=1024)
     searches: int = setting(16, "searches at once", low=1, high=1024)
-    accounts: int = setting(32, "accounts", low=3, high=1024)
+    accounts: int = setting(32, "ONVIF accounts", low=3, high=1024)
+    console_accounts: int = setting(64, "console accounts", low=1, high=1024)
+    console_groups: int = setting(32, "groups of console accounts, the three built in included", low=3, high=256)
+    console_sessions: int = setting(256, "console sessions at once", low=1, high=10_000)
+    audit_entries: int = setting(100_000, "entries of the audit log; the oldest are deleted", low=1000, high=10_000_000)
     cameras: int = setting(256, "cameras", low=1, high=1024)
 
 
@@ -154,6 +158,16 @@ class AccessSettings:
     clock_skew: int = setting(
         300, "allowed distance of a UsernameToken's Created from now", unit="s", low=5, high=86_400
     )
+    digest_algorithms: str = setting(
+        "MD5",
+        "algorithms of HTTP and RTSP digest in order of preference, until a client sets them (SetHashingAlgorithm)",
+        choices=("MD5", "SHA-256", "MD5,SHA-256", "SHA-256,MD5"),
+    )
+    lockout_tries: int = setting(
+        5, "wrong passwords that lock an account, and the address they come from; 0 for never", low=0, high=1000
+    )
+    lockout_seconds: int = setting(300, "how long a lock lasts", unit="s", low=1, high=86_400)
+    console_idle: int = setting(1800, "idle time that ends a console session", unit="s", low=60, high=86_400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

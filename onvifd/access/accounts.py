@@ -1,27 +1,30 @@
-"""Accounts: rules, storage, and the snapshot that authentication asks.
+"""ONVIF accounts: rules, storage, and the snapshot that authentication asks.
 
 ONVIF has one user database for SOAP and RTSP (Core 5.9). Passwords are stored encrypted since UsernameToken needs them in
-clear; the console checks the argon2id hash that is stored beside.
+clear. People who use the console have accounts of their own (`access.console`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
-from onvifd.access.digest import make_ha1
+from onvifd.access.digest import make_ha1, make_ha1_sha256
 from onvifd.access.keyfile import SecretBox
 from onvifd.access.passwords import check_level, check_name, check_password
+from onvifd.access.periods import WeekPlan
+from onvifd.access.policy import POLICY_SETTING, AccessPolicy
 from onvifd.access.types import Account, Credential, Level
 from onvifd.clock import Clock
 from onvifd.errors import InvalidArgument, LimitReached, NotFound, OnvifdError, Prohibited
-from onvifd.store.accounts import AccountEdit
+from onvifd.store.accounts import ONVIF, AccountEdit
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import AccountRow
+from onvifd.store.settings import put_setting
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class NewAccount:
     name: str
     level: Level
     password: str = field(repr=False)
+    periods: WeekPlan = WeekPlan()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +48,12 @@ class AccountChange:
     name: str
     level: Level | None = None
     password: str | None = field(default=None, repr=False)
+    periods: WeekPlan | None = None
 
 
 class Accounts:
-    """All accounts. `lookup`, `all` and `export` answer from memory; every other method blocks and belongs in a thread."""
+    """All ONVIF accounts. `lookup`, `all`, `policy` and `export` answer from memory; every other method blocks and belongs in a
+    thread."""
 
     def __init__(
         self,
@@ -63,10 +69,12 @@ class Accounts:
         self._box = box
         self._clock = clock
         self._realm = realm
-        self._limit = limit
         self._hasher = hasher or PasswordHasher()
         # Replaced as a whole, so that readers in other threads need no lock.
         self._credentials: Mapping[str, Credential] = {}
+        self._rows: Mapping[str, AccountRow] = {}
+        self.limit = limit
+        self.policy = AccessPolicy()
 
     def lookup(self, name: str) -> Credential | None:
         """The credential of an account (CredentialLookup)."""
@@ -76,32 +84,59 @@ class Accounts:
         """Every account in order of creation."""
         return tuple(credential.account for credential in self._credentials.values())
 
+    def rows(self) -> Mapping[str, AccountRow]:
+        """Accounts by name as stored."""
+        return self._rows
+
     def export(self) -> tuple[Credential, ...]:
         """What a worker needs to serve RTSP and HTTP digest: no clear passwords."""
-        return tuple(replace(credential, password="") for credential in self._credentials.values())
+        return tuple(_without_password(credential) for credential in self._credentials.values())
 
-    def reload(self) -> None:
+    def reload(self) -> tuple[str, ...]:
         """Read all accounts again, after the revision of the catalogue has changed. Raises Unavailable.
 
-        An account that the key file does not open is left out and logged: the others still work.
+        Gives the names of accounts that were changed or removed since the last time. An account that the key file does not
+        open is left out and logged: the others still work.
         """
+        policy = AccessPolicy.from_json(self._catalogue.settings.get(POLICY_SETTING))
+        rows = {row.name: row for row in self._catalogue.accounts.all()}
         found: dict[str, Credential] = {}
-        for row in self._catalogue.accounts.all():
+        for row in rows.values():
             try:
-                password = self._box.open(row.password, _context(row.name))
-                account = Account(row.name, Level(row.level))
+                found[row.name] = self._credential(row)
             except (OnvifdError, ValueError) as error:
                 log.error("account %s cannot be used: %s", row.name, error)
-                continue
-            found[row.name] = Credential(account, make_ha1(row.name, self._realm, password), password)
-        self._credentials = found
+        changed = tuple(name for name, row in self._rows.items() if rows.get(name) != row)
+        self._credentials, self._rows, self.policy = found, rows, policy
+        return changed
+
+    def _credential(self, row: AccountRow) -> Credential:
+        password = self._box.open(row.password, _context(row.name))
+        before = self._credentials.get(row.name)
+        former = None
+        if before is not None:
+            former = before.former if before.password == password else replace(before, former=None)
+        return Credential(
+            Account(row.name, Level(row.level)),
+            make_ha1(row.name, self._realm, password),
+            password,
+            make_ha1_sha256(row.name, self._realm, password),
+            WeekPlan.parse(row.periods),
+            former,
+        )
+
+    # ---- changes
 
     def create(self, accounts: Sequence[NewAccount]) -> None:
-        """Make all accounts or none (Core 8.4.4). Raises Prohibited or LimitReached with the details of CreateUsers."""
+        """Make all accounts or none (Core 8.4.4). Raises Prohibited or LimitReached with the details of CreateUsers.
+
+        The very first administrator is fixed: it is neither deleted nor demoted.
+        """
+        rules = self._policy().complexity
         for account in accounts:
             check_level(account.level)
             check_name(account.name)
-            check_password(account.password, account.name, weak="Password")
+            check_password(account.password, account.name, weak="Password", rules=rules)
         names = [account.name for account in accounts]
         rows = tuple(self._row(account) for account in accounts)
 
@@ -109,9 +144,12 @@ class Accounts:
             for number, name in enumerate(names):
                 if name in present or name in names[:number]:
                     raise Prohibited(f"account {name} exists already", detail="UsernameClash")
-            if len(present) + len(rows) > self._limit:
-                raise LimitReached(f"there may be {self._limit} accounts", detail="TooManyUsers")
-            return AccountEdit(put=rows)
+            if len(present) + len(rows) > self.limit:
+                raise LimitReached(f"there may be {self.limit} accounts", detail="TooManyUsers")
+            first = next((row for row in rows if row.level == Level.ADMINISTRATOR), None)
+            if present or first is None:
+                return AccountEdit(put=rows)
+            return AccountEdit(put=tuple(replace(row, fixed=row is first) for row in rows))
 
         self._catalogue.accounts.edit(decide)
         log.info("accounts made: %s", ", ".join(names))
@@ -119,22 +157,30 @@ class Accounts:
 
     def change(self, changes: Sequence[AccountChange]) -> None:
         """Apply all changes or none (Core 8.4.6). Raises NotFound, Prohibited or InvalidArgument with the details of SetUser."""
-        secrets = [self._checked_secrets(one) for one in changes]
+        policy = self._policy()
+        present = {row.name: row for row in self._catalogue.accounts.all()}
+        for one in changes:
+            if one.name not in present:
+                raise NotFound(f"there is no account {one.name}", detail="UsernameMissing")
+        sealed = [self._checked_secret(one, present[one.name], policy) for one in changes]
+        former = tuple(
+            (one.name, self._hasher.hash(self._box.open(present[one.name].password, _context(one.name))))
+            for one in changes
+            if one.password is not None
+        )
         now = self._clock.utc()
 
         def decide(present: Mapping[str, AccountRow]) -> AccountEdit:
             after = dict(present)
-            for one, secret in zip(changes, secrets, strict=True):
+            for one, secret in zip(changes, sealed, strict=True):
                 row = after.get(one.name)
                 if row is None:
                     raise NotFound(f"there is no account {one.name}", detail="UsernameMissing")
-                if one.level is not None:
-                    row = replace(row, level=one.level.value)
-                if secret is not None:
-                    row = replace(row, password=secret[0], console_hash=secret[1])
-                after[one.name] = replace(row, changed=now)
+                if one.level is not None and row.fixed and one.level != row.level:
+                    raise InvalidArgument("the first administrator keeps its level", detail="FixedUser")
+                after[one.name] = _changed(row, one, secret, now)
             _keep_administrator(present, after)
-            return AccountEdit(put=tuple(after[name] for name in {one.name for one in changes}))
+            return AccountEdit(put=tuple(after[name] for name in {one.name for one in changes}), former=former)
 
         self._catalogue.accounts.edit(decide)
         log.info("accounts changed: %s", ", ".join(one.name for one in changes))
@@ -147,6 +193,8 @@ class Accounts:
             for name in names:
                 if name not in present:
                     raise NotFound(f"there is no account {name}", detail="UsernameMissing")
+            if any(present[name].fixed for name in names):
+                raise InvalidArgument("the first administrator must stay", detail="FixedUser")
             _keep_administrator(present, {name: row for name, row in present.items() if name not in names})
             return AccountEdit(remove=tuple(names))
 
@@ -154,26 +202,33 @@ class Accounts:
         log.info("accounts removed: %s", ", ".join(names))
         self.reload()
 
-    def verify(self, name: str, password: str) -> Account | None:
-        """Check a console login against the argon2id hash; takes tens of milliseconds whatever the outcome."""
-        row = next((row for row in self._catalogue.accounts.all() if row.name == name), None)
-        if row is None:
-            # As long as for an account that exists, so that time does not tell which names do.
-            self._hasher.hash(password)
-            return None
-        try:
-            self._hasher.verify(row.console_hash, password)
-        except VerificationError:
-            return None
-        return Account(row.name, Level(row.level))
+    def unlock(self, name: str) -> None:
+        """Free an account that was locked: a running recorder sees that it changed. Raises NotFound."""
+        self.change([AccountChange(name=name)])
 
-    def _checked_secrets(self, change: AccountChange) -> tuple[bytes, str] | None:
+    def set_policy(self, decide: Callable[[AccessPolicy], AccessPolicy]) -> AccessPolicy:
+        """Change the security policies; `decide` raises what the caller shall see."""
+        policy = decide(self._policy())
+        put_setting(self._catalogue.database, POLICY_SETTING, policy.to_json())
+        self.reload()
+        return policy
+
+    def _policy(self) -> AccessPolicy:
+        """As stored: another process may have changed it."""
+        return AccessPolicy.from_json(self._catalogue.settings.get(POLICY_SETTING))
+
+    def _checked_secret(self, change: AccountChange, row: AccountRow, policy: AccessPolicy) -> bytes | None:
         if change.level is not None:
             check_level(change.level)
         if change.password is None:
             return None
-        check_password(change.password, change.name, weak="PasswordTooWeak")
-        return self._box.seal(change.password, _context(change.name)), self._hasher.hash(change.password)
+        check_password(change.password, change.name, weak="PasswordTooWeak", rules=policy.complexity)
+        if policy.history_enabled:
+            hashes = self._catalogue.accounts.history(ONVIF, change.name, policy.history)
+            present = self._box.open(row.password, _context(row.name))
+            if present == change.password or used_before(self._hasher, hashes, change.password):
+                raise Prohibited("the password was used before", detail="PasswordTooWeak")
+        return self._box.seal(change.password, _context(change.name))
 
     def _row(self, account: NewAccount) -> AccountRow:
         now = self._clock.utc()
@@ -181,10 +236,36 @@ class Accounts:
             name=account.name,
             level=account.level.value,
             password=self._box.seal(account.password, _context(account.name)),
-            console_hash=self._hasher.hash(account.password),
             created=now,
             changed=now,
+            periods=account.periods.format(),
         )
+
+
+def used_before(hasher: PasswordHasher, hashes: Sequence[str], password: str) -> bool:
+    """Whether a password is one of those hashed. Takes tens of milliseconds for each."""
+    for hashed in hashes:
+        try:
+            if hasher.verify(hashed, password):
+                return True
+        except VerificationError:
+            continue
+    return False
+
+
+def _changed(row: AccountRow, change: AccountChange, secret: bytes | None, now: int) -> AccountRow:
+    if change.level is not None:
+        row = replace(row, level=change.level.value)
+    if secret is not None:
+        row = replace(row, password=secret)
+    if change.periods is not None:
+        row = replace(row, periods=change.periods.format())
+    return replace(row, changed=now)
+
+
+def _without_password(credential: Credential) -> Credential:
+    former = replace(credential.former, password="") if credential.former is not None else None
+    return replace(credential, password="", former=former)
 
 
 def _context(name: str) -> str:

@@ -13,11 +13,13 @@ import os
 import re
 import struct
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
-from onvifd.access.types import Account, CredentialLookup
+from onvifd.access.gate import Gate
+from onvifd.access.types import Account, Credential, CredentialLookup
 from onvifd.errors import NotAuthorized, NotSupported
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,12 @@ MAX_HEADER = 4096
 """Characters of an Authorization or WWW-Authenticate header that are looked at."""
 
 _PAIR = re.compile(r'\s*([A-Za-z0-9_*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)')
-_UNKNOWN_HA1 = "0" * 32
+_UNKNOWN_HA1 = "0" * 64
+NONCE_LENGTH = 60
+MAX_USES = 100_000
+"""Requests that one nonce is good for; then the client is told `stale`."""
+MAX_PLAIN_USES = 1_000
+"""The same without qop (RFC 2069), where nothing but the nonce stands against a replay."""
 
 
 class DigestRejected(NotAuthorized):
@@ -82,11 +89,17 @@ class _Hash(NamedTuple):
 
 _MD5 = _Hash("MD5", "md5")
 _SHA256 = _Hash("SHA-256", "sha256")
+_KNOWN = {hashed.name: hashed for hashed in (_MD5, _SHA256)}
 
 
 def make_ha1(name: str, realm: str, password: str) -> str:
     """What `Credential.ha1` holds: MD5(name:realm:password) in lower-case hex (RFC 7616 3.4.2)."""
     return _md5(f"{name}:{realm}:{password}")
+
+
+def make_ha1_sha256(name: str, realm: str, password: str) -> str:
+    """What `Credential.ha1_sha256` holds: the same with SHA-256."""
+    return _SHA256(f"{name}:{realm}:{password}")
 
 
 @dataclass(slots=True)
@@ -95,17 +108,21 @@ class _NonceUse:
 
     highest: int = 0
     window: int = 0
+    plain: int = 0
+    """Uses without qop."""
 
 
 class DigestVerifier:
     """Checks Digest credentials. One per protocol and process; keeps no connection state.
 
-    `realm` belongs to `Credential.ha1`. `secret` signs nonces: give the same to several processes that answer for one
-    device. A nonce is good for `lifetime` seconds; after that the client is told `stale` and repeats without asking the
-    user. `replay_check` refuses an `nc` that was used before (RFC 7616 5.12), for at most `max_nonces` nonces at a time:
-    when the table is full the oldest is forgotten and refused from then on as stale. `allow_rfc2069` accepts credentials
-    without qop, as most RTSP clients send; `liberal_uri` accepts a `uri` that is the base of the requested one (RTSP
-    clients sign the URL of the presentation when they set up a track) and absolute against path form.
+    `realm` belongs to the credentials' HA1. `secret` signs nonces: give the same to several processes that answer for one
+    device. `algorithms` are offered in this order, one challenge each (Core 5.9.3); they may be replaced while it runs.
+    A nonce is good for `lifetime` seconds and `max_uses` requests; after that the client is told `stale` and repeats without
+    asking the user. `replay_check` refuses an `nc` that was used before (RFC 7616 5.12), for at most `max_nonces` nonces at
+    a time: when the table is full the oldest is forgotten and refused from then on as stale. `allow_rfc2069` accepts
+    credentials without qop, as most RTSP clients send; where replays are checked, for `plain_lifetime` seconds and
+    `max_plain_uses` requests. `liberal_uri` accepts a `uri` that is the base of the requested one (RTSP clients sign the URL
+    of the presentation when they set up a track) and absolute against path form. `gate` knows of locks and login periods.
     """
 
     NC_WINDOW = 64
@@ -116,57 +133,105 @@ class DigestVerifier:
         lookup: CredentialLookup,
         secret: bytes | None = None,
         *,
+        algorithms: Sequence[str] = ("MD5",),
+        gate: Gate | None = None,
         lifetime: float = 300.0,
+        plain_lifetime: float = 60.0,
         replay_check: bool = True,
         allow_rfc2069: bool = True,
         liberal_uri: bool = False,
         max_nonces: int = 4096,
+        max_uses: int = MAX_USES,
+        max_plain_uses: int = MAX_PLAIN_USES,
     ) -> None:
         self.realm = realm
+        self.algorithms = algorithms
         self._lookup = lookup
         self._secret = secret or os.urandom(32)
+        self._gate = gate
         self._lifetime = lifetime
+        self._plain_lifetime = plain_lifetime if replay_check else lifetime
         self._replay_check = replay_check
         self._allow_rfc2069 = allow_rfc2069
         self._liberal_uri = liberal_uri
         self._max_nonces = max_nonces
+        self._max_uses = max_uses
+        self._max_plain_uses = max_plain_uses
         self._used: OrderedDict[str, _NonceUse] = OrderedDict()
         self._forgotten_before = -1
         self._opaque = hmac.new(self._secret, b"opaque:" + realm.encode(), "sha256").hexdigest()[:32]
 
     @classmethod
-    def for_rtsp(cls, realm: str, lookup: CredentialLookup, secret: bytes | None = None) -> DigestVerifier:
+    def for_rtsp(
+        cls, realm: str, lookup: CredentialLookup, secret: bytes | None = None, *, gate: Gate | None = None
+    ) -> DigestVerifier:
         """With what RTSP clients need: base URLs, no qop, a nonce reused with the same `nc` for a whole session."""
-        return cls(realm, lookup, secret, lifetime=3600.0, replay_check=False, liberal_uri=True)
+        return cls(realm, lookup, secret, gate=gate, lifetime=3600.0, replay_check=False, liberal_uri=True)
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        return tuple(hashed.name for hashed in self._offered)
+
+    @algorithms.setter
+    def algorithms(self, names: Sequence[str]) -> None:
+        if not names or any(name not in _KNOWN for name in names):
+            raise ValueError(f"digest algorithms are {', '.join(_KNOWN)}")
+        self._offered = tuple(_KNOWN[name] for name in names)
+
+    def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
+        """Values of WWW-Authenticate, each for a header of its own (RFC 7616 3.7). All share one nonce."""
+        start = f'Digest realm={_quote(self.realm)}, qop="auth", nonce="{self._nonce(now)}", opaque="{self._opaque}"'
+        # algorithm and stale are tokens: quotes around them break clients (RFC 7616 3.3)
+        end = ", stale=true" if stale else ""
+        return tuple(f"{start}, algorithm={hashed.name}{end}" for hashed in self._offered)
 
     def challenge(self, now: float, stale: bool = False) -> str:
-        """Value of WWW-Authenticate."""
-        text = f'Digest realm={_quote(self.realm)}, qop="auth", nonce="{self._nonce(now)}", opaque="{self._opaque}"'
-        # algorithm and stale are tokens: quotes around them break clients (RFC 7616 3.3)
-        return text + ", algorithm=MD5" + (", stale=true" if stale else "")
+        """The first of `challenges`."""
+        return self.challenges(now, stale)[0]
 
-    def verify(self, authorization: str, method: str, uri: str, now: float) -> Account:
-        """The account that sent `authorization` with `method` for the request target `uri`.
+    def verify(
+        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
+    ) -> Account:
+        """The account that sent `authorization` with `method` for the request target `uri`, from the address `peer`.
 
         Raises DigestRejected (a NotAuthorized); its `stale` belongs into the next challenge.
         """
         fields = self._fields(authorization)
         issued = self._issued(fields["nonce"])
-        if issued is None:
+        if issued is None or fields.get("opaque", self._opaque) != self._opaque:
             # signed by an earlier run: the client need not ask its user again if the rest is right
             raise DigestRejected("nonce is unknown", stale=True)
         if not self._uri_matches(fields["uri"], uri):
             raise DigestRejected("digest was made for another URI")
-        credential = self._lookup(fields["username"])
-        expected = _response(_MD5, credential.ha1 if credential else _UNKNOWN_HA1, method, fields)
-        matches = hmac.compare_digest(expected.encode(), fields["response"].lower().encode())
-        if credential is None or not matches:
-            raise DigestRejected("user name or password is wrong")
-        if not 0 <= now - issued / 1000 <= self._lifetime:
+        credential = self._identify(fields, method, peer, local)
+        if not 0 <= now - issued / 1000 <= (self._lifetime if "qop" in fields else self._plain_lifetime):
             raise DigestRejected("nonce is too old", stale=True)
-        if self._replay_check and "qop" in fields:
-            self._check_count(fields["nonce"], issued, int(fields["nc"], 16), now)
+        if self._replay_check:
+            self._check_count(fields, issued, now)
+        if self._gate is not None:
+            self._gate.admit(credential.account.name, peer)
         return credential.account
+
+    def _identify(self, fields: dict[str, str], method: str, peer: str, local: str) -> Credential:
+        """Whose digest it is; the same work for names that nobody has, for locked accounts and for wrong passwords."""
+        name = fields["username"]
+        hashed = _KNOWN[fields.get("algorithm", "MD5").upper()]
+        credential = self._lookup(name)
+        former = credential.former if credential is not None else None
+        barred = self._gate.barred(name, credential, peer) if self._gate is not None else ""
+        answer = fields["response"].lower().encode("utf-8", "replace")
+        matches, matches_former = (
+            hmac.compare_digest(_response(hashed, _ha1(one, hashed), method, fields).encode(), answer)
+            and one is not None
+            for one in (credential, former)
+        )
+        if credential is not None and matches and not barred:
+            return credential
+        if self._gate is not None:
+            known = credential is not None
+            reason = barred or ("former password" if matches_former else "wrong name or password")
+            self._gate.failed(name, peer, reason, known=known, guess=not barred and not matches_former, local=local)
+        raise DigestRejected("user name or password is wrong")
 
     def _fields(self, authorization: str) -> dict[str, str]:
         scheme, _, rest = authorization.strip().partition(" ")
@@ -174,13 +239,17 @@ class DigestVerifier:
             raise DigestRejected("Digest credentials are needed")
         try:
             fields = parse_parameters(rest)
+            if "username*" in fields and "username" not in fields:
+                fields["username"] = _extended(fields["username*"])
         except ValueError as error:
             raise DigestRejected(f"Digest credentials: {error}") from None
         if any(name not in fields for name in ("username", "nonce", "uri", "response")):
             raise DigestRejected("Digest credentials are incomplete")
+        if fields.get("userhash", "false").lower() != "false":
+            raise DigestRejected("userhash was not offered")  # RFC 7616 3.4.4
         if fields.get("realm", self.realm) != self.realm:
             raise DigestRejected("Digest credentials are for another realm", stale=True)
-        if fields.get("algorithm", "MD5").upper() != "MD5":
+        if fields.get("algorithm", "MD5").upper() not in self.algorithms:
             raise DigestRejected("digest algorithm was not offered")
         if "qop" not in fields:
             if not self._allow_rfc2069:
@@ -201,6 +270,8 @@ class DigestVerifier:
 
     def _issued(self, nonce: str) -> int | None:
         """Milliseconds at which we made `nonce`, None if we did not."""
+        if len(nonce) != NONCE_LENGTH:
+            return None
         try:
             raw = bytes.fromhex(nonce)
         except ValueError:
@@ -209,7 +280,8 @@ class DigestVerifier:
             return None
         return int.from_bytes(raw[:8], "big")
 
-    def _check_count(self, nonce: str, issued: int, count: int, now: float) -> None:
+    def _check_count(self, fields: dict[str, str], issued: int, now: float) -> None:
+        nonce = fields["nonce"]
         self._expire(now)
         use = self._used.get(nonce)
         if use is None:
@@ -219,6 +291,14 @@ class DigestVerifier:
             if len(self._used) > self._max_nonces:
                 old, _ = self._used.popitem(last=False)
                 self._forgotten_before = max(self._forgotten_before, self._issued(old) or 0)
+        if "qop" not in fields:
+            use.plain += 1
+            if use.plain > self._max_plain_uses:
+                raise DigestRejected("nonce was used too often", stale=True)
+            return
+        count = int(fields["nc"], 16)
+        if count > self._max_uses:
+            raise DigestRejected("nonce was used too often", stale=True)
         if count > use.highest:
             use.window = (use.window << min(count - use.highest, self.NC_WINDOW) | 1) & ((1 << self.NC_WINDOW) - 1)
             use.highest = count
@@ -244,6 +324,22 @@ class DigestVerifier:
             return False
         signed_path, requested_path = _path(signed), _path(requested)
         return requested_path == signed_path or requested_path.startswith(signed_path.rstrip("/") + "/")
+
+
+def _ha1(credential: Credential | None, hashed: _Hash) -> str:
+    """The HA1 of a credential; for none, one that fits no password. It has no SHA-256 where only MD5 is served."""
+    if credential is None:
+        return _UNKNOWN_HA1
+    return (credential.ha1 if hashed is _MD5 else credential.ha1_sha256) or _UNKNOWN_HA1
+
+
+def _extended(text: str) -> str:
+    """The value of `username*` (RFC 5987 section 3.2). Raises ValueError."""
+    charset, _, rest = text.partition("'")
+    _, quote, value = rest.partition("'")
+    if charset.lower() != "utf-8" or not quote:
+        raise ValueError("username* is malformed")
+    return unquote_to_bytes(value).decode("utf-8")
 
 
 def _path(uri: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from onvifd.access.periods import ALWAYS, WeekPlan
+
 
 class Level(StrEnum):
     """ONVIF user levels (tt:UserLevel)."""
@@ -58,13 +60,18 @@ class Account:
 class Credential:
     """What is needed to check a digest of one ONVIF account.
 
-    `ha1` is MD5(name:realm:password) in lower-case hex (RFC 7616 section 3.4.2). `password` is the clear password, which
-    the UsernameToken digest needs; it is empty where only RTSP and HTTP Digest are served (worker processes).
+    `ha1` is MD5(name:realm:password) in lower-case hex and `ha1_sha256` the same with SHA-256 (RFC 7616 section 3.4.2).
+    `password` is the clear password, which the UsernameToken digest needs; it is empty where only RTSP and HTTP Digest are
+    served (worker processes). `former` is what it was before the last change while this process runs: a client that
+    was not told of the new password yet is refused, but does not guess.
     """
 
     account: Account
     ha1: str = field(repr=False)
     password: str = field(default="", repr=False)
+    ha1_sha256: str = field(default="", repr=False)
+    periods: WeekPlan = ALWAYS
+    former: Credential | None = field(default=None, repr=False)
 
 
 CredentialLookup = Callable[[str], Credential | None]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from onvifd.access.accounts import Accounts
+    from onvifd.access.console import ConsoleAccounts
     from onvifd.cameras.registry import Registry
     from onvifd.config import Config
     from onvifd.store.catalogue import Catalogue
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def initialise(config: Config, name: str, password: str) -> bool:
     """Make what a recorder needs before its first start; true if an administrator was made, false if there was one.
+
+    The administrator is an ONVIF account and a console account of the same name and password; from then on they are apart.
 
     Raises Prohibited for a name or password that is refused, Conflict if the key file of an existing catalogue is gone,
     Unavailable. Blocks.
@@ -44,11 +47,25 @@ def initialise(config: Config, name: str, password: str) -> bool:
             box = create_key(config.key_file)
         if present:
             return False
+        first_console_account(catalogue, name, password)
         accounts = Accounts(catalogue, box, SystemClock(), realm=config.access.realm, limit=config.limits.accounts)
         accounts.create([NewAccount(name=name, level=Level.ADMINISTRATOR, password=password)])
         return True
     finally:
         catalogue.close()
+
+
+def first_console_account(catalogue: Catalogue, name: str, password: str) -> None:
+    """The administrator of the console. One that an interrupted start left is given the password."""
+    from onvifd.access.console import ConsoleAccounts, ConsoleChange
+    from onvifd.access.permissions import ADMINISTRATORS
+    from onvifd.clock import SystemClock
+
+    console = ConsoleAccounts(catalogue, SystemClock())
+    if name in catalogue.console.view().accounts:
+        console.change(ConsoleChange(name=name, password=password))
+    else:
+        console.create(name, ADMINISTRATORS, password)
 
 
 def refuse_running(config: Config) -> None:
@@ -104,6 +121,21 @@ def open_registry(config: Config) -> Iterator[Registry]:
 
     with open_catalogue(config) as catalogue:
         yield Registry(catalogue, load_key(config.key_file), SystemClock(), limit=config.limits.cameras)
+
+
+@contextmanager
+def open_console(config: Config) -> Iterator[ConsoleAccounts]:
+    """The console accounts of an initialised recorder, loaded. Blocks."""
+    from onvifd.access.console import ConsoleAccounts
+    from onvifd.clock import SystemClock
+
+    with open_catalogue(config) as catalogue:
+        limits = config.limits
+        accounts = ConsoleAccounts(
+            catalogue, SystemClock(), limit=limits.console_accounts, group_limit=limits.console_groups
+        )
+        accounts.reload()
+        yield accounts
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from onvifd.errors import Timeout, Unavailable
 from onvifd.store.accounts import Accounts
 from onvifd.store.audit import Audit
 from onvifd.store.cameras import Cameras
-from onvifd.store.device import Device
 from onvifd.store.console import Console
+from onvifd.store.device import Device
 from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.events import Events
 from onvifd.store.migrate import upgrade

@@ -93,9 +93,10 @@ class AccountRow:
     name: str
     level: str
     password: bytes = field(repr=False)
-    console_hash: str = field(repr=False)
     created: int = 0
     changed: int = 0
+    fixed: bool = False
+    periods: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,3 +151,42 @@ class EventRow:
     key: Pairs = ()
     data: Pairs = ()
     elements: Pairs = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleGroupRow:
+    name: str
+    remark: str = ""
+    builtin: bool = False
+    rights: str = "{}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleAccountRow:
+    name: str
+    group: str
+    hash: str = field(repr=False)
+    rights: str | None = None
+    enabled: bool = True
+    fixed: bool = False
+    periods: str = ""
+    email: str = ""
+    remark: str = ""
+    created: int = 0
+    changed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """One act or refusal. `id` is 0 until inserted."""
+
+    id: int = 0
+    utc: int
+    kind: str
+    account: str = ""
+    address: str = ""
+    face: str = ""
+    action: str = ""
+    outcome: str = ""
+    detail: str = ""
+    count: int = 1

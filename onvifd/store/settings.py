@@ -60,3 +60,13 @@ def _put(connection: Connection, key: str, value: str) -> None:
     t = schema.settings
     if connection.execute(update(t).where(t.c.key == key).values(value=value)).rowcount == 0:
         connection.execute(insert(t).values(key=key, value=value))
+
+
+def put_setting(database: Database, key: str, value: str) -> None:
+    """Keep a value that a running recorder shall notice: the revision is raised with it."""
+
+    def work(connection: Connection) -> None:
+        _put(connection, key, value)
+        bump(connection)
+
+    database.write(work)

@@ -169,14 +169,22 @@ def test_change_refuses_and_changes_none(
 
 
 @pytest.mark.covers("ACC-15")
-def test_the_last_administrator_stays(accounts: Accounts) -> None:
+def test_the_first_administrator_stays(accounts: Accounts) -> None:
     with pytest.raises(InvalidArgument) as error:
         accounts.remove(["viewer", "admin"])
     assert detail_of(error) == "FixedUser"
     assert len(accounts.all()) == 2
     accounts.change([AccountChange(name="viewer", level=Level.ADMINISTRATOR)])
-    accounts.remove(["admin"])
-    assert [one.name for one in accounts.all()] == ["viewer"]
+    for refused in (
+        lambda: accounts.remove(["admin"]),
+        lambda: accounts.change([AccountChange(name="admin", level=Level.USER)]),
+    ):
+        with pytest.raises(InvalidArgument) as error:
+            refused()
+        assert detail_of(error) == "FixedUser"
+    accounts.change([AccountChange(name="admin", password="another-password")])
+    accounts.remove(["viewer"])
+    assert [one.name for one in accounts.all()] == ["admin"]
 
 
 def test_removing_nobody_known_removes_none(accounts: Accounts) -> None:
@@ -184,9 +192,3 @@ def test_removing_nobody_known_removes_none(accounts: Accounts) -> None:
         accounts.remove(["viewer", "nobody"])
     assert detail_of(error) == "UsernameMissing"
     assert len(accounts.all()) == 2
-
-
-def test_console_logins_are_checked_against_the_hash(accounts: Accounts) -> None:
-    assert accounts.verify("admin", "first-password") == Account("admin", Level.ADMINISTRATOR)
-    assert accounts.verify("admin", "wrong") is None
-    assert accounts.verify("nobody", "first-password") is None

@@ -40,7 +40,7 @@ def test_refusals_are_one_line_with_status_1(recorder: Callable[..., Result]) ->
         (["add", "bobbobbob1"], "1bobbobbob", "user name"),
         (["passwd", "nobody"], "long-enough-1", "no account nobody"),
         (["remove", "nobody", "--yes"], "", "no account nobody"),
-        (["remove", "admin", "--yes"], "", "last administrator"),
+        (["remove", "admin", "--yes"], "", "first administrator"),
     ]
     for arguments, password, reason in cases:
         result = recorder("user", *arguments, ONVIFD_USER_PASSWORD=password)
