@@ -115,6 +115,8 @@ class Discovery:
 
     async def run(self) -> Features:
         self.soap.services = {"tds": self.settings.url}
+        # A device that cannot be reached has no features at all, not undefined ones: this raises.
+        await self.soap.call("tds", "<tds:GetSystemDateAndTime/>", auth="none", validate=False)
         await self._capabilities()
         steps: tuple[Callable[[], Awaitable[None]], ...] = (
             *(self._service_capabilities, self._by_capability, self._information, self._scopes, self._clock),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from lxml import etree
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
+TT = "http://www.onvif.org/ver10/schema"
 
 WSDLS = (
     *("ver10/device/wsdl/devicemgmt.wsdl", "ver10/media/wsdl/media.wsdl", "ver20/media/wsdl/media.wsdl"),
@@ -47,6 +49,7 @@ def official_schema() -> Any:
             if schema is None:
                 continue
             _limit_wildcards(schema)
+            _unite_types(schema, source.name)
             target = mirror / source.relative_to(folder())
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(etree.tostring(schema))
@@ -60,9 +63,23 @@ def official_schema() -> Any:
 
 def _limit_wildcards(schema: Any) -> None:
     """libxml2 refuses ambiguous content: beside declared elements, `any` means those of other namespaces."""
-    for wildcard in schema.iter(f"{XS}any"):
-        if wildcard.getparent().find(f"{XS}element") is not None and wildcard.get("namespace") != "##other":
+    for wildcard in list(schema.iter(f"{XS}any")):
+        if wildcard.getparent().find(f"{XS}element[@ref='wsnt:NotificationMessage']") is not None:
+            # tt:EventStream: what is declared beside it is of another namespace itself.
+            wildcard.getparent().remove(wildcard)
+        elif wildcard.getparent().find(f"{XS}element") is not None and wildcard.get("namespace") != "##other":
             wildcard.set("namespace", "##other")
+
+
+def _unite_types(schema: Any, name: str) -> None:
+    """libxml2 reads one document per namespace: that of `tt` must lead to all three files that declare it."""
+    if name == "onvif.xsd":
+        etree.SubElement(schema, f"{XS}include", schemaLocation="metadatastream.xsd")
+        schema.insert(0, schema[-1])
+    for each in schema.iter(f"{XS}import"):
+        place = each.get("schemaLocation", "")
+        if each.get("namespace") == TT:
+            each.set("schemaLocation", re.sub(r"(common|metadatastream)\.xsd$", "onvif.xsd", place))
 
 
 def faults_of(element: Any) -> str:
