@@ -382,6 +382,10 @@ def _parse(key: str, value: object, source: str, kind: Any, item: Field[Any]) ->
     about = item.metadata
     try:
         result = _convert(value, kind, about["unit"])
+        if about["choices"] and isinstance(result, str):
+            # People write DEBUG as readily as debug.
+            word = result.strip().lower()
+            result = next((choice for choice in about["choices"] if choice.lower() == word), result)
         _check(result, about)
     except (ValueError, TypeError) as error:
         allowed = next(entry.range for entry, _ in _walk(Config, "") if entry.key == key)

@@ -117,6 +117,11 @@ def test_an_error_names_the_key_and_what_is_allowed(tmp_path: Path, toml: str, k
     assert says in error.value.reason
 
 
+@pytest.mark.parametrize("written", ["debug", "DEBUG", " Debug "])
+def test_a_choice_may_be_written_in_any_case(tmp_path: Path, written: str) -> None:
+    assert read(tmp_path, environment={"ONVIFD_LOG_LEVEL": written}).log.level == "debug"
+
+
 def test_an_error_says_where_the_value_came_from(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="ONVIFD_NETWORK_HTTP_PORT"):
         read(tmp_path, environment={"ONVIFD_NETWORK_HTTP_PORT": "-1"})

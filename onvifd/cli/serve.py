@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onvifd.cli.common import one_line_errors
 from onvifd.cli.simulate import PASSWORD_VARIABLE
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def ready_line(app: RecorderApp) -> str:
     return " ".join(parts)
 
 
+@one_line_errors
 def run(
     data: Data = None,
     host: Host = None,
@@ -155,6 +157,7 @@ class DemoState:
         write_private(path, json.dumps({"password": self.password, "ports": self.ports}).encode())
 
 
+@one_line_errors
 def demo(
     cameras: Annotated[int, typer.Option(min=1, max=64, help="How many simulated cameras.")] = 2,
     data: Data = None,

@@ -34,6 +34,14 @@ def test_version(run: Callable[..., Result]) -> None:
     assert run("--version").output.startswith("onvifd 0.")
 
 
+@pytest.mark.parametrize("command", [["run"], ["demo"], ["user", "list"]])
+def test_a_bad_setting_is_one_line(run: Callable[..., Result], command: list[str]) -> None:
+    result = run(*command, ONVIFD_LOG_LEVEL="LOUD")
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert line.startswith("onvifd: log.level: 'LOUD' is not among the choices (allowed: debug, info, warning, error)")
+
+
 def test_wrong_usage_has_status_2(run: Callable[..., Result]) -> None:
     assert run("camera", "fly").exit_code == 2
     assert run("user", "add", "x", "--level", "king", ONVIFD_USER_PASSWORD="x").exit_code == 2
