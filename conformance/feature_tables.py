@@ -215,6 +215,8 @@ OTHERS: tuple[str, ...] = (
     *("GetCapabilities", "GetServices", "Device/HTTPS", "Device/RelayOutputs"),
     *("WS-Discovery/Types/tds:Device", "WS-Discovery/Types/dn:NetworkVideoTransmitter"),
     *("Event/Message Content Filter", "Event/ONVIF Message Content Filter Dialect", "Event/Pull-Point Notification"),
+    # Profile Conformance 4.2 and 7.2: "at least two PullPoint subscriptions".
+    "Event/Two Pull Points",
     *("Media/JPEG", "Media/MPEG-4", "Media/H.264", "Media/Audio", "Media/Audio/G.711", "Media/Audio/G.726"),
     *("Media/Audio/AAC", "Media/GetSnapshotUri", "Media/Audio Outputs", "Media/RTP/UDP", "Media/RTP/RTSP/HTTP"),
     *("Media2/Video/H.265", "Media2/Video/H.264", "Media2/Audio/G.711", "Media2/Audio/AAC", "Media2/RTP/UDP"),

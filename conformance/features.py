@@ -344,10 +344,12 @@ class Discovery:
         found = self.found
         if "tev" not in found.services:
             found.set("Event/Pull-Point Notification", False)
+            found.set("Event/Two Pull Points", False)
         elif found.capabilities.get("tev") is not None:
             limit = found.capability("tev", "", "MaxPullPoints")
             streaming = "onvif://www.onvif.org/Profile/Streaming" in found.scopes
             found.set("Event/Pull-Point Notification", streaming if limit is None else _int(limit) > 0)
+            found.set("Event/Two Pull Points", limit is not None and _int(limit) >= 2)
 
     async def _media(self) -> None:
         found, names = self.found, ("JPEG", "MPEG-4", "H.264", "Audio", "GetSnapshotUri", "Audio Outputs")

@@ -39,7 +39,7 @@ PROFILES: dict[str, Profile] = {
             *("GetServices", "WS-Discovery/Types/tds:Device", *_COMMON, _PULL, "Device/HTTP Digest"),
             *("Recording Search Service", "Replay Service", "Recording Control Service"),
             *("Recording Control/JPEG OR Recording Control/H.264 OR Recording Control/MPEG4",),
-            *("Recording Control/Recording Options", "Media Service OR Receiver Service", "Replay/Reverse Replay"),
+            *("Recording Control/Recording Options", "Media Service OR Receiver Service", "Event/Two Pull Points"),
         ),
     ),
     # 7.2
@@ -53,7 +53,8 @@ PROFILES: dict[str, Profile] = {
             *(
                 "Imaging/Image Too Blurry OR Imaging/Image Too Dark OR Imaging/Image Too Bright OR Imaging/Global Scene Change",
             ),
-            *("Imaging/Motion Alarm", "Device IO Service OR Media Service", "Media2/Metadata"),
+            *("Imaging/Motion Alarm", "Device IO Service", "Media2/Metadata", "Media2/OSD", "Media2/OSD/Types/Text"),
+            *("Media2/ProfileChanged", "Media2/ConfigurationChanged", "Event/Two Pull Points"),
         ),
     ),
 }
