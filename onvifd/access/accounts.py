@@ -16,7 +16,7 @@ from argon2.exceptions import VerificationError
 from onvifd.access.digest import make_ha1, make_ha1_sha256
 from onvifd.access.keyfile import SecretBox
 from onvifd.access.passwords import check_level, check_name, check_password
-from onvifd.access.periods import WeekPlan
+from onvifd.access.periods import ALWAYS, WeekPlan
 from onvifd.access.policy import POLICY_SETTING, AccessPolicy
 from onvifd.access.types import Account, Credential, Level
 from onvifd.clock import Clock
@@ -38,7 +38,7 @@ class NewAccount:
     name: str
     level: Level
     password: str = field(repr=False)
-    periods: WeekPlan = WeekPlan()
+    periods: WeekPlan = ALWAYS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import secrets
 import string
 import unicodedata
 from dataclasses import dataclass
+from itertools import pairwise
 
 from onvifd.access.types import Level
 from onvifd.errors import Prohibited
@@ -106,7 +107,7 @@ def _longest_run(text: str) -> int:
     longest = 0
     for step in (0, 1, -1):
         length = 1
-        for before, after in zip(text, text[1:], strict=False):
+        for before, after in pairwise(text):
             same_kind = (before.isdigit() and after.isdigit()) or (before.isalpha() and after.isalpha())
             regular = ord(after) - ord(before) == step and (same_kind or step == 0)
             length = length + 1 if regular else 1

@@ -71,7 +71,9 @@ class Connection:
         local, peer = sock.getsockname(), sock.getpeername()
         self.local, self.peer = _plain(local[0]), _plain(peer[0])
         self._scope = local[3] if len(local) > 3 and ":" in self.local else 0
-        self.machine = ServerConnection(server.verifier, local_host=self.local, now=server.now(), limits=server.limits)
+        self.machine = ServerConnection(
+            server.verifier, local_host=self.local, now=server.now(), limits=server.limits, peer=self.peer
+        )
         self.freeing: set[asyncio.Task[None]] = set()
         self._link = Link(sock, self._lost)
         self._media: dict[str, _Media] = {}

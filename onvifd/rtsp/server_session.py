@@ -66,8 +66,11 @@ class _Pending:
 class ServerConnection:
     """See module. `local_host` is the address that the client reached us by."""
 
-    def __init__(self, verifier: Verifier, *, local_host: str, now: float, limits: Limits | None = None) -> None:
+    def __init__(
+        self, verifier: Verifier, *, local_host: str, now: float, limits: Limits | None = None, peer: str = ""
+    ) -> None:
         self._verifier = verifier
+        self._peer = peer
         self._local_host = local_host
         self._limits = limits or Limits()
         self._parser = Parser()
@@ -253,7 +256,9 @@ class ServerConnection:
         try:
             if authorization is None:
                 raise NotAuthorized("credentials are needed")
-            account = self._verifier.verify(authorization, request.method, request.uri, self._now)
+            account = self._verifier.verify(
+                authorization, request.method, request.uri, self._now, peer=self._peer, local=self._local_host
+            )
         except NotAuthorized as error:
             stale = bool(getattr(error, "stale", False))
             if authorization is not None and not stale:
@@ -261,8 +266,9 @@ class ServerConnection:
                 log.info("RTSP login refused: %s", error.reason)
                 if self._failed_logins >= self._limits.failed_logins:
                     self.close(f"failed to log in {self._failed_logins} times")
-            challenge = self._verifier.challenge(self._now, stale)
-            raise RtspError(401, error.reason, headers=(("WWW-Authenticate", challenge),)) from None
+            challenges = self._verifier.challenges(self._now, stale)
+            headers = tuple(("WWW-Authenticate", value) for value in challenges)
+            raise RtspError(401, error.reason, headers=headers) from None
         if not may(account.level, AccessClass.READ_MEDIA):
             raise RtspError(403, "account may not see media")
         return account

@@ -29,7 +29,7 @@ def test_settings_are_kept(catalogue: Catalogue) -> None:
 
 
 def account(name: str, created: int = 0) -> AccountRow:
-    return AccountRow(name=name, level="User", password=b"\0sealed", console_hash="$argon2id$", created=created)
+    return AccountRow(name=name, level="User", password=b"\0sealed", created=created)
 
 
 def test_accounts_are_edited_in_one_transaction(catalogue: Catalogue) -> None:

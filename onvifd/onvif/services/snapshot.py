@@ -56,24 +56,26 @@ class Snapshots:
         self._max_active = max_active
         self._active = 0
 
-    async def handle(self, token: str, *, method: str, target: str, authorization: str | None) -> SnapshotReply:
+    async def handle(
+        self, token: str, *, method: str, target: str, authorization: str | None, peer: str = ""
+    ) -> SnapshotReply:
         """The picture of a profile, or what stands in its way. `target` is the request target as sent, for the digest."""
         try:
-            self._authorize(method, target, authorization)
+            self._authorize(method, target, authorization, peer)
             picture = await self._take(token)
         except DigestRejected as error:
-            challenge = self._digest.challenge(self._clock.monotonic(), error.stale)
-            return _problem(error, ((hdrs.WWW_AUTHENTICATE, challenge),))
+            values = self._digest.challenges(self._clock.monotonic(), error.stale)
+            return _problem(error, tuple((hdrs.WWW_AUTHENTICATE, value) for value in values))
         except OnvifdError as error:
             return _problem(error)
         return SnapshotReply(
             status=200, content_type="image/jpeg", body=picture, headers=((hdrs.CACHE_CONTROL, "no-store"),)
         )
 
-    def _authorize(self, method: str, target: str, authorization: str | None) -> None:
+    def _authorize(self, method: str, target: str, authorization: str | None, peer: str) -> None:
         if authorization is None:
             raise DigestRejected("authentication is required")
-        account = self._digest.verify(authorization, method, target, self._clock.monotonic())
+        account = self._digest.verify(authorization, method, target, self._clock.monotonic(), peer=peer)
         if not may(account.level, AccessClass.READ_MEDIA):
             raise Forbidden("the account's level does not allow pictures")
 
@@ -108,6 +110,7 @@ def add_routes(app: web.Application, snapshots: Snapshots) -> None:
             method=request.method,
             target=request.raw_path,
             authorization=request.headers.get(hdrs.AUTHORIZATION),
+            peer=request.remote or "",
         )
         response = web.Response(status=reply.status, body=reply.body, content_type=reply.content_type)
         for name, value in reply.headers:

@@ -12,15 +12,17 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from lxml import etree
 
-from onvifd.access.digest import DigestRejected, DigestVerifier
-from onvifd.access.types import AccessClass, Account, CredentialLookup, may
+from onvifd.access.digest import DigestVerifier
+from onvifd.access.gate import Gate
+from onvifd.access.types import AccessClass, Account, CredentialLookup
 from onvifd.clock import Clock
-from onvifd.errors import Forbidden, LimitReached, NotAuthorized, OnvifdError, Timeout
-from onvifd.onvif.soap import envelope, faults, wsse
+from onvifd.errors import Forbidden, LimitReached, OnvifdError, Timeout
+from onvifd.onvif.soap import envelope, faults
+from onvifd.onvif.soap.authentication import Authenticator, Caller, Challenged
 from onvifd.onvif.soap.codec import Element, decode, tag_of
 from onvifd.onvif.soap.envelope import Addressing, Envelope
 from onvifd.onvif.soap.faults import SoapFault
@@ -93,6 +95,30 @@ class Operation:
     response: type
     method: str
 
+    @property
+    def changes(self) -> bool:
+        """Whether it changes what is configured. Of ACTUATE the names tell: PTZ moves and key frames change nothing."""
+        if self.access in (AccessClass.WRITE_SYSTEM, AccessClass.UNRECOVERABLE):
+            return True
+        name = self.request.__name__
+        return (
+            self.access is AccessClass.ACTUATE
+            and name.startswith(("Set", "Create", "Delete", "Add", "Remove", "Modify", "Configure"))
+            and name != "SetSynchronizationPoint"
+        )
+
+
+class Observer(Protocol):
+    """Who is told of what callers do. Both return at once."""
+
+    def forbidden(self, account: str, peer: str, operation: str) -> None:
+        """A caller whose level does not allow the operation."""
+        ...
+
+    def changed(self, account: str, peer: str, operation: str, outcome: str) -> None:
+        """An operation that changes something has ended: `done`, or the last subcode of its fault."""
+        ...
+
 
 def operation(*, access: AccessClass, timeout: float = HANDLER_TIMEOUT) -> Callable[[Handler], Handler]:
     """Make a method `async (self, call, request: Request) -> Response` the handler of an operation."""
@@ -157,6 +183,7 @@ class Dispatcher:
     """Serves the operations of `services`.
 
     `lookup` gives the accounts for UsernameToken; `digest` is HTTP Digest, None for a device that offers UsernameToken only.
+    `gate` knows of locks and login periods, `observer` is told of changes and of calls beyond the caller's level.
     """
 
     def __init__(
@@ -168,11 +195,13 @@ class Dispatcher:
         digest: DigestVerifier | None = None,
         created_window: int = 300,
         max_active: int = MAX_ACTIVE,
+        gate: Gate | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self.services = tuple(services)
         self._clock = clock
-        self._digest = digest
-        self._tokens = wsse.TokenVerifier(lookup, window=created_window)
+        self._authenticator = Authenticator(lookup, digest, created_window=created_window, gate=gate)
+        self._observer = observer
         self._max_active = max_active
         self._active = 0
         self._operations: dict[str, tuple[Operation, Callable[[Call, Any], Awaitable[Any]]]] = {}
@@ -206,9 +235,8 @@ class Dispatcher:
                 return await self._serve(http, message)
             finally:
                 self._active -= 1
-        except _Challenge as challenge:
-            fault = faults.from_error(challenge.error)
-            return self._fault(fault, message, 401, (("WWW-Authenticate", challenge.value),))
+        except Challenged as challenge:
+            return self._fault(faults.from_error(challenge.error), message, 401, challenge.headers)
         except OnvifdError as error:
             return self._fault(faults.from_error(error), message)
         except Exception:
@@ -219,11 +247,11 @@ class Dispatcher:
     def _no_message(self, http: HttpRequest) -> HttpReply:
         """Core 5.8.2.4: without a SOAP message there is no SOAP fault, only the HTTP error."""
         plain = ("Content-Type", "text/plain")
-        if self._digest is None or http.authorization is not None:
+        if not self._authenticator.offers_digest or http.authorization is not None:
             return HttpReply(status=400, body=b"no SOAP message\n", headers=(plain,))
         # libcurl and others that are told to use Digest hold the message back until they were asked for credentials.
-        challenge = ("WWW-Authenticate", self._digest.challenge(self._clock.monotonic()))
-        return HttpReply(status=401, body=b"authentication is required\n", headers=(plain, challenge))
+        challenge = self._authenticator.challenge(self._clock.monotonic())
+        return HttpReply(status=401, body=b"authentication is required\n", headers=(plain, *challenge))
 
     def _fault(
         self,
@@ -240,11 +268,28 @@ class Dispatcher:
     async def _serve(self, http: HttpRequest, message: Envelope) -> HttpReply:
         now = self._clock.utc()
         item, handler = self._find(message.content)
-        account = self._authenticate(http, message, item, now)
-        if item.access is not AccessClass.PRE_AUTH and (account is None or not may(account.level, item.access)):
-            name = account.name if account else "anonymous"
-            logger.warning("%s at %s may not call %s (%s)", name, http.peer, item.request.__name__, item.access)
-            raise Forbidden("the account's level does not allow this operation")
+        monotonic = self._clock.monotonic()
+        name = item.request.__name__
+        caller = self._authenticator.identify(http, message.security, name, item.access, now, monotonic)
+        self._authorize(http, caller, item, monotonic)
+        try:
+            body = await self._call(http, message, item, handler, caller.account, now)
+        except OnvifdError as error:
+            self._tell(http, caller, item, faults.from_error(error).subcodes[-1:])
+            raise
+        self._tell(http, caller, item, ())
+        return HttpReply(status=200, body=body, headers=(("Content-Type", envelope.CONTENT_TYPE),))
+
+    async def _call(
+        self,
+        http: HttpRequest,
+        message: Envelope,
+        item: Operation,
+        handler: Callable[[Call, Any], Awaitable[Any]],
+        account: Account | None,
+        now: int,
+    ) -> bytes:
+        """Read the request, let the handler work within its time, write the response."""
         request: Any = decode(item.request, message.content)
         call = Call(
             account=account,
@@ -265,8 +310,7 @@ class Dispatcher:
                 raise
             logger.warning("%s from %s took more than %g s", item.request.__name__, http.peer, item.timeout)
             raise Timeout("the operation took too long") from None
-        body = envelope.write(response, message.addressing)
-        return HttpReply(status=200, body=body, headers=(("Content-Type", envelope.CONTENT_TYPE),))
+        return envelope.write(response, message.addressing)
 
     def _find(self, content: Element) -> tuple[Operation, Callable[[Call, Any], Awaitable[Any]]]:
         found = self._operations.get(content.tag)
@@ -279,44 +323,21 @@ class Dispatcher:
                 raise SoapFault("Receiver", ("ActionNotSupported",), f"{name.localname} is not implemented")
         raise SoapFault("Sender", ("UnknownAction",), f"unknown operation {name.localname[:60]}")
 
-    def _authenticate(self, http: HttpRequest, message: Envelope, item: Operation, now: int) -> Account | None:
-        """Who is calling, by the decision table of Core 5.9.1."""
+    def _authorize(self, http: HttpRequest, caller: Caller, item: Operation, now: float) -> None:
         try:
-            account = self._http_level(http)
-            token = wsse.read(message.security) if message.security is not None else None
-            if token is not None:
-                by_token = self._tokens.verify(token, now)
-                if account is not None and account != by_token:
-                    raise NotAuthorized("HTTP and WS-Security name different accounts")
-                account = by_token
-        except (NotAuthorized, _Challenge) as error:
-            if item.access is AccessClass.PRE_AUTH:
-                # A client whose clock or password is wrong must still learn the time.
-                return None
-            logger.warning("%s from %s refused: %s", item.request.__name__, http.peer, error)
+            self._authenticator.authorize(caller, item.access, now)
+        except (Forbidden, Challenged):
+            name = caller.account.name if caller.account else ""
+            logger.warning("%s at %s may not call %s (%s)", name, http.peer, item.request.__name__, item.access)
+            if self._observer is not None:
+                self._observer.forbidden(name, http.peer, item.request.__name__)
             raise
-        if account is None and item.access is not AccessClass.PRE_AUTH:
-            missing = NotAuthorized("authentication is required")
-            raise _Challenge(missing, self._digest.challenge(self._clock.monotonic())) if self._digest else missing
-        return account
 
-    def _http_level(self, http: HttpRequest) -> Account | None:
-        if http.authorization is None or self._digest is None:
-            return None
-        now = self._clock.monotonic()
-        try:
-            return self._digest.verify(http.authorization, http.method, http.target, now)
-        except DigestRejected as error:
-            raise _Challenge(error, self._digest.challenge(now, error.stale)) from None
-
-
-class _Challenge(Exception):
-    """Answer 401 with this WWW-Authenticate."""
-
-    def __init__(self, error: NotAuthorized, value: str) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.value = value
+    def _tell(self, http: HttpRequest, caller: Caller, item: Operation, subcode: tuple[str, ...]) -> None:
+        """Report an operation that changes something, done or failed."""
+        if self._observer is not None and item.changes:
+            name = caller.account.name if caller.account else ""
+            self._observer.changed(name, http.peer, item.request.__name__, "".join(subcode) or "done")
 
 
 def operations_of(services: Iterable[Service | type[Service]]) -> Mapping[str, tuple[Operation, ...]]:

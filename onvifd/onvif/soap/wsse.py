@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from lxml import etree
 
-from onvifd.access.types import Account, CredentialLookup
+from onvifd.access.gate import Gate
+from onvifd.access.types import Account, Credential, CredentialLookup
 from onvifd.clock import US
 from onvifd.errors import NotAuthorized
 from onvifd.onvif.soap.codec import Element
@@ -77,32 +78,50 @@ class TokenVerifier:
     """Checks tokens against accounts and remembers the nonces that were used.
 
     `window` is how many seconds Created may lie before or after `now`. At most `capacity` nonces are kept, of valid tokens only;
-    beyond that the oldest is forgotten.
+    beyond that the oldest is forgotten. `gate` knows of locks and login periods.
     """
 
-    def __init__(self, lookup: CredentialLookup, *, window: int = 300, capacity: int = 100_000) -> None:
+    def __init__(
+        self, lookup: CredentialLookup, *, window: int = 300, capacity: int = 100_000, gate: Gate | None = None
+    ) -> None:
         self._lookup = lookup
+        self._gate = gate
         self._window = window * US
         self._capacity = capacity
         self._used: OrderedDict[bytes, int] = OrderedDict()
 
-    def verify(self, token: UsernameToken, now: int) -> Account:
-        """The account of a token. Raises NotAuthorized."""
-        credential = self._lookup(token.name)
-        password = credential.password if credential else ""
-        # The digest is computed for unknown names too, so that time does not tell them apart.
-        expected = password_digest(token.nonce, token.created, password)
-        match = hmac.compare_digest(expected, token.digest)
-        if credential is None or not password or not match:
-            raise NotAuthorized("wrong user name or password")
+    def verify(self, token: UsernameToken, now: int, *, peer: str = "", local: str = "") -> Account:
+        """The account of a token that came from the address `peer`. Raises NotAuthorized."""
+        credential = self._identify(token, peer, local)
         try:
             created = parse_datetime(token.created)
         except ValueError:
             raise NotAuthorized("Created is no date and time") from None
         if abs(created - now) > self._window:
             raise NotAuthorized("Created is too far from the device's time")
-        self._remember(token, created, now)
+        try:
+            self._remember(token, created, now)
+        except NotAuthorized as error:
+            if self._gate is not None:
+                self._gate.failed(token.name, peer, "token used before", known=True, guess=False, local=local)
+            raise error from None
+        if self._gate is not None:
+            self._gate.admit(token.name, peer)
         return credential.account
+
+    def _identify(self, token: UsernameToken, peer: str, local: str) -> Credential:
+        """Whose token it is; the same work for names that nobody has, for locked accounts and for wrong passwords."""
+        credential = self._lookup(token.name)
+        former = credential.former if credential is not None else None
+        barred = self._gate.barred(token.name, credential, peer) if self._gate is not None else ""
+        matches, matches_former = (_fits(token, one) for one in (credential, former))
+        if credential is not None and matches and not barred:
+            return credential
+        if self._gate is not None:
+            reason = barred or ("former password" if matches_former else "wrong name or password")
+            guess = not barred and not matches_former
+            self._gate.failed(token.name, peer, reason, known=credential is not None, guess=guess, local=local)
+        raise NotAuthorized("wrong user name or password")
 
     def _remember(self, token: UsernameToken, created: int, now: int) -> None:
         while self._used:
@@ -115,6 +134,13 @@ class TokenVerifier:
             raise NotAuthorized("this UsernameToken was used before")
         # A token stops working by its own Created after the window; until then its nonce must be known.
         self._used[key] = created + self._window
+
+
+def _fits(token: UsernameToken, credential: Credential | None) -> bool:
+    """Whether a token was made with a credential's password. It is computed for none too: time does not tell them apart."""
+    password = credential.password if credential is not None else ""
+    match = hmac.compare_digest(password_digest(token.nonce, token.created, password), token.digest)
+    return match and bool(password)
 
 
 def security_header(name: str, password: str, nonce: bytes, created: int) -> Element:
