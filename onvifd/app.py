@@ -22,6 +22,7 @@ from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
 from onvifd.bodies.channel import archived_recording, recording_token
 from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
+from onvifd.bodies.discovery_memory import SettingsMemory
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.housekeeping import Housekeeping
@@ -38,6 +39,7 @@ from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.events.topics import RECORDER_TOPICS
 from onvifd.onvif.backend import Identity, Ports, Recording
+from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
 from onvifd.onvif.services.common import ServiceRegistry
 from onvifd.onvif.services.device import DeviceService
@@ -77,6 +79,7 @@ class RecorderApp:
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config = config
         self.ports = Ports(http=None, https=None, rtsp=None)
+        self.discovery = DiscoveryControl()
         self._clock = clock or SystemClock()
         self._tasks: list[asyncio.Task[None]] = []
         self._revision = -1
@@ -201,7 +204,13 @@ class RecorderApp:
         self._parts.push_async_callback(self._stop_tasks)
         self._tasks.append(asyncio.create_task(self._poll(), name="catalogue poll"))
         if network.discovery:
-            discovery = DiscoveryService(self.recorder, self._clock, host=network.host)
+            discovery = DiscoveryService(
+                self.recorder,
+                self._clock,
+                host=network.host,
+                control=self.discovery,
+                memory=SettingsMemory(self._catalogue),
+            )
             self._parts.push_async_callback(discovery.stop)
             await discovery.start()
 
@@ -240,7 +249,7 @@ class RecorderApp:
         )
         # In reverse: waiting PullMessages and searches end first, so that the face need not wait for them.
         self._parts.push_async_callback(face.close)
-        self._parts.callback(events.close)
+        self._parts.push_async_callback(events.close)
         self._parts.push_async_callback(searches.close)
         await face.start()
         await face.listen(config.network.host, http)

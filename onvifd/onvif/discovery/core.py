@@ -26,18 +26,19 @@ REPEAT_DELAY = (0.05, 0.25)
 """Seconds after which an announcement is sent once more (SOAP-over-UDP appendix I: UDP_MIN_DELAY, UDP_MAX_DELAY)."""
 
 KNOWN_IDS = 1024
-KNOWN_SECONDS = 60.0
-"""How many message ids are remembered, and for how long, to answer each request once."""
+KNOWN_SECONDS = 10.0
+"""How many message ids are remembered, and for how long, to answer each request once. SOAP-over-UDP repeats a message within
+two seconds; clients that use one id for every search ask again later than that and want an answer each time."""
 
 SOURCES = 256
 """Senders whose rate is watched; the one heard longest ago is forgotten first."""
-SOURCE_RATE, SOURCE_BURST = 5.0, 20.0
-TOTAL_RATE, TOTAL_BURST = 50.0, 200.0
+SOURCE_RATE, SOURCE_BURST = 10.0, 40.0
+TOTAL_RATE, TOTAL_BURST = 100.0, 200.0
 """Requests per second that are looked at, per sender and in all; above, datagrams are dropped unread."""
 WARN_SECONDS = 60.0
 """A flood is logged at most this often."""
 MAX_PENDING = 256
-"""Datagrams that wait for their time; a further one is dropped."""
+"""Answers that wait for their time; a further one is dropped. Announcements have a share of the same size for themselves."""
 
 
 Route = TypeVar("Route", bound=Hashable)
@@ -50,6 +51,24 @@ class Datagram(Generic[Route]):
 
     data: bytes
     route: Route
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where a datagram came from. `here` means this very machine."""
+
+    address: str
+    port: int
+    here: bool = False
+
+    @property
+    def share(self) -> Hashable:
+        """Whose rate it counts against.
+
+        A neighbour is its address. Programs of this machine have one address together, so that a demo of a dozen devices
+        beside a few clients would look like a flood; there each socket counts for itself.
+        """
+        return (self.address, self.port) if self.here else self.address
 
 
 class _Bucket:
@@ -74,6 +93,7 @@ class _Message:
     """A message that is written when it is first sent; a repetition sends the same bytes."""
 
     write: Callable[[Sequence], bytes]
+    announcement: bool = False
     data: bytes | None = None
 
 
@@ -100,8 +120,9 @@ class Responder(Generic[Route]):
         self._message_number = 0
         self._order = itertools.count()
         self._pending: list[tuple[float, int, _Message, Route]] = []
-        self._known: OrderedDict[str, float] = OrderedDict()
-        self._sources: OrderedDict[str, _Bucket] = OrderedDict()
+        self._announcements = 0
+        self._known: OrderedDict[tuple[Sender, str], float] = OrderedDict()
+        self._sources: OrderedDict[Hashable, _Bucket] = OrderedDict()
         self._total: _Bucket | None = None
         self._warned: float | None = None
 
@@ -111,16 +132,9 @@ class Responder(Generic[Route]):
 
     # ---- what the device does
 
-    def update(self, *, scopes: tuple[str, ...]) -> bool:
-        """Take over changed scopes. True if something changed; the caller then sends a new Hello."""
-        if scopes == self._target.scopes:
-            return False
-        self._target = replace(self._target, scopes=scopes, metadata_version=self._target.metadata_version + 1)
-        return True
-
-    def readdressed(self) -> None:
-        """The addresses of the device have changed: part of its metadata (WS-Discovery section 4.1)."""
-        self._target = replace(self._target, metadata_version=self._target.metadata_version + 1)
+    def describe(self, *, scopes: tuple[str, ...], metadata_version: int) -> None:
+        """What the device says of itself from now on."""
+        self._target = replace(self._target, scopes=scopes, metadata_version=metadata_version)
 
     def hello(self, route: Route, xaddrs: tuple[str, ...], now: float) -> None:
         """Announce the device on one interface, whose addresses are given: after a random delay, and once more."""
@@ -141,24 +155,26 @@ class Responder(Generic[Route]):
     def forget(self) -> None:
         """Drop what waits to be sent."""
         self._pending.clear()
+        self._announcements = 0
 
     # ---- what comes in
 
     def receive(
-        self, data: bytes, source: str, route: Route, *, multicast: bool, xaddrs: tuple[str, ...], now: float
+        self, data: bytes, sender: Sender, route: Route, *, multicast: bool, xaddrs: tuple[str, ...], now: float
     ) -> None:
-        """Take a datagram that came from the address `source` on an interface with `xaddrs`; an answer leaves by `route`.
+        """Take a datagram that came from `sender` on an interface with `xaddrs`; an answer leaves by `route`.
 
         What cannot be understood, is a repetition, means another device or comes too fast gets no answer (Core 7.3.6).
         """
-        if not self._admit(source, now):
+        # Announcements of other devices come by the same group and must not count as requests of their senders.
+        if not messages.may_be_request(data) or not self._admit(sender, now):
             return
         try:
             request = messages.parse(data)
         except Malformed as error:
-            logger.debug("discovery: dropped a datagram from %s: %s", source, error)
+            logger.debug("discovery: dropped a datagram from %s: %s", sender.address, error)
             return
-        if not self._repeated(request.message_id, now):
+        if not self._repeated(sender, request.message_id, now):
             self._answer(request, route, multicast, xaddrs, now)
 
     def _answer(self, request: Request, route: Route, multicast: bool, xaddrs: tuple[str, ...], now: float) -> None:
@@ -191,6 +207,7 @@ class Responder(Generic[Route]):
         due: list[Datagram[Route]] = []
         while self._pending and self._pending[0][0] <= now:
             _, _, message, route = heapq.heappop(self._pending)
+            self._announcements -= message.announcement
             if message.data is None:
                 self._message_number += 1
                 sequence = Sequence(instance_id=self._instance_id, message_number=self._message_number)
@@ -200,28 +217,33 @@ class Responder(Generic[Route]):
 
     def _announce(self, write: Callable[[Sequence], bytes], route: Route, due: float) -> None:
         low, high = REPEAT_DELAY
-        message = _Message(write)
+        message = _Message(write, announcement=True)
         self._send(message, route, due)
         self._send(message, route, due + low + self._random() * (high - low))
 
     def _send(self, message: _Message, route: Route, due: float) -> None:
-        if len(self._pending) < MAX_PENDING:
+        # Counted apart, so that a flood of probes cannot keep the device from taking leave.
+        kept = self._announcements if message.announcement else len(self._pending) - self._announcements
+        if kept < MAX_PENDING:
+            self._announcements += message.announcement
             heapq.heappush(self._pending, (due, next(self._order), message, route))
 
     # ---- bounds
 
-    def _repeated(self, message_id: str, now: float) -> bool:
+    def _repeated(self, sender: Sender, message_id: str, now: float) -> bool:
+        """Whether the same socket has sent it a moment ago. Asked by two of its interfaces, both are answered: each has its
+        own addresses."""
         while self._known and (len(self._known) >= KNOWN_IDS or next(iter(self._known.values())) < now - KNOWN_SECONDS):
             self._known.popitem(last=False)
-        if message_id in self._known:
+        if (sender, message_id) in self._known:
             return True
-        self._known[message_id] = now
+        self._known[(sender, message_id)] = now
         return False
 
-    def _admit(self, source: str, now: float) -> bool:
+    def _admit(self, sender: Sender, now: float) -> bool:
         """Whether a datagram is read at all. The sender's own share is checked first, so one cannot use up all."""
-        bucket = self._sources.pop(source, None) or _Bucket(SOURCE_RATE, SOURCE_BURST, now)
-        self._sources[source] = bucket
+        bucket = self._sources.pop(sender.share, None) or _Bucket(SOURCE_RATE, SOURCE_BURST, now)
+        self._sources[sender.share] = bucket
         if len(self._sources) > SOURCES:
             self._sources.popitem(last=False)
         if self._total is None:
@@ -230,5 +252,5 @@ class Responder(Generic[Route]):
             return True
         if self._warned is None or now - self._warned >= WARN_SECONDS:
             self._warned = now
-            logger.warning("discovery: too many requests, last from %s; dropping the excess", source)
+            logger.warning("discovery: too many requests, last from %s; dropping the excess", sender.address)
         return False

@@ -77,6 +77,14 @@ class Sequence:
 # ---- reading
 
 
+def may_be_request(data: bytes) -> bool:
+    """Whether a datagram is worth parsing: cheap, and never wrong about a request."""
+    if len(data) > MAX_DATAGRAM:
+        return False
+    # An element's name cannot be written in any other way, unless in another encoding (UTF-16, with or without mark).
+    return b"Probe" in data or b"Resolve" in data or b"\0" in data[:4]
+
+
 def parse(data: bytes) -> Request:
     """Read a datagram. Raises Malformed for anything but a well-formed Probe or Resolve."""
     if len(data) > MAX_DATAGRAM:

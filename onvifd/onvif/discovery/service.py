@@ -7,31 +7,30 @@ import ipaddress
 import logging
 import random
 import socket
-import struct
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import cast
 
 from onvifd.clock import US, Clock
+from onvifd.errors import OnvifdError
 from onvifd.onvif.backend import DeviceBackend
-from onvifd.onvif.discovery.core import Responder
+from onvifd.onvif.discovery.control import (
+    Announced,
+    DiscoveryControl,
+    DiscoveryMemory,
+    announcing,
+    digest_of,
+    restarted,
+)
+from onvifd.onvif.discovery.core import Responder, Sender
 from onvifd.onvif.discovery.links import Address, Link, present, xaddrs
 from onvifd.onvif.discovery.messages import Target
+from onvifd.onvif.discovery.sockets import GROUPS, PORT, group_socket, unicast_socket
+from onvifd.onvif.discovery.watch import NetworkWatch
 
 logger = logging.getLogger(__name__)
 
-PORT = 3702
-GROUPS = {4: "239.255.255.250", 6: "ff02::c"}
-"""WS-Discovery section 2.4."""
-HOP_LIMIT = 1
 REFRESH_SECONDS = 10.0
-"""How often links, scopes and discovery mode are looked at again."""
-
-# Linux delivers a group that any socket of the machine has joined to every socket bound to it unless told otherwise; the
-# module `socket` does not name these options (linux/in.h, linux/in6.h).
-_IP_MULTICAST_ALL = 49
-_IPV6_MULTICAST_ALL = 29
+"""How often links, scopes and discovery mode are looked at again though nobody has told of a change."""
 
 LinkSource = Callable[[], tuple[Link, ...]]
 Peer = tuple[object, ...]
@@ -46,6 +45,7 @@ class _Attachment:
     link: Link
     transports: list[asyncio.DatagramTransport] = field(default_factory=list)
     unicast: list[asyncio.DatagramTransport] = field(default_factory=list)
+    bound: set[Address] = field(default_factory=set)
 
     @property
     def group(self) -> Peer:
@@ -73,7 +73,8 @@ class DiscoveryService:
     """Makes a device findable for as long as it runs and its backend says that it is discoverable.
 
     `host` is the IP address to which the device's web service is bound: discovery keeps to the interface that has it, or
-    uses all if it is unspecified (`links.present`). `path` is that of the device service.
+    uses all if it is unspecified (`links.present`). `path` is that of the device service. `control` tells of changes; without
+    `memory` the metadata version grows with every start.
     """
 
     def __init__(
@@ -83,21 +84,26 @@ class DiscoveryService:
         *,
         host: str | None,
         path: str = "/onvif/device_service",
+        control: DiscoveryControl | None = None,
+        memory: DiscoveryMemory | None = None,
         links: LinkSource | None = None,
         randomness: Callable[[], float] = random.random,
     ) -> None:
         self._backend = backend
         self._clock = clock
         self._path = path
+        self._control = control or DiscoveryControl()
+        self._memory = memory
         self._links = links or (lambda: present(host))
-        # Both numbers must grow over restarts, for which the wall clock serves without anything being stored.
-        started = clock.utc() // US
-        target = Target(address=f"urn:uuid:{backend.identity().uuid}", scopes=self._scopes(), metadata_version=started)
-        self._responder: Responder[Route] = Responder(target, instance_id=started, random=randomness)
+        self._randomness = randomness
+        self._announced = restarted(None, clock.utc() // US)
+        self._responder = self._make_responder()
         self._attachments: dict[Link, _Attachment] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._refresher: asyncio.Task[None] | None = None
+        self._watch = NetworkWatch(self._control.changed)
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
         self._changing = asyncio.Lock()
+        self._leaving = False
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -106,34 +112,85 @@ class DiscoveryService:
 
     async def start(self) -> None:
         """Open the sockets and say Hello. A link that cannot be opened is logged and tried again later."""
-        await self.update()
-        self._refresher = asyncio.create_task(self._refresh(), name="discovery-refresh")
+        await self._recall()
+        self._watch.start()
+        self._tasks = [
+            asyncio.create_task(self._pump(), name="discovery-pump"),
+            asyncio.create_task(self._refresh(), name="discovery-refresh"),
+        ]
+        try:
+            await self.update()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Say Bye, wait until its repetition has left (a quarter of a second) and close."""
-        if self._refresher is not None:
-            self._refresher.cancel()
-            await asyncio.gather(self._refresher, return_exceptions=True)
-            self._refresher = None
+        self._watch.stop()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         async with self._changing:
             await self._leave()
 
     async def update(self) -> None:
-        """Take over changes of discovery mode, scopes and addresses now, with the Hello or Bye that they call for."""
+        """Take over changes of discovery mode, scopes, ports and addresses now, with the Hello or Bye that they call for."""
         async with self._changing:
+            self._control.take()
             if not self._backend.discoverable():
                 await self._leave()
                 return
-            rescoped = self._responder.update(scopes=self._scopes())
             served = set(self._attachments)
             await self._attach(await asyncio.to_thread(self._links))
-            if served and served != set(self._attachments):
-                self._responder.readdressed()
-                rescoped = True
+            if not self._attachments:
+                return
+            changed = self._describe()
             for link, attachment in self._attachments.items():
-                if rescoped or link not in served:
+                if changed or link not in served:
                     self._responder.hello((link, attachment.group), self._xaddrs(link), self._clock.monotonic())
-            self._flush()
+            self._wake.set()
+            if changed:
+                await self._keep()
+
+    # ---- what is announced
+
+    def _make_responder(self) -> Responder[Route]:
+        announced = self._announced
+        target = Target(
+            address=f"urn:uuid:{self._backend.identity().uuid}",
+            scopes=self._scopes(),
+            metadata_version=announced.metadata_version,
+        )
+        return Responder(target, instance_id=announced.instance_id, random=self._randomness)
+
+    def _describe(self) -> bool:
+        """Bring the responder in line with scopes and addresses; whether there is something to announce."""
+        scopes = self._scopes()
+        every = [xaddr for link in self._attachments for xaddr in self._xaddrs(link)]
+        announced = announcing(self._announced, digest_of(scopes, every))
+        changed = announced != self._announced
+        self._announced = announced
+        self._responder.describe(scopes=scopes, metadata_version=announced.metadata_version)
+        return changed
+
+    async def _recall(self) -> None:
+        last: Announced | None = None
+        if self._memory is not None:
+            try:
+                last = await self._memory.recall()
+            except OnvifdError as error:
+                logger.warning("discovery: what was announced before is not known: %s", error.reason)
+        self._announced = restarted(last, self._clock.utc() // US)
+        self._responder = self._make_responder()
+        await self._keep()
+
+    async def _keep(self) -> None:
+        if self._memory is not None:
+            try:
+                await self._memory.keep(self._announced)
+            except OnvifdError as error:
+                logger.warning("discovery: what is announced cannot be stored: %s", error.reason)
 
     def _scopes(self) -> tuple[str, ...]:
         return tuple(scope.uri for scope in self._backend.scopes())
@@ -141,13 +198,35 @@ class DiscoveryService:
     def _xaddrs(self, link: Link) -> tuple[str, ...]:
         return xaddrs(link, self._backend.ports(), self._path)
 
+    # ---- tasks
+
     async def _refresh(self) -> None:
         while True:
-            await self._clock.sleep(REFRESH_SECONDS)
+            await self._until(self._control.wait, REFRESH_SECONDS)
             try:
                 await self.update()
             except OSError as error:
                 logger.warning("discovery: cannot look at the network: %s", error)
+
+    async def _pump(self) -> None:
+        """Send what has waited its time."""
+        while True:
+            self._wake.clear()
+            self._flush()
+            due = self._responder.next_due()
+            await self._until(self._wake.wait, None if due is None else due - self._clock.monotonic())
+
+    async def _until(self, event: Callable[[], Coroutine[object, None, object]], seconds: float | None) -> None:
+        """Wait for an event, at most some seconds of the clock."""
+        waits = [asyncio.ensure_future(event())]
+        if seconds is not None:
+            waits.append(asyncio.ensure_future(self._clock.sleep(max(0.0, seconds))))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     # ---- sockets
 
@@ -156,21 +235,42 @@ class DiscoveryService:
             self._attachments.pop(link).close()
             logger.info("discovery: left %s (IPv%d)", link.name, link.version)
         for link in links:
-            if link not in self._attachments and (attachment := await self._open(link)) is not None:
+            if (attachment := self._attachments.get(link)) is not None:
+                await self._open_addresses(attachment)
+            elif (attachment := await self._open(link)) is not None:
                 self._attachments[link] = attachment
                 logger.info("discovery: listening on %s (IPv%d)", link.name, link.version)
 
     async def _open(self, link: Link) -> _Attachment | None:
         attachment = _Attachment(link)
         try:
-            await self._listen(attachment, _group_socket(link), multicast=True)
-            for address, _ in sorted(link.addresses, key=lambda pair: link.version == 4 or not pair[0].is_link_local):
-                await self._listen(attachment, _unicast_socket(link, address), multicast=False)
+            await self._listen(attachment, group_socket(link), multicast=True)
+            refused = await self._open_addresses(attachment)
+            if not attachment.unicast:
+                raise refused or OSError("no address")
         except OSError as error:
             attachment.close()
             logger.warning("discovery: cannot listen on %s (IPv%d): %s", link.name, link.version, error)
             return None
         return attachment
+
+    async def _open_addresses(self, attachment: _Attachment) -> OSError | None:
+        """Listen on the addresses of a link that are not open yet; gives the last refusal.
+
+        An IPv6 address that has just come may not be bound before the kernel has made sure that it is nobody else's.
+        """
+        refused = None
+        link = attachment.link
+        for address, _ in sorted(link.addresses, key=lambda pair: link.version == 4 or not pair[0].is_link_local):
+            if address in attachment.bound:
+                continue
+            try:
+                await self._listen(attachment, unicast_socket(link, address), multicast=False)
+                attachment.bound.add(address)
+            except OSError as error:
+                refused = error
+                logger.debug("discovery: cannot listen on %s: %s", address, error)
+        return refused
 
     async def _listen(self, attachment: _Attachment, sock: socket.socket, *, multicast: bool) -> None:
         link = attachment.link
@@ -191,6 +291,7 @@ class DiscoveryService:
 
     async def _leave(self) -> None:
         """Bye on every link, then silence (Core 7.2: a device that is not discoverable neither listens nor sends)."""
+        self._leaving = True  # who asks now must not keep us here
         self._responder.forget()
         for link, attachment in self._attachments.items():
             self._responder.bye((link, attachment.group), self._clock.monotonic())
@@ -198,94 +299,39 @@ class DiscoveryService:
         while (due := self._responder.next_due()) is not None:
             await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
             self._flush()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         for attachment in self._attachments.values():
             attachment.close()
         self._attachments.clear()
+        self._leaving = False
 
     # ---- datagrams
 
     def _received(self, data: bytes, peer: Peer, link: Link, multicast: bool) -> None:
-        source = str(peer[0])
-        if not link.local(ipaddress.ip_address(source.partition("%")[0])):
+        address = ipaddress.ip_address(str(peer[0]).partition("%")[0])
+        if self._leaving or not link.local(address):
             return
+        # The kernel takes no datagram from outside that bears an address of this machine.
+        here = address.is_loopback or any(address == own for own, _ in link.addresses)
         self._responder.receive(
             data,
-            source,
+            Sender(str(address), int(str(peer[1])), here),
             (link, peer),
             multicast=multicast,
             xaddrs=self._xaddrs(link),
             now=self._clock.monotonic(),
         )
         self._flush()
+        self._wake.set()
 
     def _flush(self) -> None:
-        """Send what is due and come back for the rest."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        now = self._clock.monotonic()
-        for datagram in self._responder.datagrams_to_send(now):
+        """Send what is due."""
+        for datagram in self._responder.datagrams_to_send(self._clock.monotonic()):
             link, peer = datagram.route
-            if (attachment := self._attachments.get(link)) is not None and attachment.unicast:
+            attachment = self._attachments.get(link)
+            if attachment is None or not attachment.unicast:
+                continue
+            try:
                 attachment.unicast[0].sendto(datagram.data, peer)
-        if (due := self._responder.next_due()) is not None:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, due - now), self._flush)
-
-
-def _socket(link: Link) -> socket.socket:
-    sock = socket.socket(socket.AF_INET if link.version == 4 else socket.AF_INET6, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    # Several devices and clients on one host share the port; each gets its copy of every multicast datagram.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if not sys.platform.startswith("linux") and hasattr(socket, "SO_REUSEPORT"):
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if link.version == 6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    return sock
-
-
-def _group_socket(link: Link) -> socket.socket:
-    """Receives the group on this link alone."""
-    sock = _socket(link)
-    linux = sys.platform.startswith("linux")
-    try:
-        if link.version == 4:
-            if linux:
-                sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
-            sock.bind((GROUPS[4], PORT))
-            membership = socket.inet_aton(GROUPS[4]) + link.addresses[0][0].packed
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        else:
-            if linux:
-                sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
-            sock.bind((GROUPS[6], PORT, 0, link.index))
-            membership = socket.inet_pton(socket.AF_INET6, GROUPS[6]) + struct.pack("@I", link.index)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _unicast_socket(link: Link, address: Address) -> socket.socket:
-    """Receives what is sent to one address and sends, multicast included, from it."""
-    sock = _socket(link)
-    try:
-        if link.version == 4:
-            sock.bind((str(address), PORT))
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, address.packed)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, HOP_LIMIT)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
-        else:
-            scope = link.index if cast(ipaddress.IPv6Address, address).is_link_local else 0
-            sock.bind((str(address), PORT, 0, scope))
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, link.index)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, HOP_LIMIT)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+            except OSError as error:
+                # Such as port 0, which a forged request may have named.
+                logger.debug("discovery on %s: cannot send: %s", link.name, error)

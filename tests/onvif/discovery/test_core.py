@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from onvifd.onvif.discovery import core
-from onvifd.onvif.discovery.core import APP_MAX_DELAY, Datagram, Responder
+from onvifd.onvif.discovery.core import APP_MAX_DELAY, Datagram, Responder, Sender
 from onvifd.onvif.discovery.matching import SUPPORTED_RULES
 from onvifd.onvif.discovery.messages import NS_DN, NS_WSA, NS_WSD, Target
 
@@ -34,9 +34,16 @@ LDAP = '<d:Probe><d:Scopes MatchBy="http://schemas.xmlsoap.org/ws/2005/04/discov
 
 
 def give(
-    device: Responder[str], data: bytes, now: float = 0.0, *, source: str = "192.0.2.9", multicast: bool = True
+    device: Responder[str],
+    data: bytes,
+    now: float = 0.0,
+    *,
+    source: str = "192.0.2.9",
+    port: int = 50000,
+    here: bool = False,
+    multicast: bool = True,
 ) -> None:
-    device.receive(data, source, f"to {source}", multicast=multicast, xaddrs=XADDRS, now=now)
+    device.receive(data, Sender(source, port, here), f"to {source}", multicast=multicast, xaddrs=XADDRS, now=now)
 
 
 def action(datagram: Datagram[str]) -> str:
@@ -122,7 +129,7 @@ def test_repeated_message_is_answered_once_and_forgotten_in_the_end() -> None:
 def test_memory_of_messages_is_bounded() -> None:
     device = responder()
     for n in range(core.KNOWN_IDS + 500):
-        give(device, request("<d:Probe><d:Types>dn:No</d:Types></d:Probe>", f"urn:{n}"), now=n * 0.03, source=str(n))
+        give(device, request("<d:Probe><d:Types>dn:No</d:Types></d:Probe>", f"urn:{n}"), now=n * 0.01, source=str(n))
     assert len(device._known) <= core.KNOWN_IDS
     assert len(device._sources) <= core.SOURCES
 
@@ -172,14 +179,56 @@ def test_message_numbers_grow_in_the_order_of_sending() -> None:
     assert [number(answer) for answer in answers] == [1, 2]
 
 
-def test_change_of_scopes_grows_the_metadata_version() -> None:
+def test_what_is_said_of_the_device_can_change_and_its_address_stays() -> None:
     device = responder()
-    assert not device.update(scopes=("onvif://www.onvif.org/name/a",))
-    assert device.update(scopes=("onvif://www.onvif.org/name/b",))
-    assert device.target.metadata_version == 6
-    device.readdressed()
-    assert device.target.metadata_version == 7
+    device.describe(scopes=("onvif://www.onvif.org/name/b",), metadata_version=6)
+    give(device, request("<d:Probe/>"), multicast=False)
+    (answer,) = device.datagrams_to_send(0.0)
+    root = etree.fromstring(answer.data)
+    assert root.findtext(f".//{{{NS_WSD}}}Scopes") == "onvif://www.onvif.org/name/b"
+    assert root.findtext(f".//{{{NS_WSD}}}MetadataVersion") == "6"
     assert device.target.address == ADDRESS
+
+
+def test_same_id_from_another_socket_is_another_question() -> None:
+    device = responder()
+    for port in (50000, 50001, 50000):
+        give(device, request(PROBE), port=port, multicast=False)
+    assert len(device.datagrams_to_send(0.0)) == 2
+
+
+def test_announcements_of_other_devices_use_up_no_share() -> None:
+    """A dozen devices on one machine start together; a client beside them is answered all the same."""
+    device, other = responder(random=0.0), responder(random=0.0)
+    for _ in range(100):
+        other.hello("group", XADDRS, now=0.0)
+        for hello in other.datagrams_to_send(1.0):
+            give(device, hello.data, source="127.0.0.1", port=3702, here=True)
+    give(device, request(PROBE), source="127.0.0.1", port=50000, here=True)
+    assert len(device.datagrams_to_send(0.0)) == 1
+
+
+def test_programs_of_this_machine_have_a_share_each() -> None:
+    device = responder(random=0.0)
+    for n in range(1000):
+        give(device, request(PROBE, f"urn:{n}"), source="127.0.0.1", port=50000, here=True)
+    give(device, request(PROBE, "urn:x"), source="127.0.0.1", port=50001, here=True)
+    assert len(device.datagrams_to_send(0.0)) == core.SOURCE_BURST + 1
+
+
+def test_probes_in_utf16_are_read() -> None:
+    device = responder()
+    text = request("<d:Probe/>").decode()
+    give(device, text.encode("utf-16"), multicast=False)
+    assert len(device.datagrams_to_send(0.0)) == 1
+
+
+def test_flood_of_probes_does_not_keep_the_device_from_taking_leave() -> None:
+    device = responder(random=0.9)
+    for n in range(2000):
+        give(device, request(PROBE, f"urn:{n}"), now=n * 0.001, source=f"sender {n}")
+    device.bye("group", now=2.0)
+    assert "Bye" in [action(datagram) for datagram in device.datagrams_to_send(2.0)]
 
 
 def test_what_waits_is_bounded_and_can_be_dropped() -> None:

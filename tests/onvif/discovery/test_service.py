@@ -23,7 +23,8 @@ from onvifd.clock import SimulatedClock, SystemClock
 from onvifd.onvif.backend import Identity, Network, Ports, Scope, SystemTime
 from onvifd.onvif.discovery.links import Link, present
 from onvifd.onvif.discovery.messages import NS_WSA, NS_WSD
-from onvifd.onvif.discovery.service import GROUPS, PORT, REFRESH_SECONDS, DiscoveryService
+from onvifd.onvif.discovery.service import REFRESH_SECONDS, DiscoveryService
+from onvifd.onvif.discovery.sockets import GROUPS, PORT
 
 HERE = Path(__file__).parent
 LO = "127.0.0.1"
