@@ -134,7 +134,7 @@ class SimulatedDevice:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        self._events.close()
+        await self._events.close()
         if self._face is not None:
             await self._face.close()
         if self._rtsp is not None:

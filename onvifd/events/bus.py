@@ -10,11 +10,12 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from onvifd.clock import Clock
-from onvifd.events.store import EventStore
+from onvifd.errors import NotSupported
+from onvifd.events.store import EventStore, Numbered, Position
 from onvifd.events.types import Event, Operation
 from onvifd.events.writer import EventWriter
 
@@ -88,6 +89,7 @@ class EventBus:
         self._properties: dict[object, Event] = {}
         self._max_properties = max_properties
         self._full_logged = False
+        self._store = store
         self._writer = EventWriter(store, clock) if store is not None else None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._foreign = 0
@@ -145,6 +147,47 @@ class EventBus:
         with self._foreign_lock:
             self._foreign -= 1
         self.publish(event)
+
+    @property
+    def persistent(self) -> bool:
+        """Whether events are kept in a store."""
+        return self._store is not None
+
+    async def seam(self) -> tuple[int, int | None]:
+        """The highest number and the lowest UtcTime of the store when all that was published so far is in it, and no more.
+
+        Raises NotSupported without a store, Unavailable or Timeout if it does not answer.
+        """
+        if self._writer is None:
+            raise NotSupported("events are not kept")
+        return await self._writer.seam()
+
+    async def history(
+        self,
+        *,
+        utc: int,
+        reverse: bool,
+        after: int,
+        seam: int,
+        position: Position | None,
+        topics: Sequence[str] | None,
+        limit: int,
+    ) -> tuple[Numbered, ...]:
+        """See EventStore.page."""
+        if self._store is None:
+            raise NotSupported("events are not kept")
+        if topics is not None and not topics:
+            return ()
+        return await asyncio.to_thread(
+            self._store.page,
+            utc=utc,
+            reverse=reverse,
+            after=after,
+            seam=seam,
+            position=position,
+            topics=topics,
+            limit=limit,
+        )
 
     def record(self, event: Event) -> None:
         """Keep an event in the store without delivering it (history found by crash recovery)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from onvifd.events.store import Numbered, Position
 from onvifd.events.types import Event, Operation
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import EventRow
@@ -35,6 +36,30 @@ class CatalogueEventStore:
 
     def states_at(self, at: int, recordings: frozenset[str] | None) -> tuple[Event, ...]:
         return tuple(_event(row) for row in self._events.states_at(at, recordings))
+
+    def bounds(self) -> tuple[int, int | None]:
+        return self._events.bounds()
+
+    def page(
+        self,
+        *,
+        utc: int,
+        reverse: bool,
+        after: int,
+        seam: int,
+        position: Position | None,
+        topics: Sequence[str] | None,
+        limit: int,
+    ) -> tuple[Numbered, ...]:
+        found = self._events.page(
+            utc=utc,
+            reverse=reverse,
+            numbers=(after, seam),
+            behind=None if position is None else (position.utc, position.number),
+            topics=topics,
+            limit=limit,
+        )
+        return tuple((number, _event(row)) for number, row in found)
 
 
 def _row(event: Event) -> EventRow:

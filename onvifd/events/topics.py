@@ -3,51 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from lxml import etree
 
-from onvifd.events.types import Event, Operation
+from onvifd.events.device_topics import DEVICE_TOPICS
+from onvifd.events.recording_topics import RECORDING_TOPICS
+from onvifd.events.relayed_topics import RELAYED_TOPICS
+from onvifd.events.topic import BOOLEAN, STRING, TOKEN, Item, Topic, boolean, message, state
+from onvifd.events.types import Event
 from onvifd.onvif.soap.codec import encode
-from onvifd.onvif.soap.namespaces import TT, XS
+from onvifd.onvif.soap.namespaces import TT
 from onvifd.onvif.types import tt
+
+__all__ = ["Item", "Topic"]
 
 PROFILE_SOURCE = "http://www.onvif.org/ver10/schema/Profile"
 """Type of a source token that names a media profile (RecordingControl 5.3.3)."""
 
-TOKEN = f"{{{TT}}}ReferenceToken"
-BOOLEAN = f"{{{XS}}}boolean"
-STRING = f"{{{XS}}}string"
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An item of a message. `type` is the QName of its type or, for element items, of its element, in Clark notation."""
-
-    name: str
-    type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
-    """A declared topic (tt:MessageDescription). `name` is the path below tns1 without prefix."""
-
-    name: str
-    is_property: bool
-    source: tuple[Item, ...] = ()
-    key: tuple[Item, ...] = ()
-    data: tuple[Item, ...] = ()
-    elements: tuple[Item, ...] = ()
-    """Element items of the data part."""
-
-
-def _state(name: str) -> Topic:
-    return Topic(name=name, is_property=True, source=(Item("Source", TOKEN),), data=(Item("State", BOOLEAN),))
-
-
-MOTION_ALARM = _state("VideoSource/MotionAlarm")
-SIGNAL_LOSS = _state("VideoSource/SignalLoss")
+MOTION_ALARM = state("VideoSource/MotionAlarm")
+SIGNAL_LOSS = state("VideoSource/SignalLoss")
 # Search 5.21
 RECORDING_STATE = Topic(
     name="RecordingHistory/Recording/State",
@@ -75,6 +50,9 @@ CONFIGURATION_CHANGED = Topic(
     name="Media/ConfigurationChanged", is_property=False, source=(Item("Token", TOKEN), Item("Type", STRING))
 )
 
+# Core 9.11.1
+BUFFER_BEGIN = Topic(name="EventBuffer/Begin", is_property=False)
+
 CAMERA_TOPICS = (MOTION_ALARM,)
 """What the simulated camera emits."""
 
@@ -86,43 +64,32 @@ RECORDER_TOPICS = (
     JOB_STATE,
     PROFILE_CHANGED,
     CONFIGURATION_CHANGED,
+    *RECORDING_TOPICS,
+    *DEVICE_TOPICS,
+    *RELAYED_TOPICS,
+    BUFFER_BEGIN,
 )
 """What the recorder emits."""
 
 
-def _boolean(value: bool) -> str:
-    return "true" if value else "false"
-
-
-def _property(topic: Topic, utc: int, source: Sequence[str], data: Sequence[str], recording: str) -> Event:
-    return Event(
-        topic=topic.name,
-        utc=utc,
-        source=tuple((item.name, text) for item, text in zip(topic.source, source, strict=True)),
-        data=tuple((item.name, text) for item, text in zip(topic.data, data, strict=True)),
-        operation=Operation.CHANGED,
-        recording=recording,
-    )
-
-
 def motion_alarm(source: str, state: bool, utc: int, recording: str = "") -> Event:
     """Motion begins or ends in the video source `source`."""
-    return _property(MOTION_ALARM, utc, (source,), (_boolean(state),), recording)
+    return message(MOTION_ALARM, utc, (source,), (boolean(state),), recording)
 
 
 def signal_loss(source: str, state: bool, utc: int, recording: str = "") -> Event:
     """The camera behind the video source `source` does not deliver (True), or does again."""
-    return _property(SIGNAL_LOSS, utc, (source,), (_boolean(state),), recording)
+    return message(SIGNAL_LOSS, utc, (source,), (boolean(state),), recording)
 
 
 def recording_state(recording: str, is_recording: bool, utc: int) -> Event:
     """Recording starts or stops; `utc` is the time of the media, not of sending (Search 5.21)."""
-    return _property(RECORDING_STATE, utc, (recording,), (_boolean(is_recording),), recording)
+    return message(RECORDING_STATE, utc, (recording,), (boolean(is_recording),), recording)
 
 
 def track_state(recording: str, track: str, is_data_present: bool, utc: int) -> Event:
     """Data of a track begins or ends; `utc` is the time of the media, not of sending (Search 5.21)."""
-    return _property(TRACK_STATE, utc, (recording, track), (_boolean(is_data_present),), recording)
+    return message(TRACK_STATE, utc, (recording, track), (boolean(is_data_present),), recording)
 
 
 class JobStatusLike(Protocol):
@@ -165,15 +132,8 @@ def job_state(status: JobStatusLike, utc: int) -> Event:
     """A job's state, with the state of its tracks as element item."""
     node = encode(job_state_information(status))
     etree.cleanup_namespaces(node)
-    return Event(
-        topic=JOB_STATE.name,
-        utc=utc,
-        source=((JOB_STATE.source[0].name, status.job),),
-        data=((JOB_STATE.data[0].name, str(status.state)),),
-        elements=((JOB_STATE.elements[0].name, etree.tostring(node, encoding="unicode")),),
-        operation=Operation.CHANGED,
-        recording=status.recording,
-    )
+    information = etree.tostring(node, encoding="unicode")
+    return message(JOB_STATE, utc, (status.job,), (str(status.state),), status.recording, elements=(information,))
 
 
 def profile_changed(token: str, utc: int) -> Event:

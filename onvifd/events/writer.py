@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
+from itertools import islice
 
 from onvifd.clock import Clock
-from onvifd.errors import OnvifdError
+from onvifd.errors import OnvifdError, Timeout, Unavailable
 from onvifd.events.store import EventStore
 from onvifd.events.types import Event
 
@@ -19,6 +21,16 @@ BATCH = 500
 RETRY = (1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between attempts while the store is unavailable; the last value repeats."""
 CLOSE_TIMEOUT = 5.0
+SEAM_TIMEOUT = 10.0
+"""Seconds that a Seek waits for the store."""
+
+
+class _Between:
+    """A question to the store that stands among the events: it is asked when those before are stored, and none after."""
+
+    def __init__(self, ask: Callable[[], tuple[int, int | None]]) -> None:
+        self.ask = ask
+        self.answer: asyncio.Future[tuple[int, int | None]] = asyncio.get_running_loop().create_future()
 
 
 class EventWriter:
@@ -29,7 +41,7 @@ class EventWriter:
         self._store = store
         self._clock = clock
         self._limit = limit
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[Event | _Between] = deque()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -53,7 +65,8 @@ class EventWriter:
         if not task.cancelled() and (error := task.exception()) is not None:
             raise error
         if self._waiting:
-            log.error("%d events were not stored", len(self._waiting))
+            lost = sum(isinstance(each, Event) for each in self._waiting)
+            log.error("%d events were not stored", lost)
 
     def put(self, event: Event) -> None:
         if len(self._waiting) >= self._limit:
@@ -65,6 +78,18 @@ class EventWriter:
         self._waiting.append(event)
         self._ready.set()
 
+    async def seam(self) -> tuple[int, int | None]:
+        """`EventStore.bounds` at exactly this point in the stream of events. Raises Unavailable or Timeout."""
+        if self._task is None or self._closing or len(self._waiting) >= self._limit:
+            raise Unavailable("the event store does not take requests")
+        between = _Between(self._store.bounds)
+        self._waiting.append(between)
+        self._ready.set()
+        try:
+            return await asyncio.wait_for(between.answer, SEAM_TIMEOUT)
+        except TimeoutError:
+            raise Timeout("the event store does not answer") from None
+
     async def _run(self) -> None:
         while True:
             if not self._waiting:
@@ -73,11 +98,38 @@ class EventWriter:
                 self._ready.clear()
                 await self._ready.wait()
                 continue
-            batch = [self._waiting[i] for i in range(min(BATCH, len(self._waiting)))]
+            first = self._waiting[0]
+            if isinstance(first, _Between):
+                await self._answer(first)
+                self._waiting.popleft()
+                continue
+            batch = self._batch()
             await self._insert(batch)
             for _ in batch:
                 self._waiting.popleft()
             self._overflow = False
+
+    def _batch(self) -> list[Event]:
+        """Events up to the bound or the next question; they stay in the queue until they are stored."""
+        batch: list[Event] = []
+        for event in islice(self._waiting, BATCH):
+            if isinstance(event, _Between):
+                break
+            batch.append(event)
+        return batch
+
+    async def _answer(self, between: _Between) -> None:
+        if between.answer.done():
+            return  # who asked has given up
+        try:
+            found = await asyncio.to_thread(between.ask)
+        except Exception as error:
+            # Whatever it is, it is for the one who asked; the events that follow must be stored.
+            if not between.answer.done():
+                between.answer.set_exception(error)
+        else:
+            if not between.answer.done():
+                between.answer.set_result(found)
 
     async def _insert(self, batch: list[Event]) -> None:
         """Store `batch`, trying again for as long as the store is unavailable."""

@@ -14,6 +14,7 @@ from typing import ParamSpec, Self, TypeVar
 from onvifd.errors import Timeout, Unavailable
 from onvifd.store.accounts import Accounts
 from onvifd.store.audit import Audit
+from onvifd.store.brokers import Brokers
 from onvifd.store.cameras import Cameras
 from onvifd.store.console import Console
 from onvifd.store.device import Device
@@ -45,6 +46,7 @@ class Catalogue:
         self.spans = Spans(database)
         self.volumes = Volumes(database)
         self.events = Events(database)
+        self.brokers = Brokers(database)
         self.accounts = Accounts(database)
         self.security = Security(database)
         self.console = Console(database)

@@ -63,6 +63,44 @@ class Events:
         query = query.order_by(inner.c.utc, inner.c.id)
         return self._database.read(lambda connection: tuple(_event(row) for row in connection.execute(query)))
 
+    def bounds(self) -> tuple[int, int | None]:
+        """The highest number given (0: none), and the lowest time stored (None: nothing is)."""
+        t = schema.events
+        first = select(t.c.utc).order_by(t.c.utc, t.c.id).limit(1)
+        last = select(t.c.id).order_by(t.c.id.desc()).limit(1)
+        return self._database.read(lambda connection: (connection.scalar(last) or 0, connection.scalar(first)))
+
+    def page(
+        self,
+        *,
+        utc: int,
+        reverse: bool,
+        numbers: tuple[int, int],
+        behind: tuple[int, int] | None,
+        topics: Collection[str] | None,
+        limit: int,
+    ) -> tuple[tuple[int, EventRow], ...]:
+        """At most `limit` numbered events from `utc` on, or back with `reverse`.
+
+        `numbers` bounds their numbers (above, up to); `behind` is the time and number of the event after which to go on.
+        """
+        t = schema.events
+        query = select(t).where(t.c.id > numbers[0], t.c.id <= numbers[1]).limit(limit)
+        if topics is not None:
+            query = query.where(t.c.topic.in_(sorted(topics)))
+        if reverse:
+            query = query.where(t.c.utc <= utc).order_by(t.c.utc.desc(), t.c.id.desc())
+        else:
+            query = query.where(t.c.utc >= utc).order_by(t.c.utc, t.c.id)
+        if behind is not None:
+            time, number = behind
+            # The first condition alone lets the index be used; the second is exact.
+            if reverse:
+                query = query.where(t.c.utc <= time, (t.c.utc < time) | (t.c.id < number))
+            else:
+                query = query.where(t.c.utc >= time, (t.c.utc > time) | (t.c.id > number))
+        return self._database.read(lambda connection: tuple((row.id, _event(row)) for row in connection.execute(query)))
+
     def forget_before(self, utc: int) -> int:
         """Delete events older than `utc`, but never the latest of a property instance: it is still its state.
 

@@ -380,3 +380,17 @@ device = Table(
     Column("section", String(32), primary_key=True, comment="scopes, ports, filter, time, ..."),
     Column("body", Text, nullable=False, comment="JSON, made by the body of the recorder"),
 )
+
+event_brokers = Table(
+    "event_brokers",
+    metadata,
+    Column("address", String(512), primary_key=True, comment="scheme://host:port as the client wrote it"),
+    Column("topic_prefix", String(255), nullable=False, comment="in front of all topics; never empty"),
+    Column("user_name", Text, comment="NULL for none"),
+    Column("password", LargeBinary, comment="encrypted with the key file; NULL for none"),
+    Column("certificate_id", Text, comment="client certificate in the key store; NULL for none"),
+    Column("policy_id", Text, comment="certification path validation policy; NULL for the system's authorities"),
+    Column("publish_filter", Text, nullable=False, comment="filter elements as XML; empty for all events"),
+    Column("qos", Integer, nullable=False, comment="0, 1 or 2"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+)

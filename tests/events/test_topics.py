@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from lxml import etree
 
-from onvifd.events import topics
+from onvifd.events import device_topics, recording_topics, topics
+from onvifd.events.relayed_topics import RELAYED_TOPICS
+from onvifd.events.topic import BOOLEAN, DATETIME
 from onvifd.events.types import Event, Operation
 from onvifd.onvif.backend import JobState, JobStatus
+from onvifd.onvif.types import tt
 
 TT = "{http://www.onvif.org/ver10/schema}"
 
@@ -22,6 +26,14 @@ STATUS = JobStatus(
     error="Incompatible Stream",
 )
 
+RECORDING = tt.RecordingConfiguration(
+    source=tt.RecordingSourceInformation(source_id="vs-1", name="Door", location="", description="", address="urn:x"),
+    content="Door",
+    maximum_retention_time=timedelta(0),
+)
+TRACK = tt.TrackConfiguration(track_type=tt.TrackType.VIDEO, description="Door video")
+JOB = tt.RecordingJobConfiguration(recording_token="rec-1", mode="Active", priority=1)
+
 EVENTS = [
     (topics.MOTION_ALARM, topics.motion_alarm("vs-1", True, 7, "rec-1")),
     (topics.SIGNAL_LOSS, topics.signal_loss("vs-1", False, 7)),
@@ -30,6 +42,26 @@ EVENTS = [
     (topics.JOB_STATE, topics.job_state(STATUS, 7)),
     (topics.PROFILE_CHANGED, topics.profile_changed("cam-1-main", 7)),
     (topics.CONFIGURATION_CHANGED, topics.configuration_changed("vec-1", "VideoEncoder", 7)),
+    (
+        recording_topics.RECORDING_CONFIGURATION,
+        recording_topics.recording_configuration("rec-1", RECORDING, 7),
+    ),
+    (recording_topics.TRACK_CONFIGURATION, recording_topics.track_configuration("rec-1", "VIDEO001", TRACK, 7)),
+    (recording_topics.JOB_CONFIGURATION, recording_topics.job_configuration("job-1", "rec-1", JOB, 7)),
+    (recording_topics.DELETE_TRACK_DATA, recording_topics.delete_track_data("rec-1", "VIDEO001", 1, 2, 7)),
+    (recording_topics.CREATE_RECORDING, recording_topics.create_recording("rec-1", 7)),
+    (recording_topics.DELETE_RECORDING, recording_topics.delete_recording("rec-1", 7)),
+    (recording_topics.CREATE_TRACK, recording_topics.create_track("rec-1", "AUDIO001", 7)),
+    (recording_topics.DELETE_TRACK, recording_topics.delete_track("rec-1", "AUDIO001", 7)),
+    (device_topics.STORAGE_FAILURE, device_topics.storage_failure("vol-1", True, 7)),
+    (device_topics.PROCESSOR_USAGE, device_topics.processor_usage(40.0, 7)),
+    (device_topics.LAST_REBOOT, device_topics.operating_time(device_topics.LAST_REBOOT, 5, 7)),
+    (device_topics.LAST_RESET, device_topics.operating_time(device_topics.LAST_RESET, 0, 7)),
+    (
+        device_topics.LAST_CLOCK_SYNCHRONIZATION,
+        device_topics.operating_time(device_topics.LAST_CLOCK_SYNCHRONIZATION, 5, 7),
+    ),
+    (device_topics.LAST_BACKUP, device_topics.operating_time(device_topics.LAST_BACKUP, 5, 7)),
 ]
 
 
@@ -52,12 +84,50 @@ def test_event_fits_its_declaration(topic: topics.Topic, event: Event) -> None:
         assert [item.name for item in declared] == [name for name, _ in items]
     for declared, items in ((topic.source, event.source), (topic.data, event.data)):
         for item, (_, value) in zip(declared, items, strict=True):
-            if item.type == topics.BOOLEAN:
+            if item.type == BOOLEAN:
                 assert value in ("true", "false")
+            if item.type == DATETIME:
+                assert value.endswith("Z")
 
 
-def test_every_declared_topic_has_a_builder() -> None:
-    assert {topic for topic, _ in EVENTS} == set(topics.RECORDER_TOPICS)
+@pytest.mark.parametrize(
+    ("peer", "item"),
+    [
+        ("192.0.2.7", ("SourceIPv4", "192.0.2.7")),
+        ("::ffff:192.0.2.7", ("SourceIPv4", "192.0.2.7")),
+        ("fe80::1%eth0", ("SourceIPv6", "fe80::1")),
+    ],
+)
+def test_a_refused_login_names_one_of_the_two_declared_addresses(peer: str, item: tuple[str, str]) -> None:
+    event = device_topics.auth_failed("eth0", peer, 7)
+    assert event.source == (("NetworkInterface", "eth0"),)
+    assert event.data == (item,)
+    assert item[0] in {each.name for each in device_topics.AUTH_FAILED.data}
+    assert event.operation is None
+
+
+def test_what_never_happened_is_said_to_be_of_1970() -> None:
+    event = device_topics.operating_time(device_topics.LAST_RESET, device_topics.NEVER, 7)
+    assert event.data == (("Status", "1970-01-01T00:00:00Z"),)
+
+
+@pytest.mark.parametrize(
+    ("event", "tag"),
+    [
+        (recording_topics.recording_configuration("rec-1", RECORDING, 7), "RecordingConfiguration"),
+        (recording_topics.track_configuration("rec-1", "VIDEO001", TRACK, 7), "TrackConfiguration"),
+        (recording_topics.job_configuration("job-1", "rec-1", JOB, 7), "RecordingJobConfiguration"),
+    ],
+)
+def test_configurations_travel_as_elements_of_the_schema(event: Event, tag: str) -> None:
+    ((name, xml),) = event.elements
+    assert name == "Configuration"
+    assert etree.fromstring(xml).tag == TT + tag
+
+
+def test_every_declared_topic_has_a_builder_or_comes_from_cameras() -> None:
+    others = {*RELAYED_TOPICS, topics.BUFFER_BEGIN, device_topics.AUTH_FAILED}
+    assert {topic for topic, _ in EVENTS} | others == set(topics.RECORDER_TOPICS)
     assert set(topics.CAMERA_TOPICS) <= set(topics.RECORDER_TOPICS)
 
 

@@ -21,6 +21,8 @@ class FaultKind(StrEnum):
     CREATION_FAILED = "SubscribeCreationFailedFault"
     UNABLE_TO_GET_MESSAGES = "UnableToGetMessagesFault"
     RESOURCE_UNKNOWN = "ResourceUnknownFault"
+    MULTIPLE_TOPICS = "MultipleTopicsSpecifiedFault"
+    NO_CURRENT_MESSAGE = "NoCurrentMessageOnTopicFault"
     PULL_LIMITS = "PullMessagesFaultResponse"
 
 

@@ -1,22 +1,31 @@
-"""All pull points of a device: creation, look-up, waiting and expiry."""
+"""All subscriptions of a device: creation, look-up, waiting, pushing and expiry."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onvifd.clock import Clock
+from onvifd.errors import NotSupported
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Event
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter
-from onvifd.onvif.notification.pullpoint import Moment, PullPoint, resource_unknown
+from onvifd.onvif.notification.history import History
+from onvifd.onvif.notification.pullpoint import PullPoint
+from onvifd.onvif.notification.push import Consumer, PushSubscription
+from onvifd.onvif.notification.pusher import Pusher
+from onvifd.onvif.notification.subscription import Moment, Subscription, resource_unknown
 
 log = logging.getLogger(__name__)
 
 MAX_PULL_POINTS = 200
+MAX_PUSHED = 32
+HISTORY_PAGE = 500
+"""Stored events that are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +37,48 @@ class Pulled:
     termination: int
 
 
-class PullPointManager:
-    """One per device. Use it on the loop of its event bus."""
+class SubscriptionManager:
+    """One per device. Use it on the loop of its event bus. Without a `pusher` there is no base notification.
 
-    def __init__(self, bus: EventBus, clock: Clock, *, max_pull_points: int = MAX_PULL_POINTS) -> None:
+    `topics` is everything the device emits: a Seek asks the store for those that a filter can select.
+    """
+
+    def __init__(
+        self,
+        bus: EventBus,
+        clock: Clock,
+        *,
+        max_pull_points: int = MAX_PULL_POINTS,
+        max_pushed: int = MAX_PUSHED,
+        pusher: Pusher | None = None,
+        topics: Sequence[str] = (),
+    ) -> None:
         self.max_pull_points = max_pull_points
+        self.max_pushed = max_pushed if pusher is not None else 0
         self._bus = bus
         self._clock = clock
-        self._points: dict[str, PullPoint] = {}
+        self._pusher = pusher
+        self._topics = tuple(topics)
+        self._all: dict[str, Subscription] = {}
         self._next_expiry = float("inf")
         self._subscription = bus.subscribe(self._deliver)
 
     def __len__(self) -> int:
-        return len(self._points)
+        return len(self._all)
 
     def now(self) -> Moment:
         return Moment(self._clock.utc(), self._clock.monotonic())
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End every subscription; waiting requests are answered with ResourceUnknown."""
         self._subscription.close()
-        for point in self._points.values():
-            point.close()
-        self._points.clear()
+        for subscription in self._all.values():
+            subscription.close()
+        self._all.clear()
+        if self._pusher is not None:
+            await self._pusher.close()
+
+    # ---- creation ------------------------------------------------------------------------------
 
     def create(self, filter_: EventFilter, lifetime: float, *, changed_only: bool = False) -> PullPoint:
         """A new pull point that holds the present state of the properties it selects (Core 9.4.2).
@@ -58,28 +86,69 @@ class PullPointManager:
         Raises NotificationFault (SubscribeCreationFailed) at the bound.
         """
         now = self.now()
-        self._expire(now)
-        if len(self._points) >= self.max_pull_points:
-            raise NotificationFault(FaultKind.CREATION_FAILED, f"All {self.max_pull_points} pull points are in use.")
+        self.check_room(PullPoint)
         point = PullPoint(secrets.token_hex(8), filter_, now=now, lifetime=lifetime, changed_only=changed_only)
-        point.synchronize(self._bus.properties(filter_.matches_topic))
-        self._points[point.id] = point
-        self._next_expiry = min(self._next_expiry, point.deadline)
+        self._add(point)
         return point
 
-    def get(self, id_: str) -> PullPoint:
+    def subscribe(
+        self, filter_: EventFilter, lifetime: float, consumer: Consumer, *, producer: str, references: str
+    ) -> PushSubscription:
+        """A new subscription that is pushed to `consumer`, states of properties first. Its own address lies below `references`.
+
+        Raises NotificationFault (SubscribeCreationFailed) at the bound.
+        """
+        if self._pusher is None:
+            raise NotSupported("notifications are not pushed")
+        self.check_room(PushSubscription)
+        id_ = secrets.token_hex(8)
+        made = PushSubscription(
+            id_,
+            filter_,
+            consumer,
+            now=self.now(),
+            lifetime=lifetime,
+            producer=producer,
+            reference=f"{references}/{id_}",
+        )
+        self._add(made)
+        self._pusher.start(made, self._synchronize)
+        return made
+
+    def check_room(self, kind: type[Subscription]) -> None:
+        """Raises NotificationFault (SubscribeCreationFailed) when there are as many of a kind as may be."""
+        self._expire(self.now())
+        bound = self.max_pull_points if kind is PullPoint else self.max_pushed
+        if sum(isinstance(each, kind) for each in self._all.values()) >= bound:
+            what = "pull points" if kind is PullPoint else "subscriptions"
+            raise NotificationFault(FaultKind.CREATION_FAILED, f"All {bound} {what} are in use.")
+
+    def _add(self, subscription: Subscription) -> None:
+        self._synchronize(subscription)
+        self._all[subscription.id] = subscription
+        self._next_expiry = min(self._next_expiry, subscription.deadline)
+
+    # ---- use -----------------------------------------------------------------------------------
+
+    def get(self, id_: str) -> Subscription:
         """Raises NotificationFault (ResourceUnknown)."""
-        point = self._points.get(id_)
-        if point is None:
+        found = self._all.get(id_)
+        if found is None:
             raise resource_unknown()
-        if point.expired(self.now()):
-            self._remove(point)
+        if found.expired(self.now()):
+            self._remove(found)
             raise resource_unknown()
-        return point
+        return found
+
+    def _pull_point(self, id_: str) -> PullPoint:
+        found = self.get(id_)
+        if not isinstance(found, PullPoint):
+            raise resource_unknown()
+        return found
 
     async def pull(self, id_: str, timeout: float, limit: int) -> Pulled:
         """PullMessages: at once with what waits, with the first that comes, or empty after `timeout` seconds."""
-        point = self.get(id_)
+        point = self._pull_point(id_)
         point.begin(self.now(), timeout, limit)
         try:
             events = await self._wait(point)
@@ -87,64 +156,138 @@ class PullPointManager:
             point.on_ready = None
             point.finish(self.now())
             self._next_expiry = min(self._next_expiry, point.deadline)
-        if point.lost and not len(point):
+        if point.lost and not len(point) and point.history is None:
             point.lost = False
-            point.synchronize(self._bus.properties(point.filter.matches_topic))
+            self._synchronize(point)
         now = self.now()
         return Pulled(events, now.utc, point.termination(now))
 
     def renew(self, id_: str, lifetime: float) -> tuple[int, int]:
         """Returns current and termination time, microseconds UTC."""
-        point = self.get(id_)
+        found = self.get(id_)
         now = self.now()
-        point.renew(now, lifetime)
-        self._next_expiry = min(self._next_expiry, point.deadline)
-        return now.utc, point.termination(now)
+        found.renew(now, lifetime)
+        self._next_expiry = min(self._next_expiry, found.deadline)
+        return now.utc, found.termination(now)
 
     def synchronize(self, id_: str) -> None:
-        point = self.get(id_)
-        point.synchronize(self._bus.properties(point.filter.matches_topic))
+        """SetSynchronizationPoint. Raises NotificationFault (ResourceUnknown)."""
+        self._synchronize(self.get(id_))
 
     def unsubscribe(self, id_: str) -> None:
         self._remove(self.get(id_))
 
+    async def seek(self, id_: str, utc: int, *, reverse: bool) -> None:
+        """Deliver from the store, from `utc` on or back (Core 9.1.5). Raises NotificationFault, or Unavailable without store."""
+        point = self._pull_point(id_)
+        history = History(utc, reverse=reverse)
+        # From here on live events wait in the queue: what the store then holds is exactly what came before.
+        point.seek(history)
+        seam, first = await self._bus.seam()
+        if point.history is history:
+            history.begin(first, seam, point.filter)
+            point.wake()
+
+    def _synchronize(self, subscription: Subscription) -> None:
+        subscription.synchronize(self._bus.properties(subscription.filter.matches_topic))
+
+    # ---- waiting -------------------------------------------------------------------------------
+
     async def _wait(self, point: PullPoint) -> tuple[Event, ...]:
-        events = point.collect(self.now())
-        if events is not None:
-            return events
         ready = asyncio.Event()
         point.on_ready = ready.set
-        alarm = asyncio.ensure_future(self._clock.sleep(point.pull_end - self._clock.monotonic()))
-        alarm.add_done_callback(lambda _: ready.set())
+        alarm = self._alarm(point, ready)
         try:
-            while events is None:
-                await ready.wait()
+            while True:
                 ready.clear()
-                events = point.collect(self.now())
-                if events is None and alarm.done():
+                events = await self._past(point) or self._present(point)
+                if events is not None:
+                    return events
+                if alarm.done():
                     # The clock woke a hair early; zero messages before the time are not allowed (Core 9.1.2).
-                    alarm = asyncio.ensure_future(self._clock.sleep(point.pull_end - self._clock.monotonic()))
-                    alarm.add_done_callback(lambda _: ready.set())
+                    alarm = self._alarm(point, ready)
+                await ready.wait()
         finally:
             alarm.cancel()
             await asyncio.gather(alarm, return_exceptions=True)
-        return events
+
+    def _alarm(self, point: PullPoint, ready: asyncio.Event) -> asyncio.Future[None]:
+        alarm = asyncio.ensure_future(self._clock.sleep(point.pull_end - self._clock.monotonic()))
+        alarm.add_done_callback(lambda _: ready.set())
+        return alarm
+
+    def _present(self, point: PullPoint) -> tuple[Event, ...] | None:
+        """What waits in the queue; while a Seek is not read to its end only the time-out counts: the past comes first."""
+        history = point.history
+        if history is None or history.reverse or point.closed:
+            return point.collect(self.now())
+        return () if self._clock.monotonic() >= point.pull_end else None
+
+    async def _past(self, point: PullPoint) -> tuple[Event, ...] | None:
+        """Stored events that a Seek asked for; None when there are none (left), or none were found before the time-out."""
+        history = point.history
+        read = False
+        while history is not None and history.seam is not None and not point.closed:
+            found = history.take(point.pull_limit)
+            if found:
+                return found
+            if history.done:
+                if not self._resume(point, history):
+                    return None
+                await self._reseam(point, history)
+            elif read and self._clock.monotonic() >= point.pull_end:
+                return None
+            else:
+                await self._read_page(point, history)
+                read = True
+            history = point.history
+        return None
+
+    async def _read_page(self, point: PullPoint, history: History) -> None:
+        topics = [topic for topic in self._topics if point.filter.matches_topic(topic)]
+        page = await self._bus.history(
+            utc=history.utc,
+            reverse=history.reverse,
+            after=history.after,
+            seam=history.seam or 0,
+            position=history.position,
+            topics=None if len(topics) == len(self._topics) else topics,
+            limit=HISTORY_PAGE,
+        )
+        if point.history is history:
+            history.receive(page, point.filter, last=len(page) < HISTORY_PAGE)
+
+    def _resume(self, point: PullPoint, history: History) -> bool:
+        """The store is read. False if there is nothing more to read; then live events follow, but for reading backwards."""
+        if history.reverse:
+            return False
+        if point.lost:
+            return True
+        point.history = None
+        return False
+
+    async def _reseam(self, point: PullPoint, history: History) -> None:
+        """The queue overflowed while the past was read: what it lost is in the store."""
+        point.seek(history)
+        seam, _ = await self._bus.seam()
+        if point.history is history:
+            history.again(seam)
 
     def _deliver(self, event: Event) -> None:
         self._expire(self.now())
-        for point in self._points.values():
-            lost = point.lost
-            if point.offer(event) and not lost:
-                log.warning("pull point %s is not read: its oldest messages are dropped", point.id)
+        for subscription in self._all.values():
+            lost = subscription.lost
+            if subscription.offer(event) and not lost:
+                log.warning("subscription %s is not read: its oldest messages are dropped", subscription.id)
 
     def _expire(self, now: Moment) -> None:
         if now.monotonic < self._next_expiry:
             return
-        for point in [point for point in self._points.values() if point.expired(now)]:
-            log.info("pull point %s expired", point.id)
-            self._remove(point)
-        self._next_expiry = min((point.deadline for point in self._points.values()), default=float("inf"))
+        for found in [each for each in self._all.values() if each.expired(now)]:
+            log.info("subscription %s expired", found.id)
+            self._remove(found)
+        self._next_expiry = min((each.deadline for each in self._all.values()), default=float("inf"))
 
-    def _remove(self, point: PullPoint) -> None:
-        self._points.pop(point.id, None)
-        point.close()
+    def _remove(self, subscription: Subscription) -> None:
+        self._all.pop(subscription.id, None)
+        subscription.close()

@@ -29,6 +29,11 @@ def endpoint(address: str) -> wsa.EndpointReferenceType:
     return wsa.EndpointReferenceType(address=wsa.AttributedURIType(value=address))
 
 
+def message_element(event: Event) -> Element:
+    """The tt:Message of an event; not to be changed, for others get the same."""
+    return _message(event)
+
+
 # One event goes to many pull points; the codec copies the element each time it writes it.
 @lru_cache(maxsize=256)
 def _message(event: Event) -> Element:

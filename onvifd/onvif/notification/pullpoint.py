@@ -1,93 +1,60 @@
-"""One pull point (Core 9.1): queue, property semantics, lifetime. No I/O; `now` is an argument."""
+"""One pull point (Core 9.1): what PullMessages and Seek do to a subscription. No I/O; `now` is an argument."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 
-from onvifd.clock import US
-from onvifd.events.types import Event, Operation
+from onvifd.events.types import Event
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter
+from onvifd.onvif.notification.history import History
+from onvifd.onvif.notification.subscription import Moment, Subscription, resource_unknown
 
-QUEUE_LIMIT = 4096
-"""Messages that wait for the client. At the bound the oldest is dropped; see `PullPoint.offer`."""
 MAX_MESSAGES = 256
 """Messages of one answer, about 20 ms of writing; a higher MessageLimit is lowered to this (Core 9.1.2)."""
 MAX_PULL_TIMEOUT = 600
 """Longest Timeout of PullMessages in seconds; a longer one is refused with the limits (Core 9.1.2)."""
-DEFAULT_LIFETIME = 60.0
-MIN_LIFETIME = 1.0
-MAX_LIFETIME = 86_400.0
-"""Seconds that a subscription lives without being pulled or renewed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One instant on both clocks: wall time in microseconds UTC, and seconds that never step."""
-
-    utc: int
-    monotonic: float
-
-
-class PullPoint:
-    """A subscription that is read by PullMessages.
-
-    `on_ready` is called when a waiting PullMessages may be answered; whoever waits sets it.
-    """
+class PullPoint(Subscription):
+    """A subscription that is read by PullMessages."""
 
     def __init__(
         self, id_: str, filter_: EventFilter, *, now: Moment, lifetime: float, changed_only: bool = False
     ) -> None:
-        self.id = id_
-        self.filter = filter_
-        self.on_ready: Callable[[], None] | None = None
-        self.lost = False
-        """Messages were dropped: the states must be repeated when the queue is empty."""
-        self._changed_only = changed_only
-        self._queue: deque[Event] = deque()
-        self._lifetime = lifetime
-        self._deadline = now.monotonic + lifetime
+        super().__init__(id_, filter_, now=now, lifetime=lifetime, changed_only=changed_only)
+        self.history: History | None = None
+        """What a Seek asked for and is not yet read to its end."""
+        self.sought = False
+        """Whether a Seek ever came."""
         self._pulling = False
         self._pull_timeout = 0.0
         self._pull_end = 0.0
         self._pull_limit = 0
-        self._closed = False
-
-    def __len__(self) -> int:
-        return len(self._queue)
 
     # ---- messages in
 
     def offer(self, event: Event) -> bool:
-        """Queue an event if the filter selects it; returns whether the oldest was dropped for it."""
-        if not self.filter.matches(event):
+        """See Subscription. While it is read backwards, nothing new is delivered (Core 9.1.5)."""
+        if self.history is not None and self.history.reverse:
             return False
-        # Core 9.1.1, tev:ChangedOnly
-        if self._changed_only and event.operation in (Operation.INITIALIZED, Operation.DELETED):
-            return False
-        full = len(self._queue) >= QUEUE_LIMIT
-        if full:
-            self._queue.popleft()
-            self.lost = True
-        self._queue.append(event)
-        self._wake()
-        return full
+        return super().offer(event)
 
     def synchronize(self, properties: Iterable[Event]) -> None:
-        """Queue the present state of all properties as Initialized (Core 9.5).
+        """See Subscription. After a Seek, states of properties are not repeated (Core 9.1.5)."""
+        if not self.sought:
+            super().synchronize(properties)
 
-        States that still wait from an earlier call are replaced, so that repeated calls cannot grow the queue.
-        """
-        if self._changed_only:
-            return
-        waiting = (event for event in self._queue if event.operation is not Operation.INITIALIZED)
-        self._queue = deque((*waiting, *(event for event in properties if self.filter.matches(event))))
-        self._wake()
+    def seek(self, history: History) -> None:
+        """Deliver from the store, from now on (Core 9.1.5): what waits is dropped, initial states of properties included."""
+        self.history = history
+        self.sought = True
+        self.lost = False
+        self._queue.clear()
 
-    def _wake(self) -> None:
-        if self._queue and self.on_ready is not None:
+    def wake(self) -> None:
+        """The history can be read: let a waiting PullMessages look."""
+        if self.on_ready is not None:
             self.on_ready()
 
     # ---- pulling
@@ -116,12 +83,17 @@ class PullPoint:
         if not self._queue:
             # Core 9.1.2: zero messages never before the time is over.
             return None if now.monotonic < self._pull_end else ()
-        return tuple(self._queue.popleft() for _ in range(min(self._pull_limit, len(self._queue))))
+        return self.take(self._pull_limit)
 
     @property
     def pull_end(self) -> float:
         """Monotonic time at which the waiting PullMessages must be answered."""
         return self._pull_end
+
+    @property
+    def pull_limit(self) -> int:
+        """Messages that the waiting PullMessages may be answered with."""
+        return self._pull_limit
 
     def finish(self, now: Moment) -> None:
         """The request is answered, or its client went away. The subscription stays for another lifetime or Timeout.
@@ -133,30 +105,7 @@ class PullPoint:
 
     # ---- lifetime
 
-    def renew(self, now: Moment, lifetime: float) -> None:
-        """Live for `lifetime` seconds from now."""
-        self._lifetime = lifetime
-        self._deadline = now.monotonic + lifetime
-
     @property
     def deadline(self) -> float:
         """Monotonic time of the end; infinite while a PullMessages request waits."""
         return float("inf") if self._pulling else self._deadline
-
-    def expired(self, now: Moment) -> bool:
-        return self._closed or self.deadline <= now.monotonic
-
-    def termination(self, now: Moment) -> int:
-        """The end as wall time, microseconds UTC."""
-        return now.utc + round((self._deadline - now.monotonic) * US)
-
-    def close(self) -> None:
-        """End the subscription and whoever waits on it."""
-        self._closed = True
-        self._queue.clear()
-        if self.on_ready is not None:
-            self.on_ready()
-
-
-def resource_unknown() -> NotificationFault:
-    return NotificationFault(FaultKind.RESOURCE_UNKNOWN, "There is no such subscription.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onvifd.clock import US
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
-from onvifd.onvif.notification.pullpoint import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME, Moment
+from onvifd.onvif.notification.subscription import DEFAULT_LIFETIME, MAX_LIFETIME, MIN_LIFETIME, Moment
 from onvifd.onvif.soap.values import parse_datetime, parse_duration
 
 

@@ -1,32 +1,37 @@
-"""Event service: the pull point interface (Core 9.1)."""
+"""Event service: pull points (Core 9.1), base notification (Core 9.3) and what both have in common."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from urllib.parse import urlsplit
 
 from lxml import etree
 
 from onvifd.access.types import AccessClass
 from onvifd.clock import Clock
-from onvifd.errors import InvalidArgument
+from onvifd.errors import InvalidArgument, NotSupported
 from onvifd.events.bus import EventBus
 from onvifd.events.topics import Topic
+from onvifd.onvif.notification.callback import parse_target
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
-from onvifd.onvif.notification.filters import parse_filter
+from onvifd.onvif.notification.filters import EventFilter, parse_filter
 from onvifd.onvif.notification.item_filter import ITEM_FILTER
-from onvifd.onvif.notification.manager import MAX_PULL_POINTS, PullPointManager
-from onvifd.onvif.notification.messages import endpoint, notification_message, topic_set
-from onvifd.onvif.notification.pullpoint import MAX_PULL_TIMEOUT, resource_unknown
+from onvifd.onvif.notification.manager import MAX_PULL_POINTS, MAX_PUSHED, SubscriptionManager
+from onvifd.onvif.notification.messages import endpoint, message_element, notification_message, topic_set
+from onvifd.onvif.notification.mqtt.brokers import Brokers
+from onvifd.onvif.notification.pullpoint import MAX_PULL_TIMEOUT
+from onvifd.onvif.notification.push import MAX_PARAMETERS, Consumer, PushSubscription
+from onvifd.onvif.notification.pusher import Pusher
+from onvifd.onvif.notification.subscription import resource_unknown
 from onvifd.onvif.notification.termination import lifetime_of
-from onvifd.onvif.notification.topic_expression import CONCRETE, CONCRETE_SET
+from onvifd.onvif.notification.topic_expression import CONCRETE, CONCRETE_SET, parse_topic_expression
 from onvifd.onvif.services.common import EVENTS_PATH, NS_EVENTS, xaddr
+from onvifd.onvif.services.events_brokers import EventBrokerOperations
+from onvifd.onvif.services.events_faults import to_soap
 from onvifd.onvif.soap import faults
-from onvifd.onvif.soap.dispatch import Call, Service, operation
-from onvifd.onvif.soap.faults import SoapFault
+from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.soap.namespaces import TEV, WSNT
-from onvifd.onvif.types import tev, wsnt
+from onvifd.onvif.types import tev, wsa, wsnt
 
 READ = AccessClass.READ_MEDIA
 
@@ -37,10 +42,11 @@ PULL_MARGIN = 20.0
 """Seconds that a PullMessages handler may take beyond its longest Timeout."""
 
 
-class EventService(Service):
-    """Pull points over the event bus of the body. `topics` is everything the body emits.
+class EventService(EventBrokerOperations):
+    """Subscriptions over the event bus of the body. `topics` is everything the body emits.
 
-    It owns the pull points: call `close` before the loop ends.
+    Without a `pusher` there is no base notification, without `brokers` none of MQTT. It owns the subscriptions and the pusher:
+    call `close` before the loop ends.
     """
 
     namespace = NS_EVENTS
@@ -48,23 +54,40 @@ class EventService(Service):
     prefix = "tev"
 
     def __init__(
-        self, bus: EventBus, clock: Clock, topics: Iterable[Topic], *, max_pull_points: int = MAX_PULL_POINTS
+        self,
+        bus: EventBus,
+        clock: Clock,
+        topics: Iterable[Topic],
+        *,
+        max_pull_points: int = MAX_PULL_POINTS,
+        max_pushed: int = MAX_PUSHED,
+        pusher: Pusher | None = None,
+        brokers: Brokers | None = None,
     ) -> None:
         self._topics = tuple(topics)
         self._names = tuple(topic.name for topic in self._topics)
         self._topic_set = topic_set(self._topics)
-        self.pull_points = PullPointManager(bus, clock, max_pull_points=max_pull_points)
+        self._bus = bus
+        self._pusher = pusher
+        super().__init__(brokers, self._names)
+        self.subscriptions = SubscriptionManager(
+            bus, clock, max_pull_points=max_pull_points, max_pushed=max_pushed, pusher=pusher, topics=self._names
+        )
 
-    def close(self) -> None:
-        self.pull_points.close()
+    async def close(self) -> None:
+        await self.subscriptions.close()
 
     def capabilities(self, call: Call) -> tev.Capabilities:
+        brokers = self.brokers
         return tev.Capabilities(
             ws_subscription_policy_support=False,
             ws_pausable_subscription_manager_interface_support=False,
-            max_notification_producers=0,
-            max_pull_points=self.pull_points.max_pull_points,
-            persistent_notification_storage=False,
+            max_notification_producers=self.subscriptions.max_pushed,
+            max_pull_points=self.subscriptions.max_pull_points,
+            persistent_notification_storage=self._bus.persistent,
+            event_broker_protocols=" ".join(brokers.protocols) if brokers is not None else None,
+            max_event_brokers=brokers.limit if brokers is not None else None,
+            metadata_over_mqtt=False if brokers is not None else None,
         )
 
     @operation(access=AccessClass.PRE_AUTH)
@@ -84,6 +107,8 @@ class EventService(Service):
             message_content_schema_location=(MESSAGE_SCHEMA,),
         )
 
+    # ---- pull points ---------------------------------------------------------------------------
+
     @operation(access=READ)
     async def create_pull_point_subscription(
         self, call: Call, request: tev.CreatePullPointSubscription
@@ -91,12 +116,11 @@ class EventService(Service):
         try:
             policies = request.subscription_policy.any_ if request.subscription_policy else ()
             changed_only = self._changed_only(policies, call.now)
-            now = self.pull_points.now()
-            lifetime = lifetime_of(request.initial_termination_time, now, FaultKind.UNACCEPTABLE_INITIAL_TIME)
-            filter_ = parse_filter(request.filter_.any_ if request.filter_ else (), self._names)
-            point = self.pull_points.create(filter_, lifetime, changed_only=changed_only)
+            lifetime, filter_ = self._asked(request.initial_termination_time, request.filter_)
+            point = self.subscriptions.create(filter_, lifetime, changed_only=changed_only)
         except NotificationFault as fault:
             raise to_soap(fault, call.now) from None
+        now = self.subscriptions.now()
         return tev.CreatePullPointSubscriptionResponse(
             subscription_reference=endpoint(xaddr(call, f"{self.path}/{point.id}")),
             current_time=now.utc,
@@ -109,9 +133,9 @@ class EventService(Service):
         if seconds < 0:
             raise InvalidArgument("Timeout is negative.")
         try:
-            pulled = await self.pull_points.pull(self._id(call), seconds, request.message_limit)
+            pulled = await self.subscriptions.pull(self._id(call), seconds, request.message_limit)
         except NotificationFault as fault:
-            raise to_soap(fault, self.pull_points.now().utc) from None
+            raise to_soap(fault, self.subscriptions.now().utc) from None
         producer = xaddr(call, self.path)
         return tev.PullMessagesResponse(
             current_time=pulled.current,
@@ -120,11 +144,82 @@ class EventService(Service):
         )
 
     @operation(access=READ)
+    async def seek(self, call: Call, request: tev.Seek) -> tev.SeekResponse:
+        if not self._bus.persistent:
+            raise NotSupported("This device keeps no events.")
+        try:
+            await self.subscriptions.seek(self._id(call), request.utc_time, reverse=bool(request.reverse))
+        except NotificationFault as fault:
+            raise to_soap(fault, call.now) from None
+        return tev.SeekResponse()
+
+    # ---- base notification ---------------------------------------------------------------------
+
+    @operation(access=READ)
+    async def subscribe(self, call: Call, request: wsnt.Subscribe) -> wsnt.SubscribeResponse:
+        if self._pusher is None:
+            raise NotSupported("This device pushes no notifications.")
+        try:
+            self._changed_only(request.subscription_policy.any_ if request.subscription_policy else (), call.now)
+            lifetime, filter_ = self._asked(request.initial_termination_time, request.filter_)
+            self.subscriptions.check_room(PushSubscription)
+            consumer = await self._consumer(self._pusher, call, request.consumer_reference)
+            service = xaddr(call, self.path)
+            made = self.subscriptions.subscribe(filter_, lifetime, consumer, producer=service, references=service)
+        except NotificationFault as fault:
+            raise to_soap(fault, call.now) from None
+        now = self.subscriptions.now()
+        return wsnt.SubscribeResponse(
+            subscription_reference=endpoint(made.reference),
+            current_time=now.utc,
+            termination_time=made.termination(now),
+        )
+
+    async def _consumer(self, pusher: Pusher, call: Call, reference: wsa.EndpointReferenceType) -> Consumer:
+        target = parse_target(reference.address.value)
+        parameters = reference.reference_parameters.any_ if reference.reference_parameters else ()
+        if len(parameters) > MAX_PARAMETERS:
+            raise NotificationFault(
+                FaultKind.CREATION_FAILED, f"More than {MAX_PARAMETERS} reference parameters are not kept."
+            )
+        return Consumer(
+            url=target.url,
+            host=target.host,
+            port=target.port,
+            address=await pusher.resolve(target, peer=call.peer, own=(call.local_address,)),
+            tls=target.tls,
+            parameters=parameters,
+        )
+
+    @operation(access=READ)
+    async def get_current_message(self, call: Call, request: wsnt.GetCurrentMessage) -> wsnt.GetCurrentMessageResponse:
+        node = call.element.find(f"{{{WSNT}}}Topic")
+        namespaces = call.element.nsmap if node is None else node.nsmap
+        try:
+            if self._pusher is None:
+                raise NotSupported("This device pushes no notifications.")
+            expression = parse_topic_expression(
+                request.topic.value or "", request.topic.dialect.strip(), namespaces, self._names
+            )
+            if sum(expression.matches(name) for name in self._names) > 1:
+                raise NotificationFault(FaultKind.MULTIPLE_TOPICS, "The expression selects more than one topic.")
+            # Only of properties a last message is kept (Core 9.3.2 leaves it free).
+            events = self._bus.properties(expression.matches)
+            if not events:
+                raise NotificationFault(FaultKind.NO_CURRENT_MESSAGE, "There is no message on this topic.")
+        except NotificationFault as fault:
+            raise to_soap(fault, call.now) from None
+        latest = max(events, key=lambda event: event.utc)
+        return wsnt.GetCurrentMessageResponse(any_=(message_element(latest),))
+
+    # ---- both ----------------------------------------------------------------------------------
+
+    @operation(access=READ)
     async def set_synchronization_point(
         self, call: Call, request: tev.SetSynchronizationPoint
     ) -> tev.SetSynchronizationPointResponse:
         try:
-            self.pull_points.synchronize(self._id(call))
+            self.subscriptions.synchronize(self._id(call))
         except NotificationFault as fault:
             raise to_soap(fault, call.now) from None
         return tev.SetSynchronizationPointResponse()
@@ -133,10 +228,10 @@ class EventService(Service):
     async def renew(self, call: Call, request: wsnt.Renew) -> wsnt.RenewResponse:
         try:
             id_ = self._id(call)
-            self.pull_points.get(id_)
-            now = self.pull_points.now()
+            self.subscriptions.get(id_)
+            now = self.subscriptions.now()
             lifetime = lifetime_of(request.termination_time, now, FaultKind.UNACCEPTABLE_TIME)
-            current, termination = self.pull_points.renew(id_, lifetime)
+            current, termination = self.subscriptions.renew(id_, lifetime)
         except NotificationFault as fault:
             raise to_soap(fault, call.now) from None
         return wsnt.RenewResponse(termination_time=termination, current_time=current)
@@ -144,10 +239,15 @@ class EventService(Service):
     @operation(access=READ)
     async def unsubscribe(self, call: Call, request: wsnt.Unsubscribe) -> wsnt.UnsubscribeResponse:
         try:
-            self.pull_points.unsubscribe(self._id(call))
+            self.subscriptions.unsubscribe(self._id(call))
         except NotificationFault as fault:
             raise to_soap(fault, call.now) from None
         return wsnt.UnsubscribeResponse()
+
+    def _asked(self, until: str | None, filter_: wsnt.FilterType | None) -> tuple[float, EventFilter]:
+        """Lifetime in seconds and filter of a new subscription. Raises NotificationFault."""
+        lifetime = lifetime_of(until, self.subscriptions.now(), FaultKind.UNACCEPTABLE_INITIAL_TIME)
+        return lifetime, parse_filter(filter_.any_ if filter_ else (), self._names)
 
     def _changed_only(self, policies: tuple[etree._Element, ...], now: int) -> bool:
         """Whether tev:ChangedOnly is asked for. Raw notifications are refused, for the client would misread ours."""
@@ -178,35 +278,3 @@ def urlsplit_path(address: str | None) -> str:
         return urlsplit(address or "").path
     except ValueError:
         return ""
-
-
-def to_soap(fault: NotificationFault, now: int) -> SoapFault:
-    """The SOAP fault of a subscription's fault, as env:Receiver (Core 9.9)."""
-    reason = fault.reason
-    match fault.kind:
-        case FaultKind.INVALID_FILTER:
-            made = faults.invalid_filter(now, reason, fault.unknown)
-        case FaultKind.DIALECT_UNKNOWN:
-            made = faults.topic_expression_dialect_unknown(now, reason)
-        case FaultKind.INVALID_TOPIC_EXPRESSION:
-            made = faults.invalid_topic_expression(now, reason)
-        case FaultKind.TOPIC_NOT_SUPPORTED:
-            made = faults.topic_not_supported(now, reason)
-        case FaultKind.INVALID_PRODUCER_PROPERTIES:
-            made = faults.invalid_producer_properties_expression(now, reason)
-        case FaultKind.INVALID_MESSAGE_CONTENT:
-            made = faults.invalid_message_content_expression(now, reason)
-        case FaultKind.UNACCEPTABLE_INITIAL_TIME:
-            made = faults.unacceptable_initial_termination_time(now, reason, *fault.times)
-        case FaultKind.UNACCEPTABLE_TIME:
-            made = faults.unacceptable_termination_time(now, reason, *fault.times)
-        case FaultKind.CREATION_FAILED:
-            made = faults.subscribe_creation_failed(now, reason)
-        case FaultKind.UNABLE_TO_GET_MESSAGES:
-            made = faults.unable_to_get_messages(now, reason)
-        case FaultKind.RESOURCE_UNKNOWN:
-            made = faults.resource_unknown(now, reason)
-        case FaultKind.PULL_LIMITS:
-            made = faults.pull_messages_fault(timedelta(seconds=fault.limits[0]), fault.limits[1], reason)
-    made.code = faults.RECEIVER
-    return made

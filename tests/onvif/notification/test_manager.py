@@ -10,10 +10,10 @@ from onvifd.clock import US, SimulatedClock
 from onvifd.events import topics
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Operation
-from onvifd.onvif.notification import pullpoint
+from onvifd.onvif.notification import subscription
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter
-from onvifd.onvif.notification.manager import MAX_PULL_POINTS, Pulled, PullPointManager
+from onvifd.onvif.notification.manager import MAX_PULL_POINTS, Pulled, SubscriptionManager
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def bus(clock: SimulatedClock) -> EventBus:
 
 
 @pytest.fixture
-def manager(bus: EventBus, clock: SimulatedClock) -> PullPointManager:
-    return PullPointManager(bus, clock)
+def manager(bus: EventBus, clock: SimulatedClock) -> SubscriptionManager:
+    return SubscriptionManager(bus, clock)
 
 
 async def settle() -> None:
@@ -42,7 +42,7 @@ def kind_of(task: asyncio.Task[Pulled]) -> FaultKind:
     return error.kind
 
 
-async def test_pull_waits_exactly_for_the_timeout(manager: PullPointManager, clock: SimulatedClock) -> None:
+async def test_pull_waits_exactly_for_the_timeout(manager: SubscriptionManager, clock: SimulatedClock) -> None:
     point = manager.create(EventFilter(), 60)
     begun = clock.utc()
     pull = asyncio.create_task(manager.pull(point.id, 20, 10))
@@ -56,7 +56,9 @@ async def test_pull_waits_exactly_for_the_timeout(manager: PullPointManager, clo
     assert pulled.termination == pulled.current + 60 * US
 
 
-async def test_pull_ends_with_the_first_event(manager: PullPointManager, bus: EventBus, clock: SimulatedClock) -> None:
+async def test_pull_ends_with_the_first_event(
+    manager: SubscriptionManager, bus: EventBus, clock: SimulatedClock
+) -> None:
     point = manager.create(EventFilter(), 60)
     pull = asyncio.create_task(manager.pull(point.id, 20, 10))
     await settle()
@@ -65,7 +67,9 @@ async def test_pull_ends_with_the_first_event(manager: PullPointManager, bus: Ev
     assert [event.utc for event in (await pull).events] == [1]
 
 
-async def test_new_pull_point_begins_with_the_state_of_its_properties(manager: PullPointManager, bus: EventBus) -> None:
+async def test_new_pull_point_begins_with_the_state_of_its_properties(
+    manager: SubscriptionManager, bus: EventBus
+) -> None:
     bus.publish(topics.motion_alarm("vs-1", False, 1))
     bus.publish(topics.motion_alarm("vs-1", True, 2))
     point = manager.create(EventFilter(), 60)
@@ -79,7 +83,7 @@ async def test_new_pull_point_begins_with_the_state_of_its_properties(manager: P
     assert (again.operation, again.utc) == (Operation.INITIALIZED, 3)
 
 
-async def test_two_pull_points_wait_side_by_side(manager: PullPointManager, bus: EventBus) -> None:
+async def test_two_pull_points_wait_side_by_side(manager: SubscriptionManager, bus: EventBus) -> None:
     points = [manager.create(EventFilter(), 60) for _ in range(2)]
     pulls = [asyncio.create_task(manager.pull(point.id, 20, 10)) for point in points]
     await settle()
@@ -88,7 +92,7 @@ async def test_two_pull_points_wait_side_by_side(manager: PullPointManager, bus:
 
 
 async def test_second_pull_of_one_subscription_is_refused_and_the_first_goes_on(
-    manager: PullPointManager, bus: EventBus
+    manager: SubscriptionManager, bus: EventBus
 ) -> None:
     point = manager.create(EventFilter(), 60)
     first = asyncio.create_task(manager.pull(point.id, 20, 10))
@@ -100,7 +104,7 @@ async def test_second_pull_of_one_subscription_is_refused_and_the_first_goes_on(
     assert len((await first).events) == 1
 
 
-async def test_a_client_that_vanishes_frees_the_subscription(manager: PullPointManager) -> None:
+async def test_a_client_that_vanishes_frees_the_subscription(manager: SubscriptionManager) -> None:
     point = manager.create(EventFilter(), 60)
     pull = asyncio.create_task(manager.pull(point.id, 20, 10))
     await settle()
@@ -109,7 +113,7 @@ async def test_a_client_that_vanishes_frees_the_subscription(manager: PullPointM
     assert (await manager.pull(point.id, 0, 10)).events == ()
 
 
-async def test_unsubscribe_ends_the_waiting_pull(manager: PullPointManager) -> None:
+async def test_unsubscribe_ends_the_waiting_pull(manager: SubscriptionManager) -> None:
     point = manager.create(EventFilter(), 60)
     pull = asyncio.create_task(manager.pull(point.id, 20, 10))
     await settle()
@@ -120,7 +124,7 @@ async def test_unsubscribe_ends_the_waiting_pull(manager: PullPointManager) -> N
         manager.unsubscribe(point.id)
 
 
-async def test_expiry(manager: PullPointManager, bus: EventBus, clock: SimulatedClock) -> None:
+async def test_expiry(manager: SubscriptionManager, bus: EventBus, clock: SimulatedClock) -> None:
     idle, renewed = manager.create(EventFilter(), 10), manager.create(EventFilter(), 10)
     manager.renew(renewed.id, 30)
     await clock.advance(10)
@@ -134,7 +138,7 @@ async def test_expiry(manager: PullPointManager, bus: EventBus, clock: Simulated
 
 
 async def test_two_hundred_pull_points_and_no_more(
-    manager: PullPointManager, bus: EventBus, clock: SimulatedClock
+    manager: SubscriptionManager, bus: EventBus, clock: SimulatedClock
 ) -> None:
     points = [manager.create(EventFilter(), 60) for _ in range(MAX_PULL_POINTS)]
     assert len({point.id for point in points}) == MAX_PULL_POINTS == 200
@@ -151,9 +155,9 @@ async def test_two_hundred_pull_points_and_no_more(
 
 
 async def test_states_are_repeated_after_messages_were_lost(
-    manager: PullPointManager, bus: EventBus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    manager: SubscriptionManager, bus: EventBus, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(pullpoint, "QUEUE_LIMIT", 4)
+    monkeypatch.setattr(subscription, "QUEUE_LIMIT", 4)
     point = manager.create(EventFilter(), 60)
     bus.publish(topics.motion_alarm("vs-1", True, 1))
     for number in range(10):
@@ -164,11 +168,11 @@ async def test_states_are_repeated_after_messages_were_lost(
     assert (state.topic, state.operation) == ("VideoSource/MotionAlarm", Operation.INITIALIZED)
 
 
-async def test_closing_ends_everything(manager: PullPointManager, bus: EventBus) -> None:
+async def test_closing_ends_everything(manager: SubscriptionManager, bus: EventBus) -> None:
     point = manager.create(EventFilter(), 60)
     pull = asyncio.create_task(manager.pull(point.id, 20, 10))
     await settle()
-    manager.close()
+    await manager.close()
     await asyncio.wait({pull})
     assert kind_of(pull) is FaultKind.RESOURCE_UNKNOWN
     bus.publish(topics.profile_changed("p", 1))

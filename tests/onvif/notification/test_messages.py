@@ -95,7 +95,7 @@ def test_topic_set_has_every_topic_with_its_description(official_schema: etree.X
 def test_only_root_topics_are_qualified() -> None:
     root: Any = encode(topic_set(topics.RECORDER_TOPICS), f"{WSTOP}TopicSet")
     assert {child.tag for child in root} == {
-        f"{TNS1}{name}" for name in ("VideoSource", "RecordingHistory", "RecordingConfig", "Media")
+        f"{TNS1}{name.partition('/')[0]}" for name in (topic.name for topic in topics.RECORDER_TOPICS)
     }
     inner = [node for child in root for node in child.iterdescendants() if not node.tag.startswith(TT)]
     assert inner

@@ -9,10 +9,11 @@ import pytest
 from onvifd.clock import US
 from onvifd.events import topics
 from onvifd.events.types import Event, Operation
-from onvifd.onvif.notification import pullpoint
+from onvifd.onvif.notification import pullpoint, subscription
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter
-from onvifd.onvif.notification.pullpoint import Moment, PullPoint
+from onvifd.onvif.notification.pullpoint import PullPoint
+from onvifd.onvif.notification.subscription import Moment
 from onvifd.onvif.notification.termination import lifetime_of
 
 BASE = 1_767_225_600 * US
@@ -183,7 +184,7 @@ def test_changed_only_gives_neither_initialized_nor_deleted() -> None:
 
 
 def test_the_queue_is_bounded_and_drops_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pullpoint, "QUEUE_LIMIT", 3)
+    monkeypatch.setattr(subscription, "QUEUE_LIMIT", 3)
     point = make()
     assert [point.offer(event(number)) for number in range(5)] == [False, False, False, True, True]
     assert point.lost

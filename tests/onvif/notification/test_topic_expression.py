@@ -65,7 +65,7 @@ def test_a_subtree_is_the_topic_and_all_below() -> None:
 
 
 def test_alternatives_are_united_even_with_unsupported_ones() -> None:
-    text = "tns1:VideoSource/MotionAlarm | tns1:RuleEngine//. |tns1:Media//.|axis:Storage//."
+    text = "tns1:VideoSource/MotionAlarm | tns1:PTZController//. |tns1:Media//.|axis:Storage//."
     assert selected(text) == {"VideoSource/MotionAlarm", "Media/ProfileChanged", "Media/ConfigurationChanged"}
 
 
@@ -110,7 +110,7 @@ def test_concrete_has_neither_subtrees_nor_alternatives(text: str) -> None:
     [
         "xyz",
         "tns1:VideoSource",
-        "tns1:RuleEngine//.",
+        "tns1:PTZController//.",
         "axis:VideoSource/MotionAlarm",
         "tns1:VideoSource/axis:MotionAlarm",
     ],

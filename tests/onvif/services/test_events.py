@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -143,11 +143,11 @@ async def settle() -> None:
 
 
 @pytest.fixture
-def vms(assert_valid: Callable[[bytes], Any]) -> Iterator[Vms]:
+async def vms(assert_valid: Callable[[bytes], Any]) -> AsyncIterator[Vms]:
     clock = SimulatedClock()
     made = Vms(EventBus(clock), clock, assert_valid)
     yield made
-    made.service.close()
+    await made.service.close()
 
 
 def motion(vms: Vms, source: str, state: bool) -> None:
@@ -425,7 +425,7 @@ async def test_filter_faults(vms: Vms, filter_: str, names: set[str]) -> None:
     request = f"<e:CreatePullPointSubscription>{filter_of(filter_)}</e:CreatePullPointSubscription>"
     detail = await vms.fault(request)
     assert etree.QName(detail).localname in names
-    assert len(vms.service.pull_points) == 0
+    assert len(vms.service.subscriptions) == 0
 
 
 @pytest.mark.covers(
