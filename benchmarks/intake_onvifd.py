@@ -9,11 +9,13 @@ import sys
 from onvifd.cameras.intake import Intake, Source
 from onvifd.clock import SystemClock
 from onvifd.live.hub import LiveStream
+from onvifd.rtsp.poller import ReadPoller
 from onvifd.workers.process import run_loop
 
 
 async def receive(port: int, cameras: int) -> None:
     clock = SystemClock()
+    poller = ReadPoller(lambda: False)
     received = [0] * cameras
     intakes = []
     for number in range(cameras):
@@ -30,6 +32,7 @@ async def receive(port: int, cameras: int) -> None:
                 on_state=lambda online, reason: None,
                 on_tracks=lambda tracks: None,
                 on_frame=on_frame,
+                poller=poller,
             )
         )
     tasks = [asyncio.create_task(each.run()) for each in intakes]

@@ -18,6 +18,7 @@ from onvifd.errors import OnvifdError
 from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import AccessUnit, FlushUnit, Kind
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
+from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.sdp import DescribedTrack, Description
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Intake:
         connect_timeout: float = CONNECT_TIMEOUT,
         silence: float = SILENCE,
         back_off: tuple[float, ...] = BACK_OFF,
+        poller: ReadPoller | None = None,
     ) -> None:
         self.source = source
         self.stream = stream
@@ -82,6 +84,7 @@ class Intake:
         self._connect_timeout = connect_timeout
         self._silence = silence
         self._back_off = back_off
+        self._poller = poller
         self._walker: Walker | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
@@ -113,7 +116,7 @@ class Intake:
 
     async def _receive_once(self) -> str:
         """One connection, to its end; gives the reason of the end."""
-        client = RtspClient(self.source.url, self.source.user, self.source.password)
+        client = RtspClient(self.source.url, self.source.user, self.source.password, self._poller)
         try:
             await client.connect(self._connect_timeout)
             await self._start(client)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 
 from onvifd.clock import US, utc_to_ntp
 from onvifd.errors import InvalidArgument, NotSupported
+from onvifd.media.rtp.clean_point import KEY, UNDECIDED, VERDICTS
 from onvifd.media.rtp.clock import TimestampUnwrapper, TrackClock
 from onvifd.media.rtp.depack import Depacketizer, Frame, depacketizer
 from onvifd.media.rtp.pack import frame_rtcp
 from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp
-from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
+from onvifd.media.types import AccessUnit, FlushUnit, TrackFormat
 
 MAX_JUMP = 3000
 """Sequence numbers farther apart than this are a new beginning, not loss (RFC 3550 A.1: MAX_DROPOUT)."""
@@ -35,6 +36,10 @@ MAX_GARBAGE = 256 << 10
 MAX_MESSAGE = 64 << 10
 """Bytes of an RTSP message between media frames."""
 
+MAX_RUN = 64
+"""Packets taken in one step at most."""
+
+_COUNTING = bytes(range(256)) + bytes(range(MAX_RUN))
 _unpack = struct.Struct(">BBHBBHII").unpack_from
 _rewrite = struct.Struct(">HII").pack_into
 _FRAMING = 4
@@ -42,14 +47,6 @@ _HEADER = 12
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(\d{1,6})", re.IGNORECASE)
-
-_UNDECIDED, _NOT_KEY, _KEY = range(3)
-
-# Whether a NAL unit type opens a clean point, opens a picture that is none, or leaves that open (SEI, delimiters, PPS).
-_H264_KINDS = tuple(_KEY if kind in (5, 7) else _NOT_KEY if 1 <= kind <= 4 else _UNDECIDED for kind in range(32))
-_H265_KINDS = tuple(
-    _KEY if 16 <= kind <= 21 or kind in (32, 33) else _NOT_KEY if kind <= 9 else _UNDECIDED for kind in range(64)
-)
 
 
 class BadStream(Exception):
@@ -67,31 +64,6 @@ class Counters:
     garbage: int = 0
     last_utc: int = 0
     gov_length: int = 0
-
-
-def _verdict_h264(payload: bytes, at: int) -> int:
-    kind = payload[at] & 0x1F
-    if kind == 28:  # FU-A: only its first fragment (RFC 6184 5.8)
-        if len(payload) > at + 1 and payload[at + 1] & 0x80:
-            return _H264_KINDS[payload[at + 1] & 0x1F]
-        return _UNDECIDED
-    if kind == 24:  # STAP-A: the first NAL unit behind its size (RFC 6184 5.7.1)
-        return _H264_KINDS[payload[at + 3] & 0x1F] if len(payload) > at + 3 else _UNDECIDED
-    return _H264_KINDS[kind]
-
-
-def _verdict_h265(payload: bytes, at: int) -> int:
-    kind = payload[at] >> 1 & 0x3F
-    if kind == 49:  # FU (RFC 7798 4.4.3)
-        if len(payload) > at + 2 and payload[at + 2] & 0x80:
-            return _H265_KINDS[payload[at + 2] & 0x3F]
-        return _UNDECIDED
-    if kind == 48:  # AP (RFC 7798 4.4.2)
-        return _H265_KINDS[payload[at + 4] >> 1 & 0x3F] if len(payload) > at + 4 else _UNDECIDED
-    return _H265_KINDS[kind]
-
-
-_VERDICTS: dict[Codec, Callable[[bytes, int], int]] = {Codec.H264: _verdict_h264, Codec.H265: _verdict_h265}
 
 
 class InboundTrack:
@@ -119,14 +91,14 @@ class InboundTrack:
     def begin(self, format: TrackFormat) -> None:
         """A new connection: its numbers have nothing to do with those of the last one."""
         self.format = format
-        self.verdict = _VERDICTS.get(format.codec)
+        self.verdict = VERDICTS.get(format.codec)
         self.clock = TrackClock(format.clock_rate)
         self.depack: Depacketizer | None
         try:
             self.depack = depacketizer(format)
         except NotSupported:
             self.depack = None  # relayed as it is, not recorded
-        self.feed: Callable[[memoryview, bool, int, bool], tuple[Frame, ...]] | None = None
+        self.feed: Callable[[bytes | memoryview, bool, int, bool], tuple[Frame, ...]] | None = None
         """Where the packets of the present picture go besides the clients; None when nobody wants them."""
         self.expected = -1
         self.seq_offset = 0
@@ -141,6 +113,8 @@ class InboundTrack:
         self.pieces: list[bytes] = []
         self.sizes = 0
         self.starts: list[int] = []
+        self.span_begin = self.span_end = 0
+        """Where the last packets of the unit lie in the receive buffer; copied when the unit or the buffer ends."""
         self.key = False
         self.unit_time = 0
         self.unit_utc = 0
@@ -194,8 +168,11 @@ class Walker:
         self._on_jump = on_jump
         self._garbage = 0
         self._since_key = 0
-        self.pending = False
+
+    @property
+    def pending(self) -> bool:
         """Whether packets wait for their marker; `flush` sends them without."""
+        return any(track.starts for track in self.tracks)
 
     # ---- walking -------------------------------------------------------------------------------
 
@@ -228,31 +205,99 @@ class Walker:
                     and seq == track.expected
                     and first == 0x80
                     and second < 0x80
-                    and track.pieces
+                    and track.starts
                     and track.sizes < MAX_UNIT
                 ):
                     # In the middle of a picture nothing is to be found out: what `_packet` does, without its questions.
+                    if end - after >= after - position:
+                        count = self._run(buffer, view, position, end, track)
+                        if count:
+                            position += count * (after - position)
+                            continue
                     out = track.next_seq
                     track.expected = seq + 1 & 0xFFFF
                     track.next_seq = out + 1 & 0xFFFF
                     buffer[position + 1] = track.channel
                     buffer[position + 5] = track.payload_type
                     _rewrite(buffer, position + 6, out, track.time_out, track.ssrc)
-                    piece = bytes(view[position:after])
                     track.starts.append(track.sizes)
-                    track.pieces.append(piece)
                     track.sizes += after - position
+                    if track.span_end != position:
+                        self._span(view, track, position)
+                    track.span_end = after
                     if track.feed is not None:
-                        frames = track.feed(memoryview(piece)[_FRAMING + _HEADER :], False, rtp_time, True)
+                        payload = bytes(view[position + _FRAMING + _HEADER : after])
+                        frames = track.feed(payload, False, rtp_time, True)
                         if frames:
                             self._deliver(track, frames)
                 else:
                     self._packet(buffer, view, position, after, track, first, second, seq, rtp_time, now)
                 position = after
         finally:
+            # The caller may move what is left in the buffer.
+            for track in self.tracks:
+                if track.span_end:
+                    self._span(view, track, 0)
+                    track.span_end = 0
             view.release()
         self.counters.bytes += position - start
         return position
+
+    @staticmethod
+    def _span(view: memoryview, track: InboundTrack, begin: int) -> None:
+        """Copy what the unit has in the buffer; its next packet lies at `begin`, not behind the one before."""
+        if track.span_end > track.span_begin:
+            track.pieces.append(bytes(view[track.span_begin : track.span_end]))
+        track.span_begin = begin
+
+    def _run(self, buffer: bytearray, view: memoryview, position: int, end: int, track: InboundTrack) -> int:
+        """Take packets of one size that continue the picture, all in one; returns how many, 0 if there are not at least two.
+
+        Encoders cut a slice into fragments of one size. Their headers are compared column by column, so that the cost of a
+        picture hardly depends on the number of its packets. The packet at `position` is known to continue the picture.
+        """
+        _, _, length, _, second, seq, rtp_time, _ = _unpack(buffer, position)
+        stride = length + _FRAMING
+        count: int = min((end - position) // stride, MAX_RUN)
+        stop = position + count * stride
+        for at in range(position, position + 6):
+            column = buffer[at:stop:stride]
+            if column.count(column[0]) != count:
+                count -= len(column.lstrip(column[:1]))
+                if count < 2:
+                    return 0
+                stop = position + count * stride
+        low = seq & 0xFF
+        last = _unpack(buffer, stop - stride)
+        if (
+            buffer[position + 7 : stop : stride] != _COUNTING[low : low + count]
+            or last[5] != seq + count - 1 & 0xFFFF
+            or last[6] != rtp_time
+        ):
+            return 0
+        out, time_out, ssrc = track.next_seq, track.time_out, track.ssrc
+        for at in range(position + 6, stop, stride):
+            _rewrite(buffer, at, out, time_out, ssrc)
+            out = out + 1 & 0xFFFF
+        if buffer[position + 1] != track.channel:
+            buffer[position + 1 : stop : stride] = bytes((track.channel,)) * count
+        if second != track.payload_type:
+            buffer[position + 5 : stop : stride] = bytes((track.payload_type,)) * count
+        track.next_seq = out
+        track.expected = seq + count & 0xFFFF
+        track.starts.extend(range(track.sizes, track.sizes + stop - position, stride))
+        track.sizes += stop - position
+        if track.span_end != position:
+            self._span(view, track, position)
+        track.span_end = stop
+        feed, depack = track.feed, track.depack
+        if feed is None or depack is None or depack.feed_run(view[position:stop], _FRAMING + _HEADER, stride, rtp_time):
+            return count
+        for at in range(position, stop, stride):
+            frames = feed(bytes(view[at + _FRAMING + _HEADER : at + stride]), False, rtp_time, True)
+            if frames:
+                self._deliver(track, frames)
+        return count
 
     def _packet(
         self,
@@ -273,8 +318,8 @@ class Walker:
             self._resequence(track, seq, rtp_time, now)
         track.expected = seq + 1 & 0xFFFF
         if rtp_time != track.rtp_time:
-            if track.pieces:
-                self._emit(track, False)
+            if track.starts:
+                self._emit(track, False, view)
             self._new_time(track, rtp_time, now)
         out = seq + track.seq_offset & 0xFFFF
         track.next_seq = out + 1 & 0xFFFF
@@ -282,32 +327,31 @@ class Walker:
         buffer[position + 1] = track.channel
         buffer[position + 5] = marker | track.payload_type
         _rewrite(buffer, position + 6, out, track.time_out, track.ssrc)
-        piece = bytes(view[position:after])
-        begin = _FRAMING + _HEADER
-        end = len(piece)
+        begin, end = position + _FRAMING + _HEADER, after
         if first != 0x80:
-            begin, end = _payload(piece, first)
-        if not track.pieces:
+            begin, end = _payload(buffer, position, after, first)
+        if not track.starts:
             track.unit_time, track.unit_utc = track.time_out, track.utc
             track.key = track.verdict is None
         if track.verdict is not None and track.decided != rtp_time and begin < end:
-            verdict = track.verdict(piece, begin)
-            if verdict != _UNDECIDED:
+            verdict = track.verdict(buffer, begin, end)
+            if verdict != UNDECIDED:
                 track.decided = rtp_time
-            if verdict == _KEY:
+            if verdict == KEY:
                 track.key, track.key_time = True, rtp_time
         track.starts.append(track.sizes)
-        track.pieces.append(piece)
-        track.sizes += len(piece)
-        self.pending = True
+        track.sizes += after - position
+        if track.span_end != position:
+            self._span(view, track, position)
+        track.span_end = after
         # G.711 sets no marker (RFC 3551 4.1): a packet is a unit
         if marker or track.verdict is None or track.sizes > MAX_UNIT:
-            self._emit(track, True)
+            self._emit(track, True, view)
         # key frames are always looked into: they bring changed parameter sets
         wanted = self.on_frame is not None or track.key_time == rtp_time or not track.format.parameter_sets
         track.feed = track.depack.feed if wanted and track.depack is not None else None
         if track.feed is not None:
-            frames = track.feed(memoryview(piece)[begin:end], marker != 0, rtp_time, contiguous)
+            frames = track.feed(bytes(view[begin:end]), marker != 0, rtp_time, contiguous)
             if frames:
                 self._deliver(track, frames)
 
@@ -343,10 +387,13 @@ class Walker:
             self.counters.frames += 1
             self.counters.last_utc = stamp.utc
 
-    def _emit(self, track: InboundTrack, end_of_frame: bool) -> None:
+    def _emit(self, track: InboundTrack, end_of_frame: bool, view: memoryview | None = None) -> None:
         pieces = track.pieces
-        count = len(pieces)
-        data = pieces[0] if count == 1 else b"".join(pieces)
+        if view is not None and track.span_end:
+            self._span(view, track, 0)
+            track.span_end = 0
+        count = len(track.starts)
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         unit = FlushUnit(
             track.index, data, tuple(track.starts), track.key, track.unit_time, track.unit_utc, end_of_frame
         )
@@ -365,9 +412,8 @@ class Walker:
 
     def flush(self) -> None:
         """Send on what waits for a marker: the camera paces its packets, and clients must not wait for the last one."""
-        self.pending = False
         for track in self.tracks:
-            if track.pieces:
+            if track.starts:
                 self._emit(track, False)
 
     def _deliver(self, track: InboundTrack, frames: tuple[Frame, ...]) -> None:
@@ -422,12 +468,12 @@ class Walker:
         return position + skipped
 
 
-def _payload(piece: bytes, first: int) -> tuple[int, int]:
+def _payload(buffer: bytearray, position: int, after: int, first: int) -> tuple[int, int]:
     """Begin and end of the payload of a packet with CSRCs, extension or padding (RFC 3550 5.1); empty if they do not fit."""
-    begin = _FRAMING + _HEADER + 4 * (first & 0x0F)
-    end = len(piece)
+    begin = position + _FRAMING + _HEADER + 4 * (first & 0x0F)
+    end = after
     if first & 0x10 and begin + 4 <= end:
-        begin += 4 + 4 * int.from_bytes(piece[begin + 2 : begin + 4], "big")
-    if first & 0x20 and piece:
-        end -= piece[-1]
-    return (begin, end) if begin <= end else (0, 0)
+        begin += 4 + 4 * int.from_bytes(buffer[begin + 2 : begin + 4], "big")
+    if first & 0x20:
+        end -= buffer[after - 1]
+    return (begin, end) if begin <= end else (after, after)

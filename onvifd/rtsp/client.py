@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -15,6 +16,7 @@ from typing import Any, cast
 from onvifd.errors import OnvifdError, Timeout, Unavailable
 from onvifd.rtsp.client_session import MAX_REDIRECTS, ClientSession, parse_url
 from onvifd.rtsp.messages import Parser, Response, RtspError
+from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.sdp import DescribedTrack, Description
 
 log = logging.getLogger(__name__)
@@ -35,8 +37,11 @@ Receiver = Callable[[bytearray, int, int], int]
 class _Connection(asyncio.BufferedProtocol):
     """Bytes of one connection, to the parser during the conversation and to the receiver afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, poller: ReadPoller | None = None) -> None:
         self.transport: asyncio.Transport | None = None
+        self._poller = poller
+        self._socket: socket.socket | None = None
+        """The connection's socket once more, from which the poller reads media past the transport."""
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._buffer = bytearray(BUFFER)
         self._view = memoryview(self._buffer)
@@ -58,6 +63,7 @@ class _Connection(asyncio.BufferedProtocol):
     def _fail(self, reason: str) -> None:
         if not self.lost.done():
             self.lost.set_result(reason)
+        self.leave_poller()
         if self.transport is not None:
             self.transport.abort()
 
@@ -142,16 +148,47 @@ class _Connection(asyncio.BufferedProtocol):
             room[:size] = rest[:size]
             rest = rest[size:]
             self.buffer_updated(size)
-        if self._held:
-            self._held = False
+        if self._poller is not None and self.transport is not None and not self.lost.done():
+            self._enter_poller(self._poller, self.transport)
+        elif self._held:
             self._read(True)
+        self._held = False
+
+    def _enter_poller(self, poller: ReadPoller, transport: asyncio.Transport) -> None:
+        sock = transport.get_extra_info("socket")
+        self._read(False)
+        self._socket = socket.socket(fileno=os.dup(sock.fileno()))
+        self._socket.setblocking(False)
+        poller.add(self._socket.fileno(), self._readable)
+
+    def leave_poller(self) -> None:
+        """Read no more."""
+        if self._socket is not None and self._poller is not None:
+            self._poller.remove(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _readable(self) -> None:
+        assert self._socket is not None
+        try:
+            count = self._socket.recv_into(self._view[self._end :])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._fail(f"connection lost: {error.strerror or error}")
+            return
+        if count:
+            self.buffer_updated(count)
+        else:
+            self._fail("the camera closed the connection")
 
 
 class RtspClient:
     """One connection to a camera. Use: `connect`, `describe`, `setup` each track, `play`, then await `lost`; `close` at the end."""
 
-    def __init__(self, url: str, user: str = "", password: str = "") -> None:
+    def __init__(self, url: str, user: str = "", password: str = "", poller: ReadPoller | None = None) -> None:
         self.session = ClientSession(url, user, password)
+        self._poller = poller
         self._connection: _Connection | None = None
 
     async def connect(self, timeout: float = CONNECT_TIMEOUT) -> None:
@@ -160,7 +197,9 @@ class RtspClient:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, self._connection = await loop.create_connection(_Connection, address.host, address.port)
+                _, self._connection = await loop.create_connection(
+                    lambda: _Connection(self._poller), address.host, address.port
+                )
         except TimeoutError:
             raise Timeout(f"no connection to {address.host}:{address.port} in {timeout:g} s") from None
         except OSError as error:
@@ -262,6 +301,7 @@ class RtspClient:
         connection, self._connection = self._connection, None
         if connection is None or connection.transport is None:
             return
+        connection.leave_poller()
         if self.session.session and not connection.lost.done():
             connection.transport.write(self.session.request("TEARDOWN"))
         connection.transport.close()

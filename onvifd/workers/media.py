@@ -26,6 +26,7 @@ from onvifd.live.mount import LiveMount
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
+from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.accounts import AccountTable
@@ -105,6 +106,7 @@ class MediaWorker:
         self._setup: Setup | None = None
         self._accounts = AccountTable()
         self._streams: dict[tuple[str, str], _Running] = {}
+        self._poller: ReadPoller | None = None
         self._server: RtspServer | None = None
         self._catalogue: Catalogue | None = None
         self._store: SegmentStore | None = None
@@ -142,6 +144,7 @@ class MediaWorker:
         self._pool = DiskPool()
         mount = LiveMount(self._lookup, setup.session_timeout)
         verifier = DigestVerifier.for_rtsp(setup.realm, self._accounts.lookup)
+        self._poller = ReadPoller(self._watched)
         self._server = RtspServer({"/live/": mount}, verifier, self._clock, max_connections=setup.max_clients)
         self._reporter = asyncio.create_task(self._report())
         return Ready(name=setup.name, pid=os.getpid())
@@ -152,6 +155,9 @@ class MediaWorker:
             return None
         running = self._streams.get((parts[1], parts[2]))
         return running.stream if running else None
+
+    def _watched(self) -> bool:
+        return self._server is not None and self._server.connections > 0
 
     def adopt(self, client: socket.socket, initial: bytes) -> None:
         """Take over a connection of the front door with what was read from it."""
@@ -222,6 +228,7 @@ class MediaWorker:
             on_tracks=on_tracks,
             connect_timeout=setup.camera_connect,
             silence=setup.camera_silence,
+            poller=self._poller,
         )
         task = asyncio.create_task(intake.run(), name=f"intake {name}")
         task.add_done_callback(_ended)
@@ -370,6 +377,8 @@ class MediaWorker:
             await asyncio.gather(*(self._end(running) for running in streams))
         if self._server is not None:
             await self._server.close()
+        if self._poller is not None:
+            self._poller.close()
         if self._pool is not None:
             self._pool.close()
         if self._catalogue is not None:

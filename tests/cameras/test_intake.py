@@ -18,6 +18,7 @@ from onvifd.live.hub import LiveStream
 from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp, parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
 from onvifd.rtsp.messages import Headers, Parser, Request, Response
+from onvifd.rtsp.poller import ReadPoller
 from tests.rtsp.sample import PASSWORD, USER, encoded, feeding, live, serving
 
 LIMIT = 20.0
@@ -43,6 +44,7 @@ class Recorder:
             on_frame=self.frames.append if frames else None,
             silence=silence,
             back_off=(0.01, 0.02),
+            poller=ReadPoller(lambda: True),
         )
 
     def _tracks(self, tracks: tuple[InboundTrack, ...]) -> None:

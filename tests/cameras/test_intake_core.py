@@ -1,5 +1,7 @@
 """Bytes of a camera's connection to flush units and access units."""
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,6 +116,52 @@ def test_any_cut_of_the_bytes_gives_the_same(sizes: list[int]) -> None:
     cut.feed(data[position:])
     assert [u.data for u in cut.units] == [u.data for u in whole.units]
     assert cut.frames == whole.frames
+
+
+def packets(data: bytes) -> list[bytes]:
+    """Interleaved frames, one by one."""
+    found, position = [], 0
+    while position < len(data):
+        after = position + 4 + int.from_bytes(data[position + 2 : position + 4], "big")
+        found.append(data[position:after])
+        position = after
+    return found
+
+
+@given(
+    st.lists(st.integers(100, 120_000), min_size=1, max_size=4),
+    st.sets(st.integers(0, 200), max_size=3),
+    st.sets(st.integers(0, 200), max_size=2),
+    st.randoms(use_true_random=False),
+)
+def test_runs_of_packets_give_what_single_packets_give(
+    sizes: list[int], lost: set[int], sounds: set[int], random: Random
+) -> None:
+    """Runs are taken in one step; loss, sound among the pictures and missing markers must not matter."""
+    camera, whole, single = Camera(), Intake(), Intake()
+    sent = []
+    for number, size in enumerate(sizes):
+        picture = AccessUnit(
+            0,
+            T0 + number * 40_000,
+            number * 3600,
+            True,
+            (size + 2).to_bytes(4, "big") + b"\x65\x88" + random.randbytes(size),
+        )
+        sent += packets(camera.video.pack(picture).data)
+    sent = [each for number, each in enumerate(sent) if number not in lost]
+    for number in sorted(sounds):
+        sent.insert(number, camera.sound(number))
+    if len(sizes) > 1 and random.random() < 0.3:  # a camera that sets no marker
+        sent = [each[:5] + bytes((each[5] & 0x7F,)) + each[6:] if each[1] == 0 else each for each in sent]
+    whole.feed(b"".join(sent))
+    for each in sent:
+        single.feed(each)
+    assert [(u.data, u.starts, u.key, u.end_of_frame, u.rtp_time) for u in whole.units] == [
+        (u.data, u.starts, u.key, u.end_of_frame, u.rtp_time) for u in single.units
+    ]
+    assert whole.frames == single.frames
+    assert whole.counters == single.counters
 
 
 def test_sender_report_gives_exact_time() -> None:
