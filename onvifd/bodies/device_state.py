@@ -89,9 +89,8 @@ class DeviceConfiguration:
     network: NetworkSection = NetworkSection()
     places: tuple[Place, ...] = ()
     relays: tuple[Relay, ...] = ()
-    storages: tuple[tuple[str, str], ...] = ()
-    """Folders for recordings beyond those of the settings file: kind and path."""
-    digest_algorithms: tuple[str, ...] = ()
+    storages: tuple[tuple[str, str, str], ...] = ()
+    """Folders for recordings beyond those of the settings file: token, kind and path."""
     moments: Moments = Moments()
 
 
@@ -132,6 +131,7 @@ class DeviceState:
             encoded = {name: msgspec.json.encode(getattr(after, name)).decode() for name in sections}
             await self._catalogue.run(self._catalogue.sync.device.put, encoded)
         self.now = after
+        log.info("configuration of the device: %s changed", ", ".join(sorted(sections)))
 
     async def forget(self, sections: frozenset[str]) -> None:
         """Take sections back to what they were at first."""

@@ -252,16 +252,6 @@ class SystemControl(Protocol):
         """Take everything back that was configured, and restart."""
         ...
 
-    def hashing_algorithms(self) -> tuple[str, ...]:
-        """Those in force, the preferred one first."""
-        ...
-
-    def supported_hashing_algorithms(self) -> tuple[str, ...]: ...
-
-    async def set_hashing_algorithms(self, names: tuple[str, ...]) -> None:
-        """Raises InvalidArgument."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceControl:

@@ -16,6 +16,7 @@ from onvifd.store.accounts import Accounts
 from onvifd.store.audit import Audit
 from onvifd.store.brokers import Brokers
 from onvifd.store.cameras import Cameras
+from onvifd.store.configuration import Configuration
 from onvifd.store.console import Console
 from onvifd.store.device import Device
 from onvifd.store.engine import Database, make_private, open_engine
@@ -53,6 +54,7 @@ class Catalogue:
         self.audit = Audit(database)
         self.settings = Settings(database)
         self.device = Device(database)
+        self.configuration = Configuration(database)
 
     @classmethod
     def open(cls, url: str, *, timeout: float = 5.0, migrate: bool = False) -> Self:
