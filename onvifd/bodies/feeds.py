@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import aiohttp
 
+from onvifd.cameras.camera_events import CameraListener
 from onvifd.cameras.drivers import event_feed
 from onvifd.cameras.event_feed import CameraEventFeed, MotionCallback
 from onvifd.cameras.registry import Camera
@@ -16,10 +17,17 @@ from onvifd.clock import Clock
 class EventFeeds:
     """Owns the feeds; `close` ends them all."""
 
-    def __init__(self, session: aiohttp.ClientSession, motion: MotionCallback, clock: Clock) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        motion: MotionCallback,
+        clock: Clock,
+        listener: CameraListener | None = None,
+    ) -> None:
         self._session = session
         self._motion = motion
         self._clock = clock
+        self._listener = listener
         self._feeds: dict[str, tuple[Camera, CameraEventFeed]] = {}
 
     async def adjust(self, cameras: Iterable[Camera]) -> None:
@@ -33,7 +41,7 @@ class EventFeeds:
         for camera_id, camera in wanted.items():
             if camera_id in self._feeds:
                 continue
-            made = event_feed(camera, self._session, self._motion, self._clock)
+            made = event_feed(camera, self._session, self._motion, self._clock, self._listener)
             if made is not None:
                 made.start()
                 self._feeds[camera_id] = (camera, made)

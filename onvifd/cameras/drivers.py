@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from onvifd.cameras import onvif_driver, rtsp_driver
+from onvifd.cameras.camera_events import CameraListener
 from onvifd.cameras.event_feed import CameraEventFeed, MotionCallback
 from onvifd.cameras.probe import CameraProbe
 from onvifd.cameras.registry import Camera, Credentials, Driver, NewCamera, Role, Stream, redact, split_credentials
@@ -158,9 +159,13 @@ async def prepare(
 
 
 def event_feed(
-    camera: Camera, session: aiohttp.ClientSession, on_motion: MotionCallback, clock: Clock
+    camera: Camera,
+    session: aiohttp.ClientSession,
+    on_motion: MotionCallback,
+    clock: Clock,
+    listener: CameraListener | None = None,
 ) -> CameraEventFeed | None:
-    """The feed of a camera's motion events, not started; None for a camera without an event service."""
+    """The feed of a camera's events, not started; None for a camera without an event service."""
     if camera.driver is not Driver.ONVIF or not camera.event_address:
         return None
     login = camera.credentials or Credentials(user="", password="")
@@ -168,4 +173,12 @@ def event_feed(
     def connect() -> OnvifClient:
         return OnvifClient(camera.address, login.user, login.password, session, clock=clock)
 
-    return CameraEventFeed(camera.id, camera.event_address, connect, on_motion, clock, rewrite=onvif_driver.reachable)
+    return CameraEventFeed(
+        camera.id,
+        camera.event_address,
+        connect,
+        on_motion,
+        clock,
+        rewrite=onvif_driver.reachable,
+        listener=listener,
+    )

@@ -1,4 +1,4 @@
-"""Motion from a camera's own events: a pull point at the camera, pulled by one task that is owned and bounded.
+"""A camera's own events: a pull point at the camera, pulled by one task that is owned and bounded.
 
 `MotionTracker` is the sans-IO core that reads messages; `CameraEventFeed` keeps the conversation alive.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
+from onvifd.cameras.camera_events import CLOCK_TOLERANCE, CameraListener, plain_topic, read_messages
 from onvifd.clock import US, Clock
 from onvifd.errors import InvalidArgument, LimitReached, NotAuthorized, NotSupported, OnvifdError, Unavailable
 from onvifd.onvif.soap.codec import Element, decode
@@ -41,8 +42,6 @@ REFUSED_WAIT = 300.0
 """Seconds after a refused login: cameras lock accounts that try too often."""
 MAX_INSTANCES = 64
 """Motion properties of one camera that may be true at once; further ones change nothing."""
-CLOCK_TOLERANCE = 5 * US
-"""A camera's time is believed if it is this near to ours; else the time of arrival counts."""
 
 MOTION_TOPICS = {
     "VideoSource/MotionAlarm": "State",
@@ -58,11 +57,6 @@ PULL = f"{_EVENTS}/PullPointSubscription/PullMessagesRequest"
 _MANAGER = "http://docs.oasis-open.org/wsn/bw-2/SubscriptionManager"
 RENEW = f"{_MANAGER}/RenewRequest"
 UNSUBSCRIBE = f"{_MANAGER}/UnsubscribeRequest"
-
-
-def plain_topic(expression: str) -> str:
-    """`tns1:VideoSource/tns1:MotionAlarm` as `VideoSource/MotionAlarm`."""
-    return "/".join(part.rpartition(":")[2].strip() for part in expression.split("/"))
 
 
 class MotionTracker:
@@ -144,10 +138,11 @@ class _PullPoint:
 
 
 class CameraEventFeed:
-    """Motion of one camera. `start` it on the event loop, `close` it at the end.
+    """Motion and other events of one camera. `start` it on the event loop, `close` it at the end.
 
     `address` is the camera's event service. `connect` makes a client of its device service, anew for every attempt: the
     camera's clock may have been set meanwhile. `on_motion` hears changes only; when the camera is lost or the feed closed, motion ends.
+    `listener` hears every message.
     """
 
     def __init__(
@@ -159,6 +154,7 @@ class CameraEventFeed:
         clock: Clock,
         *,
         rewrite: Callable[[str, str], str] = lambda given, asked: given,
+        listener: CameraListener | None = None,
     ) -> None:
         self._camera = camera
         self._address = address
@@ -167,6 +163,7 @@ class CameraEventFeed:
         self._on_motion = on_motion
         self._clock = clock
         self._rewrite = rewrite
+        self._listener = listener
         self._tracker = MotionTracker()
         self._task: asyncio.Task[None] | None = None
         self._point: _PullPoint | None = None
@@ -250,6 +247,10 @@ class CameraEventFeed:
                 log.info("events of camera %s: connected", self._camera)
             for state, utc in self._tracker.receive(answer.notification_message, self._clock.utc()):
                 self._on_motion(self._camera, state, utc)
+            if self._listener is not None and answer.notification_message:
+                self._listener.camera_events(
+                    self._camera, read_messages(answer.notification_message, self._clock.utc())
+                )
             now = self._clock.monotonic()
             if renews and now - renewed >= point.life / 3:
                 renews = await self._renew(point)
@@ -278,5 +279,7 @@ class CameraEventFeed:
         if self.connected:
             self.connected = False
             log.info("events of camera %s: disconnected", self._camera)
+            if self._listener is not None:
+                self._listener.camera_lost(self._camera)
         if self._tracker.reset():
             self._on_motion(self._camera, False, self._clock.utc())

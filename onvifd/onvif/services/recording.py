@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
 
 from onvifd.access.types import AccessClass
 from onvifd.errors import InvalidArgument
-from onvifd.events.topics import PROFILE_SOURCE, job_state_information
+from onvifd.events.topics import job_state_information
 from onvifd.onvif.backend import Job, JobState, Recording, RecordingBackend, Track
 from onvifd.onvif.services.common import NS_RECORDING, RECORDING_PATH, find
-from onvifd.onvif.services.recording_view import source_information, track_type
+from onvifd.onvif.services.recording_view import job_configuration, recording_configuration, track_configuration
 from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import trc, tt
 
@@ -61,7 +60,7 @@ class RecordingService(Service):
         self, call: Call, request: trc.GetRecordingConfiguration
     ) -> trc.GetRecordingConfigurationResponse:
         recording = self._recording(request.recording_token)
-        return trc.GetRecordingConfigurationResponse(recording_configuration=_recording_configuration(recording))
+        return trc.GetRecordingConfigurationResponse(recording_configuration=recording_configuration(recording))
 
     @operation(access=READ)
     async def get_recording_options(
@@ -78,7 +77,7 @@ class RecordingService(Service):
     ) -> trc.GetTrackConfigurationResponse:
         tracks = self._recording(request.recording_token).tracks
         track = find(tracks, lambda each: each.token == request.track_token, detail="NoTrack", what="track")
-        return trc.GetTrackConfigurationResponse(track_configuration=_track_configuration(track))
+        return trc.GetTrackConfigurationResponse(track_configuration=track_configuration(track))
 
     def _recording(self, token: str) -> Recording:
         recordings = self._backend.recordings()
@@ -94,17 +93,17 @@ class RecordingService(Service):
     async def get_recording_jobs(self, call: Call, request: trc.GetRecordingJobs) -> trc.GetRecordingJobsResponse:
         return trc.GetRecordingJobsResponse(
             job_item=tuple(
-                tt.GetRecordingJobsResponseItem(job_token=job.token, job_configuration=_job_configuration(job))
+                tt.GetRecordingJobsResponseItem(job_token=job.token, job_configuration=job_configuration(job))
                 for job in self._backend.jobs()
             )
         )
 
     @operation(access=READ)
-    async def get_recording_job_configuration(
+    async def get_recordingjob_configuration(
         self, call: Call, request: trc.GetRecordingJobConfiguration
     ) -> trc.GetRecordingJobConfigurationResponse:
         job = self._job(request.job_token)
-        return trc.GetRecordingJobConfigurationResponse(job_configuration=_job_configuration(job))
+        return trc.GetRecordingJobConfigurationResponse(job_configuration=job_configuration(job))
 
     @operation(access=READ)
     async def get_recording_job_state(
@@ -135,38 +134,12 @@ class RecordingService(Service):
 def _recording_item(recording: Recording) -> tt.GetRecordingsResponseItem:
     return tt.GetRecordingsResponseItem(
         recording_token=recording.token,
-        configuration=_recording_configuration(recording),
+        configuration=recording_configuration(recording),
         tracks=tt.GetTracksResponseList(track=_tracks(recording.tracks)),
     )
 
 
 def _tracks(tracks: Sequence[Track]) -> tuple[tt.GetTracksResponseItem, ...]:
     return tuple(
-        tt.GetTracksResponseItem(track_token=track.token, configuration=_track_configuration(track)) for track in tracks
-    )
-
-
-def _recording_configuration(recording: Recording) -> tt.RecordingConfiguration:
-    return tt.RecordingConfiguration(
-        source=source_information(recording),
-        content=recording.content,
-        maximum_retention_time=timedelta(seconds=recording.retention),
-    )
-
-
-def _track_configuration(track: Track) -> tt.TrackConfiguration:
-    return tt.TrackConfiguration(track_type=track_type(track.kind), description=track.description)
-
-
-def _job_configuration(job: Job) -> tt.RecordingJobConfiguration:
-    source = tt.RecordingJobSource(
-        # Milestone finds the camera of a recording through this token: job, profile, video source.
-        source_token=tt.SourceReference(token=job.profile, type_=PROFILE_SOURCE),
-        tracks=tuple(tt.RecordingJobTrack(source_tag=track, destination=track) for track in job.tracks),
-    )
-    return tt.RecordingJobConfiguration(
-        recording_token=job.recording,
-        mode=(JobState.ACTIVE if job.active else JobState.IDLE).value,
-        priority=job.priority,
-        source=(source,),
+        tt.GetTracksResponseItem(track_token=track.token, configuration=track_configuration(track)) for track in tracks
     )

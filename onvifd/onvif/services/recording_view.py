@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from onvifd.events.topics import PROFILE_SOURCE
 from onvifd.media.types import Codec, Kind
-from onvifd.onvif.backend import Recording, RecordingData, RecordingMedia, TrackMedia
+from onvifd.onvif.backend import Job, JobState, Recording, RecordingData, RecordingMedia, Track, TrackMedia
 from onvifd.onvif.types import tt
 
 _TRACK_TYPES = {
@@ -99,4 +102,31 @@ def _track_attributes(track: TrackMedia) -> tt.TrackAttributes:
         video_attributes=video,
         audio_attributes=audio,
         metadata_attributes=metadata,
+    )
+
+
+def recording_configuration(recording: Recording) -> tt.RecordingConfiguration:
+    """RecordingControl 5.3.1."""
+    return tt.RecordingConfiguration(
+        source=source_information(recording),
+        content=recording.content,
+        maximum_retention_time=timedelta(seconds=recording.retention),
+    )
+
+
+def track_configuration(track: Track) -> tt.TrackConfiguration:
+    return tt.TrackConfiguration(track_type=track_type(track.kind), description=track.description)
+
+
+def job_configuration(job: Job) -> tt.RecordingJobConfiguration:
+    source = tt.RecordingJobSource(
+        # Milestone finds the camera of a recording through this token: job, profile, video source.
+        source_token=tt.SourceReference(token=job.profile, type_=PROFILE_SOURCE),
+        tracks=tuple(tt.RecordingJobTrack(source_tag=track, destination=track) for track in job.tracks),
+    )
+    return tt.RecordingJobConfiguration(
+        recording_token=job.recording,
+        mode=(JobState.ACTIVE if job.active else JobState.IDLE).value,
+        priority=job.priority,
+        source=(source,),
     )
