@@ -21,6 +21,7 @@ NS_MEDIA2 = "http://www.onvif.org/ver20/media/wsdl"
 NS_RECORDING = "http://www.onvif.org/ver10/recording/wsdl"
 NS_SEARCH = "http://www.onvif.org/ver10/search/wsdl"
 NS_REPLAY = "http://www.onvif.org/ver10/replay/wsdl"
+NS_SECURITY = "http://www.onvif.org/ver10/advancedsecurity/wsdl"
 
 DEVICE_PATH = "/onvif/device_service"
 """Fixed by Core 5.1.1; every other path is ours to choose."""
@@ -30,6 +31,7 @@ MEDIA2_PATH = "/onvif/media2_service"
 RECORDING_PATH = "/onvif/recording_service"
 SEARCH_PATH = "/onvif/search_service"
 REPLAY_PATH = "/onvif/replay_service"
+SECURITY_PATH = "/onvif/security_service"
 SNAPSHOT_PATH = "/onvif/snapshot"
 WSDL_PATH = "/onvif/wsdl/"
 
@@ -43,6 +45,7 @@ VERSIONS: dict[str, Version] = {
     NS_RECORDING: (26, 6),
     NS_SEARCH: (26, 6),
     NS_REPLAY: (21, 12),
+    NS_SECURITY: (26, 6),
 }
 """Release of the specification of each service (major, minor) that its implementation follows (tt:OnvifVersion)."""
 
