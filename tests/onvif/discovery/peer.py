@@ -1,4 +1,7 @@
-"""A device of its own in a process of its own, for tests: `python peer.py HOST UUID`. Runs until its input closes."""
+"""A device of its own in a process of its own, for tests: `python peer.py HOST UUID`. Runs until its input closes.
+
+A line of input is a new scope.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sys
 from onvifd.access.types import Level
 from onvifd.clock import SystemClock
 from onvifd.onvif.backend import Identity, Network, Ports, Scope, SystemTime
+from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
 
 
@@ -50,10 +54,13 @@ class Device:
 
 
 async def main(host: str, uuid: str) -> None:
-    service = DiscoveryService(Device(uuid), SystemClock(), host=host)
+    device, control = Device(uuid), DiscoveryControl()
+    service = DiscoveryService(device, SystemClock(), host=host, control=control)
     await service.start()
     print("ready", *(f"{link.name}/{link.version}" for link in service.links), flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        device.scope = line.strip()
+        control.changed()
     await service.stop()
 
 

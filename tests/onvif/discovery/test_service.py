@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import shutil
@@ -20,7 +21,10 @@ from lxml import etree
 
 from onvifd.access.types import Level
 from onvifd.clock import SimulatedClock, SystemClock
+from onvifd.errors import Unavailable
 from onvifd.onvif.backend import Identity, Network, Ports, Scope, SystemTime
+from onvifd.onvif.discovery.control import Announced, DiscoveryControl
+from onvifd.onvif.discovery.core import APP_MAX_DELAY
 from onvifd.onvif.discovery.links import Link, present
 from onvifd.onvif.discovery.messages import NS_WSA, NS_WSD
 from onvifd.onvif.discovery.service import REFRESH_SECONDS, DiscoveryService
@@ -35,6 +39,7 @@ class Device:
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
     name: str = "first"
     visible: bool = True
+    http: int = 8080
 
     def identity(self) -> Identity:
         return Identity(
@@ -55,7 +60,7 @@ class Device:
         return self.visible
 
     def ports(self) -> Ports:
-        return Ports(http=8080, https=None, rtsp=8554)
+        return Ports(http=self.http, https=None, rtsp=8554)
 
     def system_time(self) -> SystemTime:
         return SystemTime(utc=0, timezone="UTC0", ntp=False, daylight=False, utc_offset=0)
@@ -183,6 +188,141 @@ async def test_changed_scopes_are_announced_with_a_higher_metadata_version() -> 
             pass
         assert hello.text("Scopes") == "onvif://www.onvif.org/name/second"
         assert int(hello.text("MetadataVersion")) == int(first.text("MetadataVersion")) + 1
+
+
+class Memory:
+    """Outlives the services of one test. `fault` is what the catalogue says."""
+
+    def __init__(self, fault: Unavailable | None = None) -> None:
+        self.announced: Announced | None = None
+        self.fault = fault
+
+    async def recall(self) -> Announced | None:
+        if self.fault:
+            raise self.fault
+        return self.announced
+
+    async def keep(self, announced: Announced) -> None:
+        if self.fault:
+            raise self.fault
+        self.announced = announced
+
+
+async def run_once(device: Device, memory: Memory, clock: SimulatedClock) -> Announced:
+    """Start and stop; gives what was announced."""
+    service = DiscoveryService(device, clock, host=LO, memory=memory, randomness=lambda: 0.0)
+    await service.start()
+    async with asyncio.timeout(5):
+        stopping = asyncio.create_task(service.stop())
+        while not stopping.done():
+            await clock.advance(0.1)
+    assert memory.announced is not None
+    return memory.announced
+
+
+@pytest.mark.covers("G-WS-Discovery", "S-WS-Discovery", "T-WS-Discovery")
+async def test_metadata_version_stays_over_a_restart_and_grows_with_changes_made_meanwhile() -> None:
+    device, memory, clock = Device(), Memory(), SimulatedClock()
+    first = await run_once(device, memory, clock)
+    second = await run_once(device, memory, clock)
+    assert second.metadata_version == first.metadata_version
+    assert second.instance_id > first.instance_id
+    clock.step(-86400)  # somebody set the clock back
+    third = await run_once(device, memory, clock)
+    assert third.instance_id > second.instance_id
+    device.name = "renamed"
+    fourth = await run_once(device, memory, clock)
+    assert fourth.metadata_version == first.metadata_version + 1
+    device.http = 80
+    fifth = await run_once(device, memory, clock)
+    assert fifth.metadata_version == first.metadata_version + 2
+
+
+async def test_device_is_found_though_its_memory_is_out_of_reach(caplog: pytest.LogCaptureFixture) -> None:
+    device = Device()
+    listener = Listener(device)
+    memory = Memory(Unavailable("the database is overloaded"))
+    service = DiscoveryService(device, SystemClock(), host=LO, memory=memory, randomness=lambda: 0.0)
+    await service.start()
+    try:
+        await listener.hear(listener.group, action="Hello")
+        assert "the database is overloaded" in caplog.text
+    finally:
+        await service.stop()
+        listener.close()
+
+
+async def test_changes_are_announced_when_the_bell_rings() -> None:
+    device, control = Device(), DiscoveryControl()
+    listener = Listener(device)
+    control.changed()  # before the responder runs: nothing is lost, nothing is sent twice
+    service = DiscoveryService(device, SystemClock(), host=LO, control=control, randomness=lambda: 0.0)
+    await service.start()
+    try:
+        first = await listener.hear(listener.group, action="Hello")
+        device.http = 80
+        control.changed()
+        while (hello := await listener.hear(listener.group, action="Hello")).text("XAddrs") == first.text("XAddrs"):
+            pass
+        assert hello.text("XAddrs") == "http://127.0.0.1/onvif/device_service"
+        assert int(hello.text("MetadataVersion")) == int(first.text("MetadataVersion")) + 1
+        device.visible = False
+        control.changed()
+        await listener.hear(listener.group, action="Bye")
+    finally:
+        await service.stop()
+        listener.close()
+
+
+async def test_announcements_and_answers_to_multicast_wait_their_random_time() -> None:
+    device, clock = Device(), SimulatedClock()
+    listener = Listener(device)
+    service = DiscoveryService(device, clock, host=LO, randomness=lambda: 0.8)
+    await service.start()
+    try:
+        await clock.advance(0.8 * APP_MAX_DELAY - 0.01)
+        with pytest.raises(TimeoutError):
+            await listener.hear(listener.group, action="Hello", timeout=0.1)
+        await clock.advance(0.02)
+        await listener.hear(listener.group, action="Hello")
+        await clock.advance(1)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendto(listener.unicast, probe("urn:uuid:delayed"), (GROUPS[4], PORT))
+        await asyncio.wait_for(until(lambda: service._responder.next_due() is not None), 5)
+        with pytest.raises(TimeoutError):
+            await listener.hear(listener.unicast, action="ProbeMatches", timeout=0.1)
+        await clock.advance(APP_MAX_DELAY)
+        await listener.hear(listener.unicast, action="ProbeMatches")
+    finally:
+        stopping = asyncio.create_task(service.stop())
+        while not stopping.done():
+            await clock.advance(0.1)
+        listener.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0)
+
+
+async def test_who_asks_without_end_does_not_keep_the_device_from_leaving() -> None:
+    device = Device()
+    listener = Listener(device)
+    service = DiscoveryService(device, SystemClock(), host=LO, randomness=lambda: 0.99)
+    await service.start()
+
+    async def pester() -> None:
+        for number in itertools.count():
+            await asyncio.get_running_loop().sock_sendto(listener.unicast, probe(f"urn:{number}"), (GROUPS[4], PORT))
+            await asyncio.sleep(0.02)
+
+    pest = asyncio.create_task(pester())
+    try:
+        await asyncio.wait_for(service.stop(), 3)
+    finally:
+        pest.cancel()
+        await asyncio.gather(pest, return_exceptions=True)
+        listener.close()
 
 
 @pytest.mark.covers("NET-41")
