@@ -139,6 +139,8 @@ class LimitSettings:
     replay_clients: int = setting(64, "replay sessions at once", low=1, high=10_000)
     http_connections: int = setting(512, "HTTP connections at once", low=1, high=100_000)
     pull_points: int = setting(32, "event pull points at once", low=1, high=1024)
+    subscriptions: int = setting(32, "subscriptions that events are pushed to at once", low=1, high=1024)
+    event_brokers: int = setting(4, "MQTT brokers that events are published to", low=1, high=32)
     searches: int = setting(16, "searches at once", low=1, high=1024)
     accounts: int = setting(32, "ONVIF accounts", low=3, high=1024)
     console_accounts: int = setting(64, "console accounts", low=1, high=1024)
@@ -171,6 +173,21 @@ class AccessSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventSettings:
+    """Where events may be sent."""
+
+    callback_networks: str = setting(
+        "",
+        "networks, separated by commas, that notifications may be pushed to though they are loopback, link-local or the like;"
+        " a subscriber's own address always may",
+        check="networks",
+    )
+    ca_file: str = setting(
+        "", "PEM file of authorities that vouch for MQTT brokers and consumers, beside those of the system"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged."""
 
@@ -193,6 +210,7 @@ class Config:
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     access: AccessSettings = field(default_factory=AccessSettings)
+    events: EventSettings = field(default_factory=EventSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
     @property
@@ -460,6 +478,9 @@ def _check(value: object, about: Mapping[str, Any]) -> None:
         raise ValueError(f"{value!r} is not among the choices")
     if about["check"] == "address":
         ipaddress.ip_address(str(value))
+    if about["check"] == "networks":
+        for part in filter(None, map(str.strip, str(value).split(","))):
+            ipaddress.ip_network(part)
 
 
 def _check_range(value: object, size: float, low: float | None, high: float | None) -> None:
