@@ -14,12 +14,12 @@ from importlib.metadata import version
 import aiohttp
 from aiohttp import web
 
-from onvifd.access.accounts import Accounts
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.keyfile import SecretBox, load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
+from onvifd.bodies.access import AccessControl
 from onvifd.bodies.channel import archived_recording, recording_token
 from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
 from onvifd.bodies.discovery_memory import SettingsMemory
@@ -56,7 +56,6 @@ from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.messages import (
     AnyMessage,
     CameraState,
-    CredentialSpec,
     RecordingState,
     Stats,
     StreamFormats,
@@ -114,12 +113,12 @@ class RecorderApp:
         self._parts.push_async_callback(self._catalogue.close)
         self._parts.callback(self._executor.shutdown, wait=False, cancel_futures=True)
         box: SecretBox = await asyncio.to_thread(load_key, config.key_file)
-        self._accounts = Accounts(catalogue, box, self._clock, realm=config.access.realm, limit=config.limits.accounts)
+        self._access = AccessControl(config, catalogue, box, self._clock, self._catalogue.run)
         self._registry = Registry(catalogue, box, self._clock, limit=config.limits.cameras)
         self._segments: SegmentStore = CatalogueSegmentStore(catalogue)
         self._events = CatalogueEventStore(catalogue)
-        await self._catalogue.run(self._accounts.reload)
-        if not self._accounts.all():
+        await self._catalogue.run(self._access.reload)
+        if not self._access.users():
             raise Unavailable("there is no account yet: run `onvifd init` first")
         self._volumes = await asyncio.to_thread(prepare_volumes, config, catalogue, self._clock.utc())
         report = await asyncio.to_thread(recover, self._segments, self._volumes)
@@ -128,6 +127,8 @@ class RecorderApp:
         self.bus = EventBus(self._clock, self._events)
         await self.bus.start()
         self._parts.push_async_callback(self.bus.close)
+        await self._access.start(self.bus.publish)
+        self._parts.push_async_callback(self._access.close)
 
     async def _identity(self) -> Identity:
         settings = self._catalogue.sync.settings
@@ -190,7 +191,7 @@ class RecorderApp:
                 synchronize=self._keyframes.ask,
                 set_record=self._set_record,
                 set_replay_timeout=self._set_replay_timeout,
-                users=lambda: tuple((account.name, account.level) for account in self._accounts.all()),
+                users=self._access.users,
             ),
             no_storage="" if self._volumes else "no volume for recordings is there",
         )
@@ -218,7 +219,13 @@ class RecorderApp:
         """The HTTP face with all services."""
         config, recorder = self.config, self.recorder
         registry = ServiceRegistry()
-        device = DeviceService(recorder, registry, discovery=config.network.discovery, ipv6=":" in config.network.host)
+        device = DeviceService(
+            recorder,
+            registry,
+            discovery=config.network.discovery,
+            ipv6=":" in config.network.host,
+            users=self._access,
+        )
         search = RecorderSearch(recorder, self._segments, self._events, self._executor)
         events = EventService(self.bus, self._clock, RECORDER_TOPICS, max_pull_points=config.limits.pull_points)
         searches = SearchService(search, recorder, self._clock, RECORDER_TOPICS, max_searches=config.limits.searches)
@@ -240,7 +247,8 @@ class RecorderApp:
         face = HttpFace(
             (device, *others),
             recorder,
-            lookup=self._accounts.lookup,
+            lookup=self._access.accounts.lookup,
+            access=self._access,
             realm=config.access.realm,
             clock=self._clock,
             pages=pages,
@@ -279,12 +287,9 @@ class RecorderApp:
 
     async def _take_over(self) -> None:
         self._revision = await self._catalogue.run(self._catalogue.sync.revision)
-        await self._catalogue.run(self._accounts.reload)
+        await self._catalogue.run(self._access.reload)
         self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
-        self.cluster.set_credentials(
-            CredentialSpec(name=each.account.name, level=each.account.level, ha1=each.ha1)
-            for each in self._accounts.export()
-        )
+        self._access.reloaded(self.cluster)
         archived = await self._catalogue.run(self._archived)
         self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras), archived)
         self.cluster.set_cameras(spec_of(camera) for camera in self._cameras)
@@ -302,6 +307,7 @@ class RecorderApp:
         )
 
     def _heard(self, message: AnyMessage) -> None:
+        self._access.heard(message)
         match message:
             case CameraState():
                 self.recorder.stream_state(message)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from onvifd.access.passwords import MAX_PASSWORD, MIN_PASSWORD, Complexity
-from onvifd.errors import InvalidArgument, Prohibited
+from onvifd.errors import InvalidArgument
 
 POLICY_SETTING = "access.policy"
 MAX_HISTORY = 10
@@ -20,9 +20,6 @@ MONITOR_RANGE = (10, 3600)
 FAILURES_RANGE = (1, 100)
 ALGORITHMS = ("MD5", "SHA-256")
 """Digest algorithms that can be offered (RFC 7616 section 6.1)."""
-
-_BAD = "Argument Value Invalid"
-"""Words of Core 8.5; as a subcode they would be no NCName, so they are in the reason only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,33 +63,33 @@ class AccessPolicy:
             raise InvalidArgument("the stored security policy cannot be read") from error
 
     def with_complexity(self, complexity: Complexity, locked: bool) -> AccessPolicy:
-        """Raises Prohibited if it is locked, InvalidArgument for what no password could fulfil."""
+        """Raises InvalidArgument if it is locked (Core 8.5.3 has no other fault), and for what no password could fulfil."""
         if self.locked:
-            raise Prohibited("the password policy is locked until a factory default")
+            raise InvalidArgument("the password policy is locked until a factory default")
         parts = complexity.uppercase, complexity.number, complexity.special
         if not MIN_PASSWORD <= complexity.min_length <= MAX_PASSWORD or any(part < 0 for part in parts):
-            raise InvalidArgument(f"{_BAD}: MinLen is {MIN_PASSWORD} to {MAX_PASSWORD}, counts are not negative")
+            raise InvalidArgument(f"MinLen is {MIN_PASSWORD} to {MAX_PASSWORD}, counts are not negative")
         if sum(parts) > MAX_PASSWORD:
-            raise InvalidArgument(f"{_BAD}: together more than {MAX_PASSWORD} characters are asked for")
+            raise InvalidArgument(f"together more than {MAX_PASSWORD} characters are asked for")
         return replace(self, complexity=complexity, locked=locked)
 
     def with_history(self, enabled: bool, length: int) -> AccessPolicy:
         """Raises InvalidArgument."""
         if not 1 <= length <= MAX_HISTORY:
-            raise InvalidArgument(f"{_BAD}: Length is 1 to {MAX_HISTORY}")
+            raise InvalidArgument(f"Length is 1 to {MAX_HISTORY}")
         return replace(self, history_enabled=enabled, history=length)
 
     def with_warning(self, warning: FailureWarning) -> AccessPolicy:
         """Raises InvalidArgument."""
         for value, (low, high) in ((warning.period, MONITOR_RANGE), (warning.failures, FAILURES_RANGE)):
             if not low <= value <= high:
-                raise InvalidArgument(f"{_BAD}: {value} is not within {low} to {high}")
+                raise InvalidArgument(f"{value} is not within {low} to {high}")
         return replace(self, warning=warning)
 
     def with_algorithms(self, names: tuple[str, ...]) -> AccessPolicy:
         """In order of preference (Core 5.9.3.1). Raises InvalidArgument."""
         if not names or len(set(names)) != len(names) or any(name not in ALGORITHMS for name in names):
-            raise InvalidArgument(f"{_BAD}: algorithms are {', '.join(ALGORITHMS)}, each once")
+            raise InvalidArgument(f"algorithms are {', '.join(ALGORITHMS)}, each once")
         return replace(self, algorithms=names)
 
 

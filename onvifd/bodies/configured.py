@@ -86,6 +86,8 @@ def setup_of(config: Config, volumes: Iterable[Volume], replay_timeout: int) -> 
         replay_timeout=replay_timeout,
         max_clients=config.limits.rtsp_clients,
         max_replay=config.limits.replay_clients,
+        lockout_tries=config.access.lockout_tries,
+        lockout_seconds=config.access.lockout_seconds,
         fragment_seconds=config.archive.fragment_seconds,
         camera_connect=config.timeouts.camera_connect,
         camera_silence=config.timeouts.camera_silence,

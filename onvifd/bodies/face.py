@@ -13,6 +13,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.types import CredentialLookup
+from onvifd.bodies.access import AccessControl
+from onvifd.bodies.admission import Admission
 from onvifd.clock import Clock
 from onvifd.onvif import server
 from onvifd.onvif.backend import MediaBackend
@@ -28,6 +30,9 @@ KEEP_ALIVE = 75.0
 SHUTDOWN = 1.0
 """Seconds that requests under way get at the end; a blocking PullMessages must not hold up a stop."""
 
+HANDSHAKE = 10.0
+"""Seconds that a TLS handshake may take."""
+
 BACKLOG = 512
 
 MAX_CONNECTIONS = 512
@@ -39,7 +44,7 @@ REFUSALS_LOGGED = 10.0
 
 class HttpFace:
     """Serves a body's services. `pages` adds further routes (status page); `created_window` is the allowed distance of a
-    UsernameToken's Created from now in seconds."""
+    UsernameToken's Created from now in seconds. `access` brings locks, login periods and audit."""
 
     def __init__(
         self,
@@ -52,9 +57,18 @@ class HttpFace:
         pages: Callable[[web.Application, DigestVerifier], None] | None = None,
         max_connections: int = MAX_CONNECTIONS,
         created_window: int = 300,
+        access: AccessControl | None = None,
     ) -> None:
-        verifier = DigestVerifier(realm, lookup)
-        dispatcher = Dispatcher(services, lookup=lookup, clock=clock, digest=verifier, created_window=created_window)
+        verifier = access.verifier if access is not None else DigestVerifier(realm, lookup)
+        dispatcher = Dispatcher(
+            services,
+            lookup=lookup,
+            clock=clock,
+            digest=verifier,
+            created_window=created_window,
+            gate=access.gate if access is not None else None,
+            observer=access,
+        )
         app = web.Application(client_max_size=envelope.MAX_BODY + 1)
         snapshot.add_routes(app, snapshot.Snapshots(media, verifier, clock))
         if pages is not None:
@@ -79,10 +93,19 @@ class HttpFace:
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Serve on a port, 0 for a free one; gives the port. Raises OSError when it cannot bind."""
         server = await asyncio.get_running_loop().create_server(
-            self._connection, host, port, ssl=tls, backlog=BACKLOG, reuse_address=True
+            self._connection if tls is None else self._tls_connection,
+            host,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=HANDSHAKE if tls is not None else None,
+            backlog=BACKLOG,
+            reuse_address=True,
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
+
+    def _tls_connection(self) -> asyncio.Protocol:
+        return self._connection() if self._peers is None else Admission(self._peers, self._connection)
 
     def _connection(self) -> asyncio.Protocol:
         """The protocol of a new connection, within the bound."""

@@ -67,6 +67,23 @@ class RtspServer:
     def sessions(self) -> int:
         return sum(len(connection.machine.sessions) for connection in self._connections)
 
+    def listing(self) -> tuple[tuple[str, str, str, str], ...]:
+        """Every session: its id, its account, the client's address and the path."""
+        return tuple(
+            (session.id, connection.machine.account.name, connection.peer, session.path)
+            for connection in self._connections
+            if connection.machine.account is not None
+            for session in connection.machine.sessions.values()
+        )
+
+    def kick(self, session: str) -> bool:
+        """End a session with its connection; false if there is none."""
+        for connection in list(self._connections):
+            if session in connection.machine.sessions:
+                connection.shut("ended by an administrator")
+                return True
+        return False
+
     def now(self) -> float:
         return self._clock.monotonic()
 

@@ -17,10 +17,10 @@ from onvifd.workers.messages import (
     Cameras,
     CameraSpec,
     Credentials,
-    CredentialSpec,
     GetKeyframe,
     Jpeg,
     Keyframe,
+    Kick,
     MakeJpeg,
     ReplayTimeout,
     Setup,
@@ -106,11 +106,19 @@ class Cluster:
 
     # ---- desired state -------------------------------------------------------------------------
 
-    def set_credentials(self, accounts: Iterable[CredentialSpec]) -> None:
-        """Who may log in by RTSP."""
-        self._credentials = Credentials(accounts=tuple(accounts))
+    def set_credentials(self, credentials: Credentials) -> None:
+        """Who may log in by RTSP, how, and who is locked."""
+        self._credentials = credentials
         for worker in (*self._media, self._replay):
             worker.send(self._credentials)
+
+    async def kick(self, worker: str, session: str) -> None:
+        """End an RTSP session of a worker. Raises Unavailable if the worker or the session is gone."""
+        for each in (*self._media, self._replay):
+            if each.name == worker:
+                await each.request(Kick(session=session))
+                return
+        raise Unavailable(f"there is no worker {worker}")
 
     def set_replay_timeout(self, seconds: int) -> None:
         self._replay_timeout = seconds

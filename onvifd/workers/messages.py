@@ -36,6 +36,8 @@ class Setup(Message):
     replay_timeout: int
     max_clients: int
     max_replay: int = 64
+    lockout_tries: int = 5
+    lockout_seconds: float = 300.0
     fragment_seconds: float = 1.0
     camera_connect: float = 5.0
     camera_silence: float = 10.0
@@ -43,17 +45,41 @@ class Setup(Message):
 
 
 class CredentialSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One ONVIF account for digest over RTSP: no clear password."""
+    """One ONVIF account for digest over RTSP: no clear password. `former` are the HA1 of its password before the present
+    one; `changed` grows with every change, which frees it of locks."""
 
     name: str
     level: str
     ha1: str
+    ha1_sha256: str = ""
+    former: tuple[str, str] = ("", "")
+    periods: str = ""
+    changed: int = 0
+
+    def __repr__(self) -> str:
+        return f"CredentialSpec({self.name!r}, {self.level!r})"
+
+
+class LockSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An account or an address that may not log in for some seconds more."""
+
+    account: str = ""
+    source: str = ""
+    seconds: float = 0.0
 
 
 class Credentials(Message):
-    """All accounts that may log in by RTSP; replaces what was sent before."""
+    """All accounts that may log in by RTSP, how, and who is locked; replaces what was sent before."""
 
     accounts: tuple[CredentialSpec, ...]
+    algorithms: tuple[str, ...] = ("MD5",)
+    locks: tuple[LockSpec, ...] = ()
+
+
+class Kick(Message):
+    """End an RTSP session by its public id."""
+
+    session: str
 
 
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,18 +240,40 @@ class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
     dropped_frames: int = 0
 
 
+class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """An RTSP session. `id` is its public name, not the one of the protocol."""
+
+    id: str
+    account: str
+    address: str
+    path: str
+
+
 class Stats(Message):
     """Sent every few seconds."""
 
     worker: str
     clients: int
     streams: tuple[StreamStats, ...] = ()
+    sessions: tuple[SessionSpec, ...] = ()
+
+
+class LoginNotice(Message):
+    """Somebody came in by RTSP (no reason), or was refused. `counted` is false for what is no guess."""
+
+    account: str
+    source: str
+    local: str = ""
+    reason: str = ""
+    known: bool = False
+    counted: bool = False
 
 
 AnyMessage = (
     Setup
     | Credentials
     | Cameras
+    | Kick
     | ReplayTimeout
     | GetKeyframe
     | MakeJpeg
@@ -241,6 +289,7 @@ AnyMessage = (
     | StreamFormats
     | RecordingState
     | Stats
+    | LoginNotice
 )
 
 

@@ -7,7 +7,6 @@ import os
 import socket
 from pathlib import Path
 
-from onvifd.access.digest import DigestVerifier
 from onvifd.archive.cache import FragmentCache
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import DiskPool, Volume
@@ -17,12 +16,14 @@ from onvifd.archive.replay import ReplayMount
 from onvifd.clock import Clock, SystemClock
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.accounts import AccountTable
+from onvifd.workers.accounts import AccountTable, kick, session_specs
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
     AnyMessage,
     Credentials,
     Done,
+    Failure,
+    Kick,
     Ping,
     Pong,
     Ready,
@@ -44,7 +45,7 @@ class ReplayWorker:
         self._link = link
         self._clock = clock or SystemClock()
         self.stopped = asyncio.Event()
-        self._accounts = AccountTable()
+        self._accounts = AccountTable(self._clock, link.send)
         self._timeout = 60
         self._server: RtspServer | None = None
         self._catalogue: Catalogue | None = None
@@ -59,6 +60,8 @@ class ReplayWorker:
             case Credentials():
                 self._accounts.replace(message)
                 return Done()
+            case Kick():
+                return Done() if kick(self._server, message.session) else Failure(reason="no such session")
             case ReplayTimeout():
                 self._timeout = message.seconds
                 return Done()
@@ -81,7 +84,7 @@ class ReplayWorker:
             return RecordingReader(store, volumes, recording, cache=cache, pool=pool)
 
         mount = ReplayMount(reader, self._clock, session_timeout=lambda: self._timeout)
-        verifier = DigestVerifier.for_rtsp(setup.realm, self._accounts.lookup)
+        verifier = self._accounts.verifier(setup)
         self._server = RtspServer({"/replay": mount}, verifier, self._clock, max_connections=setup.max_replay)
         self._reporter = asyncio.create_task(self._report(setup.name))
         return Ready(name=setup.name, pid=os.getpid())
@@ -90,7 +93,8 @@ class ReplayWorker:
         while True:
             await self._clock.sleep(STATS_INTERVAL)
             if self._server is not None:
-                self._link.send(Stats(worker=name, clients=self._server.connections))
+                sessions = session_specs(self._server)
+                self._link.send(Stats(worker=name, clients=self._server.connections, sessions=sessions))
 
     def adopt(self, client: socket.socket, initial: bytes) -> None:
         """Take over a connection of the front door with what was read from it."""

@@ -10,14 +10,15 @@ from onvifd.errors import Unavailable
 from onvifd.onvif.backend import DeviceBackend
 from onvifd.onvif.services import device_capabilities, device_network
 from onvifd.onvif.services.common import DEVICE_PATH, NS_DEVICE, WSDL_PATH, ServiceRegistry, xaddr
-from onvifd.onvif.soap.dispatch import Call, Service, operation
+from onvifd.onvif.services.device_users import DeviceUsers, UserBackend
+from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tds, tt
 
 PRE_AUTH = AccessClass.PRE_AUTH
 READ = AccessClass.READ_SYSTEM
 
 
-class DeviceService(Service):
+class DeviceService(DeviceUsers):
     """The entry point: who the device is, what time it has, which services it offers and how its host is connected.
 
     `registry` holds the services that are mounted; the device service adds itself in front if it is not there.
@@ -37,7 +38,9 @@ class DeviceService(Service):
         discovery: bool = True,
         ipv6: bool = False,
         hardware_type: tds.HardwareTypes = tds.HardwareTypes.RECORDER,
+        users: UserBackend | None = None,
     ) -> None:
+        self.users_backend = users
         self._backend = backend
         self._registry = registry
         self._discovery = discovery
@@ -62,22 +65,24 @@ class DeviceService(Service):
                 ntp=0,
                 dhcpv6=False,
             ),
-            security=tds.SecurityCapabilities(
-                tls1_0=False,
-                tls1_1=False,
-                tls1_2=self._backend.ports().https is not None,
-                onboard_key_generation=False,
-                access_policy_config=False,
-                default_access_policy=True,
-                dot1x=False,
-                remote_user_handling=False,
-                x_509_token=False,
-                saml_token=False,
-                kerberos_token=False,
-                username_token=True,
-                http_digest=True,
-                rel_token=False,
-                json_web_token=False,
+            security=self.security_with_users(
+                tds.SecurityCapabilities(
+                    tls1_0=False,
+                    tls1_1=False,
+                    tls1_2=self._backend.ports().https is not None,
+                    onboard_key_generation=False,
+                    access_policy_config=False,
+                    default_access_policy=True,
+                    dot1x=False,
+                    remote_user_handling=False,
+                    x_509_token=False,
+                    saml_token=False,
+                    kerberos_token=False,
+                    username_token=True,
+                    http_digest=True,
+                    rel_token=False,
+                    json_web_token=False,
+                )
             ),
             system=tds.SystemCapabilities(
                 discovery_resolve=self._discovery,
@@ -92,7 +97,7 @@ class DeviceService(Service):
                 storage_configuration=False,
                 discovery_not_supported=not self._discovery,
                 network_config_not_supported=True,
-                user_config_not_supported=True,
+                user_config_not_supported=self.users_backend is None,
                 hardware_type=self._hardware_type,
             ),
         )
