@@ -98,7 +98,9 @@ def make_certificate(
     return Identity(signed(builder.sign(signer, hashes.SHA256()), signer, algorithm), key)
 
 
-def authority(length: int, common: str = "ONVIF TT", *, algorithm: str = SHA256_RSA, until: datetime = LAST) -> Identity:
+def authority(
+    length: int, common: str = "ONVIF TT", *, algorithm: str = SHA256_RSA, until: datetime = LAST
+) -> Identity:
     """Security Test 6.4."""
     return make_certificate(name(common), new_key(length), algorithm=algorithm, until=until, authority=True)
 

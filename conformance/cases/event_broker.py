@@ -59,7 +59,9 @@ async def add(
     if user is not None:
         inside += f"<tev:UserName>{user}</tev:UserName><tev:Password>{password}</tev:Password>"
     if topic is not None:
-        expression = f'<wsnt:TopicExpression {topic.declaration} Dialect="{CONCRETE_SET}">{topic}</wsnt:TopicExpression>'
+        expression = (
+            f'<wsnt:TopicExpression {topic.declaration} Dialect="{CONCRETE_SET}">{topic}</wsnt:TopicExpression>'
+        )
         inside += f"<tev:PublishFilter>{expression}</tev:PublishFilter>"
     inside += f"<tev:QoS>{qos}</tev:QoS>"
     body = f"<tev:AddEventBroker><tev:EventBroker>{inside}</tev:EventBroker></tev:AddEventBroker>"
@@ -121,7 +123,9 @@ def fields(element: Any) -> dict[str, str]:
 
 
 def check_shown(x: Examination, element: Any, address: str, expected: dict[str, str]) -> None:
-    x.check(text(element, "tev:Address") == address, f"Address is {text(element, 'tev:Address')!r}, expected {address!r}")
+    x.check(
+        text(element, "tev:Address") == address, f"Address is {text(element, 'tev:Address')!r}, expected {address!r}"
+    )
     x.check(find(element, "tev:Password") is None, "GetEventBrokers shows the Password (Core 9.12.1.1)")
     shown = fields(element)
     shown.setdefault("QoS", "0")
@@ -235,7 +239,8 @@ def _check_published(x: Examination, message: Publish, qos: int, topic: Topic, *
     x.check(message.qos == qos, f"PUBLISH {message.topic} has QoS {message.qos}, expected {qos}")
     # MetadataFilter is empty, so metadata may come as well; it is published under another prefix.
     x.check(
-        message.topic.startswith(f"{PREFIX}/"), f"topic name {message.topic!r} does not begin with TopicPrefix {PREFIX!r}"
+        message.topic.startswith(f"{PREFIX}/"),
+        f"topic name {message.topic!r} does not begin with TopicPrefix {PREFIX!r}",
     )
     payload, _, rest = message.topic.removeprefix(f"{PREFIX}/").partition("/")
     wanted = _local(str(topic))
@@ -248,7 +253,9 @@ def _check_published(x: Examination, message: Publish, qos: int, topic: Topic, *
         content = json.loads(message.payload)
     except ValueError:
         raise Failure(f"payload of {message.topic} is no JSON: {message.payload[:200]!r}") from None
-    x.check(isinstance(content, dict) and "UtcTime" in content, f"payload of {message.topic} has no UtcTime (Core 9.12.6)")
+    x.check(
+        isinstance(content, dict) and "UtcTime" in content, f"payload of {message.topic} has no UtcTime (Core 9.12.6)"
+    )
     moment(str(content["UtcTime"]))
     return True
 

@@ -70,7 +70,9 @@ async def renew_subscription(x: Examination) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _pushed(x: Examination, filter_: str = "", lifetime: timedelta = LONG) -> AsyncIterator[tuple[Consumer, Subscription]]:
+async def _pushed(
+    x: Examination, filter_: str = "", lifetime: timedelta = LONG
+) -> AsyncIterator[tuple[Consumer, Subscription]]:
     async with consumer(x) as listener, subscription(x, listener, filter_, lifetime) as sub:
         yield listener, sub
 
@@ -97,14 +99,24 @@ async def notify_filter(x: Examination) -> None:
         x.fail(f"no Notify with a property of {topic} within {patience(x):g} s (Event Test 5.2.4)")
 
 
-@case("EVENT-2-1-19", document="Event", name="BASIC NOTIFICATION INTERFACE - INVALID MESSAGE CONTENT FILTER", requires=REQUIRES)
+@case(
+    "EVENT-2-1-19",
+    document="Event",
+    name="BASIC NOTIFICATION INTERFACE - INVALID MESSAGE CONTENT FILTER",
+    requires=REQUIRES,
+)
 async def invalid_content_filter(x: Examination) -> None:
     async with consumer(x) as listener:
         body = subscribe_request(listener.url, filter_of(content=INVALID_CONTENT))
         await refuse_event(x, "Subscribe", body, "InvalidFilterFault", "InvalidMessageContentExpressionFault")
 
 
-@case("EVENT-2-1-21", document="Event", name="BASIC NOTIFICATION INTERFACE - UNSUBSCRIBE (NEGATIVE TEST)", requires=REQUIRES)
+@case(
+    "EVENT-2-1-21",
+    document="Event",
+    name="BASIC NOTIFICATION INTERFACE - UNSUBSCRIBE (NEGATIVE TEST)",
+    requires=REQUIRES,
+)
 async def unsubscribe_negative(x: Examination) -> None:
     async with _pushed(x, lifetime=LIFETIME) as (_, sub):
         await unsubscribe(x, sub)
@@ -119,7 +131,9 @@ async def resource_unknown(x: Examination) -> None:
         await refuse_event(x, "Unsubscribe", "<wsnt:Unsubscribe/>", sub=sub)
 
 
-@case("EVENT-2-1-23", document="Event", name="BASIC NOTIFICATION INTERFACE - INVALID TOPIC EXPRESSION", requires=REQUIRES)
+@case(
+    "EVENT-2-1-23", document="Event", name="BASIC NOTIFICATION INTERFACE - INVALID TOPIC EXPRESSION", requires=REQUIRES
+)
 async def invalid_topic(x: Examination) -> None:
     async with consumer(x) as listener:
         wrong = 'boolean(//tt:SimpleItem[@Name="xyz" and @Value="xyz"])'
@@ -143,7 +157,9 @@ async def _initialized(x: Examination, listener: Consumer, topic: Topic) -> Mess
     raise Failure(f"no Notify of {topic} with PropertyOperation Initialized within {patience(x):g} s (Core 9.4.1)")
 
 
-@case("EVENT-2-1-24", document="Event", name="BASIC NOTIFICATION INTERFACE - SET SYNCHRONIZATION POINT", requires=REQUIRES)
+@case(
+    "EVENT-2-1-24", document="Event", name="BASIC NOTIFICATION INTERFACE - SET SYNCHRONIZATION POINT", requires=REQUIRES
+)
 async def set_synchronization_point(x: Examination) -> None:
     topic = await _property(x)
     if topic is None:
@@ -248,7 +264,10 @@ async def message_content_filter(x: Examination) -> None:
     async with _pushed(x, filter_of(content=content)) as (listener, sub):
         async for messages in notify_each(x, listener, patience(x)):
             for message in messages:
-                x.check(message.has_item(name, value), f"the message of {message.topic} has no item {name}={value} though the filter asks for it")
+                x.check(
+                    message.has_item(name, value),
+                    f"the message of {message.topic} has no item {name}={value} though the filter asks for it",
+                )
             if any(message.topic == topic and message.operation == "Initialized" for message in messages):
                 break
         else:
@@ -268,7 +287,9 @@ async def _styled(x: Examination, style: str) -> None:
             await forget(x, sub)
 
 
-async def _subscribe_styled(x: Examination, url: str, listener: Consumer, style: str, lifetime: str, retry: bool = True) -> Subscription:
+async def _subscribe_styled(
+    x: Examination, url: str, listener: Consumer, style: str, lifetime: str, retry: bool = True
+) -> Subscription:
     headers = addressing(url, action_of("Subscribe"))
     token = x.soap.preferred != "digest" and bool(x.soap.user)
     if token:

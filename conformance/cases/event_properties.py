@@ -51,7 +51,10 @@ def _check_description(x: Examination, topic_set: object, topic: object) -> None
         name, kind = item.get("Name"), item.get("Type", "")
         x.check(name, f"a SimpleItemDescription of {topic} has no Name")
         prefix, colon, _ = kind.rpartition(":")
-        x.check(kind and item.nsmap.get(prefix if colon else None), f"Type {kind!r} of item {name} of {topic} is no QName in scope")
+        x.check(
+            kind and item.nsmap.get(prefix if colon else None),
+            f"Type {kind!r} of item {name} of {topic} is no QName in scope",
+        )
 
 
 def _node(topic_set: object, topic: object) -> object:
@@ -62,7 +65,9 @@ def _node(topic_set: object, topic: object) -> object:
             continue
         node = root
         for step in topic.path:
-            node = next((each for each in node if isinstance(each.tag, str) and etree.QName(each).localname == step), None)
+            node = next(
+                (each for each in node if isinstance(each.tag, str) and etree.QName(each).localname == step), None
+            )
             if node is None:
                 break
         if node is not None:
@@ -80,8 +85,12 @@ async def event_service_capabilities(x: Examination) -> None:
         x.check(each in PROTOCOLS, f"EventBrokerProtocols has {each!r} (Core 9.12.1.1 knows {', '.join(PROTOCOLS)})")
     number = capabilities.get("MaxEventBrokers")
     most = int(number) if number is not None else 0
-    x.check(not (most > 0 and not listed), f"MaxEventBrokers is {most} but EventBrokerProtocols is empty (Event Test 5.5.1)")
-    x.check(not (listed and most < 1), "EventBrokerProtocols is given but MaxEventBrokers is not above 0 (Event Test 5.5.1)")
+    x.check(
+        not (most > 0 and not listed), f"MaxEventBrokers is {most} but EventBrokerProtocols is empty (Event Test 5.5.1)"
+    )
+    x.check(
+        not (listed and most < 1), "EventBrokerProtocols is given but MaxEventBrokers is not above 0 (Event Test 5.5.1)"
+    )
 
 
 @case(
@@ -91,8 +100,12 @@ async def event_service_capabilities(x: Examination) -> None:
     requires=(SERVICE, "GetServices"),
 )
 async def event_capabilities_consistency(x: Examination) -> None:
-    services = await x.ask("tds", "<tds:GetServices><tds:IncludeCapability>true</tds:IncludeCapability></tds:GetServices>")
-    service = next((each for each in findall(services, "tds:Service") if text(each, "tds:Namespace") == NS["tev"]), None)
+    services = await x.ask(
+        "tds", "<tds:GetServices><tds:IncludeCapability>true</tds:IncludeCapability></tds:GetServices>"
+    )
+    service = next(
+        (each for each in findall(services, "tds:Service") if text(each, "tds:Namespace") == NS["tev"]), None
+    )
     x.check(service is not None, "GetServices does not list the event service")
     there = find(service, "tds:Capabilities/tev:Capabilities")
     x.check(there is not None, "GetServices has no tev:Capabilities for the event service though they were asked for")
@@ -104,5 +117,3 @@ async def event_capabilities_consistency(x: Examination) -> None:
     }
     different = differences(there, here, defaults)
     x.check(not different, f"GetServices and GetServiceCapabilities disagree: {different} (Event Test 5.5.2)")
-
-

@@ -47,7 +47,12 @@ EXPIRY = timedelta(seconds=20)
 PULL_WAIT = 20.0
 
 
-@case("EVENT-3-1-9", document="Event", name="REALTIME PULLPOINT SUBSCRIPTION - CREATE PULL POINT SUBSCRIPTION", requires=REQUIRES)
+@case(
+    "EVENT-3-1-9",
+    document="Event",
+    name="REALTIME PULLPOINT SUBSCRIPTION - CREATE PULL POINT SUBSCRIPTION",
+    requires=REQUIRES,
+)
 async def create(x: Examination) -> None:
     async with pull_point(x, lifetime=LIFETIME):
         pass
@@ -79,7 +84,9 @@ async def _property_messages(x: Examination, sub: Subscription, topic: Topic | N
         while True:
             for message in pulled.messages:
                 seen += 1
-                x.check(topic is None or message.topic == topic, f"topic {message.topic} does not match the filter {topic}")
+                x.check(
+                    topic is None or message.topic == topic, f"topic {message.topic} does not match the filter {topic}"
+                )
                 if message.operation:
                     return
             if time.monotonic() > deadline:
@@ -111,10 +118,17 @@ async def pull_messages_filter(x: Examination) -> None:
 )
 async def invalid_content_filter(x: Examination) -> None:
     body = pull_point_request(filter_of(content=INVALID_CONTENT), LIFETIME)
-    await refuse_event(x, "CreatePullPointSubscription", body, "InvalidFilterFault", "InvalidMessageContentExpressionFault")
+    await refuse_event(
+        x, "CreatePullPointSubscription", body, "InvalidFilterFault", "InvalidMessageContentExpressionFault"
+    )
 
 
-@case("EVENT-3-1-19", document="Event", name="REALTIME PULLPOINT SUBSCRIPTION - UNSUBSCRIBE (NEGATIVE TEST)", requires=REQUIRES)
+@case(
+    "EVENT-3-1-19",
+    document="Event",
+    name="REALTIME PULLPOINT SUBSCRIPTION - UNSUBSCRIBE (NEGATIVE TEST)",
+    requires=REQUIRES,
+)
 async def unsubscribe_negative(x: Examination) -> None:
     async with pull_point(x, lifetime=LIFETIME) as sub:
         await unsubscribe(x, sub)
@@ -130,7 +144,12 @@ async def timeout(x: Examination) -> None:
     await refuse_event(x, "Unsubscribe", "<wsnt:Unsubscribe/>", sub=sub)
 
 
-@case("EVENT-3-1-22", document="Event", name="REALTIME PULLPOINT SUBSCRIPTION - INVALID TOPIC EXPRESSION", requires=REQUIRES)
+@case(
+    "EVENT-3-1-22",
+    document="Event",
+    name="REALTIME PULLPOINT SUBSCRIPTION - INVALID TOPIC EXPRESSION",
+    requires=REQUIRES,
+)
 async def invalid_topic(x: Examination) -> None:
     body = pull_point_request(filter_of("xyz"), LIFETIME)
     names = ("InvalidFilterFault", "TopicNotSupportedFault", "TopicNotSupported", "InvalidTopicExpressionFault")
@@ -153,7 +172,8 @@ async def keep_alive(x: Examination) -> None:
         limits = pull_limits(reply.fault)
         if limits is not None:
             x.check(
-                limits[0] >= 60, f"MaxTimeout {limits[0]:g} s: a device shall accept time-outs of up to a minute (Core 9.1.2)"
+                limits[0] >= 60,
+                f"MaxTimeout {limits[0]:g} s: a device shall accept time-outs of up to a minute (Core 9.1.2)",
             )
             reply = await call_event(x, "PullMessages", pull_request(limits[0], 1), sub=sub, timeout=wait)
         pulled = read_pulled(x, reply, 1, 0)
@@ -163,7 +183,12 @@ async def keep_alive(x: Examination) -> None:
         )
 
 
-@case("EVENT-3-1-25", document="Event", name="REALTIME PULLPOINT SUBSCRIPTION - SET SYNCHRONIZATION POINT", requires=REQUIRES)
+@case(
+    "EVENT-3-1-25",
+    document="Event",
+    name="REALTIME PULLPOINT SUBSCRIPTION - SET SYNCHRONIZATION POINT",
+    requires=REQUIRES,
+)
 async def set_synchronization_point(x: Examination) -> None:
     topic = await _property(x)
     if topic is None:
@@ -349,7 +374,10 @@ async def message_content_filter(x: Examination) -> None:
     content, name, value = content_filter(x, first)
     async with pull_point(x, filter_of(content=content)) as sub:
         async for message in pull_each(x, sub, patience(x)):
-            x.check(message.has_item(name, value), f"the message of {message.topic} has no item {name}={value} though the filter asks for it")
+            x.check(
+                message.has_item(name, value),
+                f"the message of {message.topic} has no item {name}={value} though the filter asks for it",
+            )
             if message.topic == topic and message.operation == "Initialized":
                 break
         else:

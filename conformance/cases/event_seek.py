@@ -39,14 +39,19 @@ async def _begin(x: Examination, sub: Subscription) -> Message:
     pulled = await pull(x, sub, timeout=EMPTY_WAIT, limit=1)
     x.check(pulled.messages, "PullMessages after Seek gave no message, expected tns1:EventBuffer/Begin (Core 9.1.5)")
     message = pulled.messages[0]
-    x.check(message.topic == BEGIN_OF_BUFFER, f"topic {message.topic} after Seek, expected {BEGIN_OF_BUFFER} (Core 9.1.5)")
+    x.check(
+        message.topic == BEGIN_OF_BUFFER, f"topic {message.topic} after Seek, expected {BEGIN_OF_BUFFER} (Core 9.1.5)"
+    )
     return message
 
 
 async def _nothing(x: Examination, sub: Subscription) -> None:
     pulled = await pull(x, sub, timeout=EMPTY_WAIT, limit=1)
     named = ", ".join(str(each.topic) for each in pulled.messages)
-    x.check(not pulled.messages, f"a second message ({named}) though begin of buffer is told once for each Seek (Event Test 5.6.1)")
+    x.check(
+        not pulled.messages,
+        f"a second message ({named}) though begin of buffer is told once for each Seek (Event Test 5.6.1)",
+    )
 
 
 async def begin_of_buffer(x: Examination) -> datetime:
@@ -60,7 +65,9 @@ async def begin_of_buffer(x: Examination) -> datetime:
 async def seek_begin(x: Examination) -> None:
     declared = {each: each for each in await topic_set(x)}
     x.check(BEGIN_OF_BUFFER in declared, f"the TopicSet has no {BEGIN_OF_BUFFER} (Event Test 5.6.1)")
-    x.check(not declared[BEGIN_OF_BUFFER].is_property, f"{BEGIN_OF_BUFFER} is declared as a property (Event Test 5.6.1)")
+    x.check(
+        not declared[BEGIN_OF_BUFFER].is_property, f"{BEGIN_OF_BUFFER} is declared as a property (Event Test 5.6.1)"
+    )
     async with pull_point(x, filter_of(BEGIN_OF_BUFFER), LONG) as sub:
         await seek(x, sub, sub.current, reverse=True)
         begin = await _begin(x, sub)

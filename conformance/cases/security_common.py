@@ -166,7 +166,10 @@ class Capabilities:
 
 async def read_capabilities(x: Examination) -> Capabilities:
     read = Capabilities(await capabilities(x))
-    x.check(read.keystore is not None and read.tls is not None, "Capabilities lacks KeystoreCapabilities or TLSServerCapabilities")
+    x.check(
+        read.keystore is not None and read.tls is not None,
+        "Capabilities lacks KeystoreCapabilities or TLSServerCapabilities",
+    )
     return read
 
 
@@ -364,7 +367,9 @@ class Bench:
 
     async def upload_pkcs12(self, identity: Identity, *, number: str = "") -> tuple[str, str]:
         """Security Test 6.36: path and key. The certificates of the path are removed as well."""
-        answer = await tas(self.x, "UploadCertificateWithPrivateKeyInPKCS12", pkcs12_request(pkcs12_of(identity), number=number))
+        answer = await tas(
+            self.x, "UploadCertificateWithPrivateKeyInPKCS12", pkcs12_request(pkcs12_of(identity), number=number)
+        )
         key = self.add("key", text(answer, "tas:KeyID"))
         path = text(answer, "tas:CertificationPathID")
         for each in await path_certificates(self.x, path):
@@ -375,7 +380,9 @@ class Bench:
 
     async def assign(self, path: str) -> None:
         """AddServerCertificateAssignment."""
-        await tas(self.x, "AddServerCertificateAssignment", f"<tas:CertificationPathID>{path}</tas:CertificationPathID>")
+        await tas(
+            self.x, "AddServerCertificateAssignment", f"<tas:CertificationPathID>{path}</tas:CertificationPathID>"
+        )
         self.add("assignment", path)
         await asyncio.sleep(self.x.settings.operation_delay)
 
@@ -501,7 +508,11 @@ class WithoutHttps:
             known = await read_capabilities(self.x)
             present = await assigned(self.x)
             if len(present) >= known.number("MaximumNumberOfTLSCertificationPaths", tls=True) and present:
-                await tas(self.x, "RemoveServerCertificateAssignment", f"<tas:CertificationPathID>{present[0]}</tas:CertificationPathID>")
+                await tas(
+                    self.x,
+                    "RemoveServerCertificateAssignment",
+                    f"<tas:CertificationPathID>{present[0]}</tas:CertificationPathID>",
+                )
                 await asyncio.sleep(self.x.settings.operation_delay)
                 self.removed = present[0]
         except BaseException:
@@ -520,7 +531,11 @@ class WithoutHttps:
 
     async def _restore(self) -> None:
         if self.removed:
-            await tas(self.x, "AddServerCertificateAssignment", f"<tas:CertificationPathID>{self.removed}</tas:CertificationPathID>")
+            await tas(
+                self.x,
+                "AddServerCertificateAssignment",
+                f"<tas:CertificationPathID>{self.removed}</tas:CertificationPathID>",
+            )
             await asyncio.sleep(self.x.settings.operation_delay)
         if self.initial is not None:
             await set_https(self.x, self.initial)
@@ -589,15 +604,17 @@ async def check_handshake(x: Examination, port: int, expected: bytes, *, strict:
             break
         except (OSError, TimeoutError) as error:
             if time.monotonic() > deadline:
-                raise Failure(f"no TLS handshake at port {port}: {error or type(error).__name__} (Security Test 6.21)") from None
+                raise Failure(
+                    f"no TLS handshake at port {port}: {error or type(error).__name__} (Security Test 6.21)"
+                ) from None
             await asyncio.sleep(0.3)
     if der != expected:
         x.note("WARNING: the server presents another certificate than the one that was assigned")
-        x.check(not strict, "the server presents another certificate than the one that was assigned (Security Test 5.3.2)")
+        x.check(
+            not strict, "the server presents another certificate than the one that was assigned (Security Test 5.3.2)"
+        )
 
 
 async def certificate_of(x: Examination, identity: str) -> bytes:
     answer = await tas(x, "GetCertificate", f"<tas:CertificateID>{identity}</tas:CertificateID>")
     return unb64(x, answer, "tas:Certificate/tas:CertificateContent")
-
-

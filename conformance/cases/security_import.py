@@ -53,19 +53,27 @@ DECRYPTION = ("env:Sender", "ter:InvalidArgVal", "ter:DecryptionFailed")
 def _at_least(x: Examination, known: Capabilities, because: str, *, tls: bool = False, **least: int) -> None:
     for attribute, number in least.items():
         found = known.number(attribute, tls=tls)
-        x.check(found >= number, f"{attribute} is {found}, but must be {number} or more because {because} (Security Test 5.5.1)")
+        x.check(
+            found >= number,
+            f"{attribute} is {found}, but must be {number} or more because {because} (Security Test 5.5.1)",
+        )
 
 
 def _algorithms(x: Examination, known: Capabilities, because: str) -> None:
     for oid in (SHA1_RSA, SHA256_RSA):
-        x.check(oid in known.algorithms, f"SignatureAlgorithms lacks {oid}, which must be there because {because} (Security Test 5.5.1)")
+        x.check(
+            oid in known.algorithms,
+            f"SignatureAlgorithms lacks {oid}, which must be there because {because} (Security Test 5.5.1)",
+        )
 
 
 def _encryption(x: Examination, known: Capabilities, because: str) -> None:
     x.check(known.key_lengths, f"RSAKeyLengths is empty although {because} (Security Test 5.5.1)")
     listed = known.words("PasswordBasedEncryptionAlgorithms")
     wanted = "pbeWithSHAAnd3-KeyTripleDES-CBC"
-    x.check(wanted in listed, f"PasswordBasedEncryptionAlgorithms lacks {wanted} although {because} (Security Test 5.5.1)")
+    x.check(
+        wanted in listed, f"PasswordBasedEncryptionAlgorithms lacks {wanted} although {because} (Security Test 5.5.1)"
+    )
 
 
 def _some_keys(x: Examination, known: Capabilities, because: str) -> None:
@@ -73,7 +81,12 @@ def _some_keys(x: Examination, known: Capabilities, because: str) -> None:
     x.check(any(map(known.flag, ways)), f"there is no way to get a key although {because} (Security Test 5.5.1)")
 
 
-@case("ADVANCED_SECURITY-5-1-1", document="Security", name="Security Configuration Service Capabilities", requires=(SERVICE,))
+@case(
+    "ADVANCED_SECURITY-5-1-1",
+    document="Security",
+    name="Security Configuration Service Capabilities",
+    requires=(SERVICE,),
+)
 async def service_capabilities(x: Examination) -> None:
     known = await read_capabilities(x)
     if known.number("MaximumNumberOfCertificates") > 0:
@@ -89,16 +102,29 @@ async def service_capabilities(x: Examination) -> None:
         _encryption(x, known, because)
     if known.flag("PKCS12CertificateWithRSAPrivateKeyUpload"):
         because = "PKCS12CertificateWithRSAPrivateKeyUpload is true"
-        _at_least(x, known, because, MaximumNumberOfPassphrases=1, MaximumNumberOfKeys=2, MaximumNumberOfCertificates=2, MaximumNumberOfCertificationPaths=1)
+        _at_least(
+            x,
+            known,
+            because,
+            MaximumNumberOfPassphrases=1,
+            MaximumNumberOfKeys=2,
+            MaximumNumberOfCertificates=2,
+            MaximumNumberOfCertificationPaths=1,
+        )
         _encryption(x, known, because)
         _algorithms(x, known, because)
         macs = known.words("PasswordBasedMACAlgorithms")
-        x.check("hmacWithSHA256" in macs, f"PasswordBasedMACAlgorithms lacks hmacWithSHA256 although {because} (Security Test 5.5.1)")
+        x.check(
+            "hmacWithSHA256" in macs,
+            f"PasswordBasedMACAlgorithms lacks hmacWithSHA256 although {because} (Security Test 5.5.1)",
+        )
         x.check("3" in known.words("X509Versions"), f"X509Versions lacks 3 although {because} (Security Test 5.5.1)")
     if known.flag("PKCS10ExternalCertificationWithRSA"):
         because = "PKCS10ExternalCertificationWithRSA is true"
         _some_keys(x, known, because)
-        _at_least(x, known, because, MaximumNumberOfKeys=2, MaximumNumberOfCertificates=2, MaximumNumberOfCertificationPaths=1)
+        _at_least(
+            x, known, because, MaximumNumberOfKeys=2, MaximumNumberOfCertificates=2, MaximumNumberOfCertificationPaths=1
+        )
         _algorithms(x, known, because)
     if known.flag("SelfSignedCertificateCreationWithRSA"):
         because = "SelfSignedCertificateCreationWithRSA is true"
@@ -109,15 +135,22 @@ async def service_capabilities(x: Examination) -> None:
 
 
 def _tls_capabilities(x: Examination, known: Capabilities) -> None:
-    self_signed, requests = known.flag("SelfSignedCertificateCreationWithRSA"), known.flag("PKCS10ExternalCertificationWithRSA")
+    self_signed, requests = (
+        known.flag("SelfSignedCertificateCreationWithRSA"),
+        known.flag("PKCS10ExternalCertificationWithRSA"),
+    )
     if known.number("MaximumNumberOfCertificationPathValidationPolicies") > 0:
         some = self_signed or requests or known.flag("PKCS12CertificateWithRSAPrivateKeyUpload")
-        x.check(some, "there is no way to get a certificate although there are validation policies (Security Test 5.5.1)")
+        x.check(
+            some, "there is no way to get a certificate although there are validation policies (Security Test 5.5.1)"
+        )
     if known.versions:
         because = "TLSServerSupported is not empty"
         _at_least(x, known, because, MaximumNumberOfCertificationPaths=2)
         _at_least(x, known, because, tls=True, MaximumNumberOfTLSCertificationPaths=1)
-        x.check(requests or self_signed, f"there is no way to make a certificate although {because} (Security Test 5.5.1)")
+        x.check(
+            requests or self_signed, f"there is no way to make a certificate although {because} (Security Test 5.5.1)"
+        )
     if known.flag("TLSClientAuthSupported", tls=True):
         because = "TLSClientAuthSupported is true"
         x.check(known.versions, f"TLSServerSupported is empty although {because} (Security Test 5.5.1)")
@@ -132,10 +165,19 @@ def _tls_capabilities(x: Examination, known: Capabilities) -> None:
         _at_least(x, known, "paths can be assigned to the TLS server", MaximumNumberOfCertificationPaths=1)
 
 
-@case("ADVANCED_SECURITY-5-1-2", document="Security", name="Get Services and Get Security Configuration Service Capabilities Consistency", requires=(SERVICE, "GetServices"))
+@case(
+    "ADVANCED_SECURITY-5-1-2",
+    document="Security",
+    name="Get Services and Get Security Configuration Service Capabilities Consistency",
+    requires=(SERVICE, "GetServices"),
+)
 async def capabilities_consistency(x: Examination) -> None:
-    services = await x.ask("tds", "<tds:GetServices><tds:IncludeCapability>true</tds:IncludeCapability></tds:GetServices>")
-    service = next((each for each in findall(services, "tds:Service") if text(each, "tds:Namespace") == NS["tas"]), None)
+    services = await x.ask(
+        "tds", "<tds:GetServices><tds:IncludeCapability>true</tds:IncludeCapability></tds:GetServices>"
+    )
+    service = next(
+        (each for each in findall(services, "tds:Service") if text(each, "tds:Namespace") == NS["tas"]), None
+    )
     x.check(service is not None, "GetServices does not list the security configuration service")
     there = find(service, "tds:Capabilities/tas:Capabilities")
     x.check(there is not None, "GetServices has no tas:Capabilities though they were asked for")
@@ -149,7 +191,9 @@ async def capabilities_consistency(x: Examination) -> None:
 async def _passphrase(x: Examination, bench: Bench, passphrase: str) -> str:
     """Security Test 6.46."""
     x.masks.add(passphrase)
-    inside = f"<tas:Passphrase>{passphrase}</tas:Passphrase><tas:PassphraseAlias>ONVIF_Passphrase_Test</tas:PassphraseAlias>"
+    inside = (
+        f"<tas:Passphrase>{passphrase}</tas:Passphrase><tas:PassphraseAlias>ONVIF_Passphrase_Test</tas:PassphraseAlias>"
+    )
     return bench.add("passphrase", text(await tas(x, "UploadPassphrase", inside), "tas:PassphraseID"))
 
 
@@ -164,7 +208,9 @@ async def upload_passphrase(x: Examination) -> None:
         identity = await _passphrase(x, bench, PASSPHRASE)
         found = (await _passphrases(x)).get(identity)
         x.check(found is not None, f"GetAllPassphrases does not list {identity}")
-        x.check(text(found, "tas:Alias") == "ONVIF_Passphrase_Test", f"Alias of {identity} is {text(found, 'tas:Alias')!r}")
+        x.check(
+            text(found, "tas:Alias") == "ONVIF_Passphrase_Test", f"Alias of {identity} is {text(found, 'tas:Alias')!r}"
+        )
 
 
 @case("ADVANCED_SECURITY-6-1-2", document="Security", name="Delete Passphrase", requires=(SERVICE, PASSPHRASES))
@@ -190,11 +236,16 @@ def _pkcs8_request(content: bytes, passphrase: str | None = None) -> str:
 def _check_key(x: Examination, found: Any, key: str, *, alias: str | None = None) -> None:
     x.check(found is not None, f"GetAllKeys does not list key {key}")
     x.check(boolean(text(found, "tas:hasPrivateKey")), f"hasPrivateKey of the uploaded key {key} is not true")
-    x.check(alias is None or text(found, "tas:Alias") == alias, f"Alias of key {key} is {text(found, 'tas:Alias')!r}, expected {alias!r}")
+    x.check(
+        alias is None or text(found, "tas:Alias") == alias,
+        f"Alias of key {key} is {text(found, 'tas:Alias')!r}, expected {alias!r}",
+    )
     x.check(text(found, "tas:KeyStatus") == "ok", f"KeyStatus of key {key} is {text(found, 'tas:KeyStatus')!r}")
 
 
-@case("ADVANCED_SECURITY-6-2-1", document="Security", name="Upload PKCS8 - no key pair exists", requires=(SERVICE, PKCS8))
+@case(
+    "ADVANCED_SECURITY-6-2-1", document="Security", name="Upload PKCS8 - no key pair exists", requires=(SERVICE, PKCS8)
+)
 async def upload_pkcs8(x: Examination) -> None:
     async with Bench(x) as bench:
         answer = await tas(x, "UploadKeyPairInPKCS8", _pkcs8_request(pkcs8(new_key(_length(bench)))))
@@ -213,19 +264,29 @@ async def upload_pkcs8_undecryptable(x: Examination) -> None:
         expect_fault(reply, "UploadKeyPairInPKCS8", DECRYPTION)
 
 
-@case("ADVANCED_SECURITY-6-3-1", document="Security", name="Upload PKCS12 - no key pair exists", requires=(SERVICE, PKCS12))
+@case(
+    "ADVANCED_SECURITY-6-3-1",
+    document="Security",
+    name="Upload PKCS12 - no key pair exists",
+    requires=(SERVICE, PKCS12),
+)
 async def upload_pkcs12(x: Examination) -> None:
     async with Bench(x) as bench:
         path, key = await bench.upload_pkcs12(bench.authority())
         _check_key(x, (await keys(x)).get(key), key, alias=KEY_ALIAS)
         x.check(path in await paths(x), f"GetAllCertificationPaths does not list {path}")
         found = await certification_path(x, path)
-        x.check(text(found, "tas:Alias") == PATH_ALIAS, f"Alias of path {path} is {text(found, 'tas:Alias')!r}, expected {PATH_ALIAS!r}")
+        x.check(
+            text(found, "tas:Alias") == PATH_ALIAS,
+            f"Alias of path {path} is {text(found, 'tas:Alias')!r}, expected {PATH_ALIAS!r}",
+        )
         number = len(findall(found, "tas:CertificateID"))
         x.check(number == 1, f"path {path} has {number} certificates, one was uploaded")
 
 
-@case("ADVANCED_SECURITY-6-3-2", document="Security", name="Upload PKCS12 - decryption fails", requires=(SERVICE, PKCS12))
+@case(
+    "ADVANCED_SECURITY-6-3-2", document="Security", name="Upload PKCS12 - decryption fails", requires=(SERVICE, PKCS12)
+)
 async def upload_pkcs12_undecryptable(x: Examination) -> None:
     async with Bench(x) as bench:
         wrong = await _passphrase(x, bench, OTHER_PASSPHRASE)
@@ -241,7 +302,12 @@ async def upload_pkcs12_undecryptable(x: Examination) -> None:
         expect_fault(reply, operation, DECRYPTION)
 
 
-@case("ADVANCED_SECURITY-6-3-4", document="Security", name="Upload PKCS12 - verify key and certificate", requires=(SERVICE, PKCS12))
+@case(
+    "ADVANCED_SECURITY-6-3-4",
+    document="Security",
+    name="Upload PKCS12 - verify key and certificate",
+    requires=(SERVICE, PKCS12),
+)
 async def verify_pkcs12(x: Examination) -> None:
     async with Bench(x) as bench:
         identity = bench.authority()
@@ -252,12 +318,26 @@ async def verify_pkcs12(x: Examination) -> None:
         x.check(len(found) == 1, f"path {path} has the certificates {found}, one was uploaded")
         listed = (await certificates(x)).get(found[0])
         x.check(listed is not None, f"GetAllCertificates does not list {found[0]}")
-        x.check(text(listed, "tas:KeyID") == key, f"KeyID of certificate {found[0]} is {text(listed, 'tas:KeyID')}, expected {key}")
-        x.check(unb64(x, listed, "tas:CertificateContent") == identity.der, "GetAllCertificates gives another certificate than the one uploaded")
-        one = find(await tas(x, "GetCertificate", f"<tas:CertificateID>{found[0]}</tas:CertificateID>"), "tas:Certificate")
-        x.check(text(one, "tas:CertificateID") == found[0], f"GetCertificate gave {text(one, 'tas:CertificateID')} for {found[0]}")
+        x.check(
+            text(listed, "tas:KeyID") == key,
+            f"KeyID of certificate {found[0]} is {text(listed, 'tas:KeyID')}, expected {key}",
+        )
+        x.check(
+            unb64(x, listed, "tas:CertificateContent") == identity.der,
+            "GetAllCertificates gives another certificate than the one uploaded",
+        )
+        one = find(
+            await tas(x, "GetCertificate", f"<tas:CertificateID>{found[0]}</tas:CertificateID>"), "tas:Certificate"
+        )
+        x.check(
+            text(one, "tas:CertificateID") == found[0],
+            f"GetCertificate gave {text(one, 'tas:CertificateID')} for {found[0]}",
+        )
         x.check(text(one, "tas:KeyID") == key, f"KeyID in GetCertificate is {text(one, 'tas:KeyID')}, expected {key}")
-        x.check(await certificate_of(x, found[0]) == identity.der, "GetCertificate gives another certificate than the one uploaded")
+        x.check(
+            await certificate_of(x, found[0]) == identity.der,
+            "GetCertificate gives another certificate than the one uploaded",
+        )
 
 
 # ---- 5.7 certificate-based client authentication ------------------------------------------------------
@@ -318,7 +398,9 @@ async def _policies(x: Examination) -> dict[str, Any]:
 
 
 def _check_policy(x: Examination, found: Any, alias: str, certificate: str) -> None:
-    x.check(text(found, "tas:Alias") == alias, f"Alias of the policy is {text(found, 'tas:Alias')!r}, expected {alias!r}")
+    x.check(
+        text(found, "tas:Alias") == alias, f"Alias of the policy is {text(found, 'tas:Alias')!r}, expected {alias!r}"
+    )
     extended = text(found, "tas:Parameters/tas:RequireTLSWWWClientAuthExtendedKeyUsage", "false")
     x.check(not boolean(extended), "RequireTLSWWWClientAuthExtendedKeyUsage is true though it was not asked for")
     x.check(boolean(text(found, "tas:Parameters/tas:UseDeltaCRLs")), "UseDeltaCRLs is not true though it was asked for")
@@ -326,7 +408,12 @@ def _check_policy(x: Examination, found: Any, alias: str, certificate: str) -> N
     x.check(anchors == [certificate], f"TrustAnchor is {anchors}, expected {certificate} alone")
 
 
-@case("ADVANCED_SECURITY-8-1-4", document="Security", name="Create certification path validation policy", requires=(SERVICE, POLICIES))
+@case(
+    "ADVANCED_SECURITY-8-1-4",
+    document="Security",
+    name="Create certification path validation policy",
+    requires=(SERVICE, POLICIES),
+)
 async def create_policy(x: Examination) -> None:
     async with Bench(x) as bench:
         policy, certificate = await _policy(x, bench, "ONVIF_CertPathValidationPolicy_Test")
@@ -335,7 +422,12 @@ async def create_policy(x: Examination) -> None:
         _check_policy(x, found, "ONVIF_CertPathValidationPolicy_Test", certificate)
 
 
-@case("ADVANCED_SECURITY-8-1-5", document="Security", name="Get certification path validation policy", requires=(SERVICE, POLICIES))
+@case(
+    "ADVANCED_SECURITY-8-1-5",
+    document="Security",
+    name="Get certification path validation policy",
+    requires=(SERVICE, POLICIES),
+)
 async def get_policy(x: Examination) -> None:
     async with Bench(x) as bench:
         policy, certificate = await _policy(x, bench, "Test CertPathValidationPolicy Alias")
@@ -346,7 +438,12 @@ async def get_policy(x: Examination) -> None:
         _check_policy(x, found, "Test CertPathValidationPolicy Alias", certificate)
 
 
-@case("ADVANCED_SECURITY-8-1-6", document="Security", name="Delete certification path validation policy", requires=(SERVICE, POLICIES))
+@case(
+    "ADVANCED_SECURITY-8-1-6",
+    document="Security",
+    name="Delete certification path validation policy",
+    requires=(SERVICE, POLICIES),
+)
 async def delete_policy(x: Examination) -> None:
     async with Bench(x) as bench:
         policy, _ = await _policy(x, bench, "Test CertPathValidationPolicy Alias")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
@@ -10,7 +9,6 @@ from datetime import timedelta
 
 from cryptography import x509
 
-from conformance.cases.certificates import from_request
 from conformance.cases.event_common import PULL_POINT, Topic, filter_of, pull, pull_point
 from conformance.cases.security_common import (
     PKCS10,
@@ -20,10 +18,8 @@ from conformance.cases.security_common import (
     SERVICE,
     TLS_SERVER,
     Bench,
-    b64,
     certificate_of,
     certificates,
-    certification_path,
     check_added,
     check_der,
     check_restored,
@@ -41,7 +37,7 @@ from conformance.cases.security_common import (
 )
 from conformance.clock import moment
 from conformance.model import Examination, Failure, case
-from conformance.names import boolean, clark, find, findall, text
+from conformance.names import boolean, clark, find, text
 from conformance.soap import expect_fault, expect_response
 
 MAKES_KEYS = (SERVICE, RSA_KEYS)
@@ -56,7 +52,13 @@ KEY_STATUS = Topic(clark("tns1:Advancedsecurity"), ("Keystore", "KeyStatus"))
 # ---- 5.1 keystore -------------------------------------------------------------------------------------
 
 
-@case("ADVANCED_SECURITY-1-1-1", document="Security", name="Create RSA Key Pair, status through polling", requires=MAKES_KEYS, bound=LONG_BOUND)
+@case(
+    "ADVANCED_SECURITY-1-1-1",
+    document="Security",
+    name="Create RSA Key Pair, status through polling",
+    requires=MAKES_KEYS,
+    bound=LONG_BOUND,
+)
 async def create_key_polling(x: Examination) -> None:
     async with Bench(x) as bench:
         x.check(bench.known.key_lengths, "RSAKeyLengths is empty though RSAKeyPairGeneration is true")
@@ -66,7 +68,13 @@ async def create_key_polling(x: Examination) -> None:
             await bench.remove("key", key)
 
 
-@case("ADVANCED_SECURITY-1-1-2", document="Security", name="Create RSA Key Pair, status through event", requires=(*MAKES_KEYS, "Event Service", PULL_POINT), bound=LONG_BOUND)
+@case(
+    "ADVANCED_SECURITY-1-1-2",
+    document="Security",
+    name="Create RSA Key Pair, status through event",
+    requires=(*MAKES_KEYS, "Event Service", PULL_POINT),
+    bound=LONG_BOUND,
+)
 async def create_key_event(x: Examination) -> None:
     async with Bench(x) as bench, pull_point(x, filter_of(KEY_STATUS), timedelta(seconds=60)) as sub:
         for length in bench.known.key_lengths:
@@ -75,17 +83,29 @@ async def create_key_event(x: Examination) -> None:
             status = ""
             while status != "ok":
                 left = deadline - time.monotonic()
-                x.check(left > 0, f"no event {KEY_STATUS} for key {key} with NewStatus ok after the estimated {estimate:g} s and the operation delay")
+                x.check(
+                    left > 0,
+                    f"no event {KEY_STATUS} for key {key} with NewStatus ok after the estimated {estimate:g} s and the operation delay",
+                )
                 pulled = await pull(x, sub, timeout=max(1.0, round(left, 1)), limit=1)
                 for message in pulled.messages:
-                    x.check(message.topic == KEY_STATUS, f"topic {message.topic} does not match the filter {KEY_STATUS}")
+                    x.check(
+                        message.topic == KEY_STATUS, f"topic {message.topic} does not match the filter {KEY_STATUS}"
+                    )
                     if dict(message.items("Source")).get("KeyID") == key:
                         status = dict(message.items("Data")).get("NewStatus", "")
-                        x.check(status in ("ok", "generating"), f"event {KEY_STATUS} for key {key} has NewStatus {status!r}")
+                        x.check(
+                            status in ("ok", "generating"), f"event {KEY_STATUS} for key {key} has NewStatus {status!r}"
+                        )
             await bench.remove("key", key)
 
 
-@case("ADVANCED_SECURITY-1-1-3", document="Security", name="Check private Key status for an RSA private key", requires=MAKES_KEYS)
+@case(
+    "ADVANCED_SECURITY-1-1-3",
+    document="Security",
+    name="Check private Key status for an RSA private key",
+    requires=MAKES_KEYS,
+)
 async def private_key_status(x: Examination) -> None:
     async with Bench(x) as bench:
         key = await bench.key()
@@ -125,7 +145,10 @@ async def create_request(x: Examination) -> None:
         except ValueError as error:
             raise Failure(f"PKCS10CSR is no PKCS#10 request: {error}") from None
         _, wanted = subject_of(x)
-        x.check(same_name(read.subject, wanted), f"subject of PKCS10CSR is {read.subject.rfc4514_string()}, expected {wanted.rfc4514_string()}")
+        x.check(
+            same_name(read.subject, wanted),
+            f"subject of PKCS10CSR is {read.subject.rfc4514_string()}, expected {wanted.rfc4514_string()}",
+        )
         x.check(read.is_signature_valid, "the signature of PKCS10CSR does not match its key")
 
 
@@ -135,31 +158,57 @@ async def create_self_signed(x: Examination) -> None:
         await bench.self_signed()
 
 
-@case("ADVANCED_SECURITY-2-1-3", document="Security", name="Upload certificate - Keystore contains private key", requires=CA_KEYS)
+@case(
+    "ADVANCED_SECURITY-2-1-3",
+    document="Security",
+    name="Upload certificate - Keystore contains private key",
+    requires=CA_KEYS,
+)
 async def upload_with_key(x: Examination) -> None:
     async with Bench(x) as bench:
         await bench.upload_signed(bench.authority())
 
 
-@case("ADVANCED_SECURITY-2-1-4", document="Security", name="Upload certificate - Keystore contains private key (negative test)", requires=CA)
+@case(
+    "ADVANCED_SECURITY-2-1-4",
+    document="Security",
+    name="Upload certificate - Keystore contains private key (negative test)",
+    requires=CA,
+)
 async def upload_without_key(x: Examination) -> None:
     async with Bench(x) as bench:
         inside = upload_request(bench.authority().der, private=True)
         await refused(x, "UploadCertificate", inside, "env:Receiver", "ter:Action", "ter:NoMatchingPrivateKey")
 
 
-@case("ADVANCED_SECURITY-2-1-5", document="Security", name="Upload certificate - Keystore does not contain private key", requires=CA)
+@case(
+    "ADVANCED_SECURITY-2-1-5",
+    document="Security",
+    name="Upload certificate - Keystore does not contain private key",
+    requires=CA,
+)
 async def upload_authority(x: Examination) -> None:
     async with Bench(x) as bench:
         await bench.upload_authority(bench.authority())
 
 
 async def _get_certificate(x: Examination, bench: Bench, certificate: str, wanted: x509.Name, key: str) -> None:
-    found = find(await tas(x, "GetCertificate", f"<tas:CertificateID>{certificate}</tas:CertificateID>"), "tas:Certificate")
-    x.check(text(found, "tas:CertificateID") == certificate, f"GetCertificate gave {text(found, 'tas:CertificateID')} for {certificate}")
+    found = find(
+        await tas(x, "GetCertificate", f"<tas:CertificateID>{certificate}</tas:CertificateID>"), "tas:Certificate"
+    )
+    x.check(
+        text(found, "tas:CertificateID") == certificate,
+        f"GetCertificate gave {text(found, 'tas:CertificateID')} for {certificate}",
+    )
     read = read_certificate(x, unb64(x, found, "tas:CertificateContent"), "CertificateContent")
-    x.check(same_name(read.subject, wanted), f"subject is {read.subject.rfc4514_string()}, expected {wanted.rfc4514_string()}")
-    x.check(text(found, "tas:KeyID") == key, f"KeyID of certificate {certificate} is {text(found, 'tas:KeyID')}, expected {key}")
+    x.check(
+        same_name(read.subject, wanted),
+        f"subject is {read.subject.rfc4514_string()}, expected {wanted.rfc4514_string()}",
+    )
+    x.check(
+        text(found, "tas:KeyID") == key,
+        f"KeyID of certificate {certificate} is {text(found, 'tas:KeyID')}, expected {key}",
+    )
 
 
 @case("ADVANCED_SECURITY-2-1-6", document="Security", name="Get certificate - self-signed", requires=SELF)
@@ -175,7 +224,10 @@ async def get_authority(x: Examination) -> None:
         issuer = bench.authority()
         certificate, key = await bench.upload_authority(issuer)
         await _get_certificate(x, bench, certificate, issuer.certificate.subject, key)
-        x.check(await certificate_of(x, certificate) == issuer.der, "GetCertificate gives another certificate than the one uploaded")
+        x.check(
+            await certificate_of(x, certificate) == issuer.der,
+            "GetCertificate gives another certificate than the one uploaded",
+        )
 
 
 Make = Callable[[Bench], Awaitable[tuple[str, str]]]
@@ -254,7 +306,13 @@ _register_paths((12, 14, 16, 18), "self-signed", SELF)
 _register_paths((13, 15, 17, 19), "CA", CA_KEYS)
 
 
-@case("ADVANCED_SECURITY-2-1-20", document="Security", name="CreatePKCS10CSR - negative test", requires=CA_KEYS, bound=LONG_BOUND)
+@case(
+    "ADVANCED_SECURITY-2-1-20",
+    document="Security",
+    name="CreatePKCS10CSR - negative test",
+    requires=CA_KEYS,
+    bound=LONG_BOUND,
+)
 async def request_too_early(x: Examination) -> None:
     async with Bench(x) as bench:
         lengths = bench.known.key_lengths
@@ -290,23 +348,44 @@ async def key_is_kept(x: Examination) -> None:
         x.check(key in await keys(x), f"key {key} is gone with the certificate that was deleted")
 
 
-@case("ADVANCED_SECURITY-2-1-22", document="Security", name="Upload certificate - delete linked key (negative test)", requires=CA_KEYS)
+@case(
+    "ADVANCED_SECURITY-2-1-22",
+    document="Security",
+    name="Upload certificate - delete linked key (negative test)",
+    requires=CA_KEYS,
+)
 async def delete_linked_key(x: Examination) -> None:
     async with Bench(x) as bench:
         _, key = await bench.upload_signed(bench.authority())
-        await refused(x, "DeleteKey", f"<tas:KeyID>{key}</tas:KeyID>", "env:Sender", "ter:InvalidArgVal", "ter:ReferenceExists")
+        await refused(
+            x, "DeleteKey", f"<tas:KeyID>{key}</tas:KeyID>", "env:Sender", "ter:InvalidArgVal", "ter:ReferenceExists"
+        )
 
 
-@case("ADVANCED_SECURITY-2-1-23", document="Security", name="Upload certificate - Upload malformed certificate (negative test)", requires=CA)
+@case(
+    "ADVANCED_SECURITY-2-1-23",
+    document="Security",
+    name="Upload certificate - Upload malformed certificate (negative test)",
+    requires=CA,
+)
 async def upload_malformed(x: Examination) -> None:
     async with Bench(x) as bench:
         der = bench.authority().der
         # The outer length stays, the inside is no ASN.1 any more.
         broken = der[:4] + bytes(byte ^ 0xFF for byte in der[4:40]) + der[40:]
-        await refused(x, "UploadCertificate", upload_request(broken, private=False), "env:Sender", "ter:InvalidArgVal", "ter:BadCertificate")
+        await refused(
+            x,
+            "UploadCertificate",
+            upload_request(broken, private=False),
+            "env:Sender",
+            "ter:InvalidArgVal",
+            "ter:BadCertificate",
+        )
 
 
-@case("ADVANCED_SECURITY-2-1-24", document="Security", name="Upload certificate - Upload expired certificate", requires=CA)
+@case(
+    "ADVANCED_SECURITY-2-1-24", document="Security", name="Upload certificate - Upload expired certificate", requires=CA
+)
 async def upload_expired(x: Examination) -> None:
     now = moment(find(await x.ask("tds", "<tds:GetSystemDateAndTime/>"), "tds:SystemDateAndTime/tt:UTCDateTime"))
     x.check(now is not None, "GetSystemDateAndTime has no usable UTCDateTime")
@@ -330,15 +409,25 @@ async def _shared(x: Examination, bench: Bench, certificate: str, key: str, want
     listed = (await certificates(x)).get(certificate)
     x.check(listed is not None, f"GetAllCertificates does not list {certificate}")
     shown = unb64(x, listed, "tas:CertificateContent")
-    x.check(shown == await certificate_of(x, certificate), f"GetAllCertificates and GetCertificate differ about {certificate}")
+    x.check(
+        shown == await certificate_of(x, certificate),
+        f"GetAllCertificates and GetCertificate differ about {certificate}",
+    )
     await bench.remove("certificate", certificate)
-    x.check(certificate not in await certificates(x), f"certificate {certificate} is still listed after DeleteCertificate")
+    x.check(
+        certificate not in await certificates(x), f"certificate {certificate} is still listed after DeleteCertificate"
+    )
 
 
 SHARING = "NOT Security/No Private Key Sharing"
 
 
-@case("ADVANCED_SECURITY-2-1-27", document="Security", name="CreateSelfSignedCertificate with PKCS#12", requires=(SERVICE, SELF_SIGNED, PKCS12, SHARING))
+@case(
+    "ADVANCED_SECURITY-2-1-27",
+    document="Security",
+    name="CreateSelfSignedCertificate with PKCS#12",
+    requires=(SERVICE, SELF_SIGNED, PKCS12, SHARING),
+)
 async def self_signed_of_pkcs12(x: Examination) -> None:
     async with Bench(x) as bench:
         _, key = await bench.upload_pkcs12(bench.authority())
@@ -346,7 +435,12 @@ async def self_signed_of_pkcs12(x: Examination) -> None:
         await _shared(x, bench, certificate, key, subject_of(x)[1])
 
 
-@case("ADVANCED_SECURITY-2-1-28", document="Security", name="Create PKCS#10 request with PKCS#12", requires=(SERVICE, PKCS10, PKCS12, SHARING))
+@case(
+    "ADVANCED_SECURITY-2-1-28",
+    document="Security",
+    name="Create PKCS#10 request with PKCS#12",
+    requires=(SERVICE, PKCS10, PKCS12, SHARING),
+)
 async def request_of_pkcs12(x: Examination) -> None:
     async with Bench(x) as bench:
         _, key = await bench.upload_pkcs12(bench.authority())
@@ -356,5 +450,3 @@ async def request_of_pkcs12(x: Examination) -> None:
         x.check(uploaded == key, f"UploadCertificate gave KeyID {uploaded}, the certificate is for {key}")
         # The specification compares with the authority's name here; a certificate has the subject of its request (6.3).
         await _shared(x, bench, certificate, key, subject_of(x)[1])
-
-

@@ -22,7 +22,6 @@ from conformance.cases.security_common import (
     TLS_SERVER,
     TLS_VERSIONS,
     Bench,
-    Protocol,
     WithoutHttps,
     assigned,
     b64,
@@ -35,7 +34,6 @@ from conformance.cases.security_common import (
     https,
     https_protocol,
     refused,
-    set_https,
     tas,
 )
 from conformance.model import Examination, Failure, case
@@ -59,7 +57,13 @@ def _register(numbers: tuple[int, int, int, int], kind: str, requires: tuple[str
         async with WithoutHttps(x), Bench(x) as bench:
             await bench.assign(await bench.path_of_kind(kind))
 
-    @case(replace, document="Security", name=f"Replace Server Certificate Assignment - {kind}", requires=requires, bound=BOUND)
+    @case(
+        replace,
+        document="Security",
+        name=f"Replace Server Certificate Assignment - {kind}",
+        requires=requires,
+        bound=BOUND,
+    )
     async def replace_assignment(x: Examination) -> None:
         async with WithoutHttps(x), Bench(x) as bench:
             if kind == "self-signed":
@@ -82,7 +86,13 @@ def _register(numbers: tuple[int, int, int, int], kind: str, requires: tuple[str
             await bench.assign(path)
             check_added(x, "GetAssignedServerCertificates", before, await assigned(x), path)
 
-    @case(remove, document="Security", name=f"Remove Server Certificate Assignment - {kind}", requires=requires, bound=BOUND)
+    @case(
+        remove,
+        document="Security",
+        name=f"Remove Server Certificate Assignment - {kind}",
+        requires=requires,
+        bound=BOUND,
+    )
     async def remove_assignment(x: Examination) -> None:
         async with WithoutHttps(x), Bench(x) as bench:
             before = await assigned(x)
@@ -110,7 +120,13 @@ async def basic_handshake(x: Examination) -> None:
             await check_handshake(x, port, expected)
 
 
-@case("ADVANCED_SECURITY-3-2-4", document="Security", name="Basic TLS Handshake after Replace Server Certificate Assignment", requires=SELF, bound=BOUND)
+@case(
+    "ADVANCED_SECURITY-3-2-4",
+    document="Security",
+    name="Basic TLS Handshake after Replace Server Certificate Assignment",
+    requires=SELF,
+    bound=BOUND,
+)
 async def handshake_after_replace(x: Examination) -> None:
     async with WithoutHttps(x) as state, Bench(x) as bench:
         first, certificate, _ = await bench.self_signed_path()
@@ -122,7 +138,13 @@ async def handshake_after_replace(x: Examination) -> None:
             await check_handshake(x, port, await certificate_of(x, certificate))
 
 
-@case("ADVANCED_SECURITY-3-2-5", document="Security", name="Basic TLS Handshake with Replace Server Certification Path and PKCS#12", requires=(SERVICE, PKCS12, TLS_SERVER, NETWORK), bound=BOUND)
+@case(
+    "ADVANCED_SECURITY-3-2-5",
+    document="Security",
+    name="Basic TLS Handshake with Replace Server Certification Path and PKCS#12",
+    requires=(SERVICE, PKCS12, TLS_SERVER, NETWORK),
+    bound=BOUND,
+)
 async def handshake_pkcs12(x: Examination) -> None:
     async with WithoutHttps(x) as state, Bench(x) as bench:
         one, two = bench.authority(), bench.authority("ONVIF TT2")
@@ -178,11 +200,14 @@ async def _over_https(x: Examination, port: int, identity: Identity) -> Http:
     url = f"https://{f'[{host}]' if ':' in host else host}:{port}{path}"
     connector = aiohttp.TCPConnector(ssl=client_context(identity=identity), force_close=True)
     body = "<tas:GetClientAuthenticationRequired/>"
-    async with aiohttp.ClientSession(
-        connector=connector,
-        timeout=aiohttp.ClientTimeout(total=x.settings.message_timeout),
-        middlewares=(aiohttp.DigestAuthMiddleware(x.soap.user, x.soap.password),) if x.soap.user else (),
-    ) as session, session.post(url, data=envelope(body), headers={"Content-Type": CONTENT_TYPE}) as response:
+    async with (
+        aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=x.settings.message_timeout),
+            middlewares=(aiohttp.DigestAuthMiddleware(x.soap.user, x.soap.password),) if x.soap.user else (),
+        ) as session,
+        session.post(url, data=envelope(body), headers={"Content-Type": CONTENT_TYPE}) as response,
+    ):
         http = Http(response.status, tuple(response.headers.items()), await response.read())
     x.note("GetClientAuthenticationRequired over HTTPS", body, str(http))
     return http
@@ -222,7 +247,9 @@ async def _let_in(x: Examination, port: int, identity: Identity) -> None:
     try:
         http = await _over_https(x, port, identity)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise Failure(f"no HTTPS with a client certificate that the policy trusts: {error or type(error).__name__}") from None
+        raise Failure(
+            f"no HTTPS with a client certificate that the policy trusts: {error or type(error).__name__}"
+        ) from None
     expect_response(read_reply(http), "GetClientAuthenticationRequired")
 
 
@@ -232,23 +259,43 @@ async def _kept_out(x: Examination, port: int, identity: Identity) -> None:
     except (aiohttp.ClientError, ssl.SSLError, OSError) as error:
         x.note(f"refused as it should be: {error}")
         return
-    x.fail(f"a TLS connection with a client certificate that is not trusted was answered with HTTP {http.status} (Security Test 5.3.3)")
+    x.fail(
+        f"a TLS connection with a client certificate that is not trusted was answered with HTTP {http.status} (Security Test 5.3.3)"
+    )
 
 
 AUTH = (*SELF, PKCS10, CLIENT_AUTH)
 
 
-@case("ADVANCED_SECURITY-3-3-1", document="Security", name="TLS client authentication - self-signed TLS server certificate with on-device RSA key pair", requires=AUTH, bound=BOUND)
+@case(
+    "ADVANCED_SECURITY-3-3-1",
+    document="Security",
+    name="TLS client authentication - self-signed TLS server certificate with on-device RSA key pair",
+    requires=AUTH,
+    bound=BOUND,
+)
 async def client_authentication(x: Examination) -> None:
     await _client_authentication(x, revoked=False)
 
 
-@case("ADVANCED_SECURITY-3-3-2", document="Security", name="CRL processing with on-device RSA key pair", requires=(*AUTH, CRLS), bound=BOUND)
+@case(
+    "ADVANCED_SECURITY-3-3-2",
+    document="Security",
+    name="CRL processing with on-device RSA key pair",
+    requires=(*AUTH, CRLS),
+    bound=BOUND,
+)
 async def revoked_client(x: Examination) -> None:
     await _client_authentication(x, revoked=True)
 
 
-@case("ADVANCED_SECURITY-3-3-3", document="Security", name="Replace certification path validation policy assignment", requires=(SERVICE, POLICIES, CLIENT_AUTH), bound=BOUND)
+@case(
+    "ADVANCED_SECURITY-3-3-3",
+    document="Security",
+    name="Replace certification path validation policy assignment",
+    requires=(SERVICE, POLICIES, CLIENT_AUTH),
+    bound=BOUND,
+)
 async def replace_policy_assignment(x: Examination) -> None:
     async with Bench(x) as bench:
         certificate = await prepared(bench)
@@ -303,7 +350,13 @@ async def _integrity(x: Examination, bench: Bench, path: str, certificates: list
     await _in_use(x, DeleteKey=all_keys)
 
 
-@case("ADVANCED_SECURITY-4-1-1", document="Security", name="TLS Server Certificate - self-signed", requires=SELF, bound=BOUND)
+@case(
+    "ADVANCED_SECURITY-4-1-1",
+    document="Security",
+    name="TLS Server Certificate - self-signed",
+    requires=SELF,
+    bound=BOUND,
+)
 async def integrity_self_signed(x: Examination) -> None:
     async with WithoutHttps(x), Bench(x) as bench:
         path, certificate, key = await bench.self_signed_path()
@@ -338,9 +391,19 @@ async def version_management(x: Examination) -> None:
         x.check(not strange, f"enabled are {' '.join(strange)}, which TLSServerSupported does not have")
         try:
             await _set_and_get(x, supported)
-            await refused(x, "SetEnabledTLSVersions", "<tas:Versions></tas:Versions>", "env:Sender", "ter:InvalidArgVal", "ter:EmptyList")
+            await refused(
+                x,
+                "SetEnabledTLSVersions",
+                "<tas:Versions></tas:Versions>",
+                "env:Sender",
+                "ter:InvalidArgVal",
+                "ter:EmptyList",
+            )
             found = await _enabled(x)
-            x.check(set(found) == set(supported), f"enabled are {found} after a refused SetEnabledTLSVersions, {supported} before")
+            x.check(
+                set(found) == set(supported),
+                f"enabled are {found} after a refused SetEnabledTLSVersions, {supported} before",
+            )
             if len(supported) > 1:
                 await _set_and_get(x, supported[:1])
                 await _set_and_get(x, supported[-1:])
@@ -354,7 +417,13 @@ async def _set_and_get(x: Examination, versions: list[str]) -> None:
     x.check(sorted(found) == sorted(versions), f"enabled are {found} after SetEnabledTLSVersions with {versions}")
 
 
-@case("ADVANCED_SECURITY-9-1-2", document="Security", name="Disable TLS Version", requires=(SERVICE, TLS_VERSIONS, NETWORK), bound=BOUND)
+@case(
+    "ADVANCED_SECURITY-9-1-2",
+    document="Security",
+    name="Disable TLS Version",
+    requires=(SERVICE, TLS_VERSIONS, NETWORK),
+    bound=BOUND,
+)
 async def disable_version(x: Examination) -> None:
     async with Bench(x) as bench:
         versions = bench.known.versions
@@ -388,5 +457,3 @@ async def _version_refused(x: Examination, port: int, version: str) -> None:
         x.note(f"closed: {error}")
         return
     x.fail(f"TLS {version} is disabled, yet a handshake with {used} succeeded (Security Test 5.8.2)")
-
-
