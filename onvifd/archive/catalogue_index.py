@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from onvifd.archive.index import (
     KIND_FLAGS,
     EndReason,
@@ -43,6 +45,14 @@ class CatalogueSegmentStore:
     def update_segment(self, segment: int, change: SegmentChange) -> None:
         self._segments.change(
             segment, end=change.end, size=change.size, kinds=int(change.kinds), fragments=change.fragments
+        )
+
+    def update_segments(self, changes: Mapping[int, SegmentChange]) -> None:
+        self._segments.grow(
+            {
+                segment: {"end": each.end, "size": each.size, "kinds": int(each.kinds), "fragments": each.fragments}
+                for segment, each in changes.items()
+            }
         )
 
     def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentState, SegmentStore
+from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentRows, SegmentState
 from onvifd.archive.segment import Append, Close
 from onvifd.errors import OnvifdError
 
@@ -65,7 +65,7 @@ class SegmentFiles:
     with the next action; recovery completes the rest at the next start.
     """
 
-    def __init__(self, volume: Volume, store: SegmentStore) -> None:
+    def __init__(self, volume: Volume, store: SegmentRows) -> None:
         self.volume = volume
         self._store = store
         self._file: _File | None = None

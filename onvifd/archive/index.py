@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from functools import lru_cache
@@ -198,6 +198,16 @@ class SegmentChange:
     fragments: bytes
 
 
+class SegmentRows(Protocol):
+    """Where a recording tells of its segments: the part of `SegmentStore` that writers need."""
+
+    def insert_segment(self, row: SegmentRow) -> int: ...
+
+    def update_segment(self, segment: int, change: SegmentChange) -> None: ...
+
+    def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None: ...
+
+
 class SegmentStore(Protocol):
     """Keeper of segment rows. Methods are synchronous and thread-safe; they are called in threads.
 
@@ -211,6 +221,10 @@ class SegmentStore(Protocol):
 
     def update_segment(self, segment: int, change: SegmentChange) -> None:
         """A fragment was added (about once a second per open segment). May be lost in a crash: the file is the truth."""
+        ...
+
+    def update_segments(self, changes: Mapping[int, SegmentChange]) -> None:
+        """`update_segment` for many, in one transaction."""
         ...
 
     def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:

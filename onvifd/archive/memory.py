@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from onvifd.archive.index import (
     KIND_FLAGS,
@@ -36,6 +36,11 @@ class MemorySegmentStore:
     def update_segment(self, segment: int, change: SegmentChange) -> None:
         with self._lock:
             self._change(segment, change)
+
+    def update_segments(self, changes: Mapping[int, SegmentChange]) -> None:
+        with self._lock:
+            for segment, change in changes.items():
+                self._change(segment, change)
 
     def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
         with self._lock:

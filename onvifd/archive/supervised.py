@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
-from onvifd.archive.index import EndReason, SegmentStore
+from onvifd.archive.index import EndReason, SegmentRows
 from onvifd.archive.segment import Append, Close
 from onvifd.archive.writer import OnState, RecordingWriter, WriterStats
 from onvifd.clock import Clock
@@ -31,7 +31,7 @@ _NOTHING = WriterStats(active=False, lost=0, written=0, fragments=0, queued=0, e
 class _Files(SegmentFiles):
     """Segment files that two writers may share one after the other: what is under way in a thread ends first."""
 
-    def __init__(self, volume: Volume, store: SegmentStore) -> None:
+    def __init__(self, volume: Volume, store: SegmentRows) -> None:
         super().__init__(volume, store)
         self._lock = threading.Lock()
         self.reached = 0
@@ -77,7 +77,7 @@ class SupervisedWriter:
         formats: Sequence[TrackFormat],
         *,
         volume: Volume,
-        store: SegmentStore,
+        store: SegmentRows,
         pool: DiskPool,
         clock: Clock,
         on_state: OnState,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
-from onvifd.archive.index import EndReason, SegmentStore
+from onvifd.archive.index import EndReason, SegmentRows
 from onvifd.archive.segment import Action, Append, Close, SegmentWriter
 from onvifd.clock import US, Clock
 from onvifd.media.types import AccessUnit, TrackFormat
@@ -50,7 +50,7 @@ class RecordingWriter:
         formats: Sequence[TrackFormat],
         *,
         volume: Volume,
-        store: SegmentStore,
+        store: SegmentRows,
         pool: DiskPool,
         clock: Clock,
         on_state: OnState | None = None,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
 
 from onvifd.store import schema
 from onvifd.store.engine import Database
@@ -53,6 +53,18 @@ class Segments:
             values["end_reason"] = end_reason
         t = schema.segments
         self._database.write(lambda connection: connection.execute(update(t).where(t.c.id == segment).values(values)))
+
+    def grow(self, changes: Mapping[int, Mapping[str, Any]]) -> None:
+        """Set `end`, `size`, `kinds` and `fragments` of many rows in one transaction; rows that are gone are left out."""
+        t = schema.segments
+        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("end", "size", "kinds", "fragments")}
+        query = update(t).where(t.c.id == bindparam("segment")).values(columns)
+        values = [
+            {"segment": segment, **{f"new_{name}": value for name, value in each.items()}}
+            for segment, each in changes.items()
+        ]
+        if values:
+            self._database.write(lambda connection: connection.execute(query, values))
 
     def remove(self, segment: int) -> None:
         t = schema.segments

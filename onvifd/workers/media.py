@@ -10,10 +10,10 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onvifd.access.digest import DigestVerifier
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import DiskPool, Volume
-from onvifd.archive.index import SegmentStore
+from onvifd.archive.grouped import GroupedRows
+from onvifd.archive.index import SegmentRows, SegmentStore
 from onvifd.archive.recovery import recover
 from onvifd.archive.supervised import SupervisedWriter
 from onvifd.cameras.intake import Intake, Source
@@ -29,7 +29,7 @@ from onvifd.media.types import AccessUnit, Kind, TrackFormat
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.accounts import AccountTable
+from onvifd.workers.accounts import AccountTable, kick, session_specs
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
     AnyMessage,
@@ -41,6 +41,7 @@ from onvifd.workers.messages import (
     Failure,
     GetKeyframe,
     Keyframe,
+    Kick,
     Ping,
     Pong,
     Ready,
@@ -104,12 +105,13 @@ class MediaWorker:
         self._clock = clock or SystemClock()
         self.stopped = asyncio.Event()
         self._setup: Setup | None = None
-        self._accounts = AccountTable()
+        self._accounts = AccountTable(self._clock, link.send)
         self._streams: dict[tuple[str, str], _Running] = {}
         self._poller: ReadPoller | None = None
         self._server: RtspServer | None = None
         self._catalogue: Catalogue | None = None
         self._store: SegmentStore | None = None
+        self._rows: GroupedRows | None = None
         self._pool: DiskPool | None = None
         self._reporter: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
@@ -123,6 +125,8 @@ class MediaWorker:
             case Credentials():
                 self._accounts.replace(message)
                 return Done()
+            case Kick():
+                return Done() if kick(self._server, message.session) else Failure(reason="no such session")
             case Cameras():
                 async with self._changing:
                     await self._configure(message.cameras)
@@ -141,9 +145,10 @@ class MediaWorker:
         if setup.volumes:
             self._catalogue = await asyncio.to_thread(Catalogue.open, setup.database_url)
             self._store = CatalogueSegmentStore(self._catalogue)
+            self._rows = GroupedRows(self._store)
         self._pool = DiskPool()
         mount = LiveMount(self._lookup, setup.session_timeout)
-        verifier = DigestVerifier.for_rtsp(setup.realm, self._accounts.lookup)
+        verifier = self._accounts.verifier(setup)
         self._poller = ReadPoller(self._watched)
         self._server = RtspServer({"/live/": mount}, verifier, self._clock, max_connections=setup.max_clients)
         self._reporter = asyncio.create_task(self._report())
@@ -242,12 +247,12 @@ class MediaWorker:
         self._link.send(StreamFormats(camera=camera, stream=name, tracks=tuple(to_spec(each) for each in formats)))
         if running.writer is not None:
             running.writer.set_formats(formats)
-        elif running.spec.recording and self._store is not None and self._setup is not None:
-            running.writer = self._make_writer(running, formats, self._store, self._setup)
+        elif running.spec.recording and self._rows is not None and self._setup is not None:
+            running.writer = self._make_writer(running, formats, self._rows, self._setup)
             running.intake.on_frame = running.writer.feed
 
     def _make_writer(
-        self, running: _Running, formats: tuple[TrackFormat, ...], store: SegmentStore, setup: Setup
+        self, running: _Running, formats: tuple[TrackFormat, ...], store: SegmentRows, setup: Setup
     ) -> SupervisedWriter:
         volume = setup.volumes[0]
         if self._pool is None:
@@ -328,6 +333,7 @@ class MediaWorker:
             if self._setup is not None and self._server is not None:
                 self._link.send(
                     Stats(
+                        sessions=session_specs(self._server),
                         worker=self._setup.name,
                         clients=self._server.connections,
                         streams=tuple(self._stats(running, now) for running in self._streams.values()),
@@ -381,6 +387,8 @@ class MediaWorker:
             self._poller.close()
         if self._pool is not None:
             self._pool.close()
+        if self._rows is not None:
+            await asyncio.to_thread(self._rows.close)
         if self._catalogue is not None:
             await asyncio.to_thread(self._catalogue.close)
 

@@ -117,8 +117,10 @@ def test_both_stores_answer_the_same(store: SegmentStore) -> None:
         end = chance.randrange(20, 80) * US
         change = grown(end, chance.choice([VIDEO, AUDIO, VIDEO | AUDIO]), chance.randrange(100, 200))
         for each, ident in zip((memory, store), pairs[number], strict=True):
-            if action < 0.6:
+            if action < 0.55:
                 each.update_segment(ident, change)
+            elif action < 0.65:
+                each.update_segments({ident: change, 9999: change})
             elif action < 0.9:
                 each.close_segment(ident, change, state=SegmentState.CLOSED, reason=EndReason.GAP)
             else:
