@@ -23,6 +23,7 @@ from onvifd.bodies.access import AccessControl
 from onvifd.bodies.channel import archived_recording, recording_token
 from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
 from onvifd.bodies.discovery_memory import SettingsMemory
+from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.housekeeping import Housekeeping
@@ -43,7 +44,6 @@ from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
 from onvifd.onvif.services.common import ServiceRegistry
 from onvifd.onvif.services.device import DeviceService
-from onvifd.onvif.services.events import EventService
 from onvifd.onvif.services.media import MediaService
 from onvifd.onvif.services.media2 import Media2Service
 from onvifd.onvif.services.recording import RecordingService
@@ -127,6 +127,9 @@ class RecorderApp:
         self.bus = EventBus(self._clock, self._events)
         await self.bus.start()
         self._parts.push_async_callback(self.bus.close)
+        name = (await self._identity()).uuid
+        self._event_parts = EventParts(config, self._catalogue, box, self.bus, self._clock, self._volumes, name=name)
+        self._parts.push_async_callback(self._event_parts.close)
         await self._access.start(self.bus.publish)
         self._parts.push_async_callback(self._access.close)
 
@@ -160,6 +163,7 @@ class RecorderApp:
             bounds_of(config),
             config.archive.event_retention_seconds * US,
             self._clock,
+            self._event_parts.deleted,
         )
         # It ends after the workers: they tell at their end where the recordings end.
         self._parts.push_async_callback(self._housekeeping.stop)
@@ -196,7 +200,7 @@ class RecorderApp:
             no_storage="" if self._volumes else "no volume for recordings is there",
         )
         await self.recorder.start()
-        self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock)
+        self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()
         await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
@@ -227,7 +231,8 @@ class RecorderApp:
             users=self._access,
         )
         search = RecorderSearch(recorder, self._segments, self._events, self._executor)
-        events = EventService(self.bus, self._clock, RECORDER_TOPICS, max_pull_points=config.limits.pull_points)
+        await self._event_parts.start()
+        events = await self._event_parts.service()
         searches = SearchService(search, recorder, self._clock, RECORDER_TOPICS, max_searches=config.limits.searches)
         others = (
             MediaService(recorder, recorder),
@@ -292,6 +297,7 @@ class RecorderApp:
         self._access.reloaded(self.cluster)
         archived = await self._catalogue.run(self._archived)
         self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras), archived)
+        self._event_parts.configured(self.recorder.recordings(), self.recorder.jobs())
         self.cluster.set_cameras(spec_of(camera) for camera in self._cameras)
         self._keyframes.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
@@ -323,6 +329,7 @@ class RecorderApp:
 
     def _keep(self, message: StreamFormats) -> None:
         """Remember what a stream carries, so that the device looks the same after a restart while the camera is away."""
+        self._event_parts.configured(self.recorder.recordings(), self.recorder.jobs())
         task = asyncio.create_task(self._store_formats(message))
         self._tasks.append(task)
         task.add_done_callback(self._tasks.remove)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+
 from onvifd.archive.index import KIND_FLAGS, SegmentRow
 from onvifd.cameras.registry import AUDIO_TRACK, VIDEO_TRACK
 from onvifd.events import recording_topics as topics

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import SegmentStore
-from onvifd.archive.retention import Bounds, Retention
+from onvifd.archive.retention import Bounds, OnDeleted, Retention
 from onvifd.clock import US, Clock
 from onvifd.errors import Conflict, NotFound, OnvifdError
 from onvifd.events import topics
@@ -43,6 +43,7 @@ class Housekeeping:
         bounds: Bounds,
         event_age: int,
         clock: Clock,
+        on_deleted: OnDeleted | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._segments = segments
@@ -51,7 +52,7 @@ class Housekeeping:
         self._event_age = event_age
         self._clock = clock
         self._pool = DiskPool(1)
-        self._retention = Retention(segments, volumes, bounds, pool=self._pool, clock=clock)
+        self._retention = Retention(segments, volumes, bounds, pool=self._pool, clock=clock, on_deleted=on_deleted)
         self._changes: asyncio.Queue[RecordingState] = asyncio.Queue(MAX_CHANGES)
         self._spans: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
