@@ -47,6 +47,11 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--interface", default="", help="own address for discovery; default: the one that leads to the device"
     )
+    made.add_argument("--equipment", default="", help="what the network has for the device to use: dhcpv4,dhcpv6,ra")
+    made.add_argument("--ntp-server", default="", metavar="IPV4", help="time server for the cases that need one")
+    made.add_argument("--firmware", default="", metavar="FILE", help="firmware that the device accepts")
+    made.add_argument("--spare-address", default="", metavar="IPV4", help="address that the device may take")
+    made.add_argument("--discovery-timeout", type=float, default=5.0, metavar="S")
     made.add_argument("--message-timeout", type=float, default=10.0, metavar="S")
     made.add_argument("--operation-delay", type=float, default=2.0, metavar="S")
     made.add_argument("--reboot-timeout", type=float, default=120.0, metavar="S")
@@ -83,7 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         operation_delay=options.operation_delay,
         reboot_timeout=options.reboot_timeout,
         case_timeout=options.case_timeout,
+        discovery_timeout=options.discovery_timeout,
         interface=options.interface,
+        equipment=frozenset(each.strip() for each in options.equipment.split(",") if each.strip()),
+        ntp_server=options.ntp_server,
+        firmware=options.firmware,
+        spare_address=options.spare_address,
     )
     try:
         schema.official_schema()

@@ -122,6 +122,14 @@ class Settings:
     case_timeout: float = 120.0
     interface: str = ""
     """Local address that discovery listens on; empty: the one that leads to the device."""
+    equipment: frozenset[str] = frozenset()
+    """What there is in the network for the device to use: `dhcpv4`, `dhcpv6`, `ra` (a router that advertises)."""
+    ntp_server: str = ""
+    """IPv4 address of a time server that the device can reach."""
+    firmware: str = ""
+    """Path of a firmware file that the device accepts."""
+    spare_address: str = ""
+    """IPv4 address that the device may take; empty: a high one of its own network."""
     password_for_tests: str = field(default="Exam-2468-pass", repr=False)
     """Of accounts that cases create."""
 

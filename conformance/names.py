@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from lxml import etree
+
 NS: dict[str, str] = {
     "env": "http://www.w3.org/2003/05/soap-envelope",
     "ter": "http://www.onvif.org/ver10/error",
@@ -41,6 +43,7 @@ NS: dict[str, str] = {
     "wsu": "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd",
     "d": "http://schemas.xmlsoap.org/ws/2005/04/discovery",
     "wsadis": "http://schemas.xmlsoap.org/ws/2004/08/addressing",
+    "xml": "http://www.w3.org/XML/1998/namespace",
     "xs": "http://www.w3.org/2001/XMLSchema",
     "xsi": "http://www.w3.org/2001/XMLSchema-instance",
     "xop": "http://www.w3.org/2004/08/xop/include",
@@ -54,7 +57,7 @@ SERVICES = (
 )
 """Prefixes of the namespaces that name services."""
 
-DECLARATIONS = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NS.items())
+DECLARATIONS = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in NS.items() if prefix != "xml")
 
 
 def clark(name: str) -> str:
@@ -105,3 +108,10 @@ def flag(element: Any, name: str) -> bool:
 
 def boolean(value: str) -> bool:
     return value.strip() in ("true", "1")
+
+
+def renamed(element: Any, name: str) -> str:
+    """An element with its content as text under another name (usual prefix): settings that were read, to be written back."""
+    copy = etree.fromstring(etree.tostring(element, with_tail=False))
+    copy.tag = clark(name)
+    return str(etree.tostring(copy, encoding="unicode"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -152,8 +153,9 @@ def read_fault(element: Any) -> Fault:
 
 def read_reply(http: Http) -> Reply:
     """Read an HTTP answer as SOAP, without judging more than the form of a fault."""
+    content = _first_part(http)
     try:
-        root = etree.fromstring(http.content, _PARSER) if http.content else None
+        root = etree.fromstring(content, _PARSER) if content else None
     except etree.XMLSyntaxError:
         root = None
     is_soap = root is not None and root.tag == clark("env:Envelope")
@@ -161,6 +163,16 @@ def read_reply(http: Http) -> Reply:
     body = next((each for each in holder if isinstance(each.tag, str)), None) if holder is not None else None
     fault = read_fault(body) if body is not None and body.tag == clark("env:Fault") else None
     return Reply(http.status, http.headers, http.content, root if is_soap else None, body, fault, http)
+
+
+def _first_part(http: Http) -> bytes:
+    """The envelope of an MTOM answer is its first part; other answers are the envelope themselves."""
+    kind = http.header("Content-Type")
+    boundary = re.search(r'boundary="?([^";]+)', kind)
+    if not kind.lower().startswith("multipart/related") or boundary is None:
+        return http.content
+    parts = http.content.split(b"--" + boundary[1].encode())
+    return parts[1].partition(b"\r\n\r\n")[2].strip() if len(parts) > 1 else http.content
 
 
 @dataclass(slots=True)
