@@ -601,6 +601,23 @@ async def test_the_present_is_the_last_group_of_pictures(stage: Stage, recorder:
     assert reply.start == T0 + 2 * US
 
 
+async def test_the_future_of_a_recording_that_ended_waits_for_its_footage(stage: Stage, recorder: Recorder) -> None:
+    """6.5.4: a time in a gap starts with the section that follows it, and there is none yet (6.9)."""
+    recorder.stop(EndReason.PAUSE)
+    asked = T0 + 3600 * US
+    reply = await stage.play(start=asked)
+    assert reply.start == asked
+    await stage.pass_time(1)
+    await stage.settle()
+    assert stage.outlet.take() == []
+    recorder.record(asked + US, 3)
+    await stage.pass_time(1)
+    await stage.settle()
+    first = stage.outlet.take()[0]
+    assert first.utc == asked + US
+    assert "D" in first.bits
+
+
 async def test_a_range_that_ends_in_the_future_ends_there(stage: Stage, recorder: Recorder) -> None:
     await stage.play(start=T0, end=T0 + 6 * US)
     await stage.settle()
