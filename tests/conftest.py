@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         rows = sorted({row for mark in item.iter_markers("covers") for row in mark.args})
         # User properties travel with the reports, also from xdist workers.
         item.user_properties.append(("covers", rows))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """All end-to-end tests on one worker of xdist, because they share a recorder; every other test wherever there is room.
+
+    Marks cannot say it: xdist 3.8 carries its groups in node ids, which pytest 9.2 does not let it change.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+
+    return Scheduling(config, log)
 
 
 class FeatureRecorder:
