@@ -43,7 +43,7 @@ _SIMPLE = {
 @functools.cache
 def _schemas() -> tuple[Any, ...]:
     """All schema elements, files and WSDL types alike."""
-    found = []
+    found: list[Any] = []
     for path in sorted(folder().rglob("*")):
         if path.is_file() and (path.suffix in (".xsd", ".wsdl") or path.parent.name == "common"):
             root = etree.parse(path).getroot()

@@ -218,7 +218,8 @@ async def _connected(x: Examination, broker: Broker) -> Connect:
     def found() -> Connect | None:
         return next((each.connect for each in broker.sessions if each.connect is not None), None)
 
-    return await _until(x, broker, found, f"no MQTT CONNECT at {broker.url}")
+    connect: Connect = await _until(x, broker, found, f"no MQTT CONNECT at {broker.url}")
+    return connect
 
 
 async def _until(x: Examination, broker: Broker, found: Callable[[], Any], why: str) -> Any:

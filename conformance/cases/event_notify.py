@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 from conformance.auth import username_token
@@ -180,7 +180,7 @@ async def set_synchronization_point(x: Examination) -> None:
         await unsubscribe(x, sub)
 
 
-async def _all_of(x: Examination, expression: str, wanted: tuple[Topic, ...], allowed: object) -> None:
+async def _all_of(x: Examination, expression: str, wanted: tuple[Topic, ...], allowed: Callable[[Topic], bool]) -> None:
     """Every message is allowed, and one of each wanted topic arrives."""
     declare = " ".join({each.declaration for each in wanted})
     missing = set(wanted)

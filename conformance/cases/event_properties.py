@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from lxml import etree
+
 from conformance.cases.event_common import (
     CONCRETE,
     CONCRETE_SET,
     ITEM_FILTER,
     SERVICE,
+    Topic,
     ask_event,
     topics_of,
 )
@@ -44,7 +49,7 @@ async def get_event_properties(x: Examination) -> None:
         _check_description(x, topic_set, topic)
 
 
-def _check_description(x: Examination, topic_set: object, topic: object) -> None:
+def _check_description(x: Examination, topic_set: Any, topic: Topic) -> None:
     """Items of a message description have a name and a type that can be looked up (Core 9.5)."""
     node = _node(topic_set, topic)
     for item in node.iterfind(".//tt:MessageDescription//tt:SimpleItemDescription", NS):
@@ -57,9 +62,7 @@ def _check_description(x: Examination, topic_set: object, topic: object) -> None
         )
 
 
-def _node(topic_set: object, topic: object) -> object:
-    from lxml import etree
-
+def _node(topic_set: Any, topic: Topic) -> Any:
     for root in topic_set:
         if root.tag != topic.root:
             continue

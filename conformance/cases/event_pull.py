@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import timedelta
 
 from conformance.cases.event_common import (
@@ -247,7 +248,7 @@ async def pull_timeout(x: Examination) -> None:
         await unsubscribe(x, sub)
 
 
-async def _both(x: Examination, expression: str, wanted: tuple[Topic, Topic], allowed: object) -> None:
+async def _both(x: Examination, expression: str, wanted: tuple[Topic, Topic], allowed: Callable[[Topic], bool]) -> None:
     """Every message is allowed, and one of each wanted topic arrives."""
     first, second = wanted
     declare = " ".join({first.declaration, second.declaration})

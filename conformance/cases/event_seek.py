@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from conformance.cases.event_common import (
@@ -77,7 +77,7 @@ async def seek_begin(x: Examination) -> None:
         await _nothing(x, sub)
 
 
-async def _sought(x: Examination, sub: Subscription, begin: datetime, last: object) -> list[Message]:
+async def _sought(x: Examination, sub: Subscription, begin: datetime, last: Callable[[Message], bool]) -> list[Message]:
     """Messages after Seek, one by one, until `last(message)` or an empty answer."""
     found: list[Message] = []
     while len(found) < MAX_SOUGHT:

@@ -388,7 +388,8 @@ async def upload_malformed(x: Examination) -> None:
 )
 async def upload_expired(x: Examination) -> None:
     now = moment(find(await x.ask("tds", "<tds:GetSystemDateAndTime/>"), "tds:SystemDateAndTime/tt:UTCDateTime"))
-    x.check(now is not None, "GetSystemDateAndTime has no usable UTCDateTime")
+    if now is None:
+        raise Failure("GetSystemDateAndTime has no usable UTCDateTime")
     async with Bench(x) as bench:
         expired = bench.authority(until=now - timedelta(days=1))
         body = f"<tas:UploadCertificate>{upload_request(expired.der, private=False)}</tas:UploadCertificate>"
