@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _EDGE_SECONDS = 0.25
 """How often a playback at the live edge looks for new footage."""
 _LATE = 0.5
 """Pacing starts anew when it is this many seconds behind (client stalled, live edge reached)."""
+_GRID = 0.005
+"""Access units leave at multiples of so many seconds."""
 _INTRA_SCALE = 4.0
 """From this scale on only intra frames are sent with rate control (RFC 2326 12.34: the server may drop frames)."""
 _MAX_SCALE = 256.0
@@ -370,7 +373,8 @@ class ReplayPlayback:
         if late > _LATE:
             pace.due += late
         elif late < 0:
-            await self._clock.sleep(-late)
+            # Sessions wake together: waking the process for each access unit of each would cost more than sending it.
+            await self._clock.sleep(math.ceil(due / _GRID) * _GRID - due - late)
 
 
 def _checked_scale(request: PlayRequest) -> float:
