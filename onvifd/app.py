@@ -22,15 +22,17 @@ from onvifd.archive.recovery import recover
 from onvifd.bodies.access import AccessControl
 from onvifd.bodies.channel import archived_recording, recording_token
 from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
+from onvifd.bodies.console import Console
 from onvifd.bodies.discovery_memory import SettingsMemory
 from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.housekeeping import Housekeeping
-from onvifd.bodies.premises import free_port, lock, prepare_volumes, tls_context
+from onvifd.bodies.premises import free_port, lock, prepare_volumes
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
+from onvifd.bodies.tls import Tls
 from onvifd.cameras.keyframes import KeyframeRequests
 from onvifd.cameras.registry import Camera, Registry
 from onvifd.clock import US, Clock, SystemClock
@@ -49,8 +51,9 @@ from onvifd.onvif.services.media2 import Media2Service
 from onvifd.onvif.services.recording import RecordingService
 from onvifd.onvif.services.replay import ReplayService
 from onvifd.onvif.services.search import SearchService
+from onvifd.onvif.services.security import SecurityService
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.web import status
+from onvifd.web import certificate, status
 from onvifd.workers.cluster import Cluster
 from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.messages import (
@@ -130,6 +133,9 @@ class RecorderApp:
         name = (await self._identity()).uuid
         self._event_parts = EventParts(config, self._catalogue, box, self.bus, self._clock, self._volumes, name=name)
         self._parts.push_async_callback(self._event_parts.close)
+        secure = lambda: self.ports.https is not None  # noqa: E731
+        self.tls = Tls(self._catalogue, box, self._clock, self.bus, config, enabled=secure)
+        self._parts.push_async_callback(self.tls.close)
         await self._access.start(self.bus.publish)
         self._parts.push_async_callback(self._access.close)
 
@@ -174,7 +180,7 @@ class RecorderApp:
         door = FrontDoor(self.cluster.route)
         self._parts.push_async_callback(door.close)
         rtsp = door.listen(network.host, network.rtsp_port)
-        http, https = free_port(network.host, network.http_port), None
+        http, https = free_port(network.host, network.http_port) if network.http else None, None
         if network.https:
             https = free_port(network.host, network.https_port)
         self.ports = Ports(http=http, https=https, rtsp=rtsp)
@@ -219,7 +225,7 @@ class RecorderApp:
             self._parts.push_async_callback(discovery.stop)
             await discovery.start()
 
-    async def _listen(self, http: int, https: int | None) -> None:
+    async def _listen(self, http: int | None, https: int | None) -> None:
         """The HTTP face with all services."""
         config, recorder = self.config, self.recorder
         registry = ServiceRegistry()
@@ -241,13 +247,19 @@ class RecorderApp:
             RecordingService(recorder, max_recordings=config.limits.cameras),
             searches,
             ReplayService(recorder, recorder, reverse=True),
+            SecurityService(self.tls.manager, lambda: recorder.ports().https is not None),
         )
         for service in others:
             registry.add(service)
         page = RecorderStatus(recorder, self.cluster, self._segments, self._volumes, self._executor, self._clock)
 
+        signed_in = Console(self._access, self._clock, recorder.snapshot, recorder.camera_of)
+
         def pages(app: web.Application, verifier: DigestVerifier) -> None:
-            status.add_routes(app, page, verifier)
+            guard = Guard(verifier, signed_in)
+            status.add_routes(app, page, guard)
+            console.add_routes(app, signed_in, guard)
+            certificate.add_routes(app, self.tls)
 
         face = HttpFace(
             (device, *others),
@@ -259,15 +271,18 @@ class RecorderApp:
             pages=pages,
             max_connections=config.limits.http_connections,
             created_window=config.access.clock_skew,
+            peers=self.tls,
         )
         # In reverse: waiting PullMessages and searches end first, so that the face need not wait for them.
         self._parts.push_async_callback(face.close)
         self._parts.push_async_callback(events.close)
         self._parts.push_async_callback(searches.close)
         await face.start()
-        await face.listen(config.network.host, http)
+        await self.tls.start()
+        if http is not None:
+            await face.listen(config.network.host, http)
         if https is not None:
-            await face.listen(config.network.host, https, await asyncio.to_thread(tls_context, config))
+            await face.listen(config.network.host, https, await self.tls.https())
 
     # ---- what happens while it runs ------------------------------------------------------------
 
@@ -293,6 +308,7 @@ class RecorderApp:
     async def _take_over(self) -> None:
         self._revision = await self._catalogue.run(self._catalogue.sync.revision)
         await self._catalogue.run(self._access.reload)
+        await self.tls.refresh()
         self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
         self._access.reloaded(self.cluster)
         archived = await self._catalogue.run(self._archived)

@@ -73,6 +73,7 @@ class NetworkSettings:
     http_port: int = setting(8080, "HTTP: SOAP, API and console; 0 takes a free port", low=0, high=65535)
     https_port: int = setting(8443, "HTTPS; 0 takes a free port", low=0, high=65535)
     rtsp_port: int = setting(8554, "RTSP; 0 takes a free port", low=0, high=65535)
+    http: bool = setting(True, "serve HTTP; off leaves HTTPS alone")
     https: bool = setting(True, "serve HTTPS")
     discovery: bool = setting(True, "answer WS-Discovery probes and send Hello and Bye")
 
@@ -327,7 +328,10 @@ def load(
     parsed = {key: _parse(key, value, source, *known[key]) for key, (value, source) in values.items()}
     parsed.setdefault("data", data)
     parsed["data"] = Path(cast(Path, parsed["data"])).expanduser().absolute()
-    return _build(Config, "", parsed)
+    config: Config = _build(Config, "", parsed)
+    if not config.network.http and not config.network.https:
+        raise ConfigError("network.http", "is off and so is network.https: nobody could reach the recorder")
+    return config
 
 
 _T = TypeVar("_T")

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from onvifd.access.certificate import write_private
+from onvifd.access.private_files import write_private
 from onvifd.clock import isoformat
 from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.store.configuration import Configuration

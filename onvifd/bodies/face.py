@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.types import CredentialLookup
 from onvifd.bodies.access import AccessControl
-from onvifd.bodies.admission import Admission
+from onvifd.bodies.admission import Admission, TlsPeers
 from onvifd.clock import Clock
 from onvifd.onvif import server
 from onvifd.onvif.backend import MediaBackend
@@ -44,7 +44,8 @@ REFUSALS_LOGGED = 10.0
 
 class HttpFace:
     """Serves a body's services. `pages` adds further routes (status page); `created_window` is the allowed distance of a
-    UsernameToken's Created from now in seconds. `access` brings locks, login periods and audit."""
+    UsernameToken's Created from now in seconds. `access` brings locks, login periods and audit; `peers`
+    judges the clients of TLS connections."""
 
     def __init__(
         self,
@@ -58,7 +59,9 @@ class HttpFace:
         max_connections: int = MAX_CONNECTIONS,
         created_window: int = 300,
         access: AccessControl | None = None,
+        peers: TlsPeers | None = None,
     ) -> None:
+        self._peers = peers
         verifier = access.verifier if access is not None else DigestVerifier(realm, lookup)
         dispatcher = Dispatcher(
             services,

@@ -1,4 +1,4 @@
-"""Where the recorder lives: its data folder, volumes, ports and certificate. Everything here blocks on the disk."""
+"""Where the recorder lives: its data folder, volumes and ports. Everything here blocks on the disk."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import fcntl
 import logging
 import os
 import socket
-import ssl
 from importlib.resources import files
 from pathlib import Path
 
-from onvifd.access.certificate import server_context
 from onvifd.archive.disk import Volume
-from onvifd.bodies import host
 from onvifd.config import Config
 from onvifd.errors import Unavailable
 from onvifd.store.catalogue import Catalogue
@@ -60,16 +57,3 @@ def prepare_volumes(config: Config, catalogue: Catalogue, now: int) -> list[Volu
         else:
             log.error("volume %s is not there: nothing is recorded on it", path)
     return volumes
-
-
-def tls_context(config: Config) -> ssl.SSLContext:
-    """The certificate of the HTTPS face, made for the addresses of this host where there is none yet."""
-    folder = config.data / "tls"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    addresses = tuple(
-        address
-        for interface in host.interfaces(config.network.host)
-        for address, _ in (*interface.ipv4, *interface.ipv6)
-        if "%" not in address
-    )
-    return server_context(folder, data_file("certs/server.toml"), socket.gethostname(), addresses)

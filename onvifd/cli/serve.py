@@ -80,8 +80,9 @@ def ready_line(app: RecorderApp) -> str:
     """The one line that says where everything listens."""
     host = _shown(app.config.network.host)
     ports = app.ports
-    parts = [f"ready http://{host}:{ports.http}/", f"onvif http://{host}:{ports.http}/onvif/device_service"]
-    if ports.https:
+    first = f"http://{host}:{ports.http}" if ports.http else f"https://{host}:{ports.https}"
+    parts = [f"ready {first}/", f"onvif {first}/onvif/device_service"]
+    if ports.http and ports.https:
         parts.append(f"https://{host}:{ports.https}/")
     parts.append(f"rtsp://{host}:{ports.rtsp}/")
     return " ".join(parts)
@@ -152,7 +153,7 @@ class DemoState:
         return cls(password, tuple(ports))
 
     def save(self, path: Path) -> None:
-        from onvifd.access.certificate import write_private
+        from onvifd.access.private_files import write_private
 
         write_private(path, json.dumps({"password": self.password, "ports": self.ports}).encode())
 

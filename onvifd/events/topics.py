@@ -10,6 +10,7 @@ from lxml import etree
 from onvifd.events.device_topics import DEVICE_TOPICS
 from onvifd.events.recording_topics import RECORDING_TOPICS
 from onvifd.events.relayed_topics import RELAYED_TOPICS
+from onvifd.events.security_topics import SECURITY_TOPICS
 from onvifd.events.topic import BOOLEAN, STRING, TOKEN, Item, Topic, boolean, message, state
 from onvifd.events.types import Event
 from onvifd.onvif.soap.codec import encode
@@ -67,6 +68,7 @@ RECORDER_TOPICS = (
     *RECORDING_TOPICS,
     *DEVICE_TOPICS,
     *RELAYED_TOPICS,
+    *SECURITY_TOPICS,
     BUFFER_BEGIN,
 )
 """What the recorder emits."""

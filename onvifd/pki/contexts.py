@@ -14,9 +14,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from onvifd.errors import OnvifdError
 from onvifd.pki.issue import names_of
 from onvifd.pki.names import common_name
-from onvifd.pki.rows import certificate_of, has_private_key
+from onvifd.pki.rows import certificate_of, find, has_private_key
 from onvifd.pki.signatures import WEAK, PrivateKey, verifies
 from onvifd.pki.validation import ClientCheck
 from onvifd.store.security import KeyRow, SecurityState
@@ -125,7 +126,11 @@ def _presented(state: SecurityState, opened: KeyOpener) -> list[Presented]:
             continue
         chain = tuple(certificate_of(state.certificates[key]) for key in path.certificates)
         row = state.keys[state.certificates[path.certificates[0]].key]
-        found.append(Presented(names_of(chain[0]), row.algorithm, chain, opened(row)))
+        try:
+            found.append(Presented(names_of(chain[0]), row.algorithm, chain, opened(row)))
+        except OnvifdError as error:
+            # For example after a backup was taken over without its key file.
+            log.error("certification path %s cannot be presented: %s", path.id, error.reason)
     return found
 
 
@@ -221,6 +226,26 @@ def _require_clients(context: ssl.SSLContext, state: SecurityState, anchors: Seq
 
 def _is_root(certificate: x509.Certificate) -> bool:
     return certificate.issuer == certificate.subject and verifies(certificate, certificate.public_key())
+
+
+def outgoing(state: SecurityState, policy: str | None, further: Iterable[x509.Certificate] = ()) -> ssl.SSLContext:
+    """The client side: trusts the anchors of a policy, or what the host trusts if None, and `further`.
+
+    Raises NotFound (CertPathValidationPolicyID). Revocation lists are not looked at.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers(CIPHERS)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    trusted = list(further)
+    if policy is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        row = find(state.policies, policy, "CertPathValidationPolicyID")
+        trusted += [certificate_of(state.certificates[key]) for key in row.anchors]
+        context.verify_flags |= PARTIAL_CHAIN
+    if trusted:
+        context.load_verify_locations(cadata=_pem(trusted).decode())
+    return context
 
 
 def peer_chain(connection: Any) -> list[x509.Certificate]:

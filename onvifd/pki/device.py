@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from onvifd.clock import to_datetime
+from onvifd.errors import OnvifdError
 from onvifd.pki.assignment import swapped
 from onvifd.pki.issue import Issuer, names_of
 from onvifd.pki.keystore import Keystore, generate
 from onvifd.pki.profiles import CA, SERVERS, Profile
-from onvifd.pki.rows import OK, certificate_of, new_id, with_, without
+from onvifd.pki.rows import certificate_of, new_id, with_, without
 from onvifd.pki.signatures import PrivateKey, verifies
 from onvifd.store.security import CertificateRow, KeyRow, PathRow, SecurityState
 
@@ -77,10 +78,13 @@ class DeviceCertificates:
         return tuple(role for role in SERVERS if _path_in(state, role, assigned=True) is not None)
 
     def _good(self, state: SecurityState, row: CertificateRow, role: str, now: datetime) -> bool:
-        """Whether it has its private key and does not end soon."""
-        key = state.keys[row.key]
-        until = certificate_of(row).not_valid_after_utc
-        return key.status == OK and key.private is not None and until - self._profiles[role].renewal > now
+        """Whether its private key can be had and it does not end soon."""
+        try:
+            self._keystore.private_key(state.keys[row.key])
+        except OnvifdError as error:
+            log.error("the key of certificate %s cannot be used: %s", role, error.reason)
+            return False
+        return certificate_of(row).not_valid_after_utc - self._profiles[role].renewal > now
 
     def _serves(self, state: SecurityState, role: str, host: Host, now: datetime) -> bool:
         row, authority = certificate_in(state, role), certificate_in(state, CA)
