@@ -11,6 +11,9 @@ from onvifd.rtsp.messages import Request, RtspError
 from onvifd.rtsp.play import PlayReply, PlayRequest, Presentation
 from onvifd.rtsp.server_events import Session, Udp
 
+REPLAY_TAG = "onvif-replay"
+"""Streaming 6.4."""
+
 _TARGET = re.compile(r"(?:rtspu?|rtsps)://[^/?#]*([^#]*)", re.IGNORECASE)
 
 
@@ -106,3 +109,27 @@ def free_channels(
         if used.isdisjoint((channel, channel + 1)):
             return channel, channel + 1
     raise RtspError(461, "no interleaved channel is free")
+
+
+def check_aggregate(request: Request, session: Session) -> None:
+    """Refuse a URL that is not that of the session, or of one of several tracks that play together (RFC 2326 10.5)."""
+    path, control = split_target(request.uri)
+    if path == session.path and control is None:
+        return
+    controls = {session.presentation.tracks[track].control for track in session.tracks}
+    named = control or path.rpartition("/")[2]
+    if named in controls and path in (session.path, f"{session.path}/{named}"):
+        if len(session.tracks) > 1:
+            raise RtspError(460, "tracks of a session play together")
+        return
+    if request.uri != "*":
+        raise RtspError(404, "URL is not that of the session")
+
+
+def check_require(request: Request, *, replay: bool) -> bool:
+    """Whether the replay feature is required. Raises 551 naming what is not supported (RFC 2326 12.32)."""
+    tags = h.parse_tags(request.headers.all("Require") + request.headers.all("Proxy-Require"))
+    unknown = [tag for tag in tags if not (replay and tag == REPLAY_TAG)]
+    if unknown:
+        raise RtspError(551, "feature is not supported", headers=(("Unsupported", ", ".join(unknown)),))
+    return REPLAY_TAG in tags

@@ -20,6 +20,8 @@ from onvifd.rtsp import headers as h
 from onvifd.rtsp.messages import Headers, Interleaved, Parser, Request, Response, RtspError
 from onvifd.rtsp.play import PlayReply, Presentation
 from onvifd.rtsp.requests import (
+    check_aggregate,
+    check_require,
     choose_transport,
     free_channels,
     play_fields,
@@ -47,8 +49,6 @@ from onvifd.rtsp.server_events import (
 log = logging.getLogger(__name__)
 
 PUBLIC = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
-REPLAY_TAG = "onvif-replay"
-"""Streaming 6.4."""
 
 _FOREIGN = frozenset(("ANNOUNCE", "RECORD", "REDIRECT"))
 
@@ -275,7 +275,7 @@ class ServerConnection:
 
     def _options(self, request: Request) -> Event | None:
         # RFC 2326 12.32 lets a client ask for features here too
-        self._check_require(request, replay=True)
+        check_require(request, replay=True)
         self._answer(request, 200, [("Public", PUBLIC)], self._named_session(request))
         return None
 
@@ -295,7 +295,7 @@ class ServerConnection:
 
     def _described(self, pending: _Pending, presentation: Presentation, path: str, control: str | None) -> Event | None:
         request = pending.request
-        self._check_require(request, replay=presentation.replay)
+        check_require(request, replay=presentation.replay)
         identity = zlib.crc32(path.encode())
         version = zlib.crc32(repr(presentation.tracks).encode())
         body = build_sdp(presentation, self._local_host, identity, version)
@@ -333,7 +333,7 @@ class ServerConnection:
     ) -> Event | None:
         request, transport = pending.request, pending.transport
         assert transport is not None
-        replay = self._check_require(request, replay=presentation.replay)
+        replay = check_require(request, replay=presentation.replay)
         track = track_index(presentation, control)
         session = pending.session
         if session is None:
@@ -381,8 +381,8 @@ class ServerConnection:
 
     def _play(self, request: Request) -> Event | None:
         session = self._needed_session(request)
-        self._check_aggregate(request, session)
-        replay = self._check_require(request, replay=session.presentation.replay)
+        check_aggregate(request, session)
+        replay = check_require(request, replay=session.presentation.replay)
         play = play_request(request, replay or session.require_replay)
         self._pending = _Pending(request, self._playing, session)
         return Play(session, play)
@@ -399,7 +399,7 @@ class ServerConnection:
 
     def _pause(self, request: Request) -> Event | None:
         session = self._needed_session(request)
-        self._check_aggregate(request, session)
+        check_aggregate(request, session)
         if not session.playing:
             # RFC 2326 A.2 has no PAUSE in Ready, and A.1 none in Init; clients that pause twice lose nothing by 200
             self._answer(request, 200, [], session)
@@ -416,7 +416,7 @@ class ServerConnection:
 
     def _teardown(self, request: Request) -> Event | None:
         session = self._needed_session(request)
-        self._check_aggregate(request, session)
+        check_aggregate(request, session)
         self._answer(request, 200, [], session)
         self._end(session, "TEARDOWN")
         return None
@@ -459,27 +459,6 @@ class ServerConnection:
             raise RtspError(455, "no track is set up")
         return session
 
-    def _check_aggregate(self, request: Request, session: Session) -> None:
-        path, control = split_target(request.uri)
-        if path == session.path and control is None:
-            return
-        controls = {session.presentation.tracks[track].control for track in session.tracks}
-        named = control or path.rpartition("/")[2]
-        if named in controls and path in (session.path, f"{session.path}/{named}"):
-            if len(session.tracks) > 1:
-                raise RtspError(460, "tracks of a session play together")
-            return
-        if request.uri != "*":
-            raise RtspError(404, "URL is not that of the session")
-
-    def _check_require(self, request: Request, *, replay: bool) -> bool:
-        """Whether the replay feature is required. Raises 551 naming what is not supported (RFC 2326 12.32)."""
-        tags = h.parse_tags(request.headers.all("Require") + request.headers.all("Proxy-Require"))
-        unknown = [tag for tag in tags if not (replay and tag == REPLAY_TAG)]
-        if unknown:
-            raise RtspError(551, "feature is not supported", headers=(("Unsupported", ", ".join(unknown)),))
-        return REPLAY_TAG in tags
-
     # output
 
     def _touch(self, session: Session) -> None:
@@ -508,6 +487,9 @@ class ServerConnection:
     def _answer_error(self, request: Request, error: OnvifdError, session: Session | None = None) -> None:
         status = error.status if isinstance(error, RtspError) else error.rtsp_status
         fields = list(error.headers) if isinstance(error, RtspError) else []
+        if status == 302:
+            # The same address on another connection (RFC 2326 11.3 and 12.25): the front door brings it to its owner.
+            fields.append(("Location", request.uri))
         log.debug("RTSP %s %s answered %d: %s", request.method, without_query(request.uri), status, error.reason)
         if session is not None and not session.tracks:
             self.sessions.pop(session.id, None)

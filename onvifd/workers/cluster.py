@@ -140,7 +140,8 @@ class Cluster:
 
     def _cameras_of(self, number: int) -> Cameras:
         mine = (camera for camera in self._cameras.values() if self._owner[camera.id] == number)
-        return Cameras(cameras=tuple(mine))
+        others = (camera for camera, owner in self._owner.items() if owner != number)
+        return Cameras(cameras=tuple(mine), elsewhere=tuple(others))
 
     async def _brief(self, name: str, link: Link) -> None:
         """Tell a new worker all it must know, and wait until it does."""

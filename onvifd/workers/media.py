@@ -27,9 +27,11 @@ from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
 from onvifd.rtsp.poller import ReadPoller
+from onvifd.rtsp.play import Mount
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.accounts import AccountTable, kick, session_specs
+from onvifd.workers.elsewhere import AlwaysElsewhere, Elsewhere
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
     AnyMessage,
@@ -107,6 +109,8 @@ class MediaWorker:
         self._setup: Setup | None = None
         self._accounts = AccountTable(self._clock, link.send)
         self._streams: dict[tuple[str, str], _Running] = {}
+        self._elsewhere: frozenset[str] = frozenset()
+        """Cameras of other workers."""
         self._poller: ReadPoller | None = None
         self._server: RtspServer | None = None
         self._catalogue: Catalogue | None = None
@@ -129,6 +133,7 @@ class MediaWorker:
                 return Done() if kick(self._server, message.session) else Failure(reason="no such session")
             case Cameras():
                 async with self._changing:
+                    self._elsewhere = frozenset(message.elsewhere)
                     await self._configure(message.cameras)
                 return Done()
             case GetKeyframe():
@@ -147,10 +152,13 @@ class MediaWorker:
             self._store = CatalogueSegmentStore(self._catalogue)
             self._rows = GroupedRows(self._store)
         self._pool = DiskPool()
-        mount = LiveMount(self._lookup, setup.session_timeout)
+        mounts: dict[str, Mount] = {
+            "/live/": Elsewhere(self._is_elsewhere, LiveMount(self._lookup, setup.session_timeout)),
+            "/replay/": AlwaysElsewhere(),
+        }
         verifier = self._accounts.verifier(setup)
         self._poller = ReadPoller(self._watched)
-        self._server = RtspServer({"/live/": mount}, verifier, self._clock, max_connections=setup.max_clients)
+        self._server = RtspServer(mounts, verifier, self._clock, max_connections=setup.max_clients)
         self._reporter = asyncio.create_task(self._report())
         return Ready(name=setup.name, pid=os.getpid())
 
@@ -163,6 +171,10 @@ class MediaWorker:
 
     def _watched(self) -> bool:
         return self._server is not None and self._server.connections > 0
+
+    def _is_elsewhere(self, path: str) -> bool:
+        parts = path.strip("/").split("/")
+        return len(parts) > 1 and parts[1] in self._elsewhere
 
     def adopt(self, client: socket.socket, initial: bytes) -> None:
         """Take over a connection of the front door with what was read from it."""

@@ -106,9 +106,10 @@ class CameraSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cameras(Message):
-    """All cameras of this worker; replaces what was sent before."""
+    """All cameras of this worker, and the ids of those that other workers have; replaces what was sent before."""
 
     cameras: tuple[CameraSpec, ...]
+    elsewhere: tuple[str, ...] = ()
 
 
 class ReplayTimeout(Message):

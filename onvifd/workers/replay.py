@@ -17,6 +17,7 @@ from onvifd.clock import Clock, SystemClock
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.accounts import AccountTable, kick, session_specs
+from onvifd.workers.elsewhere import AlwaysElsewhere
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
     AnyMessage,
@@ -85,7 +86,9 @@ class ReplayWorker:
 
         mount = ReplayMount(reader, self._clock, session_timeout=lambda: self._timeout)
         verifier = self._accounts.verifier(setup)
-        self._server = RtspServer({"/replay": mount}, verifier, self._clock, max_connections=setup.max_replay)
+        self._server = RtspServer(
+            {"/replay": mount, "/live": AlwaysElsewhere()}, verifier, self._clock, max_connections=setup.max_replay
+        )
         self._reporter = asyncio.create_task(self._report(setup.name))
         return Ready(name=setup.name, pid=os.getpid())
 
