@@ -53,7 +53,8 @@ from onvifd.onvif.services.replay import ReplayService
 from onvifd.onvif.services.search import SearchService
 from onvifd.onvif.services.security import SecurityService
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.web import certificate, status
+from onvifd.web import certificate, console, status
+from onvifd.web.guard import Guard
 from onvifd.workers.cluster import Cluster
 from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.messages import (
@@ -253,7 +254,7 @@ class RecorderApp:
             registry.add(service)
         page = RecorderStatus(recorder, self.cluster, self._segments, self._volumes, self._executor, self._clock)
 
-        signed_in = Console(self._access, self._clock, recorder.snapshot, recorder.camera_of)
+        signed_in = Console(self._access, self._clock, recorder)
 
         def pages(app: web.Application, verifier: DigestVerifier) -> None:
             guard = Guard(verifier, signed_in)

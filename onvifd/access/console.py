@@ -177,12 +177,6 @@ class ConsoleAccounts:
         log.info("console account changed: %s", change.name)
         self.reload()
 
-    def change_own_password(self, name: str, present: str, password: str) -> None:
-        """A person's own change. Raises Prohibited if the present password is wrong or the new one is refused."""
-        if self.verify(name, present) is None:
-            raise Prohibited("the present password is wrong")
-        self.change(ConsoleChange(name=name, password=password))
-
     def remove(self, name: str) -> None:
         """Raises NotFound, or InvalidArgument (FixedUser)."""
 

@@ -218,7 +218,8 @@ class DigestVerifier:
         hashed = _KNOWN[fields.get("algorithm", "MD5").upper()]
         credential = self._lookup(name)
         former = credential.former if credential is not None else None
-        barred = self._gate.barred(name, credential, peer) if self._gate is not None else ""
+        periods = credential.periods if credential is not None else None
+        barred = self._gate.barred(name, periods, peer) if self._gate is not None else ""
         answer = fields["response"].lower().encode("utf-8", "replace")
         matches, matches_former = (
             hmac.compare_digest(_response(hashed, _ha1(one, hashed), method, fields).encode(), answer)

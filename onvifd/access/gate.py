@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from onvifd.access.lockout import Lock, Lockout
-from onvifd.access.types import Credential
+from onvifd.access.periods import WeekPlan
 from onvifd.clock import Clock
 
 ADMITTED_AGAIN = 60.0
@@ -60,11 +60,11 @@ class Gate:
         """The account's name in the lockout."""
         return account_key(self._realm, name)
 
-    def barred(self, name: str, credential: Credential | None, source: str) -> str:
-        """Why the caller may not come in whatever the password; empty if it may."""
+    def barred(self, name: str, periods: WeekPlan | None, source: str) -> str:
+        """Why the caller may not come in whatever the password; empty if it may. No periods for names that nobody has."""
         if self._lockout.locked(self.key(name), source, self._clock.monotonic()) > 0:
             return "locked after too many failures"
-        if credential is not None and not credential.periods.allows_utc(self._clock.utc()):
+        if periods is not None and not periods.allows_utc(self._clock.utc()):
             return "outside its login periods"
         return ""
 

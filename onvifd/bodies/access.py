@@ -9,7 +9,7 @@ from typing import Protocol
 
 from onvifd.access.accounts import AccountChange, Accounts, NewAccount
 from onvifd.access.audit import AuditLog, Kind
-from onvifd.access.console import ConsoleAccounts
+from onvifd.access.console import ConsoleAccounts, ConsoleChange
 from onvifd.access.console_sessions import ConsoleSessions
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.gate import Gate, Refusal, account_key
@@ -103,10 +103,8 @@ class AccessControl:
             self.lockout.unlock(account_key(ONVIF, name))
         for name in of_console:
             self.lockout.unlock(account_key(CONSOLE, name))
-            account = self.console.lookup(name)
-            if account is None or not account.enabled:
-                for session in self.console_sessions.close_account(name):
-                    self.audit.put(Kind.LOGOUT, "account changed", account=session.account, face=CONSOLE)
+            for session in self.console_sessions.close_account(name):
+                self.audit.put(Kind.LOGOUT, "account changed", account=session.account, face=CONSOLE)
         self.tell_workers()
 
     def tell_workers(self) -> None:
@@ -272,6 +270,10 @@ class AccessControl:
         for name in names:
             self._account_changed(actor, peer, "removed", name, None)
         await self._end_sessions(set(names))
+
+    async def change_console_password(self, name: str, password: str) -> None:
+        """A person's own change, already authenticated. Raises Prohibited."""
+        await self._run(self.console.change, ConsoleChange(name=name, password=password))
 
     def policy(self) -> AccessPolicy:
         return self.accounts.policy

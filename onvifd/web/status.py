@@ -1,24 +1,21 @@
 """The status page at `/` and its data at `/api/status`: cameras, streams, recordings and the addresses for a VMS.
 
-Both ask for the same HTTP Digest accounts as the ONVIF face. Errors of the API are problem+json (RFC 9457).
+A console account sees its own cameras (`web.guard`). Errors of the API are problem+json (RFC 9457).
 """
 
 from __future__ import annotations
 
-import asyncio
 import html
-import json
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 from urllib.parse import quote
 
 from aiohttp import web
 
-from onvifd.access.types import Account
+from onvifd.access.permissions import ConsoleAccount, Right, may
 from onvifd.clock import isoformat
-from onvifd.errors import NotAuthorized, OnvifdError
+from onvifd.web.guard import Guard, Visitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,67 +89,40 @@ class StatusSource(Protocol):
         ...
 
 
-class Verifier(Protocol):
-    """HTTP Digest as `access.digest` does it."""
-
-    def challenge(self, now: float, stale: bool = False) -> str: ...
-
-    def verify(self, authorization: str, method: str, uri: str, now: float) -> Account: ...
-
-
-def problem(error: OnvifdError, headers: dict[str, str] | None = None) -> web.Response:
-    """An error as problem+json (RFC 9457)."""
-    body = {"type": "about:blank", "title": type(error).__name__, "status": error.http_status, "detail": error.reason}
-    return web.Response(
-        status=error.http_status, text=json.dumps(body), content_type="application/problem+json", headers=headers
+def shown(status: Status, account: ConsoleAccount) -> Status:
+    """What an account may see of a status: its cameras, their recordings, and with the right to maintain the processes."""
+    return replace(
+        status,
+        cameras=tuple(one for one in status.cameras if may(account, Right.LIVE, one.id)),
+        recordings=tuple(one for one in status.recordings if may(account, Right.PLAYBACK, one.camera)),
+        workers=status.workers if may(account, Right.MAINTENANCE) else (),
     )
 
 
-def authenticated(
-    verifier: Verifier, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    """Wrap a handler so that it is reached with valid HTTP Digest credentials only, and answers errors as problems."""
-
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        now = asyncio.get_running_loop().time()
-        try:
-            header = request.headers.get("Authorization")
-            if header is None:
-                raise NotAuthorized("credentials are needed")
-            verifier.verify(header, request.method, request.raw_path, now)
-            return await handler(request)
-        except NotAuthorized as error:
-            stale = bool(getattr(error, "stale", False))
-            return problem(error, {"WWW-Authenticate": verifier.challenge(now, stale)})
-        except OnvifdError as error:
-            return problem(error)
-
-    return guarded
-
-
-def add_routes(app: web.Application, source: StatusSource, verifier: Verifier) -> None:
+def add_routes(app: web.Application, source: StatusSource, guard: Guard) -> None:
     """Mount the page and its data."""
 
-    async def page(request: web.Request) -> web.StreamResponse:
+    async def page(request: web.Request, visitor: Visitor) -> web.StreamResponse:
         nonce = secrets.token_urlsafe(12)
-        text = render(await source.status(request.scheme, request.host), nonce)
+        status = shown(await source.status(request.scheme, request.host), visitor.account)
         return web.Response(
-            text=text,
+            text=render(status, nonce, visitor),
             content_type="text/html",
             headers={
                 "Content-Security-Policy": f"default-src 'none'; img-src 'self'; style-src 'nonce-{nonce}'; "
-                f"script-src 'nonce-{nonce}'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+                f"script-src 'nonce-{nonce}'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; "
+                "base-uri 'none'",
                 "X-Content-Type-Options": "nosniff",
-                "Referrer-Policy": "no-referrer",
+                "Referrer-Policy": "same-origin",
                 "Cache-Control": "no-store",
             },
         )
 
-    async def data(request: web.Request) -> web.StreamResponse:
-        return web.json_response(asdict(await source.status(request.scheme, request.host)))
+    async def data(request: web.Request, visitor: Visitor) -> web.StreamResponse:
+        return web.json_response(asdict(shown(await source.status(request.scheme, request.host), visitor.account)))
 
-    app.router.add_get("/", authenticated(verifier, page))
-    app.router.add_get("/api/status", authenticated(verifier, data))
+    app.router.add_get("/", guard.page(page))
+    app.router.add_get("/api/status", guard.reads(data))
 
 
 _STYLE = """
@@ -167,12 +137,19 @@ h1{font-size:1.4rem;margin:0}h2{font-size:1.05rem;margin:1.6rem 0 .5rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
 th{font-weight:600;color:var(--dim)}code{font-size:.9em}
+.who{float:right;display:flex;gap:.6rem;align-items:center}
 .ok{color:var(--ok)}.bad{color:var(--bad)}.dim{color:var(--dim)}
 """
 
 _SCRIPT = """
+let busy = true;
+['pointermove', 'keydown'].forEach(e => addEventListener(e, () => { busy = true; }, {passive: true}));
 setInterval(async () => {
-  const r = await fetch(location.href, {cache: 'no-store'});
+  const headers = {'X-Console': '1'};
+  if (!busy) headers['X-Idle'] = '1';
+  busy = false;
+  const r = await fetch(location.href, {cache: 'no-store', headers});
+  if (r.status === 401) location.assign('/login');
   if (!r.ok) return;
   const d = new DOMParser().parseFromString(await r.text(), 'text/html');
   document.querySelector('#tables').replaceWith(d.querySelector('#tables'));
@@ -201,7 +178,7 @@ def _card(camera: CameraStatus) -> str:
     main = camera.streams[0] if camera.streams else None
     picture = ""
     if main is not None and main.online:
-        source = f"/onvif/snapshot/{quote(main.profile)}"
+        source = f"/console/snapshot/{quote(main.profile)}"
         picture = f'<img src="{source}" data-src="{source}" alt="Latest key frame of {html.escape(camera.name)}">'
     motion = ' <span class="bad">motion</span>' if camera.motion else ""
     state = _state(any(s.online for s in camera.streams), "online", "offline")
@@ -236,7 +213,18 @@ def _worker_row(worker: WorkerStatus) -> str:
     )
 
 
-def render(status: Status, nonce: str) -> str:
+def _who(visitor: Visitor | None) -> str:
+    """Who is signed in, and the way out."""
+    if visitor is None or visitor.session is None:
+        return ""
+    token = html.escape(visitor.session.token, quote=True)
+    return (
+        f'<form class="who" method="post" action="/logout"><span>{html.escape(visitor.account.name)}</span>'
+        f'<input type="hidden" name="token" value="{token}"><button>Sign out</button></form>'
+    )
+
+
+def render(status: Status, nonce: str, visitor: Visitor | None = None) -> str:
     """The whole page as HTML. Every value is escaped."""
     cards = "".join(_card(camera) for camera in status.cameras)
     streams = "".join(_stream_row(camera, stream) for camera in status.cameras for stream in camera.streams)
@@ -245,7 +233,7 @@ def render(status: Status, nonce: str) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{html.escape(status.name)}</title><style nonce="{nonce}">{_STYLE}</style></head><body>
-<h1>{html.escape(status.name)}</h1><p class="sub">onvifd {html.escape(status.version)}</p>
+{_who(visitor)}<h1>{html.escape(status.name)}</h1><p class="sub">onvifd {html.escape(status.version)}</p>
 <div class="cards">{cards or '<p class="dim">No cameras yet: <code>onvifd camera add</code></p>'}</div>
 <div id="tables">
 <h2>For the VMS</h2><div class="scroll"><table>

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from onvifd.access.types import Account, Level
 from onvifd.errors import NotAuthorized, Unavailable
+from onvifd.web.guard import Guard
 from onvifd.web.status import CameraStatus, RecordingStatus, Status, StreamStatus, WorkerStatus, add_routes, render
 
 STREAM = StreamStatus(
@@ -59,13 +60,15 @@ class Source:
         return STATUS
 
 
-class Gate:
+class Digest:
     """Lets in whoever says `Digest good`; the digest itself is tested where it lives."""
 
-    def challenge(self, now: float, stale: bool = False) -> str:
-        return 'Digest realm="onvifd"'
+    def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
+        return ('Digest realm="onvifd"',)
 
-    def verify(self, authorization: str, method: str, uri: str, now: float) -> Account:
+    def verify(
+        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
+    ) -> Account:
         if authorization != "Digest good":
             raise NotAuthorized("wrong credentials")
         return Account("admin", Level.ADMINISTRATOR)
@@ -77,7 +80,7 @@ GOOD = {"Authorization": "Digest good"}
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
     app = web.Application()
-    add_routes(app, Source(), Gate())
+    add_routes(app, Source(), Guard(Digest()))
     async with TestClient(TestServer(app)) as made:
         yield made
 

@@ -133,7 +133,7 @@ async def test_cameras_are_spread_and_stay_where_they_are(scene: Scene) -> None:
 @pytest.mark.covers("G-ReplaySessionTimeout")
 async def test_everyone_is_briefed(scene: Scene) -> None:
     accounts = (CredentialSpec(name="admin", level="Administrator", ha1="0" * 32),)
-    scene.cluster.set_credentials(accounts)
+    scene.cluster.set_credentials(Credentials(accounts=accounts))
     scene.cluster.set_replay_timeout(90)
     await settle()
     for name in ("media-0", "media-1", "replay"):

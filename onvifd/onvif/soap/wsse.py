@@ -113,7 +113,8 @@ class TokenVerifier:
         """Whose token it is; the same work for names that nobody has, for locked accounts and for wrong passwords."""
         credential = self._lookup(token.name)
         former = credential.former if credential is not None else None
-        barred = self._gate.barred(token.name, credential, peer) if self._gate is not None else ""
+        periods = credential.periods if credential is not None else None
+        barred = self._gate.barred(token.name, periods, peer) if self._gate is not None else ""
         matches, matches_former = (_fits(token, one) for one in (credential, former))
         if credential is not None and matches and not barred:
             return credential
