@@ -252,6 +252,9 @@ class DeviceNetwork:
             await self._keep(zero=(*others, token) if enabled else others)
         await self._announced()
 
+    def updates_dns(self) -> bool:
+        return self._updater is not None
+
     def dynamic_dns(self) -> DynamicDns:
         return self._state.now.network.dynamic_dns
 

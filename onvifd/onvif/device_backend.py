@@ -77,6 +77,10 @@ class NetworkControl(Protocol):
     async def set_gateways(self, gateways: tuple[str, ...]) -> None: ...
     async def zero_configuration(self) -> tuple[ZeroConfiguration, ...]: ...
     async def set_zero_configuration(self, token: str, enabled: bool) -> None: ...
+    def updates_dns(self) -> bool:
+        """Whether there is dynamic DNS at all."""
+        ...
+
     def dynamic_dns(self) -> DynamicDns: ...
     async def set_dynamic_dns(self, wanted: DynamicDns) -> None: ...
 
@@ -253,9 +257,25 @@ class SystemControl(Protocol):
         ...
 
 
+class HashingControl(Protocol):
+    """Algorithms of HTTP and RTSP digest (Core 5.9.3)."""
+
+    def supported_hashing_algorithms(self) -> tuple[str, ...]: ...
+
+    def hashing_algorithms(self) -> tuple[str, ...]:
+        """Those in force, the preferred one first."""
+        ...
+
+    async def set_hashing_algorithms(self, names: tuple[str, ...]) -> None:
+        """Raises InvalidArgument."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceControl:
     """All of it."""
+
+    hashing: HashingControl
 
     scopes: ScopeControl
     network: NetworkControl

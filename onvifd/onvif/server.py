@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.resources
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from onvifd.onvif.soap import envelope
+from onvifd.onvif.soap import envelope, mtom
 from onvifd.onvif.soap.dispatch import Dispatcher, HttpReply, HttpRequest
 from onvifd.onvif.soap.faults import SoapFault, sender
 
@@ -18,7 +19,9 @@ logger = logging.getLogger(__name__)
 
 BODY_TIMEOUT = 15.0
 """Seconds a client may take to send a request's body."""
-_TYPES = ("application/soap+xml", "text/xml", "application/xml")
+_TYPES = ("application/soap+xml", "text/xml", "application/xml", "multipart/related")
+MAX_PACKAGES = 2
+"""MTOM packages in work at once: each may be large."""
 _WSDL_TYPES = {".wsdl": "application/wsdl+xml", ".xsd": "application/xml"}
 
 
@@ -45,6 +48,7 @@ class OnvifEndpoint:
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+        self._packages = 0
 
     async def expect(self, request: web.Request) -> None:
         """`Expect: 100-continue`, as .NET clients send it: ask for the body only if it is one we would read."""
@@ -57,17 +61,35 @@ class OnvifEndpoint:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
+        if not mtom.is_package(request.content_type):
+            return await self._answer(request)
+        if self._packages >= MAX_PACKAGES:
+            return _fault(sender("WellFormed", "too many packages at once"), 503, close=True)
+        self._packages += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self._packages -= 1
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        limit = _limit(request)
         try:
             async with asyncio.timeout(BODY_TIMEOUT):
-                body = await self._read(request)
+                body = await self._read(request, limit)
         except TimeoutError:
             return _fault(sender("WellFormed", "the body did not arrive in time"), 408, close=True)
         except (HttpProcessingError, ValueError, web.RequestPayloadError) as error:
             logger.info("body from %s cannot be read: %s", request.remote, type(error).__name__)
             return _fault(sender("WellFormed", "the body cannot be read"), 400, close=True)
         if body is None:
-            return _fault(sender("WellFormed", f"more than {envelope.MAX_BODY} octets"), 413, close=True)
-        return _response(await self._dispatcher.handle(_http_request(request, body)))
+            return _fault(sender("WellFormed", f"more than {limit} octets"), 413, close=True)
+        parts: dict[str, mtom.Part] = {}
+        if mtom.is_package(request.content_type):
+            try:
+                body, parts = mtom.unpack(request.headers[hdrs.CONTENT_TYPE], body)
+            except SoapFault as fault:
+                return _fault(fault, 400)
+        return _response(await self._dispatcher.handle(_http_request(request, body, parts)))
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         """The answer to a request that is refused by its head alone (Core 5.8.2.4)."""
@@ -81,21 +103,25 @@ class OnvifEndpoint:
             return response
         if request.headers.get(hdrs.CONTENT_TYPE) is not None and request.content_type not in _TYPES:
             return _fault(sender("WellFormed", "expected application/soap+xml"), 415, close=True)
-        if request.content_length is not None and request.content_length > envelope.MAX_BODY:
-            return _fault(sender("WellFormed", f"more than {envelope.MAX_BODY} octets"), 413, close=True)
+        if request.content_length is not None and request.content_length > _limit(request):
+            return _fault(sender("WellFormed", f"more than {_limit(request)} octets"), 413, close=True)
         return None
 
-    async def _read(self, request: web.Request) -> bytes | None:
+    async def _read(self, request: web.Request, limit: int) -> bytes | None:
         """The whole body, None when it is too long."""
         parts = bytearray()
         async for chunk in request.content.iter_any():
             parts += chunk
-            if len(parts) > envelope.MAX_BODY:
+            if len(parts) > limit:
                 return None
         return bytes(parts)
 
 
-def _http_request(request: web.Request, body: bytes) -> HttpRequest:
+def _limit(request: web.Request) -> int:
+    return mtom.MAX_PACKAGE if mtom.is_package(request.content_type) else envelope.MAX_BODY
+
+
+def _http_request(request: web.Request, body: bytes, parts: Mapping[str, mtom.Part] | None = None) -> HttpRequest:
     transport = request.transport
     local = transport.get_extra_info("sockname") if transport is not None else None
     peer = transport.get_extra_info("peername") if transport is not None else None
@@ -115,6 +141,7 @@ def _http_request(request: web.Request, body: bytes) -> HttpRequest:
         peer=peer[0] if isinstance(peer, tuple) else "",
         authorization=request.headers.get(hdrs.AUTHORIZATION),
         body=body,
+        parts=parts or {},
     )
 
 

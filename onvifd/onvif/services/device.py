@@ -1,4 +1,4 @@
-"""Device management service (Core 8): reading."""
+"""Device management service (Core 8): what is read. What is changed is in the modules that it inherits from."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from onvifd.access.types import AccessClass
 from onvifd.clock import US, to_datetime
 from onvifd.errors import Unavailable
 from onvifd.onvif.backend import DeviceBackend
+from onvifd.onvif.device_backend import DeviceControl
 from onvifd.onvif.services import device_capabilities, device_network
 from onvifd.onvif.services.common import DEVICE_PATH, NS_DEVICE, WSDL_PATH, ServiceRegistry, xaddr
+from onvifd.onvif.services.device_host import DeviceHost
+from onvifd.onvif.services.device_inventory import DeviceInventory
+from onvifd.onvif.services.device_maintenance import DeviceMaintenance
 from onvifd.onvif.services.device_users import DeviceUsers, UserBackend
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tds, tt
@@ -18,12 +22,12 @@ PRE_AUTH = AccessClass.PRE_AUTH
 READ = AccessClass.READ_SYSTEM
 
 
-class DeviceService(DeviceUsers):
+class DeviceService(DeviceUsers, DeviceHost, DeviceMaintenance, DeviceInventory):
     """The entry point: who the device is, what time it has, which services it offers and how its host is connected.
 
     `registry` holds the services that are mounted; the device service adds itself in front if it is not there.
     `discovery` tells whether a discovery responder runs, `ipv6` whether the web service listens on IPv6, `hardware_type`
-    is a tds:HardwareTypes value.
+    is a tds:HardwareTypes value. Without `users` or `control` those parts of the device cannot be changed.
     """
 
     namespace = NS_DEVICE
@@ -39,8 +43,10 @@ class DeviceService(DeviceUsers):
         ipv6: bool = False,
         hardware_type: tds.HardwareTypes = tds.HardwareTypes.RECORDER,
         users: UserBackend | None = None,
+        control: DeviceControl | None = None,
     ) -> None:
         self.users_backend = users
+        self.device_control = control
         self._backend = backend
         self._registry = registry
         self._discovery = discovery
@@ -52,19 +58,9 @@ class DeviceService(DeviceUsers):
     # ---- capabilities
 
     def capabilities(self, call: Call) -> tds.DeviceServiceCapabilities:
-        """Truthful for what is served: nothing of network or users can be changed through ONVIF."""
+        """Truthful for what is served."""
         return tds.DeviceServiceCapabilities(
-            network=tds.NetworkCapabilities(
-                ip_filter=False,
-                zero_configuration=False,
-                ip_version6=self._ipv6,
-                dyn_dns=False,
-                dot11_configuration=False,
-                dot1x_configurations=0,
-                hostname_from_dhcp=False,
-                ntp=0,
-                dhcpv6=False,
-            ),
+            network=device_capabilities.network(self.device_control, ipv6=self._ipv6),
             security=self.security_with_users(
                 tds.SecurityCapabilities(
                     tls1_0=False,
@@ -82,24 +78,18 @@ class DeviceService(DeviceUsers):
                     http_digest=True,
                     rel_token=False,
                     json_web_token=False,
+                    hashing_algorithms=None
+                    if self.device_control is None
+                    else self.device_control.hashing.supported_hashing_algorithms(),
                 )
             ),
-            system=tds.SystemCapabilities(
-                discovery_resolve=self._discovery,
-                discovery_bye=self._discovery,
-                remote_discovery=False,
-                system_backup=False,
-                system_logging=False,
-                http_firmware_upgrade=False,
-                http_system_backup=False,
-                http_system_logging=False,
-                http_support_information=False,
-                storage_configuration=False,
-                discovery_not_supported=not self._discovery,
-                network_config_not_supported=True,
-                user_config_not_supported=self.users_backend is None,
+            system=device_capabilities.system(
+                self.device_control,
+                discovery=self._discovery,
+                users=self.users_backend is not None,
                 hardware_type=self._hardware_type,
             ),
+            misc=tds.MiscCapabilities(auxiliary_commands=self.auxiliary_commands) if self.auxiliary_commands else None,
         )
 
     @operation(access=PRE_AUTH)
@@ -207,12 +197,6 @@ class DeviceService(DeviceUsers):
         return tds.GetNTPResponse(ntp_information=device_network.ntp(await self._backend.network()))
 
     @operation(access=READ)
-    async def get_dynamic_dns(self, call: Call, request: tds.GetDynamicDNS) -> tds.GetDynamicDNSResponse:
-        # The device updates no name anywhere, which is one of the three answers.
-        none = tt.DynamicDNSInformation(type_=tt.DynamicDNSType.NO_UPDATE)
-        return tds.GetDynamicDNSResponse(dynamic_dns_information=none)
-
-    @operation(access=READ)
     async def get_network_interfaces(
         self, call: Call, request: tds.GetNetworkInterfaces
     ) -> tds.GetNetworkInterfacesResponse:
@@ -227,7 +211,9 @@ class DeviceService(DeviceUsers):
     async def get_network_protocols(
         self, call: Call, request: tds.GetNetworkProtocols
     ) -> tds.GetNetworkProtocolsResponse:
-        return tds.GetNetworkProtocolsResponse(network_protocols=device_network.protocols(self._backend.ports()))
+        return tds.GetNetworkProtocolsResponse(
+            network_protocols=device_network.protocols(self._backend.ports(), self.device_control)
+        )
 
     @operation(access=READ)
     async def get_network_default_gateway(
@@ -235,13 +221,6 @@ class DeviceService(DeviceUsers):
     ) -> tds.GetNetworkDefaultGatewayResponse:
         gateway = device_network.gateway(await self._backend.network())
         return tds.GetNetworkDefaultGatewayResponse(network_gateway=gateway)
-
-    # ---- connectors
-
-    @operation(access=AccessClass.READ_MEDIA)
-    async def get_relay_outputs(self, call: Call, request: tds.GetRelayOutputs) -> tds.GetRelayOutputsResponse:
-        # None, as the capabilities say; clients of Profile S ask all the same.
-        return tds.GetRelayOutputsResponse()
 
 
 def _date_time(value: datetime) -> tt.DateTime:

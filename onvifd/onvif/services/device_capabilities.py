@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Final, TypeVar
 
 from onvifd.errors import NotSupported
+from onvifd.host.types import Dhcp6, Features
+from onvifd.onvif.device_backend import DeviceControl
 from onvifd.onvif.services.common import (
     NS_DEVICE,
     NS_EVENTS,
@@ -13,10 +15,12 @@ from onvifd.onvif.services.common import (
     NS_RECORDING,
     NS_REPLAY,
     NS_SEARCH,
+    Mountable,
     ServiceRegistry,
     version,
     xaddr,
 )
+from onvifd.onvif.services.device_inventory import LOCAL, DeviceInventory
 from onvifd.onvif.soap.codec import encode
 from onvifd.onvif.soap.dispatch import Call
 from onvifd.onvif.types import tds, tev, trc, trt, tse, tt
@@ -25,6 +29,49 @@ Branch = TypeVar("Branch")
 
 MAX_STRING: Final = 256
 """Longest text in a recording configuration (tt:RecordingCapabilities MaxStringLength)."""
+
+
+def network(control: DeviceControl | None, *, ipv6: bool) -> tds.NetworkCapabilities:
+    """What of the network can be configured (Core 8.1.2.3)."""
+    features = control.network.features() if control is not None else Features()
+    return tds.NetworkCapabilities(
+        ip_filter=control is not None,
+        zero_configuration=features.zero_configuration,
+        ip_version6=ipv6,
+        dyn_dns=control is not None and control.network.updates_dns(),
+        dot11_configuration=False,
+        dot1x_configurations=0,
+        hostname_from_dhcp=features.hostname_from_dhcp,
+        ntp=control.network.max_time_servers() if control is not None else 0,
+        dhcpv6=Dhcp6.STATEFUL in features.dhcp6,
+    )
+
+
+def system(
+    control: DeviceControl | None, *, discovery: bool, users: bool, hardware_type: tds.HardwareTypes
+) -> tds.SystemCapabilities:
+    """What of the device itself can be configured and fetched."""
+    served = control is not None
+    storages = control.storage.max_storages() if control is not None else None
+    return tds.SystemCapabilities(
+        discovery_resolve=discovery,
+        discovery_bye=discovery,
+        remote_discovery=False,
+        system_backup=served,
+        system_logging=served,
+        http_firmware_upgrade=False,
+        http_system_backup=served,
+        http_system_logging=served,
+        http_support_information=served,
+        storage_configuration=served,
+        max_storage_configurations=storages,
+        storage_types_supported=(LOCAL,) if served else None,
+        geo_location_entries=control.places.max_places() if control is not None else None,
+        discovery_not_supported=not discovery,
+        network_config_not_supported=control is None or not control.network.features().configurable,
+        user_config_not_supported=not users,
+        hardware_type=hardware_type,
+    )
 
 
 def services(registry: ServiceRegistry, call: Call, include_capability: bool) -> tuple[tds.Service, ...]:
@@ -103,7 +150,7 @@ def device(registry: ServiceRegistry, call: Call) -> tt.DeviceCapabilities | Non
                 http_support_information=system.http_support_information,
             ),
         ),
-        io=tt.IOCapabilities(input_connectors=0, relay_outputs=0),
+        io=_io(service),
         security=tt.SecurityCapabilities(
             tls1_1=bool(security.tls1_1),
             tls1_2=bool(security.tls1_2),
@@ -115,6 +162,18 @@ def device(registry: ServiceRegistry, call: Call) -> tt.DeviceCapabilities | Non
             rel_token=bool(security.rel_token),
             extension=tt.SecurityCapabilitiesExtension(tls1_0=bool(security.tls1_0)),
         ),
+    )
+
+
+def _io(service: Mountable) -> tt.IOCapabilities:
+    if not isinstance(service, DeviceInventory):
+        return tt.IOCapabilities(input_connectors=0, relay_outputs=0)
+    commands = service.auxiliary_commands
+    extension = tt.IOCapabilitiesExtension(
+        auxiliary=True, auxiliary_commands=commands, extension=tt.IOCapabilitiesExtension2()
+    )
+    return tt.IOCapabilities(
+        input_connectors=0, relay_outputs=service.relay_count, extension=extension if commands else None
     )
 
 

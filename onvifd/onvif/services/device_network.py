@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from onvifd.onvif.backend import Interface, Network, Ports
+from onvifd.host.types import WIRELESS, Interface, Network
+from onvifd.onvif.backend import Ports
+from onvifd.onvif.device_backend import DeviceControl
 from onvifd.onvif.types import tt
 
 
@@ -14,17 +16,23 @@ def hostname(network: Network) -> tt.HostnameInformation:
 
 
 def dns(network: Network) -> tt.DNSInformation:
-    """Where a server was learnt cannot be told on a general host, so all are given as set by hand."""
-    addresses = (_ip_address(server) for server in network.dns_servers)
+    """With `dns_from_dhcp` all servers are DHCP's; where that cannot be told they are given as set by hand."""
+    found = tuple(address for address in map(_ip_address, network.dns_servers) if address is not None)
+    leased = network.dns_from_dhcp
     return tt.DNSInformation(
-        from_dhcp=False,
+        from_dhcp=leased,
         search_domain=network.search_domains,
-        dns_manual=tuple(address for address in addresses if address is not None),
+        dns_from_dhcp=found if leased else (),
+        dns_manual=() if leased else found,
     )
 
 
 def ntp(network: Network) -> tt.NTPInformation:
-    return tt.NTPInformation(from_dhcp=False, ntp_manual=tuple(_network_host(host) for host in network.ntp_servers))
+    found = tuple(map(_network_host, network.ntp_servers))
+    leased = network.ntp_from_dhcp
+    return tt.NTPInformation(
+        from_dhcp=leased, ntp_from_dhcp=found if leased else (), ntp_manual=() if leased else found
+    )
 
 
 def gateway(network: Network) -> tt.NetworkGateway:
@@ -33,8 +41,14 @@ def gateway(network: Network) -> tt.NetworkGateway:
     )
 
 
-def protocols(ports: Ports) -> tuple[tt.NetworkProtocol, ...]:
-    """The protocols that are served. One that is not has no port to show, which the schema demands, and is left out."""
+def protocols(ports: Ports, control: DeviceControl | None = None) -> tuple[tt.NetworkProtocol, ...]:
+    """The protocols that are served and, where they can be switched, those that are off.
+
+    One that has no port to show, which the schema demands, is left out.
+    """
+    if control is not None:
+        found = ((item.name, item.enabled, item.port) for item in control.ports.protocols())
+        return tuple(tt.NetworkProtocol(name=tt.NetworkProtocolType(n), enabled=on, port=(p,)) for n, on, p in found)
     kinds = tt.NetworkProtocolType
     served = ((kinds.HTTP, ports.http), (kinds.HTTPS, ports.https), (kinds.RTSP, ports.rtsp))
     return tuple(tt.NetworkProtocol(name=name, enabled=True, port=(port,)) for name, port in served if port is not None)
@@ -45,22 +59,41 @@ def interface(item: Interface) -> tt.NetworkInterface:
         token=item.token,
         enabled=item.enabled,
         info=tt.NetworkInterfaceInfo(name=item.name, hw_address=item.mac, mtu=item.mtu),
-        ipv4=_ipv4(item) if item.ipv4 else None,
-        ipv6=_ipv6(item) if item.ipv6 else None,
+        link=_link(item),
+        ipv4=_ipv4(item) if item.ipv4 or item.dhcp else None,
+        ipv6=_ipv6(item) if item.ipv6 or item.ipv6_off else None,
     )
 
 
+def _link(item: Interface) -> tt.NetworkInterfaceLink | None:
+    """Core 8.2.22: a wireless interface shows none."""
+    if item.link is None or item.kind == WIRELESS:
+        return None
+    now = tt.NetworkInterfaceConnectionSetting(
+        auto_negotiation=item.link.auto,
+        speed=item.link.speed,
+        duplex=tt.Duplex.FULL if item.link.full_duplex else tt.Duplex.HALF,
+    )
+    return tt.NetworkInterfaceLink(admin_settings=now, oper_settings=now, interface_type=item.kind)
+
+
 def _ipv4(item: Interface) -> tt.IPv4NetworkInterface:
-    given = [tt.PrefixedIPv4Address(address=address, prefix_length=prefix) for address, prefix in item.ipv4]
-    local = [entry for entry in given if ipaddress.ip_address(entry.address).is_link_local]
-    routed = [entry for entry in given if entry not in local]
-    leased = routed.pop(0) if item.dhcp and routed else None
+    given = [
+        (entry, tt.PrefixedIPv4Address(address=entry[0], prefix_length=entry[1]))
+        for entry in item.ipv4
+        if not ipaddress.ip_address(entry[0]).is_link_local
+    ]
+    local = [entry for entry in item.ipv4 if ipaddress.ip_address(entry[0]).is_link_local]
+    leased = [shown for entry, shown in given if entry in item.leased]
+    if item.dhcp and not leased and given and not item.leased:
+        # Which address DHCP gave cannot be told everywhere: it is taken to be the first.
+        leased = [given[0][1]]
     return tt.IPv4NetworkInterface(
-        enabled=True,
+        enabled=not item.ipv4_off,
         config=tt.IPv4Configuration(
-            manual=tuple(routed),
-            link_local=local[0] if local else None,
-            from_dhcp=leased,
+            manual=tuple(shown for _, shown in given if shown not in leased),
+            link_local=tt.PrefixedIPv4Address(address=local[0][0], prefix_length=local[0][1]) if local else None,
+            from_dhcp=leased[0] if leased else None,
             dhcp=bool(item.dhcp),
         ),
     )
@@ -68,15 +101,19 @@ def _ipv4(item: Interface) -> tt.IPv4NetworkInterface:
 
 def _ipv6(item: Interface) -> tt.IPv6NetworkInterface:
     given = [
-        tt.PrefixedIPv6Address(address=address.partition("%")[0], prefix_length=prefix) for address, prefix in item.ipv6
+        (entry, tt.PrefixedIPv6Address(address=entry[0].partition("%")[0], prefix_length=entry[1]))
+        for entry in item.ipv6
     ]
-    local = tuple(entry for entry in given if ipaddress.ip_address(entry.address).is_link_local)
+    local = tuple(shown for _, shown in given if ipaddress.ip_address(shown.address).is_link_local)
+    advertised = tuple(shown for entry, shown in given if entry in item.advertised and shown not in local)
     return tt.IPv6NetworkInterface(
-        enabled=True,
+        enabled=not item.ipv6_off,
         config=tt.IPv6Configuration(
-            dhcp=tt.IPv6DHCPConfiguration.OFF,
-            manual=tuple(entry for entry in given if entry not in local),
+            accept_router_advert=item.accept_ra,
+            dhcp=tt.IPv6DHCPConfiguration(item.dhcp6.value),
+            manual=tuple(shown for _, shown in given if shown not in local and shown not in advertised),
             link_local=local,
+            from_ra=advertised,
         ),
     )
 

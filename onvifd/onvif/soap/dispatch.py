@@ -26,6 +26,7 @@ from onvifd.onvif.soap.authentication import Authenticator, Caller, Challenged
 from onvifd.onvif.soap.codec import Element, decode, tag_of
 from onvifd.onvif.soap.envelope import Addressing, Envelope
 from onvifd.onvif.soap.faults import SoapFault
+from onvifd.onvif.soap.mtom import Attachments, Part, pack
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class Call:
 
     `host` is host and port exactly as the client wrote them in the Host header, `local_address` what the connection arrived at,
     `peer` the client's IP address, `path` the path of the request including what follows the service's own. `now` is
-    microseconds UTC. `element` is the request as XML, which carries the namespace context of expressions.
+    microseconds UTC. `element` is the request as XML, which carries the namespace context of expressions. `attachments` are
+    the binary parts of the request, and take those of the answer.
     """
 
     account: Account | None
@@ -55,11 +57,13 @@ class Call:
     addressing: Addressing
     now: int
     element: Element
+    attachments: Attachments = field(default_factory=Attachments)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """What the dispatcher needs of an HTTP request. `target` is the request target as sent, for HTTP Digest."""
+    """What the dispatcher needs of an HTTP request. `target` is the request target as sent, for HTTP Digest; `parts` came with
+    the message in an MTOM package."""
 
     method: str
     target: str
@@ -70,6 +74,7 @@ class HttpRequest:
     peer: str
     authorization: str | None
     body: bytes = field(repr=False)
+    parts: Mapping[str, Part] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,12 +278,12 @@ class Dispatcher:
         caller = self._authenticator.identify(http, message.security, name, item.access, now, monotonic)
         self._authorize(http, caller, item, monotonic)
         try:
-            body = await self._call(http, message, item, handler, caller.account, now)
+            kind, body = await self._call(http, message, item, handler, caller.account, now)
         except OnvifdError as error:
             self._tell(http, caller, item, faults.from_error(error).subcodes[-1:])
             raise
         self._tell(http, caller, item, ())
-        return HttpReply(status=200, body=body, headers=(("Content-Type", envelope.CONTENT_TYPE),))
+        return HttpReply(status=200, body=body, headers=(("Content-Type", kind),))
 
     async def _call(
         self,
@@ -288,8 +293,8 @@ class Dispatcher:
         handler: Callable[[Call, Any], Awaitable[Any]],
         account: Account | None,
         now: int,
-    ) -> bytes:
-        """Read the request, let the handler work within its time, write the response."""
+    ) -> tuple[str, bytes]:
+        """Read the request, let the handler work within its time, write the response; gives content type and body."""
         request: Any = decode(item.request, message.content)
         call = Call(
             account=account,
@@ -301,6 +306,7 @@ class Dispatcher:
             addressing=message.addressing,
             now=now,
             element=message.content,
+            attachments=Attachments(http.parts),
         )
         try:
             async with asyncio.timeout(item.timeout) as limit:
@@ -310,7 +316,8 @@ class Dispatcher:
                 raise
             logger.warning("%s from %s took more than %g s", item.request.__name__, http.peer, item.timeout)
             raise Timeout("the operation took too long") from None
-        return envelope.write(response, message.addressing)
+        body = envelope.write(response, message.addressing)
+        return pack(body, call.attachments.sent) if call.attachments.sent else (envelope.CONTENT_TYPE, body)
 
     def _find(self, content: Element) -> tuple[Operation, Callable[[Call, Any], Awaitable[Any]]]:
         found = self._operations.get(content.tag)
