@@ -205,7 +205,8 @@ class Broker:
         self.sessions.append(session)
         self._writers.add(writer)
         try:
-            while data := await reader.read(65536):
+            # MQTT 3.1.1, 3.14.4: after DISCONNECT the server closes as well.
+            while not session.disconnected and (data := await reader.read(65536)):
                 writer.write(self._received(session, data))
                 await writer.drain()
         except (MqttError, OSError, ssl.SSLError) as trouble:
@@ -229,6 +230,8 @@ class Broker:
                     raise MqttError("a frame that is not binary (MQTT 3.1.1, 6)")
                 if answer := self._received(session, frame.data):
                     await socket.send_bytes(answer)
+                if session.disconnected:
+                    break
         except MqttError as trouble:
             self.errors.append(str(trouble))
         finally:

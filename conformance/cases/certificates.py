@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -159,6 +160,18 @@ def pkcs12_of(identity: Identity, passphrase: str | None = None) -> bytes:
     return pkcs12.serialize_key_and_certificates(b"testAlias", identity.key, identity.certificate, None, how)
 
 
+def request_is_signed(request: x509.CertificateSigningRequest) -> bool:
+    """Does the signature of a PKCS#10 request match its key? `cryptography` itself does not judge SHA-1."""
+    public, algorithm = request.public_key(), request.signature_hash_algorithm
+    if not isinstance(public, rsa.RSAPublicKey) or algorithm is None:
+        return request.is_signature_valid
+    try:
+        public.verify(request.signature, request.tbs_certrequest_bytes, padding.PKCS1v15(), algorithm)
+    except InvalidSignature:
+        return False
+    return True
+
+
 def is_der(content: bytes) -> bool:
     """Is it exactly one DER value: definite lengths, shortest form, nothing behind it (Security Test 6.19)?"""
     try:
@@ -202,10 +215,12 @@ def load_identity(context: ssl.SSLContext, identity: Identity) -> None:
         context.load_cert_chain(path)
 
 
-def broker_context(address: str) -> ssl.SSLContext:
+def broker_context(address: str, issuer: Identity) -> ssl.SSLContext:
     """A server context with a certificate for an address of ours."""
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address.partition("%")[0]))])
-    identity = make_certificate(name("ONVIF Test Event Broker"), rsa_key(2048), extensions=((names, False),))
+    identity = make_certificate(
+        name("ONVIF Test Event Broker"), rsa_key(2048), issuer=issuer, extensions=((names, False),)
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     load_identity(context, identity)
     return context

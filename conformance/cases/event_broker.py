@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
-from conformance.cases.certificates import broker_context
+from conformance.cases.certificates import Identity, authority, broker_context
 from conformance.cases.event_common import (
     CONCRETE_SET,
     SERVICE,
@@ -20,6 +20,9 @@ from conformance.cases.event_common import (
     moment,
     patience,
 )
+from conformance.cases.security_common import PKCS10, POLICIES, Bench, tas
+from conformance.cases.security_common import SERVICE as SECURITY
+from conformance.cases.security_tls import policy_request
 from conformance.model import Examination, Failure, case
 from conformance.mqtt import Broker, Connect, Publish, Scheme
 from conformance.names import find, findall, text
@@ -54,6 +57,7 @@ async def add(
     password: str | None = PASSWORD,
     topic: Topic | None = None,
     qos: int = 0,
+    policy: str = "",
 ) -> None:
     inside = f"<tev:Address>{escape(address)}</tev:Address><tev:TopicPrefix>{prefix}</tev:TopicPrefix>"
     if user is not None:
@@ -64,6 +68,8 @@ async def add(
         )
         inside += f"<tev:PublishFilter>{expression}</tev:PublishFilter>"
     inside += f"<tev:QoS>{qos}</tev:QoS>"
+    if policy:
+        inside += f"<tev:CertPathValidationPolicyID>{policy}</tev:CertPathValidationPolicyID>"
     body = f"<tev:AddEventBroker><tev:EventBroker>{inside}</tev:EventBroker></tev:AddEventBroker>"
     await ask_event(x, "AddEventBroker", body)
 
@@ -164,10 +170,31 @@ async def configured(x: Examination) -> AsyncIterator[str]:
         yield broker.url
 
 
-def running_broker(x: Examination, scheme: str) -> Broker:
-    context = broker_context(x.prober.local()) if scheme in ("mqtts", "wss") else None
+def running_broker(x: Examination, scheme: str, issuer: Identity | None = None) -> Broker:
+    context = None
+    if scheme in ("mqtts", "wss"):
+        context = broker_context(x.prober.local(), issuer or broker_authority())
     kind: Scheme = scheme  # type: ignore[assignment]
     return Broker(x.prober.local(), kind, x.note, context)
+
+
+def broker_authority() -> Identity:
+    return authority(2048, "ONVIF Test Event Broker CA")
+
+
+@contextlib.asynccontextmanager
+async def trusted(x: Examination, scheme: str, issuer: Identity) -> AsyncIterator[str]:
+    """A validation policy by which the device may know our broker; empty where it cannot be told.
+
+    The specification leaves out CertPathValidationPolicyID (Core 9.12.1.1), but a device that trusts nobody is right to do so.
+    """
+    if scheme not in ("mqtts", "wss") or not (x.has(SECURITY) and x.has(POLICIES) and x.has(PKCS10)):
+        yield ""
+        return
+    async with Bench(x) as bench:
+        anchor, _ = await bench.upload_authority(issuer)
+        answer = await tas(x, "CreateCertPathValidationPolicy", policy_request("ONVIF Test Event Broker", anchor))
+        yield bench.add("policy", text(answer, "tas:CertPathValidationPolicyID"))
 
 
 @case("EVENT-7-1-2", document="Event", name="ADD EVENT BROKER CONFIGURATION", requires=REQUIRES)
@@ -265,9 +292,17 @@ async def _publishing(x: Examination, scheme: Scheme, qos: int, *, filtered: boo
     most, _ = await capabilities(x)
     (topic,) = await living(x, 1)
     named = scheme in ("mqtt", "ws")
-    async with room(x, most), running_broker(x, scheme) as broker, gone_afterwards(x, broker.url):
+    issuer = broker_authority()
+    async with (
+        trusted(x, scheme, issuer) as policy,
+        room(x, most),
+        running_broker(x, scheme, issuer) as broker,
+        gone_afterwards(x, broker.url),
+    ):
         # 5.7.2.2 and 5.7.2.4 leave UserName out and yet look for it in CONNECT: what is not configured cannot be sent.
-        await add(x, broker.url, user=USER if named else None, topic=topic if filtered else None, qos=qos)
+        await add(
+            x, broker.url, user=USER if named else None, topic=topic if filtered else None, qos=qos, policy=policy
+        )
         connect = await _connected(x, broker)
         if named:
             x.check(connect.user is not None, "CONNECT has not the User Name Flag")

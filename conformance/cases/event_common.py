@@ -48,6 +48,7 @@ LIFETIME = timedelta(seconds=10)
 """InitialTerminationTime of subscriptions that need not last."""
 LONG = timedelta(seconds=60)
 PULL_TIMEOUT = 60.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_PULLS = 500
 """Messages that are looked at before a case gives up."""
 
@@ -379,8 +380,15 @@ async def _create(
         x.note(f"the device wants at least {minimum} as InitialTerminationTime")
         reply, lifetime = await call_event(x, operation, request(filter_, minimum)), None
     answer = expect_response(reply, operation)
-    check_action(x, reply, f"{ACTIONS[operation]}{operation}Response")
-    return read_subscription(x, answer, lifetime)
+    try:
+        check_action(x, reply, f"{ACTIONS[operation]}{operation}Response")
+        return read_subscription(x, answer, lifetime)
+    except Failure:
+        # What is wrong with the answer must not fill the device with subscriptions.
+        address = text(answer, f"{name_of(answer).partition(':')[0]}:SubscriptionReference/wsa:Address")
+        if urlsplit(address).hostname:
+            await forget(x, Subscription(address, "", EPOCH, EPOCH))
+        raise
 
 
 async def create_pull_point(x: Examination, filter_: str = "", lifetime: timedelta | None = None) -> Subscription:

@@ -117,10 +117,11 @@ class EventService(EventBrokerOperations):
             policies = request.subscription_policy.any_ if request.subscription_policy else ()
             changed_only = self._changed_only(policies, call.now)
             lifetime, filter_ = self._asked(request.initial_termination_time, request.filter_)
+            # Read before, so that the answer never shows less than was asked for.
+            now = self.subscriptions.now()
             point = self.subscriptions.create(filter_, lifetime, changed_only=changed_only)
         except NotificationFault as fault:
             raise to_soap(fault, call.now) from None
-        now = self.subscriptions.now()
         return tev.CreatePullPointSubscriptionResponse(
             subscription_reference=endpoint(xaddr(call, f"{self.path}/{point.id}")),
             current_time=now.utc,
@@ -165,10 +166,10 @@ class EventService(EventBrokerOperations):
             self.subscriptions.check_room(PushSubscription)
             consumer = await self._consumer(self._pusher, call, request.consumer_reference)
             service = xaddr(call, self.path)
+            now = self.subscriptions.now()
             made = self.subscriptions.subscribe(filter_, lifetime, consumer, producer=service, references=service)
         except NotificationFault as fault:
             raise to_soap(fault, call.now) from None
-        now = self.subscriptions.now()
         return wsnt.SubscribeResponse(
             subscription_reference=endpoint(made.reference),
             current_time=now.utc,
