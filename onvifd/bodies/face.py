@@ -12,9 +12,11 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from onvifd.access.digest import DigestVerifier
+from onvifd.access.doorkeeper import Doorkeeper
 from onvifd.access.types import CredentialLookup
 from onvifd.bodies.access import AccessControl
-from onvifd.bodies.admission import Admission, TlsPeers
+from onvifd.bodies.admission import TlsPeers
+from onvifd.bodies.gate import GateLimits, HttpGate
 from onvifd.clock import Clock
 from onvifd.onvif import server
 from onvifd.onvif.backend import MediaBackend
@@ -30,22 +32,17 @@ KEEP_ALIVE = 75.0
 SHUTDOWN = 1.0
 """Seconds that requests under way get at the end; a blocking PullMessages must not hold up a stop."""
 
-HANDSHAKE = 10.0
-"""Seconds that a TLS handshake may take."""
-
-BACKLOG = 512
-
 MAX_CONNECTIONS = 512
-"""HTTP connections at once; further ones are closed as soon as they are accepted."""
+"""HTTP connections at once, TLS handshakes included; further ones are reset as soon as they are accepted."""
 
-REFUSALS_LOGGED = 10.0
-"""Seconds between two log lines about refused connections."""
+MAX_PER_ADDRESS = 256
+"""HTTP connections at once from one address. A VMS with a waiting PullMessages for each of its cameras needs many."""
 
 
 class HttpFace:
     """Serves a body's services. `pages` adds further routes (status page); `created_window` is the allowed distance of a
     UsernameToken's Created from now in seconds. `access` brings locks, login periods and audit; `peers`
-    judges the clients of TLS connections."""
+    judges the clients of TLS connections; `permits` is the address filter."""
 
     def __init__(
         self,
@@ -57,11 +54,13 @@ class HttpFace:
         clock: Clock,
         pages: Callable[[web.Application, DigestVerifier], None] | None = None,
         max_connections: int = MAX_CONNECTIONS,
+        max_per_address: int = MAX_PER_ADDRESS,
+        permits: Callable[[str], bool] = lambda address: True,
+        limits: GateLimits | None = None,
         created_window: int = 300,
         access: AccessControl | None = None,
         peers: TlsPeers | None = None,
     ) -> None:
-        self._peers = peers
         verifier = access.verifier if access is not None else DigestVerifier(realm, lookup)
         dispatcher = Dispatcher(
             services,
@@ -72,7 +71,9 @@ class HttpFace:
             gate=access.gate if access is not None else None,
             observer=access,
         )
-        app = web.Application(client_max_size=envelope.MAX_BODY + 1)
+        keeper = Doorkeeper(total=max_connections, per_address=max_per_address, permits=permits)
+        self._gate = HttpGate(self._protocol, keeper, limits=limits, peers=peers)
+        app = web.Application(client_max_size=envelope.MAX_BODY + 1, middlewares=[self._gate.middleware])
         snapshot.add_routes(app, snapshot.Snapshots(media, verifier, clock))
         if pages is not None:
             pages(app, verifier)
@@ -85,9 +86,6 @@ class HttpFace:
             handler_cancellation=True,  # a client that went away need not be waited for
             logger=_Requests(logging.getLogger("aiohttp.server"), {}),
         )
-        self._max_connections = max_connections
-        self._refused_at = -REFUSALS_LOGGED
-        self._servers: list[asyncio.Server] = []
 
     async def start(self) -> None:
         """Get ready to listen."""
@@ -95,45 +93,14 @@ class HttpFace:
 
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Serve on a port, 0 for a free one; gives the port. Raises OSError when it cannot bind."""
-        server = await asyncio.get_running_loop().create_server(
-            self._connection if tls is None else self._tls_connection,
-            host,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=HANDSHAKE if tls is not None else None,
-            backlog=BACKLOG,
-            reuse_address=True,
-        )
-        self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        return self._gate.listen(host, port, tls)
 
-    def _tls_connection(self) -> asyncio.Protocol:
-        return self._connection() if self._peers is None else Admission(self._peers, self._connection)
-
-    def _connection(self) -> asyncio.Protocol:
-        """The protocol of a new connection, within the bound."""
-        manager = self._runner.server
-        if manager is None:
-            return _Refused()
-        if len(manager.connections) < self._max_connections:
-            return manager()
-        now = asyncio.get_running_loop().time()
-        if now - self._refused_at >= REFUSALS_LOGGED:
-            self._refused_at = now
-            log.warning("all %d HTTP connections are in use: new ones are refused", self._max_connections)
-        return _Refused()
+    def _protocol(self) -> asyncio.Protocol | None:
+        return None if self._runner.server is None else self._runner.server()
 
     async def close(self) -> None:
-        for listener in self._servers:
-            listener.close()
+        await self._gate.close()
         await self._runner.cleanup()
-
-
-class _Refused(asyncio.Protocol):
-    """A connection beyond the bound."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
 
 
 class _Requests(logging.LoggerAdapter[logging.Logger]):

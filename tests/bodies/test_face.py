@@ -62,7 +62,7 @@ async def test_connections_are_bounded(port: int, caplog: pytest.LogCaptureFixtu
     assert await ask(port) == b""
     assert await ask(port) == b""
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "all 2 HTTP connections are in use: new ones are refused"
+        "HTTP: connection from 127.0.0.1 refused: all connections are in use"
     ]
     for _, writer in held:
         writer.close()
