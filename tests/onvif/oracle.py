@@ -47,6 +47,17 @@ def folder() -> Path:
 @functools.cache
 def official_schema() -> etree.XMLSchema:
     """All official schemas in one."""
+    return _schema((*WSDLS.values(), *EXTRA.values()))
+
+
+@functools.cache
+def metadata_schema() -> etree.XMLSchema:
+    """That of documents of the metadata stream, which shares its namespace with the schema of the services."""
+    return _schema(("ver10/schema/metadatastream.xsd",))
+
+
+def _schema(names: tuple[str, ...]) -> etree.XMLSchema:
+    """One schema that imports the named files."""
     with tempfile.TemporaryDirectory() as temporary:
         mirror = Path(temporary)
         places = {}
@@ -61,7 +72,7 @@ def official_schema() -> etree.XMLSchema:
                 continue
             _make_deterministic(schema)
             target.write_bytes(etree.tostring(schema))
-            if str(source.relative_to(folder())) in (*WSDLS.values(), *EXTRA.values()):
+            if str(source.relative_to(folder())) in names:
                 places[schema.get("targetNamespace")] = target.as_uri()
         wrapper = etree.Element(f"{XS}schema", nsmap={"xs": XS[1:-1]})
         for namespace, place in places.items():
@@ -74,6 +85,9 @@ def _make_deterministic(schema: etree._Element) -> None:
 
     It makes the judge stricter: elements of our own invention in an ONVIF namespace are refused.
     """
+    for stream in schema.iterfind(f"{XS}complexType[@name='EventStream']/{XS}choice"):
+        # Messages are of another namespace: beside them nothing can be left open.
+        stream.remove(stream.find(f"{XS}any"))
     for wildcard in schema.iter(f"{XS}any"):
         if wildcard.getparent().find(f"{XS}element") is not None and wildcard.get("namespace") != "##other":
             wildcard.set("namespace", "##other")

@@ -1,0 +1,58 @@
+"""Events as documents of the metadata stream (Core 9.2), valid against the official schema."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from lxml import etree
+
+from onvifd.clock import US
+from onvifd.events import topics
+from onvifd.onvif.backend import JobState, JobStatus
+from onvifd.onvif.notification import metadata
+from onvifd.onvif.notification.metadata import metadata_document, metadata_documents
+from onvifd.onvif.soap.namespaces import TNS1, TT, WSNT
+
+T, NT = f"{{{TT}}}", f"{{{WSNT}}}"
+UTC = 1_767_225_600 * US
+
+
+def test_a_document_holds_the_messages_in_order_and_no_subscription(oracle: ModuleType) -> None:
+    status = JobStatus(
+        job="job-1",
+        recording="rec-1",
+        state=JobState.ACTIVE,
+        profile="p",
+        tracks=(("VIDEO001", JobState.ACTIVE),),
+        error="",
+    )
+    events = [topics.motion_alarm("vs-1", True, UTC), topics.job_state(status, UTC), topics.profile_changed("<&>", UTC)]
+    document = metadata_document(events, "http://192.0.2.10/onvif/event_service")
+    root: Any = etree.fromstring(document)
+    oracle.metadata_schema().assertValid(root)
+    assert root.tag == f"{T}MetadataStream"
+    (part,) = root
+    assert part.tag == f"{T}Event"
+    names = [message.findtext(f"{NT}Topic") for message in part]
+    assert names == ["tns1:VideoSource/MotionAlarm", "tns1:RecordingConfig/JobState", "tns1:Media/ProfileChanged"]
+    for message in part:
+        assert message.tag == f"{NT}NotificationMessage"
+        assert message.find(f"{NT}SubscriptionReference") is None
+        assert message.find(f"{NT}ProducerReference") is not None
+        assert message.find(f"{NT}Topic").nsmap["tns1"] == TNS1
+    assert part[0].find(f".//{T}Message").get("PropertyOperation") == "Changed"
+    assert part[2].find(f".//{T}SimpleItem").get("Value") == "<&>"
+
+
+def test_no_events_make_an_empty_document(oracle: ModuleType) -> None:
+    root: Any = etree.fromstring(metadata_document([]))
+    oracle.metadata_schema().assertValid(root)
+    assert [len(child) for child in root] == [0]
+
+
+def test_many_events_take_several_documents() -> None:
+    events = [topics.profile_changed(str(number), UTC) for number in range(metadata.MAX_EVENTS + 1)]
+    first, second = (etree.fromstring(document) for document in metadata_documents(events))
+    assert (len(first[0]), len(second[0])) == (metadata.MAX_EVENTS, 1)
+    assert metadata_documents([]) == []
