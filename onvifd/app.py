@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from onvifd.access.digest import DigestVerifier
+from onvifd.access.ip_filter import IpFilter
 from onvifd.access.keyfile import SecretBox, load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
@@ -83,6 +84,7 @@ class RecorderApp:
         self.config = config
         self.ports = Ports(http=None, https=None, rtsp=None)
         self.discovery = DiscoveryControl()
+        self.ip_filter = IpFilter()
         self._clock = clock or SystemClock()
         self._tasks: list[asyncio.Task[None]] = []
         self._revision = -1
@@ -178,7 +180,7 @@ class RecorderApp:
         setup = setup_of(config, self._volumes, replay_timeout)
         self.cluster = Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
         self._parts.push_async_callback(self.cluster.stop)
-        door = FrontDoor(self.cluster.route)
+        door = FrontDoor(self.cluster.route, permits=self.ip_filter.permits)
         self._parts.push_async_callback(door.close)
         rtsp = door.listen(network.host, network.rtsp_port)
         http, https = free_port(network.host, network.http_port) if network.http else None, None
@@ -271,6 +273,8 @@ class RecorderApp:
             clock=self._clock,
             pages=pages,
             max_connections=config.limits.http_connections,
+            max_per_address=config.limits.http_connections_per_address,
+            permits=self.ip_filter.permits,
             created_window=config.access.clock_skew,
             peers=self.tls,
         )

@@ -139,6 +139,9 @@ class LimitSettings:
     rtsp_clients: int = setting(512, "RTSP sessions at once", low=1, high=100_000)
     replay_clients: int = setting(64, "replay sessions at once", low=1, high=10_000)
     http_connections: int = setting(512, "HTTP connections at once", low=1, high=100_000)
+    http_connections_per_address: int = setting(
+        256, "HTTP connections at once from one address (IPv6: one /64)", low=1, high=100_000
+    )
     pull_points: int = setting(32, "event pull points at once", low=1, high=1024)
     subscriptions: int = setting(32, "subscriptions that events are pushed to at once", low=1, high=1024)
     event_brokers: int = setting(4, "MQTT brokers that events are published to", low=1, high=32)

@@ -10,8 +10,10 @@ import contextlib
 import logging
 import re
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
+from onvifd.access.doorkeeper import Doorkeeper, bind, party_of
 from onvifd.errors import OnvifdError
 
 log = logging.getLogger(__name__)
@@ -22,10 +24,11 @@ Route = Callable[[str, socket.socket, bytes], Awaitable[None]]
 MAX_HEAD = 16 << 10
 """Bytes of a request head; RFC 2326 sets no bound."""
 
+BACKLOG = 1024
 FIRST_REQUEST_TIMEOUT = 10.0
 MAX_WAITING = 512
-"""Connections that have not yet sent a whole request. At the bound the one that has waited longest must go: who means it
-sends its request at once, and those who only connect cannot keep the others out."""
+"""Connections that have not yet sent a whole request. At the bound the one that has waited longest must go, of the address that
+has the most of them: who means it sends its request at once, and those who only connect cannot keep the others out."""
 
 _LOG_INTERVAL = 10.0
 
@@ -87,11 +90,19 @@ class FirstRequest:
 class FrontDoor:
     """Listens on the public RTSP port and hands every connection over by `route`."""
 
-    def __init__(self, route: Route, *, max_waiting: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        route: Route,
+        *,
+        max_waiting: int = MAX_WAITING,
+        permits: Callable[[str], bool] = lambda address: True,
+    ) -> None:
         self._route = route
         self._max_waiting = max_waiting
-        self._waiting: dict[asyncio.Task[None], None] = {}
-        """Those whose path is not known yet, in order of arrival."""
+        self._keeper = Doorkeeper(total=2 * max_waiting, per_address=2 * max_waiting, permits=permits)
+        """Those who wait and those who are being handed over."""
+        self._waiting: dict[asyncio.Task[None], str] = {}
+        """Those whose path is not known yet, in order of arrival, with whom they come from."""
         self._dropped = 0
         self._drop_logged = float("-inf")
         self._listeners: list[socket.socket] = []
@@ -99,19 +110,11 @@ class FrontDoor:
 
     def listen(self, host: str, port: int) -> int:
         """Bind and start accepting; gives the port (useful when asked for 0). Raises OSError when it cannot bind."""
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind((host, port))
-            sock.listen(1024)
-            sock.setblocking(False)
-        except OSError:
-            sock.close()
-            raise
-        self._listeners.append(sock)
-        self._own(self._accept(sock))
-        return int(sock.getsockname()[1])
+        sockets = bind(host, port, BACKLOG)
+        self._listeners += sockets
+        for sock in sockets:
+            self._own(self._accept(sock))
+        return int(sockets[0].getsockname()[1])
 
     def _own(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -130,27 +133,33 @@ class FrontDoor:
                 await asyncio.sleep(0.2)
                 continue
             client.setblocking(False)
-            if len(self._tasks) - len(self._waiting) > self._max_waiting:
-                log.warning("RTSP port: workers take no connections, refusing %s", address[0])
+            peer = str(address[0])
+            refusal = self._keeper.enter(peer)
+            if refusal is not None:
                 client.close()
-                continue
-            if len(self._waiting) >= self._max_waiting:
-                self._drop_oldest()
-            self._wait_for(client, str(address[0]))
+                if line := self._keeper.note(refusal, peer, loop.time()):
+                    log.warning("RTSP port: %s", line)
+            else:
+                if len(self._waiting) >= self._max_waiting:
+                    self._drop_oldest()
+                self._wait_for(client, peer)
+            await asyncio.sleep(0)  # a queue of connections must not keep the loop from those who are in
 
     def _wait_for(self, client: socket.socket, peer: str) -> None:
         """Read the first request of a client."""
         task = self._own(self._admit(client, peer))
-        self._waiting[task] = None
+        self._waiting[task] = party_of(peer)
 
         def done(_: asyncio.Task[None]) -> None:
             self._waiting.pop(task, None)
+            self._keeper.leave(peer)
             client.close()  # it may have been dropped before it began
 
         task.add_done_callback(done)
 
     def _drop_oldest(self) -> None:
-        oldest = next(iter(self._waiting))
+        crowd, _ = Counter(self._waiting.values()).most_common(1)[0]
+        oldest = next(task for task, party in self._waiting.items() if party == crowd)
         del self._waiting[oldest]
         oldest.cancel()
         self._dropped += 1
