@@ -145,6 +145,8 @@ class Prober:
     endpoint: str = ""
     """Endpoint reference of the device once it is known."""
     port: int = PORT
+    service: str = ""
+    """Address of its device service."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def local(self) -> str:
@@ -164,9 +166,14 @@ class Prober:
         """Is the message from the device under test?"""
         if self.endpoint and message.endpoint:
             return message.endpoint == self.endpoint
-        if message.sender[0].partition("%")[0] in self.addresses():
-            return True
-        return any(urlsplit(each).hostname == self.host for each in message.xaddrs)
+        if self.service and message.xaddrs:
+            # Several devices may share a host: the address of the service tells them apart.
+            wanted = urlsplit(self.service)
+            return any(
+                (given := urlsplit(each)).hostname == wanted.hostname and given.port == wanted.port
+                for each in message.xaddrs
+            )
+        return message.sender[0].partition("%")[0] in self.addresses()
 
     @contextlib.asynccontextmanager
     async def listen(self, *, multicast: bool = True) -> AsyncIterator[Ear]:

@@ -294,6 +294,9 @@ class Discovery:
         answer = await self.prober.probe("", "", unicast=True)
         if answer is None:
             found.remarks.append("discovery_types: no answer to a unicast Probe within DISCOVERY_TIMEOUT")
+            # Where several devices share a host, one of them gets all unicast probes.
+            answer = await self.prober.probe("", "")
+        if answer is None or answer.kind != "ProbeMatches":
             return
         self.prober.endpoint = answer.endpoint
         for name in names:

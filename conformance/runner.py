@@ -86,6 +86,7 @@ async def examine(
     ) as session:
         soap = SoapClient(session, settings.user, settings.password, settings.message_timeout)
         prober = Prober(urlsplit(settings.url).hostname or "", settings.interface, settings.discovery_timeout)
+        prober.service = settings.url
         x = Examination(settings, soap, Features(), prober, masks)
         _listen(x)
         try:
