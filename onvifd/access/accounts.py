@@ -65,7 +65,7 @@ class Accounts:
         limit: int = MAX_ACCOUNTS,
         hasher: PasswordHasher | None = None,
     ) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._box = box
         self._clock = clock
         self._realm = realm
@@ -98,8 +98,8 @@ class Accounts:
         Gives the names of accounts that were changed or removed since the last time. An account that the key file does not
         open is left out and logged: the others still work.
         """
-        policy = AccessPolicy.from_json(self._catalogue.settings.get(POLICY_SETTING))
-        rows = {row.name: row for row in self._catalogue.accounts.all()}
+        policy = AccessPolicy.from_json(self.catalogue.settings.get(POLICY_SETTING))
+        rows = {row.name: row for row in self.catalogue.accounts.all()}
         found: dict[str, Credential] = {}
         for row in rows.values():
             try:
@@ -151,14 +151,14 @@ class Accounts:
                 return AccountEdit(put=rows)
             return AccountEdit(put=tuple(replace(row, fixed=row is first) for row in rows))
 
-        self._catalogue.accounts.edit(decide)
+        self.catalogue.accounts.edit(decide)
         log.info("accounts made: %s", ", ".join(names))
         self.reload()
 
     def change(self, changes: Sequence[AccountChange]) -> None:
         """Apply all changes or none (Core 8.4.6). Raises NotFound, Prohibited or InvalidArgument with the details of SetUser."""
         policy = self._policy()
-        present = {row.name: row for row in self._catalogue.accounts.all()}
+        present = {row.name: row for row in self.catalogue.accounts.all()}
         for one in changes:
             if one.name not in present:
                 raise NotFound(f"there is no account {one.name}", detail="UsernameMissing")
@@ -182,7 +182,7 @@ class Accounts:
             _keep_administrator(present, after)
             return AccountEdit(put=tuple(after[name] for name in {one.name for one in changes}), former=former)
 
-        self._catalogue.accounts.edit(decide)
+        self.catalogue.accounts.edit(decide)
         log.info("accounts changed: %s", ", ".join(one.name for one in changes))
         self.reload()
 
@@ -198,7 +198,7 @@ class Accounts:
             _keep_administrator(present, {name: row for name, row in present.items() if name not in names})
             return AccountEdit(remove=tuple(names))
 
-        self._catalogue.accounts.edit(decide)
+        self.catalogue.accounts.edit(decide)
         log.info("accounts removed: %s", ", ".join(names))
         self.reload()
 
@@ -209,13 +209,13 @@ class Accounts:
     def set_policy(self, decide: Callable[[AccessPolicy], AccessPolicy]) -> AccessPolicy:
         """Change the security policies; `decide` raises what the caller shall see."""
         policy = decide(self._policy())
-        put_setting(self._catalogue.database, POLICY_SETTING, policy.to_json())
+        put_setting(self.catalogue.database, POLICY_SETTING, policy.to_json())
         self.reload()
         return policy
 
     def _policy(self) -> AccessPolicy:
         """As stored: another process may have changed it."""
-        return AccessPolicy.from_json(self._catalogue.settings.get(POLICY_SETTING))
+        return AccessPolicy.from_json(self.catalogue.settings.get(POLICY_SETTING))
 
     def _checked_secret(self, change: AccountChange, row: AccountRow, policy: AccessPolicy) -> bytes | None:
         if change.level is not None:
@@ -224,7 +224,7 @@ class Accounts:
             return None
         check_password(change.password, change.name, weak="PasswordTooWeak", rules=policy.complexity)
         if policy.history_enabled:
-            hashes = self._catalogue.accounts.history(ONVIF, change.name, policy.history)
+            hashes = self.catalogue.accounts.history(ONVIF, change.name, policy.history)
             present = self._box.open(row.password, _context(row.name))
             if present == change.password or used_before(self._hasher, hashes, change.password):
                 raise Prohibited("the password was used before", detail="PasswordTooWeak")

@@ -58,7 +58,7 @@ class ConsoleAccounts:
         group_limit: int = MAX_GROUPS,
         hasher: PasswordHasher | None = None,
     ) -> None:
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._clock = clock
         self._limit = limit
         self._group_limit = group_limit
@@ -82,7 +82,7 @@ class ConsoleAccounts:
 
     def reload(self) -> tuple[str, ...]:
         """Read everything again; gives the names of accounts that were changed or removed. Raises Unavailable."""
-        view = self._catalogue.console.view()
+        view = self.catalogue.console.view()
         groups = {name: _group(row) for name, row in view.groups.items()}
         accounts: dict[str, ConsoleAccount] = {}
         for row in view.accounts.values():
@@ -145,14 +145,14 @@ class ConsoleAccounts:
             first = not view.accounts and group == ADMINISTRATORS
             return ConsoleEdit(accounts=(replace(row, fixed=first),))
 
-        self._catalogue.console.edit(decide)
+        self.catalogue.console.edit(decide)
         log.info("console account made: %s", name)
         self.reload()
 
     def change(self, change: ConsoleChange) -> None:
         """Raises NotFound, Prohibited or InvalidArgument; then nothing has changed."""
         policy = self._policy()
-        old = self._catalogue.console.view().accounts.get(change.name)
+        old = self.catalogue.console.view().accounts.get(change.name)
         if old is None:
             raise NotFound(f"there is no console account {change.name}", detail="UsernameMissing")
         hashed = self._checked_hash(change, old, policy)
@@ -173,7 +173,7 @@ class ConsoleAccounts:
             former = ((row.name, row.hash),) if hashed is not None else ()
             return ConsoleEdit(accounts=(after,), former=former)
 
-        self._catalogue.console.edit(decide)
+        self.catalogue.console.edit(decide)
         log.info("console account changed: %s", change.name)
         self.reload()
 
@@ -188,7 +188,7 @@ class ConsoleAccounts:
                 raise InvalidArgument("the first administrator must stay", detail="FixedUser")
             return ConsoleEdit(remove_accounts=(name,))
 
-        self._catalogue.console.edit(decide)
+        self.catalogue.console.edit(decide)
         log.info("console account removed: %s", name)
         self.reload()
 
@@ -216,7 +216,7 @@ class ConsoleAccounts:
                 row = replace(row, remark=_text(remark))
             return ConsoleEdit(groups=(row,))
 
-        self._catalogue.console.edit(decide)
+        self.catalogue.console.edit(decide)
         log.info("group %s: %s", "made" if new else "changed", name)
         self.reload()
 
@@ -233,19 +233,19 @@ class ConsoleAccounts:
                 raise Prohibited(f"group {name} has accounts")
             return ConsoleEdit(remove_groups=(name,))
 
-        self._catalogue.console.edit(decide)
+        self.catalogue.console.edit(decide)
         log.info("group removed: %s", name)
         self.reload()
 
     def _policy(self) -> AccessPolicy:
-        return AccessPolicy.from_json(self._catalogue.settings.get(POLICY_SETTING))
+        return AccessPolicy.from_json(self.catalogue.settings.get(POLICY_SETTING))
 
     def _checked_hash(self, change: ConsoleChange, old: ConsoleAccountRow, policy: AccessPolicy) -> str | None:
         if change.password is None:
             return None
         check_password(change.password, change.name, weak="PasswordTooWeak", rules=policy.complexity)
         if policy.history_enabled:
-            hashes = self._catalogue.accounts.history(CONSOLE, change.name, policy.history)
+            hashes = self.catalogue.accounts.history(CONSOLE, change.name, policy.history)
             if used_before(self._hasher, (old.hash, *hashes), change.password):
                 raise Prohibited("the password was used before", detail="PasswordTooWeak")
         return self._hasher.hash(change.password)
