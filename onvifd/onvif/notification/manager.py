@@ -26,6 +26,8 @@ MAX_PULL_POINTS = 200
 MAX_PUSHED = 32
 HISTORY_PAGE = 500
 """Stored events that are read at once."""
+READ_SECONDS = 2.0
+"""How long the store is searched for the first match, though the Timeout of a PullMessages be shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +228,8 @@ class SubscriptionManager:
     async def _past(self, point: PullPoint) -> tuple[Event, ...] | None:
         """Stored events that a Seek asked for; None when there are none (left), or none were found before the time-out."""
         history = point.history
-        read = False
+        # A Timeout of nothing still asks for what is there.
+        end = max(point.pull_end, self._clock.monotonic() + READ_SECONDS)
         while history is not None and history.seam is not None and not point.closed:
             found = history.take(point.pull_limit)
             if found:
@@ -235,11 +238,10 @@ class SubscriptionManager:
                 if not self._resume(point, history):
                     return None
                 await self._reseam(point, history)
-            elif read and self._clock.monotonic() >= point.pull_end:
+            elif self._clock.monotonic() >= end:
                 return None
             else:
                 await self._read_page(point, history)
-                read = True
             history = point.history
         return None
 
