@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
+_FOLDER_MODE, _FILE_MODE = 0o750, 0o640
+"""Footage is for the recorder and its group."""
 _MAX_NAMES = 100
 _MAX_UNSAVED = 64
 
@@ -180,14 +182,24 @@ def change_of(row: SegmentRow) -> SegmentChange:
 def _new_file(path: Path) -> int:
     """Create a file and its folders. Raises OSError."""
     for last in (False, True):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            _make_folder(path.parent)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
         except FileNotFoundError:
             # Retention has just removed the folder, which was empty.
             if last:
                 raise
     raise AssertionError("unreachable")
+
+
+def _make_folder(folder: Path) -> None:
+    """Create a folder and what is missing above it: `Path.mkdir` would give the mode to the last one alone."""
+    missing = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for each in reversed(missing):
+        each.mkdir(mode=_FOLDER_MODE, exist_ok=True)
 
 
 def _write(fd: int, data: bytes, offset: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,8 +37,10 @@ class Finding:
     detail: str
 
 
-def examine(store: SegmentStore, volumes: Sequence[Volume]) -> Iterator[Finding]:
-    """All findings, volume by volume. Blocks; reads the headers of every file."""
+def examine(
+    store: SegmentStore, volumes: Sequence[Volume], examined: Callable[[], None] = lambda: None
+) -> Iterator[Finding]:
+    """All findings, volume by volume. Blocks; reads the headers of every file. `examined` is called after each."""
     for volume in volumes:
         if not volume.root.is_dir():
             yield Finding(FindingKind.MISSING_VOLUME, volume.id, "", f"{volume.root} is not a folder")
@@ -47,6 +49,7 @@ def examine(store: SegmentStore, volumes: Sequence[Volume]) -> Iterator[Finding]
         while rows := store.volume_segments(volume.id, after):
             for row in rows:
                 yield from _check(store, volume, row)
+                examined()
             after = rows[-1].id
         unreadable: list[str] = []
         for path in unindexed_files(store, volume, unreadable, all_files=True):

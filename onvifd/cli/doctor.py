@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onvifd.cli.common import FAILED, AsJson, ConfigFile, Data, print_json, print_table, settings, waiting
+from onvifd.cli.common import FAILED, AsJson, ConfigFile, Data, counting, print_json, print_table, settings, waiting
 
 if TYPE_CHECKING:
     from onvifd.access.keyfile import SecretBox
+    from onvifd.archive.disk import Volume
     from onvifd.config import Config
     from onvifd.store.catalogue import Catalogue
 
@@ -38,8 +39,7 @@ def doctor(
     config: ConfigFile = None,
 ) -> None:
     """Look for what is wrong, changing nothing. Exit status 1 if there are findings."""
-    with waiting("reading the index" + (" and every segment file" if files else "")):
-        checks = list(_examine(data, config, files))
+    checks = list(_examine(data, config, files))
     if json:
         print_json([asdict(check) for check in checks])
     else:
@@ -95,8 +95,13 @@ def _catalogue(config: Config, box: SecretBox | None, files: bool) -> Iterator[C
         with open_catalogue(config) as catalogue:
             version, _ = versions(catalogue.database.engine)
             yield Check("catalogue", True, f"{catalogue.database.engine.dialect.name}, version {version}")
-            for examine in (_database, _accounts, _cameras, _recordings):
-                yield from _guarded(examine, catalogue, config, box)
+            with waiting("reading the catalogue"):
+                checks = [
+                    check
+                    for examine in (_database, _accounts, _cameras, _recordings)
+                    for check in _guarded(examine, catalogue, config, box)
+                ]
+            yield from checks
             yield from _volumes(catalogue, config, files)
     except OnvifdError as error:
         yield Check("catalogue", False, error.reason)
@@ -166,10 +171,7 @@ def _recordings(catalogue: Catalogue, config: Config, box: SecretBox | None) -> 
 
 
 def _volumes(catalogue: Catalogue, config: Config, files: bool) -> Iterator[Check]:
-    from onvifd.archive.catalogue_index import CatalogueSegmentStore
     from onvifd.archive.disk import Volume
-    from onvifd.archive.doctor import examine
-    from onvifd.errors import OnvifdError
 
     ids = catalogue.volumes.ids([str(path) for path in config.volume_paths])
     for path in config.volume_paths:
@@ -178,19 +180,36 @@ def _volumes(catalogue: Catalogue, config: Config, files: bool) -> Iterator[Chec
         yield check
         if not files or not path.is_dir():
             continue
-        found = 0
+        yield from _files(catalogue, subject, Volume(ids[str(path)], path))
+
+
+def _files(catalogue: Catalogue, subject: str, volume: Volume) -> Iterator[Check]:
+    """Every segment file of a volume against the index."""
+    from onvifd.archive.catalogue_index import CatalogueSegmentStore
+    from onvifd.archive.doctor import examine
+    from onvifd.errors import OnvifdError
+
+    total, done, found = catalogue.segments.count(volume.id), 0, 0
+    with counting(f"segment files of {subject}") as progress:
+
+        def examined() -> None:
+            nonlocal done
+            done += 1
+            # Recording goes on: there may be more than at first.
+            progress(done, max(done, total))
+
         try:
-            for finding in examine(CatalogueSegmentStore(catalogue), [Volume(ids[str(path)], path)]):
+            for finding in examine(CatalogueSegmentStore(catalogue), [volume], examined):
                 found += 1
                 if found <= MAX_FINDINGS:
                     yield Check(subject, False, f"{finding.path}: {finding.kind.value}: {finding.detail}")
         except OnvifdError as error:
             yield Check(subject, False, error.reason)
-            continue
-        if found > MAX_FINDINGS:
-            yield Check(subject, False, f"{found - MAX_FINDINGS} more findings")
-        if not found:
-            yield Check(subject, True, "files and index agree")
+            return
+    if found > MAX_FINDINGS:
+        yield Check(subject, False, f"{found - MAX_FINDINGS} more findings")
+    if not found:
+        yield Check(subject, True, "files and index agree")
 
 
 def _space(subject: str, path: Path, reserve: float) -> Check:

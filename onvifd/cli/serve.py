@@ -10,18 +10,19 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onvifd.cli.common import one_line_errors
+from onvifd.cli.common import counting, one_line_errors
 from onvifd.cli.simulate import PASSWORD_VARIABLE
 
 if TYPE_CHECKING:
     from onvifd.app import RecorderApp
+    from onvifd.cameras.registry import Camera, NewCamera
     from onvifd.config import Config
 
 log = logging.getLogger(__name__)
@@ -248,23 +249,34 @@ async def _start_cameras(
         env={**os.environ, PASSWORD_VARIABLE: state.password},
         start_new_session=True,
     )
-    found: list[tuple[str, int, int]] = []
     output = process.stdout
     if output is None:
         raise typer.Exit(1)
+    with counting("encoding the pictures of the cameras") as progress:
+        found = await _until_ready(output, progress)
+    if found is None:
+        await _stop_cameras(process)
+    return process, found
+
+
+async def _until_ready(
+    output: asyncio.StreamReader, progress: Callable[[int, int], None]
+) -> list[tuple[str, int, int]] | None:
+    """Address, HTTP and RTSP port of each camera as `simulate` tells them; None if it ends or takes too long."""
+    found: list[tuple[str, int, int]] = []
     try:
         async with asyncio.timeout(CAMERAS_READY):
             async for line in output:
-                words = line.decode().split()
-                if words[:1] == ["ready"]:
-                    return process, found
-                if words[:1] == ["camera"] and len(words) == 3:
-                    http = int(words[1].rpartition(":")[2].partition("/")[0])
-                    found.append((words[1], http, int(words[2])))
+                match line.decode().split():
+                    case ["ready", *_]:
+                        return found
+                    case ["encoding", done, total]:
+                        progress(int(done), int(total))
+                    case ["camera", url, rtsp]:
+                        found.append((url, int(url.rpartition(":")[2].partition("/")[0]), int(rtsp)))
     except TimeoutError:
         log.error("the simulated cameras are not ready in %g s", CAMERAS_READY)
-    await _stop_cameras(process)
-    return process, None
+    return None
 
 
 async def _stop_cameras(process: asyncio.subprocess.Process) -> None:
@@ -280,7 +292,8 @@ async def _stop_cameras(process: asyncio.subprocess.Process) -> None:
 async def _add_cameras(config: Config, urls: list[str]) -> None:
     """Add the cameras at `urls` that the recorder does not know; demo cameras that moved are taken along.
 
-    Cameras that a person added to the demo stay as they are: those of the demo are told by its login.
+    Cameras that a person added to the demo stay as they are: those of the demo are told by its login, or by their serial
+    number when the login was lost with `demo.json`.
     """
     from onvifd.cameras.drivers import prepare
     from onvifd.cameras.registry import Credentials
@@ -289,17 +302,40 @@ async def _add_cameras(config: Config, urls: list[str]) -> None:
     state = await asyncio.to_thread(DemoState.load, config.data / "demo.json", len(urls))
     with open_registry(config) as registry:
         login = Credentials(user=CAMERA_USER, password=state.password)
-        known = [camera for camera in await asyncio.to_thread(registry.all) if camera.credentials == login]
-        if [camera.address for camera in known] == urls:
+        every = await asyncio.to_thread(registry.all)
+        if [camera.address for camera in every if camera.credentials == login] == urls:
             return
         found = await asyncio.gather(*(prepare(url, login) for url in urls))
-        for old, new in zip(known, found, strict=False):
-            # The same simulated camera at another port: its id, and with it its recording, stays.
+        serials = {new.serial for new in found}
+        known = [
+            camera
+            for camera in every
+            if camera.credentials is not None
+            and (camera.credentials == login or (camera.credentials.user == CAMERA_USER and camera.serial in serials))
+        ]
+        pairs = pair_up(known, found)
+        kept = [old for old, _ in pairs]
+        for extra in [camera for camera in known if camera not in kept]:
+            await asyncio.to_thread(registry.remove, extra.id)
+        for old, new in pairs:
+            if old is None:
+                await asyncio.to_thread(registry.add, new)
+                continue
+            # The same simulated camera at another port or with another login: its id, and with it its recording, stays.
             moved = replace(
-                old, address=new.address, credentials=login, streams=new.streams, event_address=new.event_address
+                old,
+                address=new.address,
+                credentials=login,
+                streams=new.streams,
+                event_address=new.event_address,
+                serial=new.serial,
             )
             await asyncio.to_thread(registry.update, moved)
-        for extra in known[len(urls) :]:
-            await asyncio.to_thread(registry.remove, extra.id)
-        for new in found[len(known) :]:
-            await asyncio.to_thread(registry.add, new)
+
+
+def pair_up(known: list[Camera], found: list[NewCamera]) -> list[tuple[Camera | None, NewCamera]]:
+    """Each camera that was found with the one that it was before: by serial number, and by order what has none in common."""
+    by_serial = {camera.serial: camera for camera in known if camera.serial}
+    same = [by_serial.get(new.serial) for new in found]
+    left = [camera for camera in known if camera not in same]
+    return [(old or (left.pop(0) if left else None), new) for old, new in zip(same, found, strict=True)]

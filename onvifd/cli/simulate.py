@@ -7,10 +7,20 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from onvifd.cli.common import counting
+
+if TYPE_CHECKING:
+    from onvifd.bodies.simulated_device import SimulatedDevice
+    from onvifd.cameras.simulated.encode import CameraClips
+    from onvifd.media.types import Codec
 
 PASSWORD_VARIABLE = "ONVIFD_CAMERA_PASSWORD"
 
@@ -68,33 +78,41 @@ def simulate(
     password = given or secrets.token_urlsafe(12)
     if not given:
         typer.echo(f"password of {user} at all cameras: {password}")
-    pairs = parse_ports(ports, cameras)
+    wanted = Wanted(
+        pairs=tuple(parse_ports(ports, cameras)),
+        clip=clip,
+        video=video,
+        audio=sound,
+        host=host,
+        user=user,
+        password=password,
+        seed=seed,
+        cache=cache or cache_folder(),
+        discovery=discovery,
+    )
     from onvifd.workers.process import run_loop
 
-    run_loop(
-        _serve(pairs, clip, video, sound, host, user, password, seed, cache or cache_folder(), discovery, until_eof)
-    )
+    run_loop(_serve(wanted, until_eof))
 
 
-async def _serve(
-    pairs: list[tuple[int, int]],
-    clip: Path | None,
-    codec: object,
-    audio: object,
-    host: str,
-    user: str,
-    password: str,
-    seed: str,
-    cache: Path,
-    discovery: bool,
-    until_eof: bool,
-) -> None:
-    from onvifd.bodies.simulated_device import SimulatedDevice
-    from onvifd.cameras.simulated.encode import load_cameras
-    from onvifd.cameras.simulated.footage import load_footage
-    from onvifd.clock import SystemClock
-    from onvifd.media.types import Codec
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The cameras to run: one for each pair of HTTP and RTSP port. Without `clip` they show the test picture."""
 
+    pairs: tuple[tuple[int, int], ...]
+    clip: Path | None
+    video: Codec
+    audio: Codec
+    host: str
+    user: str
+    password: str = field(repr=False)
+    seed: str
+    cache: Path
+    discovery: bool
+
+
+async def _serve(wanted: Wanted, until_eof: bool) -> None:
+    """Run the cameras until a signal, the end of standard input, or a fault of one of them, which is raised."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -102,33 +120,11 @@ async def _serve(
     if until_eof:
         # Nothing is ever written to it: readable means that the other end is closed.
         loop.add_reader(sys.stdin.fileno(), stopped.set)
-    await asyncio.to_thread(cache.mkdir, parents=True, exist_ok=True)
-    numbers = range(1, len(pairs) + 1)
-    if clip is not None:
-        footage = await asyncio.to_thread(load_footage, cache, clip, Codec(str(codec)), Codec(str(audio)))
-        clips = dict.fromkeys(numbers, footage)
-    else:
-        clips = await asyncio.to_thread(load_cameras, cache, numbers, Codec(str(codec)), Codec(str(audio)))
-    clock = SystemClock()
-    devices = [
-        SimulatedDevice(
-            number,
-            clips[number],
-            seed=seed,
-            host=host,
-            http_port=http,
-            rtsp_port=rtsp,
-            user=user,
-            password=password,
-            clock=clock,
-            motion=clip is None,
-            discovery=discovery,
-        )
-        for number, (http, rtsp) in zip(numbers, pairs, strict=True)
-    ]
+    with _telling() as progress:
+        clips = await asyncio.to_thread(_load, wanted, progress)
     started: list[SimulatedDevice] = []
     try:
-        for device in devices:
+        for device in _devices(wanted, clips):
             started.append(device)
             try:
                 await device.start()
@@ -137,13 +133,55 @@ async def _serve(
                 raise typer.Exit(EXIT_PORT) from None
             typer.echo(f"camera {device.device_url} {device.rtsp_port}")
         typer.echo("ready")
-        players = [device.ended for device in devices if device.ended is not None]
+        players = [device.ended for device in started if device.ended is not None]
         for player in players:
             player.add_done_callback(lambda _: stopped.set())
         await stopped.wait()
-        faults = [player.exception() for player in players if player.done() and not player.cancelled()]
-        for fault in faults:
-            if fault is not None:
+        for player in players:
+            if player.done() and not player.cancelled() and (fault := player.exception()) is not None:
                 raise fault
     finally:
         await asyncio.gather(*(device.stop() for device in started))
+
+
+@contextmanager
+def _telling() -> Iterator[Callable[[int, int], None]]:
+    """Who hears how far encoding is: a person at a terminal, or a program that reads lines."""
+    if sys.stdout.isatty():
+        with counting("encoding pictures") as progress:
+            yield progress
+    else:
+        yield lambda done, total: typer.echo(f"encoding {done} {total}")
+
+
+def _load(wanted: Wanted, progress: Callable[[int, int], None]) -> dict[int, CameraClips]:
+    """What each camera shows, by its number. Blocks while it is encoded for the first time."""
+    from onvifd.cameras.simulated.encode import load_cameras
+    from onvifd.cameras.simulated.footage import load_footage
+
+    wanted.cache.mkdir(parents=True, exist_ok=True)
+    numbers = range(1, len(wanted.pairs) + 1)
+    if wanted.clip is not None:
+        return dict.fromkeys(numbers, load_footage(wanted.cache, wanted.clip, wanted.video, wanted.audio))
+    return load_cameras(wanted.cache, numbers, wanted.video, wanted.audio, progress)
+
+
+def _devices(wanted: Wanted, clips: dict[int, CameraClips]) -> Iterator[SimulatedDevice]:
+    from onvifd.bodies.simulated_device import SimulatedDevice
+    from onvifd.clock import SystemClock
+
+    clock = SystemClock()
+    for number, (http, rtsp) in enumerate(wanted.pairs, 1):
+        yield SimulatedDevice(
+            number,
+            clips[number],
+            seed=wanted.seed,
+            host=wanted.host,
+            http_port=http,
+            rtsp_port=rtsp,
+            user=wanted.user,
+            password=wanted.password,
+            clock=clock,
+            motion=wanted.clip is None,
+            discovery=wanted.discovery,
+        )

@@ -143,6 +143,12 @@ class Segments:
         query = select(func.coalesce(func.sum(t.c.size), 0)).where(t.c.volume == volume)
         return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
 
+    def count(self, volume: str) -> int:
+        """How many segments a volume holds."""
+        t = schema.segments
+        query = select(func.count()).select_from(t).where(t.c.volume == volume)
+        return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
+
     def _rows(self, query: Select[Any]) -> tuple[SegmentRow, ...]:
         return self._database.read(
             lambda connection: tuple(SegmentRow(**row) for row in connection.execute(query).mappings())

@@ -438,3 +438,20 @@ def test_kill_9_loses_one_fragment_at_most(tmp_path: Path, volume: Volume, fed_s
     assert list(examine(store, [volume])) == []
     for path in segment_files(volume):
         assert_decodes(path)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o022, 0o077])
+async def test_footage_is_not_for_everybody(bench: Bench, h264: Clip, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        writer = bench.writer(h264)
+        await bench.feed(video_units(h264, seconds=2), writer)
+        await writer.stop()
+    finally:
+        os.umask(before)
+    (row,) = rows_of(bench.store)
+    path = bench.volume.path(row.path)
+    assert path.stat().st_mode & 0o777 == 0o640 & ~mask
+    folders = [folder for folder in path.parents if bench.volume.root in folder.parents]
+    assert len(folders) >= 2
+    assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o750 & ~mask}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
-from onvifd.cli.common import waiting
+from onvifd.cli.common import counting, waiting
 
 
 def test_help_names_every_command(run: Callable[..., Result]) -> None:
@@ -72,3 +73,23 @@ def test_waiting_leaves_the_output_clean(capsys: pytest.CaptureFixture[str]) -> 
     with waiting("asking [bold]nobody"):
         print("answer")
     assert capsys.readouterr() == ("answer\n", "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_counting_shows_counts_to_a_person_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with counting("segment files") as progress:
+        progress(3, 7)
+    assert capsys.readouterr() == ("", "")
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with counting("segment files") as progress:
+        progress(3, 7)
+    assert "segment files" in terminal.getvalue()
+    assert "3/7" in terminal.getvalue()
+    assert capsys.readouterr().out == ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import secrets
@@ -54,6 +55,35 @@ async def test_demo_camera_that_moved_keeps_its_id(config: Config, camera: Simul
         registry.update(replace(known, address="http://127.0.0.1:1/onvif/device_service"))
     await serve._add_cameras(config, [camera.device_url])
     assert [(each.id, each.address) for each in cameras(config)] == [(known.id, camera.device_url)]
+
+
+async def test_demo_camera_whose_login_was_lost_keeps_its_id(config: Config, camera: SimulatedDevice) -> None:
+    DemoState("camera-pass-1", ((0, 0),)).save(config.data / "demo.json")
+    await serve._add_cameras(config, [camera.device_url])
+    [known] = cameras(config)
+    with open_registry(config) as registry:
+        lost = Credentials(user="admin", password="an-earlier-login")
+        registry.update(replace(known, address="http://127.0.0.1:1/onvif/device_service", credentials=lost))
+    await serve._add_cameras(config, [camera.device_url])
+    [found] = cameras(config)
+    assert (found.id, found.address) == (known.id, camera.device_url)
+    assert found.credentials == known.credentials
+
+
+async def test_the_demo_hears_how_far_encoding_is() -> None:
+    output = asyncio.StreamReader()
+    output.feed_data(b"encoding 1 5\nencoding 5 5\ncamera http://127.0.0.1:81/onvif/device_service 555\nready\n")
+    heard: list[tuple[int, int]] = []
+    found = await serve._until_ready(output, lambda done, total: heard.append((done, total)))
+    assert found == [("http://127.0.0.1:81/onvif/device_service", 81, 555)]
+    assert heard == [(1, 5), (5, 5)]
+
+
+async def test_cameras_that_end_early_are_not_ready() -> None:
+    output = asyncio.StreamReader()
+    output.feed_data(b"camera http://127.0.0.1:81/onvif/device_service 555\n")
+    output.feed_eof()
+    assert await serve._until_ready(output, lambda done, total: None) is None
 
 
 def test_demo_does_not_touch_the_cameras_of_a_running_recorder(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -134,11 +135,15 @@ def cached(folder: Path, name: str, parameters: dict[str, object], make: Callabl
 
 
 def load_cameras(
-    folder: Path, cameras: Iterable[int], codec: Codec = Codec.H264, audio: Codec = Codec.PCMU
+    folder: Path,
+    cameras: Iterable[int],
+    codec: Codec = Codec.H264,
+    audio: Codec = Codec.PCMU,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[int, CameraClips]:
     """Clips of the given camera numbers; what is not in the cache is encoded, on all cores. It blocks.
 
-    Raises InvalidArgument for camera numbers, NotSupported for codecs, Unavailable for a disk that does not take the clips.
+    `progress` is told how many clips there are of how many, one call after the other. Raises InvalidArgument for camera numbers, NotSupported for codecs, Unavailable for a disk that does not take the clips.
     """
     numbers = sorted(set(cameras))
     specs = (main_spec(codec), sub_spec(codec))
@@ -150,5 +155,8 @@ def load_cameras(
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
         sounds = pool.submit(cached, folder, f"sound-{audio}", {"audio": audio}, lambda: sound.encode_sound(audio))
         jobs = {camera: [pool.submit(stream, camera, spec) for spec in specs] for camera in numbers}
+        waiting = [sounds, *itertools.chain.from_iterable(jobs.values())]
+        for done, _ in enumerate(as_completed(waiting), 1):
+            progress(done, len(waiting))
         loop = sounds.result()
         return {camera: CameraClips(main.result(), sub.result(), loop) for camera, (main, sub) in jobs.items()}
