@@ -1,10 +1,12 @@
 """The public RTSP port before a worker takes over."""
 
 import asyncio
+import ipaddress
 import socket
 
 import pytest
 
+from onvifd.access.ip_filter import FilterRules, IpFilter
 from onvifd.errors import Unavailable
 from onvifd.workers.frontdoor import FirstRequest, FrontDoor, path_of
 
@@ -91,5 +93,53 @@ async def test_who_only_connects_keeps_nobody_out(caplog: pytest.LogCaptureFixtu
         assert sum("without a request" in record.message for record in caplog.records) == 1
     finally:
         for _, writer in idle:
+            writer.close()
+        await door.close()
+
+
+async def test_address_filter_holds_at_accept_and_changes_without_restart() -> None:
+    async def route(path: str, client: socket.socket, initial: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+
+    rules = IpFilter()
+    door = FrontDoor(route, permits=rules.permits)
+    port = door.listen("127.0.0.1", 0)
+
+    async def talk(source: str) -> bytes:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+            writer.write(DESCRIBE)
+            answer = await asyncio.wait_for(reader.read(100), 5)
+        except ConnectionError:
+            return b""
+        writer.close()
+        return answer
+
+    try:
+        assert await talk("127.0.0.2") == b"taken"
+        rules.replace(FilterRules(prefixes=(ipaddress.ip_network("127.0.0.2/32"),)))
+        assert await talk("127.0.0.2") == b""
+        assert await talk("127.0.0.3") == b"taken"
+        rules.replace(FilterRules())
+        assert await talk("127.0.0.2") == b"taken"
+    finally:
+        await door.close()
+
+
+async def test_crowd_of_one_address_makes_room_for_the_others() -> None:
+    async def route(path: str, client: socket.socket, initial: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+
+    door = FrontDoor(route, max_waiting=4)
+    port = door.listen("127.0.0.1", 0)
+    waiting = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.3", 0))
+    crowd = [await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0)) for _ in range(20)]
+    try:
+        # It was the first to come, and those who came after it in numbers do not push it out.
+        assert await asyncio.wait_for(crowd[0][0].read(1), 5) == b""
+        waiting[1].write(DESCRIBE)
+        assert await asyncio.wait_for(waiting[0].read(100), 5) == b"taken"
+    finally:
+        for _, writer in (waiting, *crowd):
             writer.close()
         await door.close()
