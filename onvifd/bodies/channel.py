@@ -156,6 +156,53 @@ def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> Vid
     )
 
 
+def _video_source(channel: Channel, stream: ChannelStream, video: TrackFormat) -> VideoSource:
+    return VideoSource(
+        token=source_token(channel.camera),
+        config_token=f"vsc-{channel.camera}",
+        name=channel.name,
+        width=video.width,
+        height=video.height,
+        framerate=round(stream.framerate or DEFAULT_FRAMERATE, 1),
+    )
+
+
+def _audio_source(channel: Channel, audio: TrackFormat) -> AudioSource:
+    return AudioSource(
+        token=f"as-{channel.camera}",
+        config_token=f"asc-{channel.camera}",
+        name=channel.name,
+        channels=max(1, audio.channels),
+    )
+
+
+def _audio_encoder(channel: Channel, stream: ChannelStream, audio: TrackFormat) -> AudioEncoder:
+    return AudioEncoder(
+        token=f"ae-{channel.camera}-{stream.name}",
+        name=f"{channel.name} {stream.name} audio",
+        codec=audio.codec,
+        bitrate=64,
+        sample_rate=audio.clock_rate,
+        channels=max(1, audio.channels),
+    )
+
+
+def _profile(channel: Channel, stream: ChannelStream) -> MediaProfile:
+    camera = channel.camera
+    audible = stream.format_of(Kind.AUDIO) is not None
+    return MediaProfile(
+        token=profile_token(camera, stream.name),
+        name=f"{channel.name} {stream.name}",
+        fixed=True,
+        video_source=source_token(camera),
+        video_encoder=f"ve-{camera}-{stream.name}",
+        audio_source=f"as-{camera}" if audible else None,
+        audio_encoder=f"ae-{camera}-{stream.name}" if audible else None,
+        path=live_path(camera, stream.name),
+        snapshot=True,
+    )
+
+
 def media_model(channels: tuple[Channel, ...]) -> MediaModel:
     """What the media services show of these channels, in their order. Streams never received yet are left out."""
     sources: list[VideoSource] = []
@@ -167,54 +214,14 @@ def media_model(channels: tuple[Channel, ...]) -> MediaModel:
         known = [(s, v) for s in channel.streams.values() if (v := s.format_of(Kind.VIDEO)) is not None]
         if not known:
             continue
-        first, video = known[0]
-        camera = channel.camera
-        sources.append(
-            VideoSource(
-                token=source_token(camera),
-                config_token=f"vsc-{camera}",
-                name=channel.name,
-                width=video.width,
-                height=video.height,
-                framerate=round(first.framerate or DEFAULT_FRAMERATE, 1),
-            )
-        )
+        sources.append(_video_source(channel, *known[0]))
         if channel.audio is not None:
-            audio_sources.append(
-                AudioSource(
-                    token=f"as-{camera}",
-                    config_token=f"asc-{camera}",
-                    name=channel.name,
-                    channels=max(1, channel.audio.channels),
-                )
-            )
+            audio_sources.append(_audio_source(channel, channel.audio))
         for stream, video in known:
             encoders.append(_encoder(channel, stream, video))
-            audio = stream.format_of(Kind.AUDIO)
-            if audio is not None:
-                audio_encoders.append(
-                    AudioEncoder(
-                        token=f"ae-{camera}-{stream.name}",
-                        name=f"{channel.name} {stream.name} audio",
-                        codec=audio.codec,
-                        bitrate=64,
-                        sample_rate=audio.clock_rate,
-                        channels=max(1, audio.channels),
-                    )
-                )
-            profiles.append(
-                MediaProfile(
-                    token=profile_token(camera, stream.name),
-                    name=f"{channel.name} {stream.name}",
-                    fixed=True,
-                    video_source=source_token(camera),
-                    video_encoder=f"ve-{camera}-{stream.name}",
-                    audio_source=f"as-{camera}" if audio is not None else None,
-                    audio_encoder=f"ae-{camera}-{stream.name}" if audio is not None else None,
-                    path=live_path(camera, stream.name),
-                    snapshot=True,
-                )
-            )
+            if (audio := stream.format_of(Kind.AUDIO)) is not None:
+                audio_encoders.append(_audio_encoder(channel, stream, audio))
+            profiles.append(_profile(channel, stream))
     return MediaModel(
         video_sources=tuple(sources),
         video_encoders=tuple(encoders),
