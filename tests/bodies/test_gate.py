@@ -110,8 +110,9 @@ async def refused(face: Face, source: str) -> bool:
         writer.write(GET)
     except ConnectionError:
         return True
+    answer = await rest(reader)
     writer.close()
-    return await rest(reader) == b""
+    return answer == b""
 
 
 async def until_empty(face: Face) -> None:
@@ -133,6 +134,7 @@ async def test_address_filter_refuses_at_accept_and_lets_in_again_without_restar
         face.filter.replace(FilterRules(allow=True, prefixes=(ipaddress.ip_network("127.0.0.2/32"),)))
         writer.write(GET)
         assert (await rest(reader)).startswith(b"HTTP/1.1 403")
+        writer.close()
         reader, writer = await connect(face, "127.0.0.2")
         writer.write(GET)
         assert (await reader.readline()).startswith(b"HTTP/1.1 200")
