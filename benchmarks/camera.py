@@ -102,7 +102,7 @@ class Session(threading.Thread):
             )
             return f"Content-Type: application/sdp\r\nContent-Base: {url}/\r\n", sdp
         if method == "SETUP":
-            return f"Session: 1;timeout=60\r\nTransport: {headers['transport']}\r\n", ""
+            return f"Session: 1;timeout=60\r\nTransport: {headers['transport']};ssrc=10203040\r\n", ""
         return "Session: 1\r\n", ""
 
     def _nals(self) -> list[bytes]:

@@ -140,7 +140,10 @@ class Intake:
         self.tracks = self._begin(wanted)
         channels: dict[int, InboundTrack] = {}
         for track, described in zip(self.tracks, wanted, strict=True):
-            channels[await client.setup(described, 2 * track.index)] = track
+            channel, ssrc = await client.setup(described, 2 * track.index)
+            channels[channel] = track
+            if ssrc is not None and all(other.ssrc != ssrc for other in self.tracks):
+                track.adopt(ssrc)
         walker = Walker(
             channels,
             self.counters,
@@ -173,11 +176,13 @@ class Intake:
             for track, described in zip(self.tracks, wanted, strict=True):
                 track.begin(described.format)
             return self.tracks
+        types = [described.payload_type for described in wanted]
         return tuple(
             InboundTrack(
                 index,
                 described.format,
-                described.payload_type if described.payload_type < 96 else 96 + index,
+                # the camera's own where that can be: packets then pass as they are
+                described.payload_type if types.count(described.payload_type) == 1 else 96 + index,
                 random.getrandbits(32),
             )
             for index, described in enumerate(wanted)

@@ -119,10 +119,18 @@ class InboundTrack:
         self.unit_time = 0
         self.unit_utc = 0
 
+    def adopt(self, ssrc: int) -> None:
+        """Keep the camera's SSRC, as long as nothing was sent with another: its packets then need no rewriting."""
+        if not self._began:
+            self.ssrc = ssrc
+
     def anchor(self, seq: int, rtp_time: int, utc: int) -> None:
-        """Choose offsets so that this packet, the first of a new numbering, continues what was sent before it."""
-        self.seq_offset = self.next_seq - seq & 0xFFFF
+        """Choose offsets so that this packet, the first of a new numbering, continues what was sent before it.
+
+        The first of all passes as it is.
+        """
         if self._began:
+            self.seq_offset = self.next_seq - seq & 0xFFFF
             # Time stamps go on by the time that passed: players see a pause, not a jump.
             passed = max(1, (utc - self.utc) * self.format.clock_rate // US)
             self.time_offset = self.time_out + passed - rtp_time & _MASK
@@ -256,7 +264,7 @@ class Walker:
         Encoders cut a slice into fragments of one size. Their headers are compared column by column, so that the cost of a
         picture hardly depends on the number of its packets. The packet at `position` is known to continue the picture.
         """
-        _, _, length, _, second, seq, rtp_time, _ = _unpack(buffer, position)
+        _, _, length, _, second, seq, rtp_time, ssrc = _unpack(buffer, position)
         stride = length + _FRAMING
         count: int = min((end - position) // stride, MAX_RUN)
         stop = position + count * stride
@@ -275,10 +283,13 @@ class Walker:
             or last[6] != rtp_time
         ):
             return 0
-        out, time_out, ssrc = track.next_seq, track.time_out, track.ssrc
-        for at in range(position + 6, stop, stride):
-            _rewrite(buffer, at, out, time_out, ssrc)
-            out = out + 1 & 0xFFFF
+        out, time_out = track.next_seq, track.time_out
+        if out != seq or time_out != rtp_time or ssrc != track.ssrc:
+            for at in range(position + 6, stop, stride):
+                _rewrite(buffer, at, out, time_out, track.ssrc)
+                out = out + 1 & 0xFFFF
+        else:
+            out = out + count & 0xFFFF
         if buffer[position + 1] != track.channel:
             buffer[position + 1 : stop : stride] = bytes((track.channel,)) * count
         if second != track.payload_type:

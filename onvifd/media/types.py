@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Kind(StrEnum):
@@ -54,8 +56,7 @@ class TrackFormat:
         return self.codec.kind
 
 
-@dataclass(frozen=True, slots=True)
-class AccessUnit:
+class AccessUnit(Struct, frozen=True, gc=False):
     """One video frame, one audio packet or one metadata document.
 
     `track` indexes the formats of its stream. `utc` is the capture time in microseconds. `ticks` is the RTP time
@@ -71,8 +72,7 @@ class AccessUnit:
     data: bytes
 
 
-@dataclass(slots=True)
-class FlushUnit:
+class FlushUnit(Struct):
     """Whole RTP packets up to a marker (or 5 ms), forwarded as one immutable `bytes` to every client.
 
     `data` carries the packets with RTSP interleaved framing (RFC 2326 section 10.12: `$`, channel, 16-bit length) on
@@ -90,4 +90,4 @@ class FlushUnit:
     utc: int
     end_of_frame: bool = True
     rtcp: bool = False
-    cache: dict[object, object] = field(default_factory=dict)
+    cache: dict[object, object] = {}

@@ -256,8 +256,8 @@ class RtspClient:
                 raise
             # A camera without OPTIONS is still a camera.
 
-    async def setup(self, track: DescribedTrack, channel: int) -> int:
-        """Set a track up; gives the interleaved channel on which its packets will come."""
+    async def setup(self, track: DescribedTrack, channel: int) -> tuple[int, int | None]:
+        """Set a track up; gives the interleaved channel on which its packets will come, and their SSRC if it was told."""
         response = await self._ask(self.session.setup(track, channel))
         return self.session.channel_of(response, channel)
 

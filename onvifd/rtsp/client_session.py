@@ -147,9 +147,12 @@ class ClientSession:
         return self.request("SETUP", track.url, (("Transport", transport),))
 
     @staticmethod
-    def channel_of(response: Response, asked: int) -> int:
-        """The channel that the server chose, normally the one asked for. Raises Unavailable when it is not interleaved."""
+    def channel_of(response: Response, asked: int) -> tuple[int, int | None]:
+        """Channel and SSRC that the server chose, normally the channel asked for; None if it does not tell the SSRC.
+
+        Raises Unavailable when it is not interleaved.
+        """
         for transport in parse_transport(response.headers.get("Transport") or ""):
             if transport.tcp:
-                return transport.interleaved[0] if transport.interleaved else asked
+                return transport.interleaved[0] if transport.interleaved else asked, transport.ssrc
         raise Unavailable("camera does not stream over the RTSP connection")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from msgspec import structs
 
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import EndReason, FragmentFlag, SegmentState, unpack_fragments
@@ -134,7 +134,7 @@ def test_two_missing_frames_are_no_gap(h264: Clip) -> None:
 @pytest.mark.parametrize("jump", [-3600 * US, 7 * US])
 def test_a_jump_of_the_clock_ends_the_segment(h264: Clip, jump: int) -> None:
     units = list(video_units(h264, seconds=4))
-    later = [dataclasses.replace(unit, utc=unit.utc + jump) for unit in units[40:]]
+    later = [structs.replace(unit, utc=unit.utc + jump) for unit in units[40:]]
     core = writer(h264)
     actions = run(core, units[:40] + later) + core.finish(EndReason.STOP)
     first, second = closes(actions)
@@ -145,7 +145,7 @@ def test_a_jump_of_the_clock_ends_the_segment(h264: Clip, jump: int) -> None:
 
 def test_a_changed_picture_size_begins_a_segment(h264: Clip, h264_large: Clip) -> None:
     later = list(video_units(h264_large, T0 + 2 * US, 2))
-    later = [dataclasses.replace(unit, ticks=unit.ticks + 180_000) for unit in later]
+    later = [structs.replace(unit, ticks=unit.ticks + 180_000) for unit in later]
     core = writer(h264)
     actions = run(core, [*video_units(h264, seconds=2), *later]) + core.finish(EndReason.STOP)
     first, second = closes(actions)

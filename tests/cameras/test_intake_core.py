@@ -92,7 +92,7 @@ def test_frames_come_out_as_units_with_our_own_numbers() -> None:
     packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
     assert {p.ssrc for p in packets} == {0xAAAA}
     assert {p.payload_type for p in packets} == {96}
-    assert [p.seq for p in packets] == list(range(len(packets)))
+    assert [p.seq for p in packets] == [65_500 + n & 0xFFFF for n in range(len(packets))]
     assert len({p.rtp_time for p in packets}) == 4
     assert all(unit.end_of_frame for unit in intake.video_units)
     assert [f.data[-3000:] for f in intake.frames if f.track == 0] == [
@@ -186,7 +186,7 @@ def test_reconnected_camera_continues_our_numbers() -> None:
     intake.connect()
     intake.feed(again.frame(50, key=True), T0 + 2 * US)
     packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
-    assert [p.seq for p in packets] == list(range(len(packets)))
+    assert [p.seq for p in packets] == list(range(10, 10 + len(packets)))
     assert intake.video_units[-1].rtp_time - intake.video_units[0].rtp_time == 2 * 90_000
     assert intake.counters.lost_packets == 0
 
@@ -248,7 +248,7 @@ def test_wild_sequence_numbers_are_a_new_beginning() -> None:
     intake.feed(Camera(seq=100).frame(0, key=True))
     intake.feed(Camera(seq=30_000).frame(1))
     packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
-    assert [p.seq for p in packets] == list(range(len(packets)))
+    assert [p.seq for p in packets] == list(range(100, 100 + len(packets)))
     assert intake.counters.lost_packets == 0
 
 
@@ -277,3 +277,22 @@ def test_gov_length_is_measured() -> None:
     for number in range(25):
         intake.feed(camera.frame(number, key=number % 12 == 0, size=200))
     assert intake.counters.gov_length == 12
+
+
+def test_packets_of_a_camera_that_tells_its_numbers_pass_as_they_are() -> None:
+    camera, intake = Camera(seq=1000), Intake()
+    intake.video = InboundTrack(0, H264, 97, 0xAAAA)
+    intake.connect()
+    intake.video.adopt(1)
+    sent = camera.frame(0, key=True, size=30_000) + camera.frame(1, size=30_000)
+    intake.feed(sent)
+    assert b"".join(unit.data for unit in intake.video_units) == sent
+    # On a new connection the camera numbers anew: what was begun goes on.
+    intake.video.begin(H264)
+    intake.video.adopt(2)
+    intake.connect()
+    again = Camera(seq=7)
+    intake.feed(again.frame(2, key=True, size=30_000), T0 + 80_000)
+    numbers = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
+    assert {packet.ssrc for packet in numbers} == {1}
+    assert [packet.seq for packet in numbers] == list(range(1000, 1000 + len(numbers)))

@@ -56,7 +56,7 @@ async def test_plays_from_gst_rtsp_server(account: tuple[str, ...]) -> None:
         await client.connect()
         description = await client.describe()
         assert [track.format.codec for track in description.tracks] == [Codec.H264, Codec.PCMU]
-        channels = [await client.setup(track, 2 * index) for index, track in enumerate(description.tracks)]
+        channels = [(await client.setup(track, 2 * index))[0] for index, track in enumerate(description.tracks)]
         assert channels == [0, 2]
         parser, frames = Parser(), []
 

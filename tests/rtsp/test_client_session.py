@@ -131,8 +131,8 @@ def test_description_and_setup() -> None:
     request = read(session.setup(track, 4))
     assert request.uri == URL + "/track1"
     assert request.headers.get("Transport") == "RTP/AVP/TCP;unicast;interleaved=4-5"
-    assert session.channel_of(answer(200, ("Transport", "RTP/AVP/TCP;unicast;interleaved=8-9;ssrc=1")), 4) == 8
-    assert session.channel_of(answer(200, ("Transport", "RTP/AVP/TCP;unicast")), 4) == 4
+    assert session.channel_of(answer(200, ("Transport", "RTP/AVP/TCP;unicast;interleaved=8-9;ssrc=1")), 4) == (8, 1)
+    assert session.channel_of(answer(200, ("Transport", "RTP/AVP/TCP;unicast")), 4) == (4, None)
     with pytest.raises(Unavailable):
         session.channel_of(answer(200, ("Transport", "RTP/AVP;unicast;client_port=1-2")), 4)
     # aggregate control: PLAY asks for the URL of the presentation
