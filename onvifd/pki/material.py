@@ -78,8 +78,6 @@ def read_certificate(data: bytes) -> x509.Certificate:
 
 
 def _check(certificate: x509.Certificate) -> None:
-    if certificate.version is not x509.Version.v3:
-        raise bad("BadCertificate", "only X.509 version 3 is supported")
     if not supported(certificate):
         raise bad("UnsupportedSignatureAlgorithm", "the certificate's signature algorithm is not supported")
     certificate_key(certificate)

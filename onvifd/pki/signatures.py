@@ -116,9 +116,9 @@ def _pss_hash(parameters: bytes | None) -> str:
     """The hash that RSASSA-PSS-params name; SHA-256 if there are none, for their default is SHA-1."""
     if not parameters:
         return "2.16.840.1.101.3.4.2.1"
-    field = next(node for node in der.parse(parameters).children() if node.tag == 0xA0)
-    wanted = field.children()[0].children()[0].whole
-    return next(dotted for dotted in HASHES if der.oid(dotted) == wanted)
+    fields = {node.tag: node for node in der.parse(parameters).children()}
+    wanted = fields[0xA0].children()[0].children()[0].whole
+    return {der.oid(dotted): dotted for dotted in HASHES}[wanted]
 
 
 def supported(signed: x509.Certificate | x509.CertificateRevocationList) -> bool:
