@@ -1,0 +1,126 @@
+"""A simulated camera, and a media worker at the end of a link."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from onvifd.bodies.simulated_device import SimulatedDevice
+from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
+from onvifd.cameras.simulated.sound import encode_sound
+from onvifd.clock import SystemClock
+from onvifd.media.types import Codec
+from onvifd.store.catalogue import Catalogue
+from onvifd.store.rows import SegmentRow
+from onvifd.workers.link import LocalLink
+from onvifd.workers.media import MediaWorker
+from onvifd.workers.messages import AnyMessage, Cameras, CameraSpec, Setup, StreamSpec, VolumeSpec
+
+PASSWORD = "camera-pass-1"
+RECORDING = "rec-cam-1"
+
+
+@pytest.fixture(scope="session")
+def tiny_clips() -> CameraClips:
+    """One small picture for both streams."""
+    clip = encode_picture(7, sub_spec(Codec.H264))
+    return CameraClips(clip, clip, encode_sound(Codec.PCMU))
+
+
+@pytest.fixture
+async def camera(tiny_clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
+    device = SimulatedDevice(
+        7,
+        tiny_clips,
+        seed=secrets.token_hex(8),
+        host="127.0.0.1",
+        http_port=0,
+        rtsp_port=0,
+        user="admin",
+        password=PASSWORD,
+        clock=SystemClock(),
+        motion=False,
+        discovery=False,
+    )
+    await device.start()
+    yield device
+    await device.stop()
+
+
+def spec(camera: SimulatedDevice, stream: str = "main", *, record: bool = True, recording: str = RECORDING) -> Cameras:
+    """The camera with one stream, which is recorded."""
+    url = f"rtsp://127.0.0.1:{camera.rtsp_port}/{stream}"
+    wanted = StreamSpec(name="main", url=url, user="admin", password=PASSWORD, recording=recording, record=record)
+    return Cameras(cameras=(CameraSpec(id="cam-1", channel=1, streams=(wanted,)),))
+
+
+class Control:
+    """Control's end of the link: what the worker told, and what it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.volume = folder / "volume"
+        self.volume.mkdir()
+        self.database = f"sqlite:///{folder / 'catalogue.sqlite3'}"
+        self.heard: list[AnyMessage] = []
+        self._link, self._theirs = LocalLink.pair()
+        self._link.listen(self._hear)
+        self.worker = MediaWorker(self._theirs)
+        self._theirs.listen(self.worker.handle)
+        self.setup = Setup(
+            kind="media",
+            name="media-0",
+            database_url=self.database,
+            volumes=(VolumeSpec(id="vol-1", path=str(self.volume)),),
+            realm="onvifd",
+            segment_seconds=60,
+            session_timeout=60,
+            replay_timeout=60,
+            max_clients=10,
+            camera_silence=2.0,
+        )
+
+    async def _hear(self, message: AnyMessage) -> AnyMessage | None:
+        self.heard.append(message)
+        return None
+
+    async def begin(self, **changes: object) -> AnyMessage:
+        return await self.ask(msgspec.structs.replace(self.setup, **changes))
+
+    async def ask(self, message: AnyMessage) -> AnyMessage:
+        return await self._link.request(message, 30)
+
+    def of(self, kind: type[msgspec.Struct]) -> list[AnyMessage]:
+        return [message for message in self.heard if isinstance(message, kind)]
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        try:
+            async with asyncio.timeout(20):
+                while not condition():
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise AssertionError(f"no {what}: {self.heard}") from None
+
+    def segments(self) -> tuple[SegmentRow, ...]:
+        catalogue = Catalogue.open(self.database)
+        try:
+            return catalogue.segments.between(RECORDING, 0, 1 << 62, 100)
+        finally:
+            catalogue.close()
+
+    async def close(self) -> None:
+        await self.worker.stop()
+        await self._theirs.close()
+        await self._link.close()
+
+
+@pytest.fixture
+async def control(tmp_path: Path) -> AsyncIterator[Control]:
+    made = Control(tmp_path)
+    (await asyncio.to_thread(Catalogue.open, made.database, migrate=True)).close()
+    yield made
+    await made.close()

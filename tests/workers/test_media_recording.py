@@ -1,0 +1,210 @@
+"""What a media worker records and tells, with a simulated camera as the other side."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from onvifd.bodies.simulated_device import SimulatedDevice
+from onvifd.errors import Unavailable
+from onvifd.store.catalogue import Catalogue
+from onvifd.store.rows import SegmentRow
+from onvifd.workers import media
+from onvifd.workers.messages import (
+    Cameras,
+    CameraState,
+    Done,
+    GetKeyframe,
+    Jpeg,
+    Keyframe,
+    Ready,
+    RecordingState,
+    Stats,
+    StreamFormats,
+)
+from tests.workers.conftest import RECORDING, Control, spec
+
+
+def states(control: Control) -> list[tuple[bool, str, bool]]:
+    return [(m.active, m.reason, m.error) for m in control.of(RecordingState) if isinstance(m, RecordingState)]
+
+
+async def test_recording_follows_the_mode_of_its_job(control: Control, camera: SimulatedDevice) -> None:
+    assert isinstance(await control.begin(), Ready)
+    assert await control.ask(spec(camera)) == Done()
+    await control.until(lambda: states(control), "recording")
+    (began,) = control.of(RecordingState)
+    assert isinstance(began, RecordingState)
+    assert (began.recording, began.tracks) == (RECORDING, ("VIDEO001", "AUDIO001"))
+    first = control.worker._lookup("/live/cam-1/main")
+    await control.ask(spec(camera, record=False))
+    await control.until(lambda: len(states(control)) == 2, "pause")
+    await control.ask(spec(camera))
+    await control.until(lambda: len(states(control)) == 3, "resumption")
+    assert states(control) == [(True, "", False), (False, "pause", False), (True, "", False)]
+    assert control.worker._lookup("/live/cam-1/main") is first  # whoever watches notices nothing
+    rows = await asyncio.to_thread(control.segments)
+    assert len(rows) == 2
+    assert rows[0].end_reason == "pause"
+
+
+async def test_a_job_that_is_idle_from_the_start_writes_nothing(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin()
+    await control.ask(spec(camera, record=False))
+    await control.until(lambda: control.of(StreamFormats), "formats")
+    stream = control.worker._lookup("/live/cam-1/main")
+    await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
+    assert states(control) == []
+    assert list(control.volume.iterdir()) == []
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "recording")
+
+
+async def test_another_address_of_the_stream_ends_the_file_and_begins_one(
+    control: Control, camera: SimulatedDevice
+) -> None:
+    await control.begin()
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "recording")
+    await control.ask(spec(camera, "sub"))
+    await control.until(lambda: len(states(control)) == 3, "recording of the other stream")
+    assert [state[:2] for state in states(control)] == [(True, ""), (False, "stop"), (True, "")]
+    rows = await asyncio.to_thread(control.segments)
+    assert len(rows) == 2
+    assert rows[0].end_reason == "stop"
+
+
+async def test_a_removed_camera_leaves_whole_files(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin()
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "recording")
+    await control.ask(Cameras(cameras=()))
+    assert [state[:2] for state in states(control)] == [(True, ""), (False, "stop")]
+    (row,) = await asyncio.to_thread(control.segments)
+    assert (row.state, row.end_reason) == ("closed", "stop")
+    (file,) = control.volume.rglob("*.mp4")
+    assert file.stat().st_size == row.size
+    assert control.worker._lookup("/live/cam-1/main") is None
+
+
+async def test_a_lost_camera_ends_recording_and_comes_back(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin()
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "recording")
+    camera._asked = (camera.http_port, camera.rtsp_port)
+    await camera.stop()
+    await control.until(lambda: len(states(control)) == 2, "end of recording")
+    assert states(control)[1] == (False, "gap", False)
+    online = [m.online for m in control.of(CameraState) if isinstance(m, CameraState)]
+    assert online[0] is True
+    assert online[-1] is False
+
+
+async def test_without_a_volume_there_is_live_alone(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin(volumes=())
+    await control.ask(spec(camera))
+    await control.until(lambda: control.of(StreamFormats), "formats")
+    stream = control.worker._lookup("/live/cam-1/main")
+    await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
+    assert states(control) == []
+
+
+async def test_a_volume_that_is_gone_is_an_error_of_the_recording(
+    control: Control, camera: SimulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "STATS_INTERVAL", 0.05)
+    control.volume.rmdir()
+    await control.begin()
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "error")
+    ((active, reason, error),) = states(control)[:1]
+    assert (active, error) == (False, True)
+    assert reason
+    assert not control.volume.exists()
+
+
+async def test_what_a_dead_worker_left_open_is_completed_first(control: Control, camera: SimulatedDevice) -> None:
+    """As a kill leaves it: a row without its file is dropped before anything new is written."""
+    row = SegmentRow(
+        recording=RECORDING, volume="vol-1", path="rec-cam-1/left.mp4", start=1, end=2, size=3, state="open"
+    )
+    await asyncio.to_thread(_insert, control.database, row)
+    await control.begin()
+    await control.ask(spec(camera))
+    assert [each.path for each in await asyncio.to_thread(control.segments) if each.state == "open"] == []
+    await control.until(lambda: states(control), "recording")
+
+
+async def test_what_its_own_worker_has_open_is_left_alone(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin()
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "recording")
+    await control.ask(spec(camera))
+    (row,) = await asyncio.to_thread(control.segments)
+    assert row.state == "open"
+    assert len(states(control)) == 1
+
+
+def _insert(database: str, row: SegmentRow) -> None:
+    catalogue = Catalogue.open(database)
+    try:
+        catalogue.segments.insert(row)
+    finally:
+        catalogue.close()
+
+
+async def test_key_frames_are_given_when_there_are_any(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin()
+    with pytest.raises(Unavailable, match="no stream cam-1/main"):
+        await control.ask(GetKeyframe(camera="cam-1", stream="main"))
+    await control.ask(spec(camera))
+    stream = control.worker._lookup("/live/cam-1/main")
+    await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
+    answer = await control.ask(GetKeyframe(camera="cam-1", stream="main"))
+    assert isinstance(answer, Keyframe)
+    assert (answer.codec, bool(answer.data), bool(answer.parameter_sets)) == ("h264", True, True)
+
+
+async def test_commands_that_cannot_be_done_are_refused(
+    control: Control, camera: SimulatedDevice, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(Unavailable, match="before the set-up"):
+        await control.ask(spec(camera))
+    with pytest.raises(Unavailable, match="no answer"):
+        await control.ask(Jpeg(data=b""))  # not for a media worker
+    assert isinstance(await control.begin(), Ready)
+    assert await control.ask(spec(camera)) == Done()  # it goes on all the same
+    assert "handling Cameras failed" in caplog.text
+
+
+async def test_a_database_that_is_not_there_costs_rows_but_no_footage(
+    control: Control, camera: SimulatedDevice, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await control.begin(database_url=f"sqlite:///{tmp_path}/nowhere/catalogue.sqlite3")
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "recording")
+    assert states(control) == [(True, "", False)]
+    assert sum(file.stat().st_size for file in control.volume.rglob("*.mp4")) > 10_000
+    assert "archive is not recovered" in caplog.text
+    assert "catalogue does not take segment rows, footage is kept" in caplog.text
+
+
+async def test_it_reports_what_it_receives_and_writes(
+    control: Control, camera: SimulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "STATS_INTERVAL", 0.05)
+    await control.begin()
+    await control.ask(spec(camera))
+
+    def reported() -> bool:
+        return any(s.recorded_bytes for m in control.of(Stats) if isinstance(m, Stats) for s in m.streams)
+
+    await control.until(reported, "report")
+    last = control.of(Stats)[-1]
+    assert isinstance(last, Stats)
+    (stream,) = last.streams
+    assert (stream.camera, stream.stream, stream.online) == ("cam-1", "main", True)
+    assert stream.frames > 0
+    assert stream.gov_length in (0, 50)
