@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: setup run test features lint bench contract clean
+.PHONY: setup run test soak features lint bench contract clean
 
 setup: $(VENV)/.done
 
@@ -19,6 +19,10 @@ run: setup
 test: setup lint
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
 	$(MAKE) features
+
+# A million fuzzed inputs and ten thousand connections; ONVIFD_FUZZ_INPUTS takes another number.
+soak: setup
+	$(BIN)/python -m pytest -m soak tests
 
 features: setup
 	$(BIN)/python -m tests.features
