@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from urllib.parse import quote
 
 import pytest
 
-from onvifd.access.digest import ClientDigest, DigestRejected, DigestVerifier, make_ha1, parse_parameters
+from onvifd.access.digest import (
+    ClientDigest,
+    DigestRejected,
+    DigestVerifier,
+    make_ha1,
+    make_ha1_sha256,
+    parse_parameters,
+)
+from onvifd.access.gate import Gate, Refusal
+from onvifd.access.lockout import Lockout, LockoutPolicy
+from onvifd.access.periods import WeekPlan
 from onvifd.access.types import Account, Credential, Level
+from onvifd.clock import SimulatedClock
 from onvifd.errors import NotAuthorized, NotSupported
 
 REALM = 'the "realm"'
@@ -16,7 +29,9 @@ PASSWORD = 'p"w,d'
 
 
 def lookup(name: str) -> Credential | None:
-    return Credential(ACCOUNT, make_ha1(name, REALM, PASSWORD)) if name == ACCOUNT.name else None
+    if name != ACCOUNT.name:
+        return None
+    return Credential(ACCOUNT, make_ha1(name, REALM, PASSWORD), ha1_sha256=make_ha1_sha256(name, REALM, PASSWORD))
 
 
 def md5(text: str) -> str:
@@ -228,3 +243,187 @@ def test_unknown_or_forbidden_schemes() -> None:
 
 def test_password_is_in_no_repr() -> None:
     assert "hidden" not in repr(ClientDigest("user", "hidden"))
+
+
+# ---- several algorithms, bounds of nonces, locks
+
+
+def both() -> DigestVerifier:
+    return verifier(algorithms=("SHA-256", "MD5"))
+
+
+@pytest.mark.covers("SEC-04")
+def test_one_challenge_per_algorithm_in_order_of_preference() -> None:
+    first, second = both().challenges(0)
+    assert first.endswith("algorithm=SHA-256")
+    assert second.endswith("algorithm=MD5")
+    one, two = (parse_parameters(text.removeprefix("Digest ")) for text in (first, second))
+    assert {name: one[name] for name in ("realm", "nonce", "opaque", "qop")} == {
+        name: two[name] for name in ("realm", "nonce", "opaque", "qop")
+    }
+    assert all(text.endswith(", stale=true") for text in both().challenges(0, stale=True))
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_each_offered_algorithm_is_accepted(index: int) -> None:
+    server = both()
+    assert server.verify(authorization(client(server.challenges(0)[index])), "GET", "/a", 1) == ACCOUNT
+    with pytest.raises(DigestRejected, match="wrong") as caught:
+        server.verify(authorization(client(server.challenges(0)[index], password="bad")), "GET", "/a", 1)
+    assert not caught.value.stale
+
+
+def test_an_algorithm_that_is_not_offered_is_refused() -> None:
+    server = verifier()
+    sha = client(both().challenges(0)[0])
+    with pytest.raises(DigestRejected, match="offered"):
+        server.verify(authorization(sha), "GET", "/a", 1)
+    server.algorithms = ("SHA-256",)
+    assert server.algorithms == ("SHA-256",)
+    with pytest.raises(DigestRejected, match="offered"):
+        server.verify(authorization(client(verifier().challenge(0))), "GET", "/a", 1)
+    with pytest.raises(ValueError, match="digest algorithms"):
+        server.algorithms = ("SHA-512",)
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        (('opaque="', 'opaque="0'), True),
+        ((', nonce="', ', nonce="' + "0" * 3000), True),
+        ((', nonce="', ', nonce="x'), True),
+        (("Digest ", "Digest userhash=true, "), False),
+        (("algorithm=MD5", "algorithm=MD5-sess"), False),
+        (('username="', 'username*="'), False),
+    ],
+)
+def test_what_was_not_offered_is_refused(change: tuple[str, str], stale: bool) -> None:
+    server = verifier()
+    text = authorization(client(server.challenge(0))).replace(*change)
+    with pytest.raises(DigestRejected) as caught:
+        server.verify(text, "GET", "/a", 0)
+    assert caught.value.stale is stale
+
+
+def test_oversized_credentials_are_refused_unread() -> None:
+    with pytest.raises(DigestRejected):
+        verifier().verify('Digest nonce="' + "0" * 1_000_000 + '"', "GET", "/a", 0)
+
+
+def test_extended_user_name() -> None:
+    server = verifier()
+    plain = authorization(client(server.challenge(0)))
+    quoted = re.search(r'username="((?:[^"\\]|\\.)*)"', plain)
+    assert quoted is not None
+    text = plain.replace(quoted[0], f"username*=UTF-8''{quote(ACCOUNT.name, safe='')}")
+    assert server.verify(text, "GET", "/a", 0) == ACCOUNT
+
+
+def test_a_nonce_is_good_for_so_many_requests() -> None:
+    server = verifier(max_uses=2)
+    digest = client(server.challenge(0))
+    for _ in range(2):
+        assert server.verify(authorization(digest), "GET", "/a", 1) == ACCOUNT
+    with pytest.raises(DigestRejected) as caught:
+        server.verify(authorization(digest), "GET", "/a", 1)
+    assert caught.value.stale
+
+
+def test_without_qop_a_nonce_is_good_for_less() -> None:
+    server = verifier(max_plain_uses=3)
+    value = authorization(client(without_qop(server.challenge(0))))
+    for _ in range(3):
+        assert server.verify(value, "GET", "/a", 1) == ACCOUNT
+    with pytest.raises(DigestRejected, match="too often") as caught:
+        server.verify(value, "GET", "/a", 1)
+    assert caught.value.stale
+    late = authorization(client(without_qop(server.challenge(0))))
+    with pytest.raises(DigestRejected, match="too old") as caught:
+        server.verify(late, "GET", "/a", 61)
+    assert caught.value.stale
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.refusals: list[Refusal] = []
+        self.admissions: list[tuple[str, str, str]] = []
+
+    def refused(self, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
+
+    def admitted(self, face: str, account: str, source: str) -> None:
+        self.admissions.append((face, account, source))
+
+
+class Guarded:
+    """A verifier behind a gate."""
+
+    def __init__(self, periods: str = "", former: str = "") -> None:
+        self.clock = SimulatedClock()
+        self.told = Listener()
+        self.answers: list[tuple[str, bool]] = []
+        gate = Gate("onvif", Lockout(LockoutPolicy(3, 300)), self.clock, self.told)
+        before = Credential(ACCOUNT, make_ha1(ACCOUNT.name, REALM, former)) if former else None
+        known = Credential(
+            ACCOUNT, make_ha1(ACCOUNT.name, REALM, PASSWORD), periods=WeekPlan.parse(periods), former=before
+        )
+        self.server = DigestVerifier(REALM, lambda name: known if name == ACCOUNT.name else None, gate=gate)
+
+    def log_in(self, password: str = PASSWORD, user: str = ACCOUNT.name, peer: str = "192.0.2.1") -> bool:
+        now = self.clock.monotonic()
+        value = authorization(client(self.server.challenge(now), user, password))
+        try:
+            return self.server.verify(value, "GET", "/a", now, peer=peer) == ACCOUNT
+        except DigestRejected as error:
+            self.answers.append((error.reason, error.stale))
+            return False
+
+
+@pytest.mark.covers("SEC-09")
+async def test_wrong_passwords_lock_and_time_frees() -> None:
+    scene = Guarded()
+    assert scene.log_in()
+    assert [scene.log_in("bad") for _ in range(3)] == [False] * 3
+    assert not scene.log_in()
+    assert not scene.log_in(peer="192.0.2.2")
+    assert [refusal.counted for refusal in scene.told.refusals] == [True, True, True, False, False]
+    assert {(lock.account, lock.source) for lock in scene.told.refusals[2].locks} == {
+        (f"onvif:{ACCOUNT.name}", ""),
+        ("", "192.0.2.1"),
+    }
+    # a lock cannot be told from a wrong password
+    assert set(scene.answers) == {("user name or password is wrong", False)}
+    await scene.clock.advance(301)
+    assert scene.log_in()
+    assert scene.told.admissions[0] == ("onvif", ACCOUNT.name, "192.0.2.1")
+
+
+def test_guessing_names_locks_the_source_alone() -> None:
+    scene = Guarded()
+    assert [scene.log_in(user=f"guess{n}") for n in range(3)] == [False] * 3
+    assert not scene.log_in()
+    assert scene.log_in(peer="192.0.2.2")
+
+
+def test_yesterdays_password_is_refused_but_no_guess() -> None:
+    scene = Guarded(former="yesterday")
+    assert not any(scene.log_in("yesterday") for _ in range(10))
+    assert {refusal.reason for refusal in scene.told.refusals} == {"former password"}
+    assert scene.log_in()
+
+
+@pytest.mark.covers("ACC-07")
+def test_outside_its_periods_an_account_is_refused() -> None:
+    scene = Guarded(periods="mon 00:00-00:01")  # the simulated clock begins on a Thursday
+    assert not scene.log_in()
+    assert [(refusal.reason, refusal.counted) for refusal in scene.told.refusals] == [
+        ("outside its login periods", False)
+    ]
+    assert Guarded(periods="mon-sun 00:00-24:00").log_in()
+
+
+def test_who_comes_often_is_told_of_once_a_minute() -> None:
+    scene = Guarded()
+    for _ in range(5):
+        assert scene.log_in()
+    assert len(scene.told.admissions) == 1
