@@ -154,7 +154,19 @@ def _raw(node: Element) -> str:
     holder.append(copy.deepcopy(node))
     holder[0].tail = None
     written: str = etree.tostring(holder, encoding="unicode")
-    return written[written.index(">") + 1 : -len("</r>")]
+    content = written[written.index(">") + 1 : -len("</r>")]
+    # lxml drops prefixes whose namespace we declare by another one; names within text (topic expressions) need them.
+    known = holder[0].nsmap
+    lost = {
+        prefix: uri
+        for prefix, uri in node.nsmap.items()
+        if prefix is not None and prefix not in known and re.search(rf"(?<![\w.-]){re.escape(prefix)}:", content)
+    }
+    if lost:
+        at = 1 + len(re.split(r"[\s/>]", content[1:], maxsplit=1)[0])
+        declarations = "".join(f' xmlns:{prefix}="{_escape(uri)}"' for prefix, uri in lost.items())
+        content = content[:at] + declarations + content[at:]
+    return content
 
 
 def _escape(content: str) -> str:

@@ -94,7 +94,7 @@ class Bridge:
     async def _connected(self) -> None:
         """Connect and publish until something fails; always raises."""
         address = self._address
-        async with aiomqtt.Client(
+        client = aiomqtt.Client(
             address.host,
             address.port,
             username=self._user,
@@ -105,12 +105,16 @@ class Bridge:
             tls_context=await asyncio.to_thread(self._context) if address.tls else None,
             timeout=TIMEOUT,
             keepalive=KEEP_ALIVE,
-        ) as client:
-            self.status = ConnectionStatus.CONNECTED
-            log.info("broker %s:%d: connected", address.host, address.port)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_watch(client))
-                group.create_task(self._publish(client))
+        )
+        try:
+            async with client:
+                self.status = ConnectionStatus.CONNECTED
+                log.info("broker %s:%d: connected", address.host, address.port)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(_watch(client))
+                    group.create_task(self._publish(client))
+        finally:
+            _settle(client)
 
     async def _publish(self, client: aiomqtt.Client) -> None:
         while True:
@@ -131,6 +135,13 @@ async def _watch(client: aiomqtt.Client) -> None:
     """Raises MqttError when the connection is lost. Nothing is subscribed, so nothing comes."""
     async for _ in client.messages:
         pass
+
+
+def _settle(client: aiomqtt.Client) -> None:
+    """A refused connection leaves a future of the library unread, which asyncio would log as an error at every attempt."""
+    future = getattr(client, "_disconnected", None)
+    if isinstance(future, asyncio.Future) and future.done() and not future.cancelled():
+        future.exception()
 
 
 def _reason(failures: BaseExceptionGroup[BaseException]) -> str:
