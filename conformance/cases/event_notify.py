@@ -38,11 +38,11 @@ from conformance.cases.event_common import (
     topic_set,
     unsubscribe,
 )
-from conformance.cases.event_namespaces import restyle
 from conformance.cases.event_pull import repeats
 from conformance.consumer import Consumer
 from conformance.model import Examination, Failure, case
 from conformance.soap import addressing, envelope, expect_response
+from conformance.spelling import Spelling, respell
 
 REQUIRES = (SERVICE, BASIC)
 INVALID_CONTENT = 'boolean((//tt:SimpleItem[@Name="xyz" and @Value="xyz"])'
@@ -278,43 +278,37 @@ async def message_content_filter(x: Examination) -> None:
 # ---- 5.4 namespaces -----------------------------------------------------------------------------------
 
 
-async def _styled(x: Examination, style: str) -> None:
+async def _styled(x: Examination, spelling: Spelling) -> None:
     """Subscribe twice with the namespaces declared in an unusual way (Event Test 6.2)."""
     url = x.soap.address("tev")
     async with consumer(x) as listener:
         for _ in range(2):
-            sub = await _subscribe_styled(x, url, listener, style, duration(LIFETIME))
+            sub = await _subscribe_styled(x, url, listener, spelling, duration(LIFETIME))
             await forget(x, sub)
 
 
 async def _subscribe_styled(
-    x: Examination, url: str, listener: Consumer, style: str, lifetime: str, retry: bool = True
+    x: Examination, url: str, listener: Consumer, spelling: Spelling, lifetime: str, retry: bool = True
 ) -> Subscription:
     headers = addressing(url, action_of("Subscribe"))
     token = x.soap.preferred != "digest" and bool(x.soap.user)
     if token:
         headers = username_token(x.soap.user, x.soap.password, offset=x.soap.clock_offset) + headers
-    message = restyle(envelope(subscribe_request(listener.url, lifetime=lifetime), headers), style)
+    message = respell(envelope(subscribe_request(listener.url, lifetime=lifetime), headers), spelling)
     reply = await x.soap.call(url, message, action=action_of("Subscribe"), title="Subscribe")
     minimum = acceptable_time(reply.fault, "UnacceptableInitialTerminationTimeFault")
     if minimum is not None and retry:
-        return await _subscribe_styled(x, url, listener, style, minimum, retry=False)
+        return await _subscribe_styled(x, url, listener, spelling, minimum, retry=False)
     answer = expect_response(reply, "Subscribe")
     check_action(x, reply, f"{ACTIONS['Subscribe']}SubscribeResponse")
     return read_subscription(x, answer, LIFETIME if retry else None)
 
 
-def _register(id: str, style: str, name: str) -> None:
-    @case(id, document="Event", name=f"EVENT - NAMESPACES ({name})", requires=REQUIRES)
+def _register(id: str, spelling: Spelling) -> None:
+    @case(id, document="Event", name=f"EVENT - NAMESPACES ({spelling.value.upper()})", requires=REQUIRES)
     async def namespaces(x: Examination) -> None:
-        await _styled(x, style)
+        await _styled(x, spelling)
 
 
-for _id, _style, _name in (
-    ("EVENT-4-1-6", "default per tag", "DEFAULT NAMESPACES FOR EACH TAG"),
-    ("EVENT-4-1-7", "default in parent", "DEFAULT NAMESPACES FOR PARENT TAG"),
-    ("EVENT-4-1-8", "unusual prefixes", "NOT STANDARD PREFIXES"),
-    ("EVENT-4-1-9", "many prefixes", "DIFFERENT PREFIXES FOR THE SAME NAMESPACE"),
-    ("EVENT-4-1-10", "one prefix", "THE SAME PREFIX FOR DIFFERENT NAMESPACES"),
-):
-    _register(_id, _style, _name)
+for _number, _spelling in enumerate(Spelling, 6):
+    _register(f"EVENT-4-1-{_number}", _spelling)
