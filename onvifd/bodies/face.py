@@ -74,6 +74,8 @@ class HttpFace:
         keeper = Doorkeeper(total=max_connections, per_address=max_per_address, permits=permits)
         self._gate = HttpGate(self._protocol, keeper, limits=limits, peers=peers)
         app = web.Application(client_max_size=envelope.MAX_BODY + 1, middlewares=[self._gate.middleware])
+        if peers is not None:
+            app[server.CERTIFICATE_USER] = peers.user
         snapshot.add_routes(app, snapshot.Snapshots(media, verifier, clock))
         if pages is not None:
             pages(app, verifier)
@@ -94,6 +96,10 @@ class HttpFace:
     async def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Serve on a port, 0 for a free one; gives the port. Raises OSError when it cannot bind."""
         return self._gate.listen(host, port, tls)
+
+    def unlisten(self, port: int) -> None:
+        """Take no further connections on a port; those that stand go on."""
+        self._gate.unlisten(port)
 
     def _protocol(self) -> asyncio.Protocol | None:
         return None if self._runner.server is None else self._runner.server()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.resources
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -16,6 +17,10 @@ from onvifd.onvif.soap.dispatch import Dispatcher, HttpReply, HttpRequest
 from onvifd.onvif.soap.faults import SoapFault, sender
 
 logger = logging.getLogger(__name__)
+
+CertificateUser = Callable[[Any], str | None]
+"""The account that the certificate of a TLS connection (an ssl.SSLObject) stands for, None if certificates stand for none."""
+CERTIFICATE_USER: Final[web.AppKey[CertificateUser]] = web.AppKey("certificate_user")
 
 BODY_TIMEOUT = 15.0
 """Seconds a client may take to send a request's body."""
@@ -125,6 +130,8 @@ def _http_request(request: web.Request, body: bytes, parts: Mapping[str, mtom.Pa
     transport = request.transport
     local = transport.get_extra_info("sockname") if transport is not None else None
     peer = transport.get_extra_info("peername") if transport is not None else None
+    tls = transport.get_extra_info("ssl_object") if transport is not None else None
+    user_of = request.app.get(CERTIFICATE_USER)
     address = local[0] if isinstance(local, tuple) else ""
     host = request.headers.get(hdrs.HOST)
     if not host:
@@ -140,6 +147,7 @@ def _http_request(request: web.Request, body: bytes, parts: Mapping[str, mtom.Pa
         local_address=address,
         peer=peer[0] if isinstance(peer, tuple) else "",
         authorization=request.headers.get(hdrs.AUTHORIZATION),
+        certificate_user=user_of(tls) if user_of is not None and tls is not None else None,
         body=body,
         parts=parts or {},
     )

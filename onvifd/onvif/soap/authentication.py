@@ -11,6 +11,9 @@
 | wrong token | 400, Sender/NotAuthorized; PRE_AUTH served as nobody | the same |
 | level too low | by Digest 401, by token 400; Sender/NotAuthorized in both | 400, Sender/NotAuthorized |
 
+Where names in TLS client certificates stand for accounts (Security 5.3.2), the certificate alone says who calls, and who may
+not is answered 403.
+
 The last row is what ONVIF's own cases want to see (ACCESS_POLICY-1-1-3 and following: HTTP 401). The challenge with it is
 not `stale`, so a client knows that the same credentials will not do.
 """
@@ -46,23 +49,27 @@ class HttpLike(Protocol):
     def local_address(self) -> str: ...
     @property
     def authorization(self) -> str | None: ...
+    @property
+    def certificate_user(self) -> str | None: ...
 
 
 class Challenged(Exception):
-    """Answer 401 with these headers and the fault of `error`."""
+    """Answer 401, or `status`, with these headers and the fault of `error`."""
 
-    def __init__(self, error: NotAuthorized | Forbidden, headers: Headers) -> None:
+    def __init__(self, error: NotAuthorized | Forbidden, headers: Headers, status: int = 401) -> None:
         super().__init__(str(error))
         self.error = error
         self.headers = headers
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and whether HTTP Digest said so."""
+    """Who calls, and whether HTTP Digest or a TLS client certificate said so."""
 
     account: Account | None = None
     by_digest: bool = False
+    by_certificate: bool = False
 
 
 NOBODY = Caller()
@@ -80,6 +87,8 @@ class Authenticator:
         gate: Gate | None = None,
     ) -> None:
         self._digest = digest
+        self._lookup = lookup
+        self._gate = gate
         self._tokens = wsse.TokenVerifier(lookup, window=created_window, gate=gate)
 
     @property
@@ -115,9 +124,13 @@ class Authenticator:
         if access is AccessClass.PRE_AUTH or (level is not None and may(level, access)):
             return
         error = Forbidden("the account's level does not allow this operation")
+        if caller.by_certificate:
+            raise Challenged(error, (), 403)
         raise Challenged(error, self.challenge(now)) if caller.by_digest else error
 
     def _identify(self, http: HttpLike, security: Element | None, utc: int, now: float) -> Caller:
+        if http.certificate_user is not None:
+            return Caller(self._by_certificate(http, http.certificate_user), by_certificate=True)
         account = self._http_level(http, now)
         token = wsse.read(security) if security is not None else None
         if token is None:
@@ -126,6 +139,21 @@ class Authenticator:
         if account is not None and account != by_token:
             raise NotAuthorized("HTTP and WS-Security name different accounts")
         return Caller(by_token, by_digest=account is not None)
+
+    def _by_certificate(self, http: HttpLike, name: str) -> Account:
+        """The account that the certificate names; its possession was proved in the handshake. Raises Challenged."""
+        credential = self._lookup(name)
+        reason = "" if credential is not None else "the certificate names no account"
+        if not reason and self._gate is not None and credential is not None:
+            reason = self._gate.barred(name, credential.periods, http.peer)
+        if reason or credential is None:
+            if self._gate is not None:
+                known = credential is not None
+                self._gate.failed(name, http.peer, reason, known=known, guess=False, local=http.local_address)
+            raise Challenged(Forbidden(reason), (), 403)
+        if self._gate is not None:
+            self._gate.admit(name, http.peer)
+        return credential.account
 
     def _http_level(self, http: HttpLike, now: float) -> Account | None:
         if http.authorization is None or self._digest is None:

@@ -73,6 +73,8 @@ class HttpRequest:
     local_address: str
     peer: str
     authorization: str | None
+    certificate_user: str | None = None
+    """The account that the certificate of a TLS client stands for."""
     body: bytes = field(repr=False)
     parts: Mapping[str, Part] = field(default_factory=dict)
 
@@ -241,7 +243,7 @@ class Dispatcher:
             finally:
                 self._active -= 1
         except Challenged as challenge:
-            return self._fault(faults.from_error(challenge.error), message, 401, challenge.headers)
+            return self._fault(faults.from_error(challenge.error), message, challenge.status, challenge.headers)
         except OnvifdError as error:
             return self._fault(faults.from_error(error), message)
         except Exception:
