@@ -23,6 +23,10 @@ _T = TypeVar("_T")
 
 _FOLDER_MODE, _FILE_MODE = 0o750, 0o640
 """Footage is for the recorder and its group."""
+CACHED = 1 << 20
+"""Bytes at the end of an open segment that stay in the page cache, for players near the live edge."""
+PAGE = 4096
+
 _MAX_NAMES = 100
 _MAX_UNSAVED = 64
 
@@ -58,6 +62,19 @@ class _File:
     fd: int
     row: SegmentRow
     """The row as it is on disk; `id` is 0 until the store has taken it."""
+    released: int = 0
+    """Up to here the page cache was given back."""
+
+    def release(self, written: int) -> None:
+        """Give back what is on disk, but for the last CACHED bytes.
+
+        Footage is rarely read again, and what many cameras write would push everything else out of the page cache. Pages
+        that come back at once are also those that the kernel hands out cheaply.
+        """
+        upto = (written - CACHED) & -PAGE
+        if upto > self.released:
+            os.posix_fadvise(self.fd, self.released, upto - self.released, os.POSIX_FADV_DONTNEED)
+            self.released = upto
 
 
 class SegmentFiles:
@@ -82,6 +99,7 @@ class SegmentFiles:
             raise OSError(errno.ESTALE, "segment is not open")
         _write(file.fd, action.data, action.offset)
         os.fdatasync(file.fd)
+        file.release(action.offset + len(action.data))
         file.row = replace(action.row, id=file.row.id, path=file.row.path)
         self._retry()
         file.row = self._save(file.row)

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from onvifd.archive import disk
 from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
 from onvifd.archive.doctor import examine
 from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentState, unpack_fragments
@@ -455,3 +456,21 @@ async def test_footage_is_not_for_everybody(bench: Bench, h264: Clip, mask: int)
     folders = [folder for folder in path.parents if bench.volume.root in folder.parents]
     assert len(folders) >= 2
     assert {folder.stat().st_mode & 0o777 for folder in folders} == {0o750 & ~mask}
+
+
+def test_footage_does_not_fill_the_page_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    released: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda fd, start, length, advice: released.append((start, length)))
+    fd = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    try:
+        row = SegmentRow(recording="r", volume="v", path="p", start=0, end=0, size=0, formats=())
+        file = disk._File(fd, row)
+        for written in range(300_000, 4_000_000, 300_000):
+            file.release(written)
+    finally:
+        os.close(fd)
+    # whole pages behind each other, and what was written last stays
+    assert all(start % disk.PAGE == length % disk.PAGE == 0 and length > 0 for start, length in released)
+    assert [start for start, _ in released[1:]] == [start + length for start, length in released[:-1]]
+    assert released[0][0] == 0
+    assert 3_900_000 - disk.CACHED - disk.PAGE < sum(length for _, length in released) <= 3_900_000 - disk.CACHED
