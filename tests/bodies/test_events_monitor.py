@@ -1,0 +1,154 @@
+"""The recorder's own operation as events (Core 8.9), and the state of its volumes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from onvifd.archive.disk import Volume
+from onvifd.bodies import events_storage
+from onvifd.bodies.events_monitor import Monitor, parse_ticks, read_ticks
+from onvifd.bodies.events_storage import StorageWatch, probe
+from onvifd.clock import US, SimulatedClock, isoformat
+from onvifd.events.bus import EventBus
+from onvifd.events.types import Event
+
+NOW = 1_767_225_600 * US
+
+
+class Side:
+    def __init__(self) -> None:
+        self.clock = SimulatedClock(NOW)
+        self.bus = EventBus(self.clock)
+        self.events: list[Event] = []
+        self.bus.subscribe(self.events.append)
+
+    def told(self) -> list[tuple[str, str]]:
+        """Last part of the topic and the value of what was published since the last call."""
+        events, self.events[:] = list(self.events), []
+        return [(event.topic.rpartition("/")[2], event.data[0][1]) for event in events]
+
+
+@pytest.fixture
+def side() -> Side:
+    return Side()
+
+
+def test_times_of_operation_have_a_value_from_the_start(side: Side) -> None:
+    Monitor(side.bus.publish, started=NOW, reset=NOW - US).announce(NOW)
+    assert side.told() == [
+        ("LastReboot", isoformat(NOW)),
+        ("LastReset", isoformat(NOW - US)),
+        ("LastClockSynchronization", "1970-01-01T00:00:00Z"),
+        ("Last", "1970-01-01T00:00:00Z"),
+    ]
+
+
+def test_a_clock_that_jumps_was_set_and_one_that_runs_was_not(side: Side) -> None:
+    monitor = Monitor(side.bus.publish, started=NOW)
+    monitor.look(NOW, 100.0)
+    monitor.look(NOW + 5 * US + 1000, 105.0)
+    assert side.told() == []
+    monitor.look(NOW + 3600 * US, 110.0)
+    assert side.told() == [("LastClockSynchronization", isoformat(NOW + 3600 * US))]
+    monitor.look(NOW, 115.0)
+    assert side.told() == [("LastClockSynchronization", isoformat(NOW))]
+    monitor.clock_set(NOW, NOW)
+    assert side.told() == []
+    monitor.backed_up(NOW + 7, NOW + 7)
+    assert side.told() == [("Last", isoformat(NOW + 7))]
+
+
+def test_load_is_told_when_it_changed_by_ten_points(side: Side) -> None:
+    monitor = Monitor(side.bus.publish, started=NOW)
+    for ticks in ((0, 0), (100, 60), (200, 121), (300, 170), (300, 170), (400, 170)):
+        monitor.processor(ticks, NOW)
+    assert side.told() == [("ProcessorUsage", "40"), ("ProcessorUsage", "51"), ("ProcessorUsage", "100")]
+    monitor.processor(None, NOW)
+    monitor.processor((1000, 500), NOW)
+    assert side.told() == []
+
+
+def test_ticks_are_read_from_the_kernel() -> None:
+    assert parse_ticks("cpu  10 0 5 80 5 0 0 0 3 0\ncpu0 1 2 3") == (100, 85)
+    assert parse_ticks("") is None
+    assert parse_ticks("intr 1 2 3 4 5 6") is None
+    assert read_ticks() is not None
+
+
+def test_a_folder_that_takes_files_is_well_and_is_left_as_it_was(tmp_path: Path) -> None:
+    assert probe(tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_tried_where_files_must_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_storage.os, "O_TMPFILE", 0)
+    assert probe(tmp_path) == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert probe(tmp_path / "missing") == "it is not there"
+    monkeypatch.setattr(events_storage, "LOW", 1 << 62)
+    assert probe(tmp_path) == "it is full"
+    monkeypatch.setattr(events_storage, "LOW", 0)
+
+    def fail(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(events_storage.os, "fdatasync", fail)
+    assert probe(tmp_path) == "Input/output error"
+
+
+async def test_a_volume_fails_and_recovers(side: Side, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.mkdir()
+    watch = StorageWatch((Volume("vol-1", good), Volume("vol-2", bad)), side.bus.publish, side.clock)
+    try:
+        await watch.look()
+        assert [(e.source[0][1], e.data[0][1], str(e.operation)) for e in side.events] == [
+            ("vol-1", "false", "Initialized"),
+            ("vol-2", "true", "Initialized"),
+        ]
+        side.told()
+        bad.mkdir()
+        await watch.look()
+        await watch.look()
+        assert side.told() == [("StorageFailure", "false")]
+        good.rmdir()
+        await watch.look()
+        assert side.told() == [("StorageFailure", "true")]
+    finally:
+        watch.close()
+
+
+async def test_a_disk_that_hangs_fails_its_volume_only_and_takes_one_thread(
+    side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, probes = threading.Event(), []
+
+    def hanging(root: Path) -> str:
+        probes.append(root.name)
+        if root.name == "slow":
+            release.wait(10)
+        return ""
+
+    monkeypatch.setattr(events_storage, "probe", hanging)
+    monkeypatch.setattr(events_storage, "PROBE_TIMEOUT", 0.02)
+    volumes = (Volume("vol-1", tmp_path / "fast"), Volume("vol-2", tmp_path / "slow"))
+    watch = StorageWatch(volumes, side.bus.publish, side.clock)
+    try:
+        await watch.look()
+        await watch.look()
+        assert probes.count("slow") == 1
+        assert [event.data[0][1] for event in side.bus.properties()] == ["false", "true"]
+        release.set()
+        async with asyncio.timeout(5):
+            while side.bus.properties()[1].data[0][1] == "true":
+                await watch.look()
+    finally:
+        release.set()
+        watch.close()
