@@ -76,6 +76,7 @@ class HttpFace:
         app = web.Application(client_max_size=envelope.MAX_BODY + 1, middlewares=[self._gate.middleware])
         if peers is not None:
             app[server.CERTIFICATE_USER] = peers.user
+        app.on_response_prepare.append(_anonymous)
         snapshot.add_routes(app, snapshot.Snapshots(media, verifier, clock))
         if pages is not None:
             pages(app, verifier)
@@ -107,6 +108,11 @@ class HttpFace:
     async def close(self) -> None:
         await self._gate.close()
         await self._runner.cleanup()
+
+
+async def _anonymous(request: web.Request, response: web.StreamResponse) -> None:
+    """The versions of what serves are nobody's business."""
+    response.headers["Server"] = "onvifd"
 
 
 class _Requests(logging.LoggerAdapter[logging.Logger]):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
-from email.policy import HTTP
+from email.policy import compat32
 from urllib.parse import unquote
 
 from onvifd.onvif.soap.faults import SoapFault, sender
@@ -60,7 +60,8 @@ def unpack(content_type: str, body: bytes) -> tuple[bytes, dict[str, Part]]:
     if "\r" in content_type or "\n" in content_type:
         raise sender("WellFormed", "the type of the package cannot be read")
     head = f"Content-Type: {content_type}\r\n\r\n".encode("utf-8", "replace")
-    message = BytesParser(policy=HTTP).parsebytes(head, headersonly=True)
+    # Not the newer policies: they parse recursively, and a header of many brackets ends them.
+    message = BytesParser(policy=compat32).parsebytes(head, headersonly=True)
     boundary = message.get_boundary()
     if not boundary or len(boundary) > 70:
         raise sender("WellFormed", "the package has no boundary")
@@ -85,7 +86,7 @@ def _part(raw: bytes) -> tuple[str, Part]:
     head, separator, data = raw.partition(b"\r\n\r\n")
     if not separator or len(head) > 4096:
         raise sender("WellFormed", "a part of the package has no head")
-    message: Message = BytesParser(policy=HTTP).parsebytes(head + b"\r\n\r\n", headersonly=True)
+    message: Message = BytesParser(policy=compat32).parsebytes(head + b"\r\n\r\n", headersonly=True)
     encoding = str(message.get("Content-Transfer-Encoding", "binary")).strip().lower()
     if encoding not in ("binary", "8bit", "7bit"):
         raise sender("WellFormed", "parts are sent as binary")
