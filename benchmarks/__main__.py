@@ -8,7 +8,7 @@ import shutil
 
 from benchmarks.measure import report
 
-NAMES = ("relay", "intake", "recording", "replay")
+NAMES = ("relay", "clients", "intake", "recording", "replay", "face")
 
 
 def main() -> None:

@@ -1,0 +1,41 @@
+"""How many clients one core serves: 2000 of one 4 Mbit/s stream, by TCP."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+
+from benchmarks.measure import Figure
+from benchmarks.relay import Case, measured
+from benchmarks.servers import onvifd_relay
+
+CLIENTS = 2000
+HOLD = 0.60
+"""Share of a core."""
+SPARE_FILES = 200
+LONGEST = 10.0
+"""Seconds that are measured at most: 8 Gbit/s keep a machine busy."""
+
+
+def run(seconds: float) -> Sequence[Figure]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = CLIENTS + SPARE_FILES
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        return (Figure(f"{CLIENTS} clients of one stream", f"{hard} open files allowed", "", "", "< 60 %", None),)
+    # Inherited by server and load.
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    result = measured(onvifd_relay, Case("clients", CLIENTS, 0), min(seconds, LONGEST))
+    share = result["cpu"] / result["seconds"]
+    held = share < HOLD and result["fps"] > 24.5 and not result["lost"]
+    return (
+        Figure(
+            f"{CLIENTS} clients of one 4 Mbit/s stream by TCP",
+            f"{result['gbits'] / result['seconds']:.1f} Gbit/s, {result['fps']:.1f} fps, {result['lost']} lost, "
+            f"p99 {result['latency_p99'] or 0:.1f} ms",
+            "",
+            f"{share:.0%} of a core",
+            f"< {HOLD:.0%}",
+            held,
+        ),
+    )
