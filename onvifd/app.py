@@ -15,7 +15,6 @@ import aiohttp
 from aiohttp import web
 
 from onvifd.access.digest import DigestVerifier
-from onvifd.access.ip_filter import IpFilter
 from onvifd.access.keyfile import SecretBox, load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
@@ -24,6 +23,8 @@ from onvifd.bodies.access import AccessControl
 from onvifd.bodies.channel import archived_recording, recording_token
 from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
 from onvifd.bodies.console import Console
+from onvifd.bodies.device_archive import Premises, take_over
+from onvifd.bodies.device_parts import DeviceParts
 from onvifd.bodies.discovery_memory import SettingsMemory
 from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.face import HttpFace
@@ -45,6 +46,7 @@ from onvifd.events.topics import RECORDER_TOPICS
 from onvifd.onvif.backend import Identity, Ports, Recording
 from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
+from onvifd.onvif.services import device_files
 from onvifd.onvif.services.common import ServiceRegistry
 from onvifd.onvif.services.device import DeviceService
 from onvifd.onvif.services.media import MediaService
@@ -82,9 +84,9 @@ class RecorderApp:
 
     def __init__(self, config: Config, clock: Clock | None = None) -> None:
         self.config = config
-        self.ports = Ports(http=None, https=None, rtsp=None)
+        self.again = False
+        """Whether the recorder is to begin anew after `run`."""
         self.discovery = DiscoveryControl()
-        self.ip_filter = IpFilter()
         self._clock = clock or SystemClock()
         self._tasks: list[asyncio.Task[None]] = []
         self._revision = -1
@@ -118,6 +120,7 @@ class RecorderApp:
         self._catalogue = AsyncCatalogue(catalogue, threads=config.database.threads)
         self._parts.push_async_callback(self._catalogue.close)
         self._parts.callback(self._executor.shutdown, wait=False, cancel_futures=True)
+        await asyncio.to_thread(take_over, catalogue.configuration, Premises(config.data, config.key_file))
         box: SecretBox = await asyncio.to_thread(load_key, config.key_file)
         self._access = AccessControl(config, catalogue, box, self._clock, self._catalogue.run)
         self._registry = Registry(catalogue, box, self._clock, limit=config.limits.cameras)
@@ -126,7 +129,19 @@ class RecorderApp:
         await self._catalogue.run(self._access.reload)
         if not self._access.users():
             raise Unavailable("there is no account yet: run `onvifd init` first")
-        self._volumes = await asyncio.to_thread(prepare_volumes, config, catalogue, self._clock.utc())
+        self._device = DeviceParts(
+            config,
+            self._catalogue,
+            box,
+            self._clock,
+            await self._identity(),
+            restart=self._restart,
+            changed=self.discovery.changed,
+        )
+        self._parts.push_async_callback(self._device.close)
+        await self._device.load()
+        folders = self._device.folders
+        self._volumes = await asyncio.to_thread(prepare_volumes, config, catalogue, self._clock.utc(), folders)
         report = await asyncio.to_thread(recover, self._segments, self._volumes)
         for failure in report.failed:
             log.error("archive: %s", failure)
@@ -180,21 +195,16 @@ class RecorderApp:
         setup = setup_of(config, self._volumes, replay_timeout)
         self.cluster = Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
         self._parts.push_async_callback(self.cluster.stop)
-        door = FrontDoor(self.cluster.route, permits=self.ip_filter.permits)
+        door = FrontDoor(self.cluster.route, permits=self._device.ip_filter.permits)
         self._parts.push_async_callback(door.close)
-        rtsp = door.listen(network.host, network.rtsp_port)
-        http, https = free_port(network.host, network.http_port) if network.http else None, None
-        if network.https:
-            https = free_port(network.host, network.https_port)
-        self.ports = Ports(http=http, https=https, rtsp=rtsp)
+        self._device.ports_control.reserve(free_port)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self._parts.push_async_callback(self._session.close)
         self._keyframes = KeyframeRequests(self._session, self._clock)
         self._parts.push_async_callback(self._keyframes.close)
         self.recorder = Recorder(
             identity=await self._identity(),
-            bound=network.host,
-            ports=self.ports,
+            device=self._device,
             retention=config.archive.retention_seconds,
             replay_timeout=replay_timeout,
             clock=self._clock,
@@ -208,13 +218,12 @@ class RecorderApp:
             ),
             no_storage="" if self._volumes else "no volume for recordings is there",
         )
-        await self.recorder.start()
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()
         await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
         await self.cluster.start()
-        await self._listen(http, https)
+        await self._listen(door)
         self._parts.push_async_callback(self._stop_tasks)
         self._tasks.append(asyncio.create_task(self._poll(), name="catalogue poll"))
         if network.discovery:
@@ -228,19 +237,23 @@ class RecorderApp:
             self._parts.push_async_callback(discovery.stop)
             await discovery.start()
 
-    async def _listen(self, http: int | None, https: int | None) -> None:
+    async def _listen(self, door: FrontDoor) -> None:
         """The HTTP face with all services."""
         config, recorder = self.config, self.recorder
         registry = ServiceRegistry()
+        page = RecorderStatus(recorder, self.cluster, self._segments, self._volumes, self._executor, self._clock)
+        control = await self._device.control(self._access, self.bus, self._volumes, page.report, self._record_all)
         device = DeviceService(
             recorder,
             registry,
             discovery=config.network.discovery,
             ipv6=":" in config.network.host,
             users=self._access,
+            control=control,
         )
         search = RecorderSearch(recorder, self._segments, self._events, self._executor)
         await self._event_parts.start()
+        self._device.tell(self._event_parts.monitor)
         events = await self._event_parts.service()
         searches = SearchService(search, recorder, self._clock, RECORDER_TOPICS, max_searches=config.limits.searches)
         others = (
@@ -254,8 +267,6 @@ class RecorderApp:
         )
         for service in others:
             registry.add(service)
-        page = RecorderStatus(recorder, self.cluster, self._segments, self._volumes, self._executor, self._clock)
-
         signed_in = Console(self._access, self._clock, recorder)
 
         def pages(app: web.Application, verifier: DigestVerifier) -> None:
@@ -263,6 +274,7 @@ class RecorderApp:
             status.add_routes(app, page, guard)
             console.add_routes(app, signed_in, guard)
             certificate.add_routes(app, self.tls)
+            device_files.add_routes(app, device_files.SystemFiles(control.system, verifier, self._clock))
 
         face = HttpFace(
             (device, *others),
@@ -274,7 +286,7 @@ class RecorderApp:
             pages=pages,
             max_connections=config.limits.http_connections,
             max_per_address=config.limits.http_connections_per_address,
-            permits=self.ip_filter.permits,
+            permits=self._device.ip_filter.permits,
             created_window=config.access.clock_skew,
             peers=self.tls,
         )
@@ -284,10 +296,8 @@ class RecorderApp:
         self._parts.push_async_callback(searches.close)
         await face.start()
         await self.tls.start()
-        if http is not None:
-            await face.listen(config.network.host, http)
-        if https is not None:
-            await face.listen(config.network.host, https, await self.tls.https())
+        self._device.ports_control.attach(face, door, self.tls.https)
+        await self._device.ports_control.listen()
 
     # ---- what happens while it runs ------------------------------------------------------------
 
@@ -391,6 +401,19 @@ class RecorderApp:
         self.cluster.set_replay_timeout(seconds)
 
     # ---- end -----------------------------------------------------------------------------------
+
+    @property
+    def ports(self) -> Ports:
+        """What is listened on now."""
+        return self._device.ports()
+
+    def _restart(self) -> None:
+        self.again = True
+        self.request_stop()
+
+    async def _record_all(self, active: bool) -> None:
+        for job in self.recorder.jobs():
+            await self.recorder.set_job_mode(job.token, active)
 
     def request_stop(self) -> None:
         """Make `run` return."""

@@ -86,6 +86,20 @@ class DeviceSettings:
     location: str = setting("", "where it stands, in the scope onvif://www.onvif.org/location/", low=0, high=63)
     manufacturer: str = setting("onvifd", "manufacturer in GetDeviceInformation", low=1, high=63)
     model: str = setting("Recorder", "model in GetDeviceInformation", low=1, high=63)
+    relay_outputs: int = setting(0, "relay outputs: states that clients switch and events tell", low=0, high=16)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """What of the host the recorder may change when an ONVIF administrator asks for it."""
+
+    network: str = setting(
+        "none",
+        "how names, addresses and gateways are set; none where that is not the recorder's business",
+        choices=("none", "iproute2", "NetworkManager"),
+    )
+    clock: str = setting("none", "how clock and time servers are set", choices=("none", "timedatectl"))
+    dynamic_dns: bool = setting(True, "allow updates of a DNS name (RFC 2136), which a client must ask for")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +118,7 @@ class ArchiveSettings:
     """How recordings are kept."""
 
     volumes: tuple[Path, ...] = setting((), "folders that hold segments; none for `volume` in the data folder")
+    roots: tuple[Path, ...] = setting((), "folders below which ONVIF clients may add storage; none for not at all")
     max_bytes: int = setting(0, "most bytes per volume; 0 for all but the reserve", unit="bytes", low=0)
     reserve_percent: float = setting(10.0, "part of each file system that stays free", unit="%", low=0, high=90)
     segment_seconds: int = setting(60, "length of a segment", unit="s", low=5, high=600)
@@ -208,6 +223,7 @@ class Config:
     )
     network: NetworkSettings = field(default_factory=NetworkSettings)
     device: DeviceSettings = field(default_factory=DeviceSettings)
+    host: HostSettings = field(default_factory=HostSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)

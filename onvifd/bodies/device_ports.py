@@ -53,6 +53,7 @@ class DevicePorts:
     ) -> None:
         self._state = state
         self._host = host
+        self._defaults = defaults
         self._now = dict(defaults)
         for name, kept in state.now.ports.items():
             if name in defaults:
@@ -67,16 +68,29 @@ class DevicePorts:
     def reserve(self, free_port: Callable[[str, int], int]) -> None:
         """Choose the free ports now: everything that shows a port may be asked before it is listened on."""
         self._now = {name: replace(item, port=free_port(self._host, item.port)) for name, item in self._now.items()}
+        zero = [name for name, item in self._defaults.items() if not item.port]
+        self._defaults = {**self._defaults, **{name: self._now[name] for name in zero}}
 
     def attach(self, http: HttpListeners, rtsp: RtspListeners, tls: Tls) -> None:
         self._http, self._rtsp, self._tls = http, rtsp, tls
 
-    async def listen(self, *names: str) -> None:
-        """Listen on the named protocols that are switched on. Raises OSError, OnvifdError."""
-        for name in names:
-            item = self._now.get(name)
-            if item is not None and item.enabled:
-                self._now[name] = replace(item, port=await self._bind(name, item.port))
+    async def listen(self) -> None:
+        """Listen on everything that is switched on. Raises OSError, OnvifdError.
+
+        A port that a client had set and that is not to be had any more gives way to the one of the settings file.
+        """
+        for name, item in list(self._now.items()):
+            if not item.enabled:
+                continue
+            try:
+                port = await self._bind(name, item.port)
+            except OSError as error:
+                default = self._defaults[name].port
+                if item.port == default:
+                    raise
+                log.error("%s cannot be served on port %d: %s; port %d is taken", name, item.port, error, default)
+                port = await self._bind(name, default)
+            self._now[name] = replace(item, port=port)
 
     @property
     def ports(self) -> Ports:

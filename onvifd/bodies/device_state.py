@@ -68,15 +68,6 @@ class NetworkSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moments:
-    """When things last happened, microseconds UTC; 0 for never."""
-
-    reset: int = 0
-    backup: int = 0
-    clock: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceConfiguration:
     """One field per section of the catalogue's table `device`. None stands for what the settings file says."""
 
@@ -91,7 +82,6 @@ class DeviceConfiguration:
     relays: tuple[Relay, ...] = ()
     storages: tuple[tuple[str, str, str], ...] = ()
     """Folders for recordings beyond those of the settings file: token, kind and path."""
-    moments: Moments = Moments()
 
 
 NETWORK_SECTIONS = frozenset(("ports", "filter", "network"))

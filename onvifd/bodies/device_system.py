@@ -9,7 +9,6 @@ import platform
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from onvifd.access.keyfile import SecretBox
 from onvifd.bodies import device_archive
 from onvifd.bodies.device_archive import Premises
 from onvifd.bodies.device_state import NETWORK_SECTIONS, SECTIONS, DeviceState
+from onvifd.bodies.events_parts import BACKUP_SETTING, RESET_SETTING
 from onvifd.clock import Clock, isoformat, to_datetime
-from onvifd.errors import BadInput, InvalidArgument, OnvifdError
+from onvifd.errors import BadInput, InvalidArgument
 from onvifd.host import logs
 from onvifd.onvif.device_backend import Download, LogKind
 from onvifd.store.catalogue import AsyncCatalogue
@@ -41,7 +41,7 @@ Report = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 class DeviceSystem:
-    """`restart` is called when the recorder is to end and begin anew; `told` hears what happened when (`Moments` fields).
+    """`restart` is called when the recorder is to end and begin anew; `backed_up` hears when a backup was made.
 
     `defaults` are names of settings that a factory default takes back. `log_folder` is None where no log is kept.
     """
@@ -58,7 +58,7 @@ class DeviceSystem:
         restart: Callable[[], None],
         report: Report,
         defaults: Iterable[str] = (),
-        told: Callable[[str, int], None] = lambda what, at: None,
+        backed_up: Callable[[int], None] = lambda at: None,
     ) -> None:
         self._state = state
         self._catalogue = catalogue
@@ -69,7 +69,7 @@ class DeviceSystem:
         self._restart = restart
         self._report = report
         self._defaults = tuple(defaults)
-        self._told = told
+        self._backed_up = backed_up
         self._timer: asyncio.TimerHandle | None = None
         self._busy = asyncio.Lock()
         """One backup or restore at a time: each takes memory and the disk."""
@@ -144,7 +144,8 @@ class DeviceSystem:
             password, now = await self._password(), self._clock.utc()
             data = await asyncio.to_thread(self._make, password, now)
         moment = to_datetime(now).strftime("%Y%m%dT%H%M%SZ")
-        await self._happened("backup", now)
+        await self._catalogue.run(self._catalogue.sync.settings.put, BACKUP_SETTING, str(now))
+        self._backed_up(now)
         return Download(f"onvifd-{moment}.backup", "application/octet-stream", data)
 
     def _make(self, password: str | None, now: int) -> bytes:
@@ -179,17 +180,9 @@ class DeviceSystem:
             else:
                 for name in self._defaults:
                     await self._catalogue.run(self._catalogue.sync.settings.remove, name)
-                await self._state.forget(SECTIONS - NETWORK_SECTIONS - {"moments", "storages"})
-        await self._happened("reset", self._clock.utc())
+                await self._state.forget(SECTIONS - NETWORK_SECTIONS - {"storages"})
+        await self._catalogue.run(self._catalogue.sync.settings.put, RESET_SETTING, str(self._clock.utc()))
         await self.reboot(f"{'hard' if hard else 'soft'} factory default")
-
-    async def _happened(self, what: str, at: int) -> None:
-        try:
-            async with self._state.changing:
-                await self._state.change(moments=replace(self._state.now.moments, **{what: at}))
-        except OnvifdError as error:
-            log.error("the time of the last %s cannot be kept: %s", what, error.reason)
-        self._told(what, at)
 
 
 def _version(package: str) -> str:

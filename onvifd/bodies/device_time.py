@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from collections.abc import Callable
 
 from onvifd.bodies.device_state import DeviceState, TimeSection
 from onvifd.clock import US, Clock, to_datetime
@@ -19,10 +19,19 @@ TOLERANCE = 10 * US
 
 
 class DeviceTime:
-    """`adapter` sets the host's clock if anything does. What `system_time` needs is in memory after `load`."""
+    """`adapter` sets the host's clock if anything does; `told` hears when it was set. What `system_time` needs is in memory
+    after `load`."""
 
-    def __init__(self, state: DeviceState, adapter: ClockAdapter, clock: Clock) -> None:
+    def __init__(
+        self,
+        state: DeviceState,
+        adapter: ClockAdapter,
+        clock: Clock,
+        *,
+        told: Callable[[int], None] = lambda at: None,
+    ) -> None:
         self._state = state
+        self._told = told
         self._adapter = adapter
         self._clock = clock
         self._zone = Zone("UTC0", 0)
@@ -77,11 +86,11 @@ class DeviceTime:
                 await self._follow_ntp()
             else:
                 await self._set_clock(utc)
-            before = self._state.now
-            section = TimeSection(timezone=timezone or before.time.timezone, daylight=daylight, ntp=ntp)
-            await self._state.change(time=section, moments=replace(before.moments, clock=self._clock.utc()))
+            section = TimeSection(timezone=timezone or self._state.now.time.timezone, daylight=daylight, ntp=ntp)
+            await self._state.change(time=section)
             self._host_ntp = ntp if self._adapter.max_servers else self._host_ntp
             self._take_zone()
+        self._told(self._clock.utc())
 
     async def _follow_ntp(self) -> None:
         _, servers = await asyncio.to_thread(self._adapter.servers)

@@ -21,6 +21,7 @@ from aiohttp import StreamReader, web
 
 from onvifd.access.doorkeeper import Doorkeeper, bind
 from onvifd.bodies.admission import TlsPeers
+from onvifd.workers.frontdoor import closing
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +63,24 @@ class HttpGate:
         self.keeper = keeper
         self._make = make
         self._peers = peers
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[int, list[tuple[socket.socket, asyncio.Task[None]]]] = {}
+        """By port: each socket with the task that accepts on it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[asyncio.Protocol, _Connection] = {}
 
     def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Serve on a port, 0 for a free one; gives the port. Raises OSError when it cannot bind."""
         sockets = bind(host, port, BACKLOG)
-        self._listeners += sockets
-        for sock in sockets:
-            self._own(self._accept(sock, tls))
-        return int(sockets[0].getsockname()[1])
+        number = int(sockets[0].getsockname()[1])
+        self._listeners[number] = [(sock, self._own(self._accept(sock, tls))) for sock in sockets]
+        return number
+
+    def unlisten(self, port: int) -> None:
+        """Take no further connections on a port; those that stand go on."""
+        for sock, task in self._listeners.pop(port, ()):
+            # The loop watches the socket until the task has ended.
+            task.add_done_callback(closing(sock))
+            task.cancel()
 
     async def close(self) -> None:
         """Listen no more, drop handshakes. Connections that stand are for the web server to end."""
@@ -80,8 +88,9 @@ class HttpGate:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for sock in self._listeners:
-            sock.close()
+        for listeners in self._listeners.values():
+            for sock, _ in listeners:
+                sock.close()
         self._listeners.clear()
 
     @web.middleware
@@ -104,10 +113,11 @@ class HttpGate:
 
     # ---- accepting
 
-    def _own(self, work: Awaitable[None]) -> None:
+    def _own(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()

@@ -45,12 +45,13 @@ def free_port(address: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def prepare_volumes(config: Config, catalogue: Catalogue, now: int) -> list[Volume]:
-    """The configured volumes that are there. Only the default one, inside the data folder, is made here."""
+def prepare_volumes(config: Config, catalogue: Catalogue, now: int, added: tuple[Path, ...] = ()) -> list[Volume]:
+    """The configured volumes that are there, and folders that clients have `added`. Only the default one, inside the data
+    folder, is made here."""
     if not config.archive.volumes:
         config.volume_paths[0].mkdir(mode=0o700, exist_ok=True)
     volumes = []
-    for path in config.volume_paths:
+    for path in dict.fromkeys((*config.volume_paths, *added)):
         if path.is_dir():
             row = catalogue.volumes.ensure(str(path), config.archive.max_bytes, now)
             volumes.append(Volume(row.id, path))

@@ -5,14 +5,12 @@ It lives on control's event loop and hears from the workers what happens; everyt
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from urllib.parse import quote
+from typing import Protocol
 
 from onvifd.access.types import Level
-from onvifd.bodies import host
 from onvifd.bodies.channel import (
     Channel,
     ChannelStream,
@@ -45,7 +43,6 @@ from onvifd.workers.messages import CameraState, RecordingState, StreamFormats, 
 log = logging.getLogger(__name__)
 
 JOB_PRIORITY = 1
-PROFILE_SCOPES = ("Profile/Streaming", "Profile/G", "Profile/T")
 
 Snapshot = Callable[[str, str], Awaitable[bytes]]
 """Camera id and stream name to a JPEG of the latest key frame."""
@@ -77,6 +74,16 @@ def to_format(track: TrackSpec) -> TrackFormat:
     )
 
 
+class RecorderDevice(Protocol):
+    """The recorder as a device that is configured (`device_parts.DeviceParts`): what DeviceBackend reads of it."""
+
+    def scopes(self) -> tuple[Scope, ...]: ...
+    def discoverable(self) -> bool: ...
+    def ports(self) -> Ports: ...
+    def system_time(self) -> SystemTime: ...
+    async def network(self) -> Network: ...
+
+
 class Recorder:
     """Implements DeviceBackend, MediaBackend, RecordingBackend and ReplayBackend (SearchBackend: `recorder_search`)."""
 
@@ -84,8 +91,7 @@ class Recorder:
         self,
         *,
         identity: Identity,
-        bound: str,
-        ports: Ports,
+        device: RecorderDevice,
         retention: int,
         replay_timeout: int,
         clock: Clock,
@@ -95,8 +101,7 @@ class Recorder:
     ) -> None:
         """`no_storage` says why nothing can be recorded at all; every job is in error then (RecordingControl 5.19)."""
         self._identity = identity
-        self._bound = bound
-        self._ports = ports
+        self._device = device
         self._retention = retention
         self._replay_timeout = replay_timeout
         self._clock = clock
@@ -106,13 +111,6 @@ class Recorder:
         self._channels: dict[str, Channel] = {}
         self._archived: dict[str, Recording] = {}
         self._model = MediaModel()
-        self._timezone = "UTC0"
-        self._ntp = False
-
-    async def start(self) -> None:
-        """Read once from the host what later must be answered from memory."""
-        self._timezone = await asyncio.to_thread(host.posix_timezone)
-        self._ntp = bool(await asyncio.to_thread(host.ntp_servers))
 
     # ---- device --------------------------------------------------------------------------------
 
@@ -120,25 +118,19 @@ class Recorder:
         return self._identity
 
     def scopes(self) -> tuple[Scope, ...]:
-        base = "onvif://www.onvif.org/"
-        me = self._identity
-        paths = (*PROFILE_SCOPES, f"hardware/{quote(me.hardware_id, safe='')}", f"name/{quote(me.name, safe='')}")
-        fixed = tuple(Scope(base + path, True) for path in (*paths, "type/Network_Video_Recorder"))
-        if not me.location:
-            return fixed
-        return (*fixed, Scope(f"{base}location/{quote(me.location, safe='')}", False))
+        return self._device.scopes()
 
     def discoverable(self) -> bool:
-        return True
+        return self._device.discoverable()
 
     def ports(self) -> Ports:
-        return self._ports
+        return self._device.ports()
 
     def system_time(self) -> SystemTime:
-        return host.system_time(self._clock.utc(), self._timezone, self._ntp)
+        return self._device.system_time()
 
     async def network(self) -> Network:
-        return await asyncio.to_thread(host.network, self._bound)
+        return await self._device.network()
 
     async def users(self) -> tuple[tuple[str, Level], ...]:
         return self._actions.users()

@@ -62,6 +62,20 @@ class RecorderStatus:
             ),
         )
 
+    async def report(self) -> dict[str, str]:
+        """The state for the support information: no addresses with credentials, no names of accounts."""
+        found = await self.status("http", "recorder")
+        cameras = [
+            f"{camera.channel} {camera.name}: "
+            + ", ".join(f"{stream.name} {'online' if stream.online else 'offline'}" for stream in camera.streams)
+            for camera in found.cameras
+        ]
+        workers = [
+            f"{each.name}: {'runs' if each.running else 'stopped'}, {each.restarts} restarts" for each in found.workers
+        ]
+        volumes = [f"{volume.id} {volume.root}" for volume in self._volumes]
+        return {"cameras": "\n".join(cameras), "workers": "\n".join(workers), "volumes": "\n".join(volumes)}
+
     def _on_disk(self, tokens: list[str]) -> tuple[int, list[tuple[int, int, int] | None]]:
         """Free bytes of all volumes, and per recording its first and last time and its size. Blocks."""
         free = sum(shutil.disk_usage(volume.root).free for volume in self._volumes if volume.root.is_dir())

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -102,12 +102,22 @@ def run(
     settings = _config(data, host, http_port, https_port, rtsp_port, config)
     _set_up_logging(settings)
     os.environ.pop(ADMIN_VARIABLE, None)  # only `init` wants it; workers need not inherit it
+    _until_the_end(lambda again: _run(settings, again))
+
+
+def _until_the_end(work: Callable[[list[bool]], Coroutine[Any, Any, None]]) -> None:
+    """Run `work`, and this program anew if that was asked for (SystemReboot): nothing of the old process is left over."""
     from onvifd.workers.process import run_loop
 
-    run_loop(_run(settings))
+    again: list[bool] = []
+    run_loop(work(again))
+    if again:
+        logging.shutdown()
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "onvifd", *sys.argv[1:]])  # noqa: S606 - the same command again
 
 
-async def _run(config: Config) -> None:
+async def _run(config: Config, again: list[bool]) -> None:
     from onvifd.app import RecorderApp
 
     app = RecorderApp(config)
@@ -115,6 +125,7 @@ async def _run(config: Config) -> None:
         await app.start()
     typer.echo(ready_line(app))
     await app.run()
+    again += [True] * app.again
 
 
 @contextlib.contextmanager
@@ -176,12 +187,10 @@ def demo(
     """
     settings = _config(data, host, http_port, https_port, rtsp_port, None)
     _set_up_logging(settings)
-    from onvifd.workers.process import run_loop
-
-    run_loop(_demo(settings, cameras, codec, clip))
+    _until_the_end(lambda again: _demo(settings, cameras, codec, clip, again))
 
 
-async def _demo(config: Config, count: int, codec: str, clip: Path | None) -> None:
+async def _demo(config: Config, count: int, codec: str, clip: Path | None, again: list[bool]) -> None:
     from onvifd.app import RecorderApp
 
     with _failures():
@@ -192,6 +201,7 @@ async def _demo(config: Config, count: int, codec: str, clip: Path | None) -> No
             await app.start()
             typer.echo(ready_line(app))
             await app.run()
+            again += [True] * app.again
 
 
 def _initialise(config: Config) -> None:

@@ -87,6 +87,11 @@ class FirstRequest:
         return f"RTSP/1.0 200 OK\r\n{number}Public: {_METHODS}\r\n\r\n".encode()
 
 
+def closing(sock: socket.socket) -> Callable[[asyncio.Task[None]], None]:
+    """What closes a socket once the task that uses it has ended."""
+    return lambda _: sock.close()
+
+
 class FrontDoor:
     """Listens on the public RTSP port and hands every connection over by `route`."""
 
@@ -105,16 +110,23 @@ class FrontDoor:
         """Those whose path is not known yet, in order of arrival, with whom they come from."""
         self._dropped = 0
         self._drop_logged = float("-inf")
-        self._listeners: list[socket.socket] = []
+        self._listeners: dict[int, list[tuple[socket.socket, asyncio.Task[None]]]] = {}
+        """By port: each socket with the task that accepts on it."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def listen(self, host: str, port: int) -> int:
         """Bind and start accepting; gives the port (useful when asked for 0). Raises OSError when it cannot bind."""
         sockets = bind(host, port, BACKLOG)
-        self._listeners += sockets
-        for sock in sockets:
-            self._own(self._accept(sock))
-        return int(sockets[0].getsockname()[1])
+        number = int(sockets[0].getsockname()[1])
+        self._listeners[number] = [(sock, self._own(self._accept(sock))) for sock in sockets]
+        return number
+
+    def unlisten(self, port: int) -> None:
+        """Take no further connections on a port; those that stand go on."""
+        for sock, task in self._listeners.pop(port, ()):
+            # The loop watches the socket until the task has ended.
+            task.add_done_callback(closing(sock))
+            task.cancel()
 
     def _own(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -208,5 +220,6 @@ class FrontDoor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for sock in self._listeners:
-            sock.close()
+        for listeners in self._listeners.values():
+            for sock, _ in listeners:
+                sock.close()

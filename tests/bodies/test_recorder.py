@@ -9,7 +9,7 @@ from onvifd.errors import NotFound
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Event
 from onvifd.media.types import Codec, TrackFormat
-from onvifd.onvif.backend import Identity, JobState, Ports
+from onvifd.onvif.backend import Identity, JobState, Network, Ports, Scope, SystemTime
 from onvifd.workers.messages import CameraState, RecordingState
 
 T0 = 1_767_225_600 * US
@@ -37,6 +37,25 @@ def channel(camera: str = "cam-1") -> Channel:
     )
 
 
+class _Device:
+    """A device of which nothing was configured."""
+
+    def scopes(self) -> tuple[Scope, ...]:
+        return ()
+
+    def discoverable(self) -> bool:
+        return True
+
+    def ports(self) -> Ports:
+        return Ports(http=80, https=None, rtsp=554)
+
+    def system_time(self) -> SystemTime:
+        return SystemTime(utc=T0, timezone="UTC0", ntp=False, daylight=False, utc_offset=0)
+
+    async def network(self) -> Network:
+        return Network(hostname="h")
+
+
 class Stage:
     def __init__(self, no_storage: str = "") -> None:
         self.clock = SimulatedClock(T0)
@@ -61,8 +80,7 @@ class Stage:
                 name="n",
                 location="",
             ),
-            bound="127.0.0.1",
-            ports=Ports(http=80, https=None, rtsp=554),
+            device=_Device(),
             retention=0,
             replay_timeout=60,
             clock=self.clock,
