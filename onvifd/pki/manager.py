@@ -98,8 +98,8 @@ class SecurityManager:
     async def _take_over(self) -> None:
         state = await self._run(self.keystore.load)
         if state != self.state:
-            self.state = state
             await self._applied(state)
+            self.state = state
 
     # ---- generation ----------------------------------------------------------------------------
 
