@@ -124,6 +124,9 @@ class Bridge:
                     message.topic, message.payload, qos=self._qos, retain=message.retain, timeout=TIMEOUT
                 )
                 self._outbox.sent(message)
+                # Up to Python 3.11 asyncio.wait_for swallows a cancellation that comes together with the acknowledgement.
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError
             elif self._outbox.lost:
                 self._outbox.resynchronize(self._bus.properties())
             else:
