@@ -120,7 +120,9 @@ async def run_case(case: Case, shared: Examination) -> Outcome:
     _listen(x)
     x.soap.forget()
     verdict, why = Verdict.PASS, ""
-    limit = case.bound or shared.settings.case_timeout
+    # A case that takes the device away waits for it again, and puts back what it changed.
+    away = 5 * shared.settings.reboot_timeout if case.destructive else 0.0
+    limit = case.bound or shared.settings.case_timeout + away
     try:
         async with asyncio.timeout(limit):
             await case.run(x)

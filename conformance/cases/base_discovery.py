@@ -131,7 +131,6 @@ async def unicast_probes(x: Examination) -> None:
     name="BYE MESSAGE",
     requires=("Device/Bye Message",),
     destructive=True,
-    bound=600,
 )
 async def bye_message(x: Examination) -> None:
     async with back_at_last(x), x.prober.listen() as ear:
@@ -158,7 +157,6 @@ async def set_mode(x: Examination, mode: str) -> None:
     name="DISCOVERY MODE CONFIGURATION",
     requires=DISCOVERY,
     destructive=True,
-    bound=600,
 )
 async def discovery_mode(x: Examination) -> None:
     mode = await get_mode(x)

@@ -24,7 +24,7 @@ from conformance.cases.base_common import (
     wait_hello,
     wait_until_back,
 )
-from conformance.model import Examination, case
+from conformance.model import Examination, Failure, case
 from conformance.names import boolean, find, findall, text
 
 IPV6, BAD_IPV4, BAD_IPV6 = "2001:1:1:1:1:1:1:1", "10.1.1", "FF02:1"
@@ -143,15 +143,32 @@ async def change(x: Examination, token: str, inside: str, *, host: str = "") -> 
 
 
 @asynccontextmanager
-async def interface_kept(x: Examination, before: Any) -> AsyncIterator[None]:
-    """Helper 9.8 at the end, whatever happens."""
+async def interface_kept(x: Examination, before: Any, *moved: str) -> AsyncIterator[None]:
+    """Helper 9.8 at the end, whatever happens. `moved`: addresses that the device may have by then."""
     host, services = x.prober.host, dict(x.soap.services)
     try:
         yield
     finally:
-        await change(x, before.get("token"), settings_of(before))
+        await _find(x, host, *moved)
+        token = before.get("token")
+        if settings_of(next(each for each in await get_interfaces(x) if each.get("token") == token)) != settings_of(
+            before
+        ):
+            await change(x, token, settings_of(before), host=host)
         x.prober.host, x.soap.services = host, services
         await wait_until_back(x)
+
+
+async def _find(x: Examination, *hosts: str) -> None:
+    """Speak to the device where it answers."""
+    for host in dict.fromkeys((x.prober.host, *hosts)):
+        relocate(x, host)
+        try:
+            await wait_until_back(x, 5.0)
+            return
+        except Failure:
+            x.note(f"the device does not answer at {host}")
+    raise Failure(f"the device answers at none of its addresses: {', '.join(hosts)}")
 
 
 async def updated(x: Examination, token: str, version: int) -> Any:
@@ -197,14 +214,13 @@ async def interfaces(x: Examination) -> None:
     name="SET NETWORK INTERFACE CONFIGURATION - IPV4",
     requires=(NETWORK,),
     destructive=True,
-    bound=900,
 )
 async def set_ipv4(x: Examination) -> None:
     before = await the_interface(x)
     token, current = before.get("token"), addresses_of(before, 4)
     x.check(current, f"interface {token} has no IPv4 address")
     address = another_address(x, *current[0])
-    async with interface_kept(x, before):
+    async with interface_kept(x, before, address):
         follow = address if x.prober.host == current[0][0] else ""
         await change(x, token, ipv4_settings([(address, current[0][1])], dhcp=False), host=follow)
         config = find(await updated(x, token, 4), "tt:Config")
@@ -219,7 +235,6 @@ async def set_ipv4(x: Examination) -> None:
     name="SET NETWORK INTERFACE CONFIGURATION - IPV6",
     requires=(NETWORK, "Device/IPv6"),
     destructive=True,
-    bound=900,
 )
 async def set_ipv6(x: Examination) -> None:
     before = await the_interface(x, 6)
@@ -272,16 +287,15 @@ def need(x: Examination, equipment: str, what: str) -> None:
     name="IPV4 DHCP",
     requires=(NETWORK, "Device/Discovery"),
     destructive=True,
-    bound=900,
 )
 async def ipv4_dhcp(x: Examination) -> None:
     need(x, "dhcpv4", "a DHCP server")
     before = await the_interface(x)
     token, current = before.get("token"), addresses_of(before, 4)
     off = ipv6_settings(enabled=False, dhcp=None) if find(before, "tt:IPv6") is not None else ""
-    async with interface_kept(x, before):
+    address = another_address(x, *current[0]) if current else ""
+    async with interface_kept(x, before, *filter(None, (address,))):
         if boolean(text(before, "tt:IPv4/tt:Config/tt:DHCP")) and current:
-            address = another_address(x, *current[0])
             await change(x, token, ipv4_settings([(address, current[0][1])], dhcp=False) + off, host=address)
         async with x.prober.listen() as ear:
             body = await x.ask("tds", interface_request(token, ipv4_settings([], dhcp=True) + off))
@@ -362,9 +376,7 @@ for _id, _name, _equipment, _what, _kind in (
     ("IPCONFIG-2-1-4", "STATEFUL IP CONFIGURATION", "dhcpv6", "a DHCPv6 server", "FromDHCP"),
 ):
     _needs = (NETWORK, "Device/IPv6", *(("Device/Stateful IPv6 DHCP",) if _kind == "FromDHCP" else ()))
-    case(_id, document=BASE, name=f"IPV6 {_name}", requires=_needs, destructive=True, bound=900)(
-        _ipv6(_equipment, _what, _kind)
-    )
+    case(_id, document=BASE, name=f"IPV6 {_name}", requires=_needs, destructive=True)(_ipv6(_equipment, _what, _kind))
 
 
 # ---- protocols ----------------------------------------------------------------------------------------

@@ -160,7 +160,6 @@ for _id, _name, _topic in (
     name="Last Reboot event (Status change)",
     requires=("Event Service", PULL, REBOOT.feature),
     destructive=True,
-    bound=600,
 )
 async def reboot_event(x: Examination) -> None:
     async def status() -> datetime:

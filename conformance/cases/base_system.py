@@ -183,7 +183,6 @@ def factory_default(kind: str) -> str:
     name="SYSTEM COMMAND FACTORY DEFAULT HARD",
     requires=("Device/Discovery",),
     destructive=True,
-    bound=900,
 )
 async def hard_default(x: Examination) -> None:
     need_profile(x)
@@ -196,7 +195,7 @@ async def hard_default(x: Examination) -> None:
         await wait_hello(x, ear)
 
 
-@case("DEVICE-3-1-7", document=BASE, name="SYSTEM COMMAND FACTORY DEFAULT SOFT", destructive=True, bound=900)
+@case("DEVICE-3-1-7", document=BASE, name="SYSTEM COMMAND FACTORY DEFAULT SOFT", destructive=True)
 async def soft_default(x: Examination) -> None:
     need_profile(x)
     async with back_at_last(x):
@@ -210,7 +209,7 @@ async def soft_default(x: Examination) -> None:
         x.fail("no ProbeMatch in 50 probes after the soft factory default (7.3.5)")
 
 
-@case("DEVICE-3-1-8", document=BASE, name="SYSTEM COMMAND REBOOT", destructive=True, bound=600)
+@case("DEVICE-3-1-8", document=BASE, name="SYSTEM COMMAND REBOOT", destructive=True)
 async def system_reboot(x: Examination) -> None:
     async with back_at_last(x):
         hello = await reboot(x)
@@ -305,7 +304,6 @@ async def start_restore(x: Examination) -> tuple[str, float]:
     name="START SYSTEM RESTORE",
     requires=(HTTP_BACKUP, "Device/Discovery"),
     destructive=True,
-    bound=900,
 )
 async def system_restore(x: Examination) -> None:
     backup = await download(x, text(await get_uris(x), "tds:SystemBackupUri"), "backup")
