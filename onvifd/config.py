@@ -24,7 +24,15 @@ from onvifd.errors import InvalidArgument, Unavailable
 log = logging.getLogger(__name__)
 
 ENVIRONMENT_PREFIX = "ONVIFD_"
-NOT_SETTINGS = frozenset({"ONVIFD_ADMIN_PASSWORD", "ONVIFD_CAMERA_PASSWORD", "ONVIFD_USER_PASSWORD", "ONVIFD_CONFIG"})
+NOT_SETTINGS = frozenset(
+    {
+        "ONVIFD_ADMIN_PASSWORD",
+        "ONVIFD_CAMERA_PASSWORD",
+        "ONVIFD_CERTIFICATE_PASSPHRASE",
+        "ONVIFD_CONFIG",
+        "ONVIFD_USER_PASSWORD",
+    }
+)
 """Variables of the command line that carry no setting."""
 
 SIZES = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from onvifd.cli import account, camera, user
+from onvifd.cli import account, camera, certificate, user
 from onvifd.cli.doctor import doctor
 from onvifd.cli.init import init
 from onvifd.cli.serve import demo, run
@@ -40,6 +40,7 @@ def options(
 for command in (init, run, demo, simulate, doctor):
     app.command()(command)
 app.add_typer(camera.app, name="camera")
+app.add_typer(certificate.app, name="certificate")
 app.add_typer(user.app, name="user")
 app.add_typer(account.app, name="account")
 app.add_typer(account.groups, name="group")
