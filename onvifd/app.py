@@ -30,7 +30,7 @@ from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.housekeeping import Housekeeping
-from onvifd.bodies.premises import free_port, lock, prepare_volumes
+from onvifd.bodies.premises import free_port, lock, prepare_volumes, raise_descriptors
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
@@ -112,6 +112,7 @@ class RecorderApp:
     async def _open(self) -> None:
         """Catalogue, accounts, archive: what is on disk."""
         config = self.config
+        raise_descriptors()
         await asyncio.to_thread(prepare_data_folder, config)
         self._parts.callback(os.close, await asyncio.to_thread(lock, config.data))
         catalogue = await asyncio.to_thread(
@@ -151,8 +152,9 @@ class RecorderApp:
         name = (await self._identity()).uuid
         self._event_parts = EventParts(config, self._catalogue, box, self.bus, self._clock, self._volumes, name=name)
         self._parts.push_async_callback(self._event_parts.close)
-        secure = lambda: self.ports.https is not None  # noqa: E731
-        self.tls = Tls(self._catalogue, box, self._clock, self.bus, config, enabled=secure)
+        self.tls = Tls(
+            self._catalogue, box, self._clock, self.bus, config, enabled=lambda: self.ports.https is not None
+        )
         self._parts.push_async_callback(self.tls.close)
         await self._access.start(self.bus.publish)
         self._parts.push_async_callback(self._access.close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import resource
 import socket
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,9 @@ from onvifd.errors import Unavailable
 from onvifd.store.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
+
+DESCRIPTORS = 65_536
+"""Descriptors that a process may have, where the system allows it."""
 
 
 def data_file(name: str) -> bytes:
@@ -34,6 +38,15 @@ def lock(folder: Path) -> int:
         os.close(fd)
         raise Unavailable(f"another recorder runs on the data folder {folder}") from None
     return fd
+
+
+def raise_descriptors() -> None:
+    """Let this process and its workers have as many descriptors as the system allows: each client takes one, and the usual
+    1024 are fewer than the bounds on clients."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def free_port(address: str, port: int) -> int:

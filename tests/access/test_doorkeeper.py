@@ -38,7 +38,7 @@ def test_those_who_left_are_forgotten() -> None:
     assert keeper.count == 0
 
 
-@pytest.mark.covers("SEC-10")
+@pytest.mark.covers("SEC-07")
 def test_filter_is_asked_anew_for_each_connection() -> None:
     rules = IpFilter()
     keeper = Doorkeeper(total=9, per_address=9, permits=rules.permits)

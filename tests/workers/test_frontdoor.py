@@ -97,6 +97,7 @@ async def test_who_only_connects_keeps_nobody_out(caplog: pytest.LogCaptureFixtu
         await door.close()
 
 
+@pytest.mark.covers("SEC-07")
 async def test_address_filter_holds_at_accept_and_changes_without_restart() -> None:
     async def route(path: str, client: socket.socket, initial: bytes) -> None:
         await asyncio.get_running_loop().sock_sendall(client, b"taken")
