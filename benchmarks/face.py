@@ -30,7 +30,7 @@ def asked(server: Program, port: int, operation: str, *arguments: str) -> dict[s
 
 
 def measured(kind: str, channels: int, operation: str, seconds: float) -> dict[str, Any]:
-    """Median and 99th percentile of one client, requests per second of several, and resident memory (MiB) after both."""
+    """Median, 99th percentile and CPU (ms) of one client's requests, requests per second of several, and memory (MiB) after."""
     (port,) = free_ports(1)
     account = ("--account",) if kind == "ours" else ()
     server = (sys.executable, "-m", "benchmarks.face_server", kind, str(port), str(channels))
@@ -38,13 +38,19 @@ def measured(kind: str, channels: int, operation: str, seconds: float) -> dict[s
         single = asked(running, port, operation, "--seconds", str(seconds), *account)
         several = asked(running, port, operation, "--seconds", str(seconds), "--connections", str(AT_ONCE), *account)
         memory = sum(resident(pid) for pid in processes(running.process.pid)) / (1 << 20)
-    return {"p50": single["p50"], "p99": single["p99"], "per_second": several["per_second"], "memory": memory}
+    return {
+        "p50": single["p50"],
+        "p99": single["p99"],
+        "cpu": 1000 * single["cpu"] / max(1, single["requests"]),
+        "per_second": several["per_second"],
+        "memory": memory,
+    }
 
 
 def described(result: dict[str, Any]) -> str:
     return (
-        f"p50 {result['p50']:.2f} ms, p99 {result['p99']:.2f} ms, {result['per_second']:.0f} requests/s, "
-        f"{result['memory']:.0f} MiB"
+        f"p50 {result['p50']:.2f} ms, p99 {result['p99']:.2f} ms, {result['cpu']:.2f} ms CPU, "
+        f"{result['per_second']:.0f} requests/s, {result['memory']:.0f} MiB"
     )
 
 
