@@ -8,6 +8,7 @@ each service and the XML schemas. What spyne cannot express is put right afterwa
 - mixed content, xs:QName, and content that is text and elements at once;
 - messages of an operation whose element is not in the namespace of its service;
 - soapAction is the full action, since spyne writes the bare name;
+- types that contain themselves;
 - xs:list values are declared as strings, which is what they are on the wire.
 
 spyne 2.14 imports on Python 3.11 only; elsewhere this tool says so and ends with an error. The files are committed.
@@ -29,7 +30,7 @@ from lxml import etree
 
 from onvifd.onvif import services as services_package
 from onvifd.onvif.soap.dispatch import Service
-from onvifd.onvif.soap.namespaces import PREFIXES, WSRF_R, XML, XS
+from onvifd.onvif.soap.namespaces import PREFIXES, WSRF_R, XML, XOP, XS
 from onvifd.onvif.soap.schema import Element, FieldPlan, Form, Plan, plan_of, tag_of
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
@@ -74,9 +75,14 @@ class Declarer:
     """Makes spyne models of schema classes."""
 
     def __init__(self) -> None:
+        import spyne.const.xml as known
         import spyne.model as model
         from spyne.model.complex import ComplexModel, ComplexModelMeta, XmlAttribute, XmlData
 
+        # spyne takes XOP for one of the namespaces that need no schema, and then stumbles over its types.
+        for table in (known.PREFMAP, known.NSMAP):
+            for key in [key for key, value in table.items() if XOP in (key, value)]:
+                del table[key]
         self._model: Any = model
         self._complex: Any = ComplexModel
         self._meta: Any = ComplexModelMeta
@@ -84,6 +90,7 @@ class Declarer:
         self._data: Any = XmlData
         self._made: dict[type, Any] = {}
         self._enums: dict[type, Any] = {}
+        self._making: list[type] = []
 
     @property
     def declared(self) -> Iterable[type]:
@@ -98,11 +105,13 @@ class Declarer:
             inherited = {field.py for field in plan_of(base).fields} if base else set()
             own = [field for field in plan.fields if field.py not in inherited]
             mixed = is_mixed(plan)
+            self._making.append(cls)
             info = [
                 (field.spec.name or field.py, self._member(plan, field))
                 for field in own
                 if not (mixed and field.spec.kind == "text")
             ]
+            self._making.pop()
             parent = self.model(base) if base else self._complex
             body = {"__namespace__": namespace, "__type_name__": name, "_type_info": info}
             self._made[cls] = self._meta(name, (parent,), body)
@@ -126,6 +135,9 @@ class Declarer:
             return self._data(self._simple(field))
         if field.spec.kind == "attribute":
             return self._attribute(self._simple(field), use="required" if field.required else "optional")
+        if field.plan is not None and field.hint in self._making:
+            # A type that contains itself: `Schemas.amend` names it.
+            return self._model.Unicode.customize(min_occurs=least, max_occurs=most, nillable=False)
         kind = self.model(field.hint) if field.plan is not None else self._simple(field)
         return kind.customize(min_occurs=least, max_occurs=most, nillable=field.spec.nillable)
 
@@ -270,20 +282,23 @@ class Schemas:
                 continue
             if field.qname:
                 member.set("type", "xs:QName")
+            if field.plan is not None and member.get("type") == "xs:string":
+                uri, name = tag_of(type_of(field.hint))[1:].split("}")
+                member.set("type", f"{_PREFIX_OF[uri]}:{name}")
             if field.spec.kind == "attribute" and field.spec.ns == XML:
                 del member.attrib["name"], member.attrib["type"]
                 member.set("ref", "xml:lang")
-            elif field.spec.kind == "element" and field.spec.ns not in (namespace, ""):
+            elif field.spec.ns and field.spec.ns != namespace:
                 self._refer(member, field)
 
     def _refer(self, member: Element, field: FieldPlan) -> None:
-        """Replace a local element by a reference to a global one of another namespace."""
+        """Replace a local element or attribute by a reference to a global one of another namespace."""
         assert field.spec.ns is not None
         name = member.attrib.pop("name")
-        declared = etree.Element(f"{{{XS}}}element", name=name, type=member.attrib.pop("type"), nsmap=_NSMAP)
+        declared = etree.Element(member.tag, name=name, type=member.attrib.pop("type"), nsmap=_NSMAP)
         if member.attrib.pop("nillable", None):
             declared.set("nillable", "true")
-        self._parts.setdefault(field.spec.ns, {})[("element", name)] = declared
+        self._parts.setdefault(field.spec.ns, {})[(field.spec.kind, name)] = declared
         member.set("ref", f"{_PREFIX_OF[field.spec.ns]}:{name}")
 
     def files(self) -> dict[str, bytes]:
