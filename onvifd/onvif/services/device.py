@@ -88,6 +88,7 @@ class DeviceService(DeviceUsers, DeviceHost, DeviceMaintenance, DeviceInventory)
                 discovery=self._discovery,
                 users=self.users_backend is not None,
                 hardware_type=self._hardware_type,
+                addons=device_capabilities.addons(self._registry, self.device_control),
             ),
             misc=tds.MiscCapabilities(auxiliary_commands=self.auxiliary_commands) if self.auxiliary_commands else None,
         )
@@ -178,7 +179,7 @@ class DeviceService(DeviceUsers, DeviceHost, DeviceMaintenance, DeviceInventory)
         return tds.GetUsersResponse(
             user=tuple(
                 tt.User(username=name, user_level=tt.UserLevel(str(level)))
-                for name, level in await self._backend.users()
+                for name, level in (self.users_backend.users() if self.users_backend else await self._backend.users())
             )
         )
 

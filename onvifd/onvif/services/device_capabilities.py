@@ -15,6 +15,7 @@ from onvifd.onvif.services.common import (
     NS_RECORDING,
     NS_REPLAY,
     NS_SEARCH,
+    NS_SECURITY,
     Mountable,
     ServiceRegistry,
     version,
@@ -26,6 +27,9 @@ from onvifd.onvif.soap.dispatch import Call
 from onvifd.onvif.types import tds, tev, trc, trt, tse, tt
 
 Branch = TypeVar("Branch")
+
+TLS_ADDON: Final = "TLSServerConfiguration"
+"""Name of the TLS Configuration add-on."""
 
 MAX_STRING: Final = 256
 """Longest text in a recording configuration (tt:RecordingCapabilities MaxStringLength)."""
@@ -48,7 +52,12 @@ def network(control: DeviceControl | None, *, ipv6: bool) -> tds.NetworkCapabili
 
 
 def system(
-    control: DeviceControl | None, *, discovery: bool, users: bool, hardware_type: tds.HardwareTypes
+    control: DeviceControl | None,
+    *,
+    discovery: bool,
+    users: bool,
+    hardware_type: tds.HardwareTypes,
+    addons: tuple[str, ...] = (),
 ) -> tds.SystemCapabilities:
     """What of the device itself can be configured and fetched."""
     served = control is not None
@@ -71,7 +80,13 @@ def system(
         network_config_not_supported=control is None or not control.network.features().configurable,
         user_config_not_supported=not users,
         hardware_type=hardware_type,
+        addons=addons or None,
     )
+
+
+def addons(registry: ServiceRegistry, control: DeviceControl | None) -> tuple[str, ...]:
+    """The add-ons that are served whole: TLS Configuration is the security service with SetNetworkProtocols beside it."""
+    return (TLS_ADDON,) if registry.get(NS_SECURITY) is not None and control is not None else ()
 
 
 def services(registry: ServiceRegistry, call: Call, include_capability: bool) -> tuple[tds.Service, ...]:

@@ -21,9 +21,6 @@ ENCRYPTIONS = ("PBES2", "PBKDF2", "AES-128-CBC", "pbeWithSHAAnd3-KeyTripleDES-CB
 """Password-based encryption of what is uploaded (SecurityBaseline 10); the last is what the test specification uses."""
 MACS = ("hmacWithSHA256",)
 
-ADDON = "TLSServerConfiguration"
-"""Name of the TLS Configuration add-on in the Addons capability of the device service."""
-
 
 class SecurityService(KeystoreOperations, ValidationOperations, TlsOperations):
     """Dispatches over the keystore. `tls_enabled` tells whether HTTPS is served now."""
