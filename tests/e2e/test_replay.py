@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import socket
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -11,10 +13,11 @@ import pytest
 
 from onvifd.media.sei import find_utc
 from onvifd.media.types import Codec
-from tests.e2e.harness import Recorder
+from tests.e2e.harness import HOST, Recorder, need
 from tests.e2e.pictures import FRAME_US, apart, loop_time
-from tests.e2e.rtsp_client import REPLAY, SECOND, Media, RtspClient, Unit, clock, units
+from tests.e2e.rtsp_client import REPLAY, SECOND, Media, Packet, RtspClient, Unit, clock, parse_packet, units
 from tests.e2e.soap import Device
+from tests.e2e.test_live_ffmpeg import with_account
 
 
 @pytest.fixture
@@ -187,3 +190,58 @@ def test_sections_name_their_tracks(client: RtspClient) -> None:
     sections = {each.kind: each for each in client.describe()}
     assert sections["video"].track == "VIDEO001"
     assert sections["audio"].track == "AUDIO001"
+
+
+def udp_ports() -> tuple[socket.socket, socket.socket]:
+    """Sockets on an even port and the next one (RFC 3550 11)."""
+    for _ in range(100):
+        first, second = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        first.bind((HOST, 0))
+        port = first.getsockname()[1]
+        try:
+            if port % 2 == 0:
+                second.bind((HOST, port + 1))
+                return first, second
+        except OSError:
+            pass
+        first.close()
+        second.close()
+    raise AssertionError("no pair of ports is free")
+
+
+@pytest.mark.covers("G-onvif-replay", "G-ReplayHeaderExtension")
+def test_replay_over_udp(client: RtspClient, span: tuple[int, int]) -> None:
+    media, control = udp_ports()
+    with media, control:
+        media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        media.settimeout(5)
+        video = next(each for each in client.describe() if each.kind == "video")
+        reply = client.setup(video, port=media.getsockname()[1], Require=REPLAY)
+        assert "server_port=" in reply.headers["transport"]
+        start = span[0] + 3 * SECOND
+        client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(start)}-{clock(start + 3 * SECOND)}")
+
+        def packets() -> Iterator[Packet]:
+            while True:
+                data = media.recv(65536)
+                if not 200 <= data[1] <= 204:  # RTCP would come to the other port
+                    yield parse_packet(0, data)
+
+        found = list(itertools.takewhile(lambda unit: not unit.extension.terminal, units(packets())))
+        client.demand("TEARDOWN")
+    times = [unit.extension.utc for unit in found]
+    assert found[0].extension.clean
+    assert start - 2 * SECOND - FRAME_US < times[0] <= start
+    assert max(after - before for before, after in itertools.pairwise(times)) <= 2 * FRAME_US
+    assert start + 3 * SECOND - times[-1] <= 3 * FRAME_US
+
+
+def test_ffmpeg_decodes_a_recording_over_udp(recorder: Recorder, device: Device, footage: str) -> None:
+    command = [
+        *(need("ffmpeg"), "-nostdin", "-v", "error", "-rtsp_transport", "udp"),
+        *("-i", with_account(device.replay_uri(footage), recorder), "-an", "-frames:v", "75"),
+        *("-vf", "scale=64:36", "-pix_fmt", "gray", "-f", "rawvideo", "pipe:1"),
+    ]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout) == 75 * 64 * 36
