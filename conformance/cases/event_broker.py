@@ -321,6 +321,11 @@ async def _publishing(x: Examination, scheme: Scheme, qos: int, *, filtered: boo
             return None
 
         await _until(x, broker, published, f"no PUBLISH of {topic}")
+        if filtered:
+            # A filter that is ignored shows itself by what comes next.
+            await asyncio.sleep(x.settings.operation_delay)
+            while published() is not None:
+                pass
         await delete(x, broker.url)
         await _until(
             x,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,6 +49,7 @@ LIFETIME = timedelta(seconds=10)
 LONG = timedelta(seconds=60)
 PULL_TIMEOUT = 60.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_DRAINED = 100
 MAX_PULLS = 500
 """Messages that are looked at before a case gives up."""
 
@@ -566,6 +567,18 @@ async def pull_each(x: Examination, sub: Subscription, seconds: float) -> AsyncI
         pulled = await pull(x, sub, timeout=max(1.0, round(left, 1)), limit=1)
         for message in pulled.messages:
             yield message
+
+
+async def drain(x: Examination, sub: Subscription, allowed: Callable[[Message], bool], why: str) -> None:
+    """What still waits must be allowed as well: a filter that is ignored shows itself sooner or later."""
+    seen = 0
+    while seen < MAX_DRAINED:
+        pulled = await pull(x, sub, timeout=0.3, limit=MAX_DRAINED)
+        for message in pulled.messages:
+            x.check(allowed(message), f"message of {message.topic} {why}")
+        seen += len(pulled.messages)
+        if not pulled.messages:
+            return
 
 
 async def notify_each(x: Examination, listener: Consumer, seconds: float) -> AsyncIterator[list[Message]]:

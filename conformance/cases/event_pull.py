@@ -21,6 +21,7 @@ from conformance.cases.event_common import (
     check_times,
     content_filter,
     create_pull_point,
+    drain,
     filter_of,
     forget,
     living,
@@ -88,8 +89,10 @@ async def _property_messages(x: Examination, sub: Subscription, topic: Topic | N
                 x.check(
                     topic is None or message.topic == topic, f"topic {message.topic} does not match the filter {topic}"
                 )
-                if message.operation:
-                    return
+            if any(message.operation for message in pulled.messages):
+                if topic is not None:
+                    await drain(x, sub, lambda message: message.topic == topic, f"does not match the filter {topic}")
+                return
             if time.monotonic() > deadline:
                 x.fail(f"no property among the {seen} messages that followed SetSynchronizationPoint (Event Test 5.3)")
             pulled = await pull(x, sub, timeout=max(1.0, deadline - time.monotonic()), limit=2)
@@ -261,6 +264,7 @@ async def _both(x: Examination, expression: str, wanted: tuple[Topic, Topic], al
                 break
         named = ", ".join(map(str, missing))
         x.check(not missing, f"no message of {named} with the filter {expression}")
+        await drain(x, sub, lambda message: allowed(message.topic), f"does not match the filter {expression}")
         await unsubscribe(x, sub)
 
 
@@ -299,6 +303,7 @@ async def filter_sub_tree(x: Examination) -> None:
                 break
         else:
             x.fail(f"no message of {topic} with the filter {expression}")
+        await drain(x, sub, lambda message: message.topic.root == topic.root, f"does not match the filter {expression}")
         await unsubscribe(x, sub)
 
 
@@ -383,4 +388,5 @@ async def message_content_filter(x: Examination) -> None:
                 break
         else:
             x.fail(f"no message of {topic} with the filter {content}")
+        await drain(x, sub, lambda message: message.has_item(name, value), f"does not match the filter {content}")
         await unsubscribe(x, sub)

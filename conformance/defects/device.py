@@ -255,6 +255,17 @@ answer_defect(
     "GetSystemDateAndTime",
     write("tds:SystemDateAndTime/tt:UTCDateTime/tt:Date/tt:Month", "13"),
 )
+
+
+def _hour_off(root: Any) -> None:
+    for each in found(root, "tds:SystemDateAndTime/tt:UTCDateTime/tt:Time/tt:Hour"):
+        each.text = str((int(text(each)) + 1) % 24)
+
+
+answer_defect(
+    *("clock-an-hour-off", "the clock is an hour off after it was set", "DEVICE-3-1-11", "GetSystemDateAndTime"),
+    _hour_off,
+)
 answer_defect(
     "odd-time-zone",
     "TimeZone is no POSIX time zone",
@@ -294,7 +305,6 @@ answer_defect(
     write("env:Code/env:Subcode/env:Subcode/env:Value", "ter:InvalidTimeZone"),
     faults=True,
 )
-_accepting("time-not-set", "SetSystemDateAndTime does nothing", "DEVICE-3-1-11", "SetSystemDateAndTime", b"Manual")
 
 
 @defect("log-fault", "GetSystemLog of an unknown type is refused with NoSuchService", "DEVICE-3-1-10", "GetSystemLog")

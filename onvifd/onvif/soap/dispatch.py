@@ -145,6 +145,8 @@ class Service:
     prefix: ClassVar[str]
     extra_paths: ClassVar[tuple[str, ...]] = ()
     """Further paths at or below which operations are taken, for example those of subscriptions."""
+    not_served: ClassVar[frozenset[str]] = frozenset()
+    """Operations of the specification that have no types here; refused as what they are, optional and missing."""
 
     @classmethod
     def operations(cls) -> tuple[Operation, ...]:
@@ -216,6 +218,7 @@ class Dispatcher:
             path.rstrip("/") for service in self.services for path in (service.path, *service.extra_paths)
         )
         self._modules: dict[str, set[str]] = {}
+        self._not_served = {f"{{{s.namespace}}}{name}" for s in self.services for name in s.not_served}
         for service in self.services:
             for item in service.operations():
                 if item.name in self._operations:
@@ -326,6 +329,8 @@ class Dispatcher:
         if found is not None:
             return found
         name = etree.QName(content)
+        if content.tag in self._not_served:
+            raise SoapFault("Receiver", ("ActionNotSupported",), f"{name.localname} is not implemented")
         for module in self._modules.get(name.namespace or "", ()):
             known = vars(sys.modules[module])
             if name.localname in known and f"{name.localname}Response" in known:
