@@ -130,6 +130,16 @@ async def test_cameras_are_spread_and_stay_where_they_are(scene: Scene) -> None:
     assert second["e"] == first["c"]
 
 
+async def test_each_media_worker_knows_which_cameras_others_have(scene: Scene) -> None:
+    scene.cluster.set_cameras([camera("a"), camera("b"), camera("c")])
+    await settle()
+    mine, theirs = (scene.workers[name].last(Cameras) for name in ("media-0", "media-1"))
+    assert isinstance(mine, Cameras)
+    assert isinstance(theirs, Cameras)
+    assert set(mine.elsewhere) == {spec.id for spec in theirs.cameras}
+    assert set(theirs.elsewhere) == {spec.id for spec in mine.cameras}
+
+
 @pytest.mark.covers("G-ReplaySessionTimeout")
 async def test_everyone_is_briefed(scene: Scene) -> None:
     accounts = (CredentialSpec(name="admin", level="Administrator", ha1="0" * 32),)
