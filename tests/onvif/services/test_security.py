@@ -17,6 +17,8 @@ from lxml import etree
 
 from onvifd.access.keyfile import SecretBox
 from onvifd.clock import SimulatedClock
+from onvifd.onvif.services import device_capabilities
+from onvifd.onvif.services.common import ServiceRegistry
 from onvifd.onvif.services.security import SecurityService
 from onvifd.onvif.types import tas
 from onvifd.pki.issue import names_of
@@ -168,6 +170,15 @@ async def test_capabilities_as_the_add_on_wants_them(security: Security) -> None
     assert tls.get("MaximumNumberOfTLSCertificationPathValidationPolicies") == "1"
     assert found.find(f".//{TAS}Dot1XCapabilities") is None
     assert found.find(f".//{TAS}AuthorizationServer") is None
+
+
+@pytest.mark.parametrize(("served", "control", "expected"), [(True, True, ("TLSServerConfiguration",)), (True, False, ()), (False, True, ())])  # fmt: skip
+def test_the_add_on_is_announced_with_all_of_it_only(
+    security: Security, served: bool, control: bool, expected: tuple[str, ...]
+) -> None:
+    registry = ServiceRegistry([SecurityService(security.manager, lambda: True)] if served else [])
+    some: Any = object() if control else None
+    assert device_capabilities.addons(registry, some) == expected
 
 
 # ---- passphrases ----------------------------------------------------------------------------------
