@@ -355,7 +355,7 @@ def check_times(
 def _parameters(reference: Any) -> str:
     """WS-Addressing 1.0 SOAP binding 3.2: reference parameters become headers."""
     headers = ""
-    for parameter in find(reference, "wsa:ReferenceParameters") or ():
+    for parameter in findall(reference, "wsa:ReferenceParameters/*"):
         if isinstance(parameter.tag, str):
             copy = etree.fromstring(etree.tostring(parameter, with_tail=False))
             copy.set(clark("wsa:IsReferenceParameter"), "true")
