@@ -204,13 +204,18 @@ class IpRoute2:
         info = self._info(name)
         kind = "inet" if family == "-4" else "inet6"
         present = set(_addresses(info, kind, dynamic=False))
-        extra = ("brd", "+") if family == "-4" else ("nodad",)
-        for address, bits in wanted:
-            if (address, bits) not in present:
-                self._runner.run("ip", family, "addr", "replace", f"{address}/{bits}", "dev", name, *extra)
+        self._add_addresses(name, family, [each for each in wanted if each not in present])
         for address, bits in present - set(wanted):
             if not ipaddress.ip_address(address).is_link_local:
                 self._runner.run("ip", family, "addr", "del", f"{address}/{bits}", "dev", name)
+        # Without promote_secondaries the kernel takes the later addresses of a network away with its first.
+        left = set(_addresses(self._info(name), kind, dynamic=False)) if present - set(wanted) else set(wanted)
+        self._add_addresses(name, family, [each for each in wanted if each not in left])
+
+    def _add_addresses(self, name: str, family: str, addresses: list[Prefixed]) -> None:
+        extra = ("brd", "+") if family == "-4" else ("nodad",)
+        for address, bits in addresses:
+            self._runner.run("ip", family, "addr", "replace", f"{address}/{bits}", "dev", name, *extra)
 
     def _withdraw_advertised(self, name: str) -> None:
         for address, bits in _addresses(self._info(name), "inet6", dynamic=True):
