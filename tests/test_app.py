@@ -131,9 +131,8 @@ async def test_camera_is_received_recorded_and_shown(recorder: RecorderApp) -> N
 )
 async def test_job_mode_stops_and_resumes_recording_with_its_events(recorder: RecorderApp) -> None:
     body = recorder.recorder
-    (channel,) = body.channels
     (job,) = body.jobs()
-    await until(lambda: channel.recording, "recording")
+    await until(lambda: body.channels[0].recording, "recording")
     seen: list[Event] = []
     recorder.bus.subscribe(seen.append)
     await body.set_job_mode(job.token, False)
@@ -152,13 +151,12 @@ async def test_job_mode_stops_and_resumes_recording_with_its_events(recorder: Re
 @pytest.mark.covers("ALM-08", "ALM-14", "P138", "P218")
 async def test_lost_camera_is_an_event_and_its_footage_stays(recorder: RecorderApp, camera: SimulatedDevice) -> None:
     body = recorder.recorder
-    (channel,) = body.channels
-    await until(lambda: channel.recording, "recording")
+    await until(lambda: body.channels[0].recording, "recording")
     seen: list[Event] = []
     recorder.bus.subscribe(seen.append)
     await camera.stop()
-    await until(lambda: not channel.main.online, "loss")
-    await until(lambda: not channel.recording, "end of recording")
+    await until(lambda: not body.channels[0].main.online, "loss")
+    await until(lambda: not body.channels[0].recording, "end of recording")
     assert ("VideoSource/SignalLoss", "true") in [(e.topic, e.data[0][1]) for e in seen if e.data]
     assert body.job_status(body.jobs()[0].token).state is JobState.ERROR
     files = list((recorder.config.data / "volume").rglob("*.mp4"))
@@ -207,14 +205,15 @@ async def test_footage_ends_where_a_killed_worker_left_it(config: Config, camera
     app = RecorderApp(config)
     await app.start()
     try:
-        (channel,) = app.recorder.channels
-        await until(lambda: channel.recording, "recording")
+        # asked for anew each time: a reload (formats that were learned) makes new channels
+        body = app.recorder
+        await until(lambda: body.channels[0].recording, "recording")
         seen: list[Event] = []
         app.bus.subscribe(seen.append)
         (pid,) = [worker.pid for worker in app.cluster.states() if worker.name.startswith("media")]
         os.kill(pid, signal.SIGKILL)
-        await until(lambda: not channel.recording, "loss")
-        await until(lambda: channel.recording, "return")
+        await until(lambda: not body.channels[0].recording, "loss")
+        await until(lambda: body.channels[0].recording, "return")
     finally:
         await app.stop()
     ended, began, stopped = [e for e in seen if e.topic == "RecordingHistory/Recording/State"]
@@ -264,7 +263,7 @@ async def test_taken_port_leaves_the_data_free(config: Config) -> None:
 )
 async def test_motion_of_a_camera_reaches_a_client(recorder: RecorderApp, camera: SimulatedDevice) -> None:
     (channel,) = recorder.recorder.channels
-    await until(lambda: channel.recording, "recording")
+    await until(lambda: recorder.recorder.channels[0].recording, "recording")
     base = f"http://127.0.0.1:{recorder.ports.http}/onvif"
     async with aiohttp.ClientSession() as session:
         device = OnvifClient(f"{base}/device_service", ADMIN, PASSWORD, session)
@@ -425,7 +424,7 @@ async def test_records_and_is_searchable_on_postgresql(
     await app.start()
     try:
         (channel,) = app.recorder.channels
-        await until(lambda: channel.recording, "recording")
+        await until(lambda: app.recorder.channels[0].recording, "recording")
         async with aiohttp.ClientSession() as session:
             base = f"http://127.0.0.1:{app.ports.http}/onvif"
             client = OnvifClient(f"{base}/device_service", ADMIN, PASSWORD, session).at(f"{base}/search_service")
