@@ -20,6 +20,7 @@ from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
 from onvifd.bodies.access import AccessControl
+from onvifd.bodies.broker_tls import BrokerTls
 from onvifd.bodies.channel import archived_recording, recording_token
 from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
 from onvifd.bodies.console import Console
@@ -150,7 +151,10 @@ class RecorderApp:
         await self.bus.start()
         self._parts.push_async_callback(self.bus.close)
         name = (await self._identity()).uuid
-        self._event_parts = EventParts(config, self._catalogue, box, self.bus, self._clock, self._volumes, name=name)
+        trust = BrokerTls(lambda: self.tls, config.events.ca_file)
+        self._event_parts = EventParts(
+            config, self._catalogue, box, self.bus, self._clock, self._volumes, name=name, tls=trust
+        )
         self._parts.push_async_callback(self._event_parts.close)
         self.tls = Tls(
             self._catalogue, box, self._clock, self.bus, config, enabled=lambda: self.ports.https is not None
