@@ -96,7 +96,8 @@ class DeviceSystem:
             return ""
 
     async def _access_log(self) -> str:
-        """Who signed in, was refused, or changed something: the end of the audit log."""
+        """Who signed in, was refused, or changed something: the end of the audit log. Never empty, so that a client sees
+        that nothing has happened."""
         rows = await self._catalogue.run(self._catalogue.sync.audit.find, limit=MAX_AUDIT)
         lines: list[str] = []
         length = 0
@@ -108,6 +109,7 @@ class DeviceSystem:
             if length > MAX_LOG:
                 break
             lines.append(line.rstrip() + "\n")
+        lines.append(f"# access log until {isoformat(self._clock.utc())}: the last {len(lines)} entries\n")
         return "".join(reversed(lines))
 
     async def support(self) -> Download:
