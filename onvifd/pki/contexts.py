@@ -124,15 +124,25 @@ def build(state: SecurityState, opened: KeyOpener, folder: Path) -> Server | Non
     client that asks for a name which other paths are for gets the last of those.
     """
     paths = _presented(state, opened)
-    if not paths:
-        return None
-    default = _context(state, _with_companion(paths[0], paths), folder)
+    default: ssl.SSLContext | None = None
     by_name: dict[str, ssl.SSLContext] = {}
-    for path in paths[1:]:
-        names = path.names - paths[0].names - by_name.keys()
-        if names:
+    taken: set[str] = set()
+    for path in paths:
+        names = path.names - taken
+        if default is not None and not names:
+            continue
+        try:
             context = _context(state, _with_companion(path, paths), folder)
+        except (ssl.SSLError, ValueError) as error:
+            log.error("the path for %s cannot be presented: %s", ", ".join(sorted(path.names)) or "no name", error)
+            continue
+        taken |= names
+        if default is None:
+            default = context
+        else:
             by_name.update(dict.fromkeys(names, context))
+    if default is None:
+        return None
     if by_name:
         default.sni_callback = _chooser(by_name)
     check = ClientCheck(state) if state.tls.client_authentication else None

@@ -91,8 +91,8 @@ def read_crl(data: bytes) -> x509.CertificateRevocationList:
         der.parse(data)
         crl = x509.load_der_x509_crl(data)
         crl.extensions  # noqa: B018 - reads them
-        len(crl)
-    except (ValueError, x509.DuplicateExtension):
+        _ = (crl.issuer, len(crl))
+    except (ValueError, x509.InvalidVersion, x509.DuplicateExtension, UnsupportedAlgorithm):
         raise bad("BadCRL", "this is no certificate revocation list in DER") from None
     if not supported(crl):
         raise bad("UnsupportedSignatureAlgorithm", "the list's signature algorithm is not supported")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+
 import pytest
 
 from onvifd.errors import InvalidArgument
@@ -142,3 +145,37 @@ class TestCertificates:
         refused("UnsupportedSignatureAlgorithm", material.read_certificate, openssl.der("m"))
         openssl("req", "-x509", "-newkey", "rsa:768", "-nodes", "-keyout", "s.key", "-out", "s.pem", "-subj", "/CN=s")
         refused("UnsupportedPublicKeyAlgorithm", material.read_certificate, openssl.der("s"))
+
+
+@pytest.mark.parametrize("kind", ["certificate", "crl", "plain", "sealed", "pkcs12"])
+def test_damaged_files_are_refused_and_do_nothing_else(ready: OpenSsl, kind: str) -> None:
+    """What the library raises for damage is many things."""
+    samples: dict[str, tuple[object, bytes, tuple[object, ...]]] = {
+        "certificate": (material.read_certificate, ready.der("leaf"), ()),
+        "crl": (material.read_crl, crl_of(ready), ()),
+        "plain": (material.read_pkcs8, pkcs8(ready, "-nocrypt"), (None,)),
+        "sealed": (material.read_pkcs8, pkcs8(ready, "-passout", "pass:abc", "-iter", "10"), ("abc",)),
+        "pkcs12": (material.read_pkcs12, pfx(ready, "-iter", "10", "-certfile", "chain.pem"), (None, "abc")),
+    }
+    read, good, arguments = samples[kind]
+    chance = random.Random(7)
+    for _ in range(400):
+        damaged = bytearray(good)
+        for _ in range(chance.randint(1, 4)):
+            at = chance.randrange(len(damaged))
+            damaged[at : at + chance.randint(0, 2)] = chance.randbytes(chance.randint(0, 2))
+        with contextlib.suppress(InvalidArgument):
+            read(bytes(damaged), *arguments)  # type: ignore[operator]
+
+
+def pkcs8(openssl: OpenSsl, *options: str) -> bytes:
+    return openssl("pkcs8", "-topk8", "-in", "leaf.key", "-outform", "DER", *options)
+
+
+def crl_of(openssl: OpenSsl) -> bytes:
+    (openssl.folder / "index").touch()
+    (openssl.folder / "number").write_text("01\n")
+    settings = "database=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=30\n"
+    (openssl.folder / "ca.cnf").write_text(f"[ca]\ndefault_ca=me\n[me]\n{settings}")
+    pem = openssl("ca", "-config", "ca.cnf", "-gencrl", "-keyfile", "ca.key", "-cert", "ca.pem")
+    return openssl("crl", "-outform", "DER", data=pem)
