@@ -15,6 +15,7 @@ from aiohttp import web
 
 from onvifd.access.permissions import ConsoleAccount, Right, may
 from onvifd.clock import isoformat
+from onvifd.web.certificate import DER_PATH, PEM_PATH
 from onvifd.web.guard import Guard, Visitor
 
 
@@ -239,6 +240,7 @@ def render(status: Status, nonce: str, visitor: Visitor | None = None) -> str:
 <h2>For the VMS</h2><div class="scroll"><table>
 <tr><th>ONVIF device service<td><code>{html.escape(status.device_url)}</code></tr>
 <tr><th>RTSP<td><code>{html.escape(status.rtsp_url)}</code></tr>
+<tr><th>Certificate to trust<td><a href="{PEM_PATH}">PEM</a> · <a href="{DER_PATH}">DER</a></tr>
 <tr><th>Time (UTC)<td>{_time(status.utc)}</tr><tr><th>Free space<td>{_bytes(status.free_bytes)}</tr></table></div>
 <h2>Streams</h2><div class="scroll"><table><tr><th>Ch<th>Stream<th>State<th>Codec<th>Size<th>fps<th>Rate<th>Clients<th>Lost
 <th>Reconnects<th>Address</tr>{streams}</table></div>
