@@ -29,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """All end-to-end tests on one worker of xdist, because they share a recorder; every other test wherever there is room.
+    """All end-to-end tests on one worker of xdist, because they share a recorder, and so those of abuse; every other test
+    wherever there is room.
 
     Marks cannot say it: xdist 3.8 carries its groups in node ids, which pytest 9.2 does not let it change.
     """
@@ -37,6 +38,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith("tests/abuse/test_abuse"):
+                return "abuse"
             return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
 
     return Scheduling(config, log)

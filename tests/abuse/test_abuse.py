@@ -22,7 +22,7 @@ from tests.e2e.soap import DIGEST, NS, WSSE, WSU
 ATTACKER = "127.0.0.66"
 S = 'xmlns:s="http://www.w3.org/2003/05/soap-envelope"'
 
-pytestmark = [pytest.mark.usefixtures("survives"), pytest.mark.xdist_group("abuse")]
+pytestmark = pytest.mark.usefixtures("survives")
 
 
 # ---- documents
