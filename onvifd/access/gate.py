@@ -104,5 +104,5 @@ class Gate:
 
 
 def account_key(realm: str, name: str) -> str:
-    """The name of an account in a lockout that several realms share."""
-    return f"{realm}:{name}"
+    """The name of an account in a lockout that several realms share. Guessed names may be long: no account's is."""
+    return f"{realm}:{name[:64]}"
