@@ -95,13 +95,24 @@ async def examine(
         except TimeoutError:
             raise Failure("the features of the device could not be discovered in time") from None
         result = Result(settings, x.features, steps=tuple(x.steps))
+        lost = ""
         for each in chosen:
-            outcome = await run_case(each, x)
+            outcome = Outcome(each, Verdict.NOT_RUN, lost, 0.0) if lost else await run_case(each, x)
             result.outcomes.append(outcome)
             if progress is not None:
                 progress(outcome)
+            if outcome.verdict is Verdict.FAIL and each.destructive and not await _answers(soap):
+                lost = f"the device is out of reach since {each.id}"
     result.profiles = judge_profiles(result.features, result.outcomes, profiles)
     return result
+
+
+async def _answers(soap: SoapClient) -> bool:
+    try:
+        await soap.call("tds", "<tds:GetSystemDateAndTime/>", auth="none", validate=False)
+    except Failure:
+        return False
+    return True
 
 
 def _listen(x: Examination) -> None:

@@ -99,6 +99,7 @@ def readable(content: bytes) -> str:
         return (
             content.decode("utf-8", "replace") if content.isascii() or b"\0" not in content else f"{len(content)} bytes"
         )
+    etree.cleanup_namespaces(root, keep_ns_prefixes=["tns1", "dn", "ter"])
     etree.indent(root)
     return str(etree.tostring(root, encoding="unicode"))
 

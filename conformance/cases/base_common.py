@@ -68,6 +68,21 @@ async def wait_until_back(x: Examination, timeout: float | None = None) -> None:
     x.soap.forget()
 
 
+async def away_and_back(x: Examination, within: float | None = None) -> None:
+    """Until the device has stopped answering, for it has announced so, and answers again.
+
+    `within`: seconds in which it must go; a device that is never seen away may have been quicker than we look.
+    """
+    deadline = time.monotonic() + (x.settings.reboot_timeout if within is None else within)
+    while time.monotonic() < deadline:
+        try:
+            await x.soap.call("tds", "<tds:GetSystemDateAndTime/>", auth="none", timeout=1.0)
+        except Failure:
+            break
+        await asyncio.sleep(0.1)
+    await wait_until_back(x)
+
+
 async def wait_hello(x: Examination, ear: Ear, timeout: float | None = None) -> Message:
     """The device's Hello, with the parts that every case wants."""
     limit = x.settings.reboot_timeout if timeout is None else timeout
@@ -91,7 +106,7 @@ async def reboot(x: Examination) -> Message | None:
             hello = await wait_hello(x, ear)
     else:
         await ask_reboot(x)
-        await asyncio.sleep(x.settings.operation_delay)
+        await away_and_back(x)
     await wait_until_back(x)
     return hello
 

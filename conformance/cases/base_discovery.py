@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from conformance.cases.base_common import BASE, ask_reboot, back_at_last, settle, wait_hello, wait_until_back
+from conformance.cases.base_common import (
+    BASE,
+    ask_reboot,
+    away_and_back,
+    back_at_last,
+    settle,
+    wait_hello,
+    wait_until_back,
+)
 from conformance.discovery import Message, probe_message
 from conformance.model import Examination, case
 from conformance.names import findall, text
@@ -169,8 +176,7 @@ async def discovery_mode(x: Examination) -> None:
         x.check(answer is None, "a Probe was answered although the device is not discoverable (6.7)")
         async with x.prober.listen() as ear:
             await ask_reboot(x)
-            await asyncio.sleep(x.settings.operation_delay)
-            await wait_until_back(x)
+            await away_and_back(x)
             heard = await ear.wait(
                 lambda each: each.kind in ("Hello", "Bye") and x.prober.is_ours(each), x.settings.operation_delay
             )

@@ -16,6 +16,7 @@ from conformance.cases.base_common import (
     BASE,
     INVALID,
     SENDER,
+    away_and_back,
     back_at_last,
     reboot,
     settle,
@@ -200,7 +201,8 @@ async def soft_default(x: Examination) -> None:
     need_profile(x)
     async with back_at_last(x):
         await x.ask("tds", factory_default("Soft"))
-        await settle(x)
+        # A device may reset itself without going away.
+        await away_and_back(x, within=10.0)
         if not x.has("Device/Discovery"):
             return
         for _ in range(50):

@@ -93,7 +93,7 @@ class Laboratory:
         command = [
             *("ip", "netns", "exec", self.spaces[1], sys.executable, "-m", "conformance", URL, "--user", USER),
             *("--report", str(report), "--interface", EXAMINER, "--operation-delay", "0.5"),
-            *("--discovery-timeout", "1.5", "--reboot-timeout", "20", "--case-timeout", "30", *arguments),
+            *("--discovery-timeout", "1.5", "--reboot-timeout", "60", "--case-timeout", "30", *arguments),
         ]
         environment = os.environ | {"CONFORMANCE_PASSWORD": PASSWORD}
         try:
