@@ -214,6 +214,9 @@ class IpRoute2:
 
     def _add_addresses(self, name: str, family: str, addresses: list[Prefixed]) -> None:
         extra = ("brd", "+") if family == "-4" else ("nodad",)
+        if family == "-4":
+            # Without it the kernel drops all addresses of a subnet with the first one that was there.
+            self._runner.run("sysctl", "-q", "-w", f"net/ipv4/conf/{name}/promote_secondaries=1")
         for address, bits in addresses:
             self._runner.run("ip", family, "addr", "replace", f"{address}/{bits}", "dev", name, *extra)
 
