@@ -116,7 +116,7 @@ def test_containers_open_with_their_passphrase_alone() -> None:
     assert key is not None
     assert pkcs12.load_key_and_certificates(certificates.pkcs12_of(identity), None)[1] == identity.certificate
     assert load_der_private_key(certificates.pkcs8(identity.key, certificates.PASSPHRASE), secret)
-    with pytest.raises(ValueError, match="(?i)password|decrypt"):
+    with pytest.raises(ValueError, match=r"(?i)password|decrypt"):
         load_der_private_key(certificates.pkcs8(identity.key, certificates.PASSPHRASE), b"another")
 
 
