@@ -372,6 +372,9 @@ class Walker:
             missing = seq - track.expected & 0xFFFF
             if missing < MAX_JUMP:
                 self.counters.lost_packets += missing
+                if self.on_frame is None:
+                    # nobody joins frames who would notice
+                    self.counters.bad_frames += track.verdict is not None
                 return
             if 0x10000 - missing < 100:
                 return  # an old packet, repeated or late: it keeps its number

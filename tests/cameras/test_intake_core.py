@@ -296,3 +296,12 @@ def test_packets_of_a_camera_that_tells_its_numbers_pass_as_they_are() -> None:
     numbers = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
     assert {packet.ssrc for packet in numbers} == {1}
     assert [packet.seq for packet in numbers] == list(range(1000, 1000 + len(numbers)))
+
+
+@pytest.mark.parametrize("frames", [True, False])
+def test_a_picture_with_a_hole_counts_as_bad_whoever_watches(frames: bool) -> None:
+    camera, intake = Camera(), Intake(frames=frames)
+    sent = packets(camera.frame(0, key=True)) + packets(camera.frame(1, size=9000)) + packets(camera.frame(2))
+    del sent[-6]
+    intake.feed(b"".join(sent))
+    assert (intake.counters.lost_packets, intake.counters.bad_frames) == (1, 1)
