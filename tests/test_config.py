@@ -157,3 +157,10 @@ def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(Unavailable, match="data folder"):
         prepare_data_folder(load({"data": tmp_path / "file" / "x"}, environment={}))
+
+
+def test_http_can_be_off_while_https_is_on() -> None:
+    assert not load({"network.http": False}, environment={}).network.http
+    with pytest.raises(ConfigError) as caught:
+        load({"network.http": False, "network.https": False}, environment={})
+    assert caught.value.key == "network.http"

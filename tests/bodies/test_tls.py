@@ -247,7 +247,7 @@ async def test_nothing_secret_is_readable_on_disk(secure: Secure, tmp_path: Path
     assert not list(tmp_path.glob(".tls-*"))
 
 
-@pytest.mark.covers("GEN-23")
+@pytest.mark.covers("A039")
 async def test_the_authority_can_be_downloaded_to_be_imported(secure: Secure) -> None:
     connection = await secure.connect()
     status, pem = await connection.get("/certificate/ca.pem")
@@ -518,6 +518,7 @@ async def served(secure: Secure, certificate: str | None, version: ssl.TLSVersio
         await connection.close()
 
 
+@pytest.mark.covers("SEC-15")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 async def test_clients_must_have_a_certificate_of_the_anchor(secure: Secure, version: ssl.TLSVersion) -> None:
     openssl = secure.openssl
@@ -615,7 +616,7 @@ async def test_an_anchor_need_not_be_a_root(secure: Secure) -> None:
     assert not await served(secure, "sister")
 
 
-@pytest.mark.covers("SEC-27")
+@pytest.mark.covers("P231")
 async def test_the_name_in_the_certificate_stands_for_an_account(secure: Secure) -> None:
     openssl = secure.openssl
     openssl.root()
@@ -658,6 +659,7 @@ async def test_changes_of_other_processes_are_taken_over(secure: Secure) -> None
     assert "TLSv1.2" in (await secure.s_client())[1]
 
 
+@pytest.mark.covers("SEC-15")
 async def test_trust_for_connections_to_others(secure: Secure) -> None:
     authority = secure.tls.authority()
     assert authority is not None

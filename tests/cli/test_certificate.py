@@ -37,7 +37,7 @@ def good(result: Result) -> str:
     return result.output
 
 
-@pytest.mark.covers("GEN-23", "SEC-12")
+@pytest.mark.covers("A039", "SEC-12")
 def test_the_authority_can_be_exported_before_the_first_start(recorder: Run, tmp_path: Path) -> None:
     pem = x509.load_pem_x509_certificate(recorder("certificate", "export").stdout_bytes)
     assert pem.extensions.get_extension_for_class(x509.BasicConstraints).value.ca

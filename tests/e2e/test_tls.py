@@ -79,7 +79,7 @@ def until(ask: Callable[[], bool], what: str) -> None:
     wait_for(lambda: True if ask() else None, seconds=20, what=what)
 
 
-@pytest.mark.covers("SEC-06", "SEC-13", "GEN-23")
+@pytest.mark.covers("SEC-06", "SEC-13", "A039")
 def test_a_vms_configures_https(own_recorder: Recorder, openssl: OpenSsl) -> None:
     recorder = own_recorder
     recorder.start()
