@@ -95,7 +95,9 @@ class AsyncCatalogue:
         self._pending += 1
         future.add_done_callback(self._done)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), CALL_TIMEOUT)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the result.
+            async with asyncio.timeout(CALL_TIMEOUT):
+                return await asyncio.shield(future)
         except TimeoutError as error:
             raise Timeout("the database does not answer") from error
 

@@ -182,3 +182,17 @@ async def test_a_caller_does_not_wait_for_ever(catalogue: Catalogue, monkeypatch
         await facade.run(release.wait, 10)
     release.set()
     await facade.close()
+
+
+async def test_cancellation_that_comes_with_the_result_is_not_lost(catalogue: Catalogue) -> None:
+    """A task that is told to end while its answer arrives must end: a stop waits for it."""
+    facade = AsyncCatalogue(catalogue)
+    for _ in range(20):
+        task = asyncio.create_task(facade.run(lambda: 1))
+        await asyncio.sleep(0)
+        while facade._pending:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await facade.close()
