@@ -8,6 +8,7 @@ import hashlib
 import re
 import secrets
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -418,6 +419,47 @@ def test_subscriptions_are_bounded(server: Server) -> None:
     statuses = [authenticated(server, request, "/onvif/event_service")[0] for _ in range(400)]
     assert statuses[0] == 200
     assert statuses[-1] >= 400
+
+
+# ---- the address filter
+
+
+@pytest.mark.covers("SEC-07", "SEC-08", "S-SetIPAddressFilter", "S-RemoveIPAddressFilter")
+def test_address_filter_holds_on_every_port_at_once_and_can_be_lifted(server: Server) -> None:
+    def reaches(port: int, data: bytes) -> bool:
+        try:
+            return bool(server.send(data, port=port, source="127.0.77.1", wait=2))
+        except OSError:
+            return False
+
+    def shakes_hands() -> bool:
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        try:
+            with server.connect(server.https_port, "127.0.77.1") as raw, trusting.wrap_socket(raw):
+                return True
+        except OSError:
+            return False
+
+    def reached() -> list[bool]:
+        return [
+            reaches(server.http_port, b"GET / HTTP/1.0\r\n\r\n"),
+            shakes_hands(),
+            reaches(server.rtsp_port, b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+        ]
+
+    def change(operation: str, kind: str) -> None:
+        prefix = (
+            "<tt:IPv4Address><tt:Address>127.0.77.0</tt:Address><tt:PrefixLength>24</tt:PrefixLength></tt:IPv4Address>"
+        )
+        content = f"<tds:IPAddressFilter><tt:Type>{kind}</tt:Type>{prefix}</tds:IPAddressFilter>"
+        server.device().call(f"<tds:{operation}>{content}</tds:{operation}>")
+
+    assert reached() == [True, True, True]
+    change("SetIPAddressFilter", "Deny")
+    assert reached() == [False, False, False]
+    change("RemoveIPAddressFilter", "Deny")
+    assert reached() == [True, True, True]
 
 
 # ---- the long form
