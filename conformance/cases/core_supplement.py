@@ -22,7 +22,7 @@ FIRST, SECOND = "onvif://www.onvif.org/examiner/kept", "onvif://www.onvif.org/ex
 
 @case("CORE-SCOPES-1", document=CORE, name="ADDED SCOPES ARE ADDED", requires=("Device/Discovery",))
 async def added_scopes(x: Examination) -> None:
-    """Core 7.3.2.2, 8.8.3."""
+    """Core 7.3.2.2, 8.3.16."""
     async with scopes_kept(x) as before:
         for scope in (FIRST, SECOND):
             reply = await x.soap.call("tds", scopes_request("AddScopes", "ScopeItem", scope))
@@ -32,12 +32,12 @@ async def added_scopes(x: Examination) -> None:
             x.check(reply.fault is None and reply.status == 200, f"AddScopes was refused: {reply}")
         after = await get_scopes(x)
         for scope in (*before, FIRST, SECOND):
-            x.check(scope in after, f"scope {scope} is gone after AddScopes (Core 8.8.3)")
+            x.check(scope in after, f"scope {scope} is gone after AddScopes (Core 8.3.16)")
 
 
 @case("CORE-SCOPES-2", document=CORE, name="FIXED SCOPES STAY", requires=("Device/Discovery",))
 async def fixed_scopes(x: Examination) -> None:
-    """Core 8.8.4."""
+    """Core 8.3.17."""
     async with scopes_kept(x) as before:
         fixed = next((scope for scope, kind in before.items() if kind == "Fixed"), None)
         if fixed is None:

@@ -94,6 +94,8 @@ async def prove(
         connector=connector, timeout=aiohttp.ClientTimeout(total=None), auto_decompress=False
     ) as session:
         x = await examination(proxy, session, settings)
+        # The proxy speaks HTTP alone.
+        x.features.set("Device/HTTPS", False)
         before = await _state(x)
         for made in defects:
             proxy.seed(None)

@@ -12,11 +12,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
+from lxml import etree
 
 from conformance.auth import Digest, read_challenges
 from conformance.defects.model import Answer, Defect, Exchange, Stage, body_of, succeed
 from conformance.defects.responder import Description, Responder
-from conformance.names import findall, text
+from conformance.names import clark, findall, text
 from conformance.soap import envelope
 
 MAX_BODY = 16 << 20
@@ -193,21 +194,16 @@ class Proxy:
         self.responder.change(now, quiet=operation == "SetDiscoveryMode" and before.discoverable == now.discoverable)
 
     async def _restart(self, exchange: Exchange) -> Answer:
+        """Whoever may read the accounts (READ_SYSTEM_SECRET) is an administrator and may restart; others get the device's own refusal."""
         assert self.responder is not None
-        check = (
-            await self.as_administrator(replace(exchange, content=envelope("<tds:GetUsers/>")))
-            if exchange.user
-            else await self._probe(exchange)
-        )
+        name, root = exchange.operation, exchange.root
+        body = body_of(root)
+        body.getparent().replace(body, etree.Element(clark("tds:GetUsers")))
+        check = await self._forward(exchange.with_root(root))
         if check.status != 200:
             return check
         task = asyncio.create_task(self.responder.restart())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        name = exchange.operation
         inside = "<tds:Message>restarting</tds:Message>" if name == "SystemReboot" else ""
         return succeed(f"<tds:{name}Response>{inside}</tds:{name}Response>")
-
-    async def _probe(self, exchange: Exchange) -> Answer:
-        """Who sends no credentials gets the device's own challenge."""
-        return await self._forward(replace(exchange, content=envelope("<tds:GetUsers/>")))
