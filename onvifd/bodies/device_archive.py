@@ -26,10 +26,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from onvifd.access.keyfile import SecretBox
 from onvifd.access.private_files import write_private
 from onvifd.clock import isoformat
 from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.store.configuration import Configuration
+from onvifd.store.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,9 @@ MAX_CONTENT = 128 << 20
 """Octets of what is in it, unpacked."""
 PENDING = "restore"
 """Folder in the data folder that holds a configuration to take over at the next start."""
+PASSWORD_SETTING = "backup.password"
+MIN_PASSWORD = 8
+_PASSWORD_CONTEXT = "backup"
 _COMPLETE = "complete"
 _MANIFEST, _CATALOGUE = "manifest.json", "catalogue.sqlite3"
 _ARGON = {"time_cost": 3, "memory_cost": 65_536, "parallelism": 1}
@@ -74,24 +79,33 @@ def seal(content: bytes, *, password: str | None, key: bytes) -> bytes:
 
 def unseal(archive: bytes, *, password: str | None, key: bytes) -> bytes:
     """Decrypt. Raises InvalidArgument (InvalidBackupFile)."""
-    line, newline, rest = archive[:_MAX_HEAD].partition(b"\n")
+    line, by_password, salt = _head(archive)
+    if by_password and not password:
+        raise _invalid("the backup is encrypted with a password, and this recorder has none set")
+    rest = archive[len(line) :]
+    try:
+        cipher = AESGCM(_derive(salt, password if by_password else None, key))
+        return cipher.decrypt(rest[:12], rest[12:], line)
+    except (InvalidTag, ValueError) as error:
+        what = "password" if by_password else "key of this recorder"
+        raise _invalid(f"the {what} does not open the backup, or it is damaged") from error
+
+
+def sealed_by_password(archive: bytes) -> bool:
+    """Whether a password opens an archive. Raises InvalidArgument (InvalidBackupFile)."""
+    return _head(archive)[1]
+
+
+def _head(archive: bytes) -> tuple[bytes, bool, bytes]:
+    """The first line, whether a password was used, and the salt."""
+    line, newline, _ = archive[:_MAX_HEAD].partition(b"\n")
     if not newline or not line.startswith(MAGIC):
         raise _invalid("this is no backup of this recorder's kind")
     try:
         head = json.loads(line[len(MAGIC) :])
-        salt = bytes.fromhex(head["salt"])
-        by_password = {"password": True, "key": False}[head["by"]]
+        return line + b"\n", {"password": True, "key": False}[head["by"]], bytes.fromhex(head["salt"])
     except (ValueError, KeyError, TypeError) as error:
         raise _invalid("the head of the backup cannot be read") from error
-    if by_password and not password:
-        raise _invalid("the backup is encrypted with a password, and this recorder has none set")
-    rest = archive[len(line) + 1 :]
-    try:
-        cipher = AESGCM(_derive(salt, password if by_password else None, key))
-        return cipher.decrypt(rest[:12], rest[12:], line + b"\n")
-    except (InvalidTag, ValueError) as error:
-        what = "password" if by_password else "key of this recorder"
-        raise _invalid(f"the {what} does not open the backup, or it is damaged") from error
 
 
 def _derive(salt: bytes, password: str | None, key: bytes) -> bytes:
@@ -102,6 +116,22 @@ def _derive(salt: bytes, password: str | None, key: bytes) -> bytes:
 
 def _invalid(reason: str) -> InvalidArgument:
     return InvalidArgument(reason[0].upper() + reason[1:] + ".", detail="InvalidBackupFile")
+
+
+def password_of(settings: Settings, box: SecretBox) -> str | None:
+    """The password of backups, if one is set. Blocks."""
+    sealed = settings.get(PASSWORD_SETTING)
+    return None if sealed is None else box.open(bytes.fromhex(sealed), _PASSWORD_CONTEXT)
+
+
+def set_password(settings: Settings, box: SecretBox, password: str | None) -> None:
+    """The password of backups from now on; None for the recorder's own key. Raises InvalidArgument. Blocks."""
+    if password is None:
+        settings.remove(PASSWORD_SETTING)
+        return
+    if len(password) < MIN_PASSWORD:
+        raise InvalidArgument(f"The password of backups has at least {MIN_PASSWORD} characters.")
+    settings.put(PASSWORD_SETTING, box.seal(password, _PASSWORD_CONTEXT).hex())
 
 
 # ---- making -----------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ from onvifd.access.ip_filter import IpFilter
 from onvifd.access.keyfile import SecretBox
 from onvifd.access.policy import POLICY_SETTING
 from onvifd.archive.disk import Volume
-from onvifd.bodies.device_archive import Premises
+from onvifd.bodies.device_archive import PASSWORD_SETTING, Premises
 from onvifd.bodies.device_filter import DeviceFilter
 from onvifd.bodies.device_network import DeviceNetwork
 from onvifd.bodies.device_outputs import Command, DeviceOutputs
@@ -44,7 +45,7 @@ KEPT_LOGS = 60
 """Log files of processes that ran; the oldest are deleted at start."""
 RECORDING_ON, RECORDING_OFF = "onvifd:Recording|On", "onvifd:Recording|Off"
 """Auxiliary commands: start and stop the recording of all cameras."""
-DEFAULTS = ("replay.session_timeout", POLICY_SETTING, "backup.password")
+DEFAULTS = ("replay.session_timeout", POLICY_SETTING, PASSWORD_SETTING)
 """Settings that a factory default takes back."""
 
 
@@ -110,6 +111,7 @@ class DeviceParts:
             folder.mkdir(mode=0o700, exist_ok=True)
             logs.prune(folder, KEPT_LOGS)
             self._parts.callback(logs.LogFile(folder, "control").close)
+            os.environ[logs.FOLDER_VARIABLE] = str(folder)  # workers inherit it
         except OSError as error:
             log.error("no log is kept: %s", error)
 

@@ -18,7 +18,7 @@ from onvifd.bodies.device_archive import Premises
 from onvifd.bodies.device_state import NETWORK_SECTIONS, SECTIONS, DeviceState
 from onvifd.bodies.events_parts import BACKUP_SETTING, RESET_SETTING
 from onvifd.clock import Clock, isoformat, to_datetime
-from onvifd.errors import BadInput, InvalidArgument
+from onvifd.errors import BadInput
 from onvifd.host import logs
 from onvifd.onvif.device_backend import Download, LogKind
 from onvifd.store.catalogue import AsyncCatalogue
@@ -30,9 +30,6 @@ RESTART_DELAY = 1.0
 MAX_LOG = 256 << 10
 """Characters of a log that a client gets."""
 MAX_AUDIT = 2000
-PASSWORD_SETTING = "backup.password"
-PASSWORD_CONTEXT = "backup"
-MIN_PASSWORD = 8
 _TEXT = "text/plain; charset=utf-8"
 _LIBRARIES = ("aiohttp", "av", "cryptography", "lxml", "sqlalchemy")
 
@@ -128,18 +125,7 @@ class DeviceSystem:
     # ---- backup and restore --------------------------------------------------------------------
 
     async def _password(self) -> str | None:
-        sealed = await self._catalogue.run(self._catalogue.sync.settings.get, PASSWORD_SETTING)
-        return None if sealed is None else self._box.open(bytes.fromhex(sealed), PASSWORD_CONTEXT)
-
-    async def set_backup_password(self, password: str | None) -> None:
-        """The password of backups from now on; None for the recorder's own key."""
-        settings = self._catalogue.sync.settings
-        if password is None:
-            await self._catalogue.run(settings.remove, PASSWORD_SETTING)
-            return
-        if len(password) < MIN_PASSWORD:
-            raise InvalidArgument(f"The password of backups has at least {MIN_PASSWORD} characters.")
-        await self._catalogue.run(settings.put, PASSWORD_SETTING, self._box.seal(password, PASSWORD_CONTEXT).hex())
+        return await self._catalogue.run(device_archive.password_of, self._catalogue.sync.settings, self._box)
 
     async def backup(self) -> Download:
         async with self._busy:

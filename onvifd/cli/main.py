@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from onvifd.cli import account, camera, certificate, user
+from onvifd.cli import account, backup, camera, certificate, user
 from onvifd.cli.doctor import doctor
 from onvifd.cli.init import init
 from onvifd.cli.serve import demo, run
@@ -39,6 +39,7 @@ def options(
 
 for command in (init, run, demo, simulate, doctor):
     app.command()(command)
+app.add_typer(backup.app, name="backup")
 app.add_typer(camera.app, name="camera")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(user.app, name="user")

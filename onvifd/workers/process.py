@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
+from onvifd.host import logs
 from onvifd.workers.link import FdChannel, Link, SocketLink
 from onvifd.workers.messages import AnyMessage, Setup
 
@@ -98,8 +99,13 @@ def main(arguments: list[str]) -> int:
         level=os.environ.get("ONVIFD_LOG_LEVEL", "INFO"), format=LOG_FORMAT.format(name=kind), stream=sys.stderr
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    kept = logs.from_environment(kind)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Long-lived media objects hold no cycles: a rare collection costs less than many.
     gc.set_threshold(50_000, 20, 20)
-    run_loop(_serve(kind, link_fd, connection_fd))
+    try:
+        run_loop(_serve(kind, link_fd, connection_fd))
+    finally:
+        if kept is not None:
+            kept.close()
     return 0

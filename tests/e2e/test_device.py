@@ -47,6 +47,7 @@ def scopes(device: Device) -> list[str]:
 
 
 @pytest.mark.covers(
+    *("BAK-11", "MNT-13", "MNT-19", "P256", "P264"),
     *("S-SystemReboot", "G-SystemReboot", "T-SystemReboot", "M-SystemReboot", "S-SetSystemFactoryDefault"),
     *("G-SetSystemFactoryDefault", "T-SetSystemFactoryDefault", "S-SetNetworkProtocols", "G-SetNetworkProtocols"),
     *("T-SetNetworkProtocols", "S-SetIPAddressFilter", "S-SetScopes", "G-SetScopes", "T-SetScopes"),

@@ -81,7 +81,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made.close()
 
 
-@pytest.mark.covers("S-GetNetworkInterfaces", "G-GetNetworkInterfaces", "T-GetNetworkInterfaces")
+@pytest.mark.covers("NET-10", "S-GetNetworkInterfaces", "G-GetNetworkInterfaces", "T-GetNetworkInterfaces")
 def test_what_is_there_is_read(place: Place) -> None:
     (eth0,) = place.adapter.network().interfaces
     assert (eth0.name, eth0.enabled, eth0.ipv4, eth0.dhcp) == ("eth0", True, (("192.0.2.10", 24),), False)
@@ -90,7 +90,7 @@ def test_what_is_there_is_read(place: Place) -> None:
     assert eth0.mac.count(":") == 5
 
 
-@pytest.mark.covers("S-SetNetworkInterfaces", "G-SetNetworkInterfaces", "T-SetNetworkInterfaces")
+@pytest.mark.covers("A062", "NET-07", "S-SetNetworkInterfaces", "G-SetNetworkInterfaces", "T-SetNetworkInterfaces")
 def test_addresses_are_exactly_those_asked_for(place: Place) -> None:
     place.adapter.set_interface("eth0", InterfaceChange(ipv4_manual=(("192.0.2.77", 24), ("198.51.100.5", 30))))
     assert place.addresses() == {"192.0.2.77/24", "198.51.100.5/30"}
@@ -144,7 +144,7 @@ def test_gateways(place: Place) -> None:
     assert place.adapter.network().gateways == ()
 
 
-@pytest.mark.covers("S-SetDNS", "G-SetDNS", "T-SetDNS", "S-SetHostname", "G-SetHostname", "T-SetHostname")
+@pytest.mark.covers("NET-11", "S-SetDNS", "G-SetDNS", "T-SetDNS", "S-SetHostname", "G-SetHostname", "T-SetHostname")
 def test_names_and_servers(place: Place) -> None:
     place.adapter.set_hostname("recorder-7")
     place.adapter.set_dns(False, ("example.org", "example.net"), ("192.0.2.53", "2001:db8::53"))

@@ -263,6 +263,37 @@ async def test_without_dynamic_dns_no_update_is_the_answer(device: Any) -> None:
     assert await device.fault(request("SetDynamicDNS", "<t:Type>NoUpdate</t:Type>")) == UNSUPPORTED
 
 
+class Updates:
+    """Dynamic DNS that only remembers what is wanted."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Any] = []
+
+    def set(self, wanted: Any) -> None:
+        self.wanted.append((str(wanted.updates), wanted.name, wanted.ttl))
+
+
+def ddns(kind: str, name: str = "", ttl: str = "") -> str:
+    more = (f"<t:Name>{name}</t:Name>" if name else "") + (f"<t:TTL>{ttl}</t:TTL>" if ttl else "")
+    return request("SetDynamicDNS", f"<t:Type>{kind}</t:Type>{more}")
+
+
+@pytest.mark.covers("S-SetDynamicDNS", "S-GetDynamicDNS", "NET-27")
+async def test_dynamic_dns_is_set_and_read_back(device: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    updates = Updates()
+    monkeypatch.setattr(stage.network, "_updater", updates)
+    assert (await device.ask(tds.GetServiceCapabilities())).find(f".//{TDS}Network").get("DynDNS") == "true"
+    await device.ask(ddns("NoUpdate", ttl="PT20S"))
+    await device.ask(ddns("ClientUpdates", "Onvif-Test0-oNvif-Onv12", "PT30S"))
+    answer = (await device.ask(request("GetDynamicDNS")))[0]
+    assert [item.text for item in answer] == ["ClientUpdates", "Onvif-Test0-oNvif-Onv12", "PT30S"]
+    for bad in (ddns("ServerUpdates"), ddns("ClientUpdates", ttl="PT0S"), ddns("NoUpdate", ttl="P8D")):
+        assert await device.fault(bad) == BAD
+    assert await device.fault(ddns("ClientUpdates", "a_b")) == (*BAD, "InvalidDnsName")
+    assert updates.wanted == [("NoUpdate", "", 20), ("ClientUpdates", "Onvif-Test0-oNvif-Onv12", 30)]
+    assert stage.state.now.network.dynamic_dns.name == "Onvif-Test0-oNvif-Onv12"
+
+
 # ---- ports
 
 

@@ -182,7 +182,7 @@ async def clock(device: Any) -> dict[str, str]:
     }
 
 
-@pytest.mark.covers("S-SetSystemDateAndTime", "G-SetSystemDateAndTime", "T-SetSystemDateAndTime")
+@pytest.mark.covers("P255", "S-SetSystemDateAndTime", "G-SetSystemDateAndTime", "T-SetSystemDateAndTime")
 async def test_time_is_set_and_read_back(device: Any, stage: Stage) -> None:
     await device.ask(time("Manual", zone="PST8PDT,M3.2.0,M11.1.0", when=(2026, 7, 1, 12, 0, 0)))
     assert ("set_time", 1_782_907_200 * US) in stage.host.calls
