@@ -8,7 +8,7 @@ import shutil
 
 from benchmarks.measure import report
 
-NAMES = ("relay", "clients", "intake", "recording", "replay", "face")
+NAMES = ("relay", "clients", "intake", "recording", "replay", "face", "events")
 
 
 def main() -> None:

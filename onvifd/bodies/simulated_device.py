@@ -13,6 +13,7 @@ from onvifd.cameras.simulated.encode import CameraClips
 from onvifd.clock import Clock
 from onvifd.events.bus import EventBus
 from onvifd.events.topics import CAMERA_TOPICS
+from onvifd.events.types import Event
 from onvifd.live.mount import LiveMount
 from onvifd.onvif.backend import Ports
 from onvifd.onvif.discovery.service import DiscoveryService
@@ -115,6 +116,10 @@ class SimulatedDevice:
         if self._discovery_wanted:
             self._discovery = DiscoveryService(body, self._clock, host=self._host)
             await self._discovery.start()
+
+    def publish(self, event: Event) -> None:
+        """Raise an event as the camera would."""
+        self._bus.publish(event)
 
     def _free_port(self) -> int:
         """A port for HTTP: the body must know it before it listens."""

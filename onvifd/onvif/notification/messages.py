@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import cast
 
 from lxml import etree
 
 from onvifd.events.topics import Item, Topic
 from onvifd.events.types import Event
 from onvifd.onvif.notification.topic_expression import CONCRETE
-from onvifd.onvif.soap.codec import Element, clark_to_prefixed, encode
+from onvifd.onvif.soap.codec import Element, Encoded, clark_to_prefixed, encode, encode_text
 from onvifd.onvif.soap.envelope import parse_xml
-from onvifd.onvif.soap.namespaces import PREFIXES, TNS1, TT, WSTOP
+from onvifd.onvif.soap.namespaces import PREFIXES, TNS1, TT, WSNT, WSTOP
 from onvifd.onvif.types import tt, wsa, wsnt, wstop
 
 
@@ -23,6 +24,16 @@ def notification_message(event: Event, producer: str | None = None) -> wsnt.Noti
         producer_reference=None if producer is None else endpoint(producer),
         message=wsnt.NotificationMessageHolderTypeMessage(any_=(_message(event),)),
     )
+
+
+def encoded_message(event: Event, producer: str) -> wsnt.NotificationMessageHolderType:
+    """`notification_message` for a reply, written once however many pull points get the event at the same time."""
+    return cast(wsnt.NotificationMessageHolderType, _encoded(event, producer))
+
+
+@lru_cache(maxsize=256)
+def _encoded(event: Event, producer: str) -> Encoded:
+    return Encoded(encode_text(notification_message(event, producer), f"{{{WSNT}}}NotificationMessage", declare=False))
 
 
 def endpoint(address: str) -> wsa.EndpointReferenceType:

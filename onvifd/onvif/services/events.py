@@ -17,7 +17,7 @@ from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter, parse_filter
 from onvifd.onvif.notification.item_filter import ITEM_FILTER
 from onvifd.onvif.notification.manager import MAX_PULL_POINTS, MAX_PUSHED, SubscriptionManager
-from onvifd.onvif.notification.messages import endpoint, message_element, notification_message, topic_set
+from onvifd.onvif.notification.messages import encoded_message, endpoint, message_element, topic_set
 from onvifd.onvif.notification.mqtt.brokers import Brokers
 from onvifd.onvif.notification.pullpoint import MAX_PULL_TIMEOUT
 from onvifd.onvif.notification.push import MAX_PARAMETERS, Consumer, PushSubscription
@@ -141,7 +141,7 @@ class EventService(EventBrokerOperations):
         return tev.PullMessagesResponse(
             current_time=pulled.current,
             termination_time=pulled.termination,
-            notification_message=tuple(notification_message(event, producer) for event in pulled.events),
+            notification_message=tuple(encoded_message(event, producer) for event in pulled.events),
         )
 
     @operation(access=READ)

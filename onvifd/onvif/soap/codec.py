@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import copy
 import re
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lxml import etree
@@ -128,10 +129,22 @@ def _write(plan: Plan, out: list[str], name: str, value: Any) -> None:
         out.append(f"</{name}>")
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A child that was written before, by `encode_text` without declarations under the child's name: for what many replies hold."""
+
+    text: str
+
+
 def _child(field: FieldPlan, out: list[str], item: Any) -> None:
     if field.plan is not None:
-        # An object of a derived class is written whole.
-        _write(field.plan if type(item) is field.hint else plan_of(type(item)), out, field.name, item)
+        if type(item) is field.hint:
+            _write(field.plan, out, field.name, item)
+        elif type(item) is Encoded:
+            out.append(item.text)
+        else:
+            # An object of a derived class is written whole.
+            _write(plan_of(type(item)), out, field.name, item)
     elif field.write is not None:
         declaration, content = _content(field, item)
         out.append(f"<{field.name}{declaration}>{content}</{field.name}>")
@@ -300,6 +313,7 @@ def _missing(plan: Plan, field: FieldPlan, node: Element, lenient: bool) -> Any:
 __all__ = [
     "AnyElements",
     "Element",
+    "Encoded",
     "Form",
     "any_elements",
     "attribute",
