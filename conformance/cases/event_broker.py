@@ -11,15 +11,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from conformance.cases.certificates import Identity, authority, broker_context
-from conformance.cases.event_common import (
-    CONCRETE_SET,
-    SERVICE,
-    Topic,
-    ask_event,
-    living,
-    moment,
-    patience,
-)
+from conformance.cases.event_common import CONCRETE_SET, SERVICE, ask_event, living
+from conformance.cases.event_values import Topic, moment, patience
 from conformance.cases.security_common import PKCS10, POLICIES, Bench, tas
 from conformance.cases.security_common import SERVICE as SECURITY
 from conformance.cases.security_tls import policy_request

@@ -16,19 +16,16 @@ from conformance.cases.event_common import (
     SERVICE,
     Message,
     Subscription,
-    Topic,
     acceptable_time,
     action_of,
     check_action,
     check_times,
     consumer,
     content_filter,
-    duration,
     filter_of,
     forget,
     living,
     notify_each,
-    patience,
     read_subscription,
     refuse_event,
     renew,
@@ -39,6 +36,7 @@ from conformance.cases.event_common import (
     unsubscribe,
 )
 from conformance.cases.event_pull import repeats
+from conformance.cases.event_values import Topic, duration, patience
 from conformance.consumer import Consumer
 from conformance.model import Examination, Failure, case
 from conformance.soap import addressing, envelope, expect_response

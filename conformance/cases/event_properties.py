@@ -6,15 +6,8 @@ from typing import Any
 
 from lxml import etree
 
-from conformance.cases.event_common import (
-    CONCRETE,
-    CONCRETE_SET,
-    ITEM_FILTER,
-    SERVICE,
-    Topic,
-    ask_event,
-    topics_of,
-)
+from conformance.cases.event_common import CONCRETE, CONCRETE_SET, ITEM_FILTER, SERVICE, ask_event
+from conformance.cases.event_values import Topic, topics_of
 from conformance.cases.security_common import differences
 from conformance.model import Examination, case
 from conformance.names import NS, find, findall, text

@@ -15,7 +15,6 @@ from conformance.cases.event_common import (
     SERVICE,
     Message,
     Subscription,
-    Topic,
     ask_event,
     call_event,
     check_times,
@@ -25,7 +24,6 @@ from conformance.cases.event_common import (
     filter_of,
     forget,
     living,
-    patience,
     pull,
     pull_each,
     pull_limits,
@@ -39,6 +37,7 @@ from conformance.cases.event_common import (
     topic_set,
     unsubscribe,
 )
+from conformance.cases.event_values import Topic, patience
 from conformance.model import Examination, Failure, case
 from conformance.names import find
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from conformance.cases.event_common import (
-    BEGIN_OF_BUFFER,
     LONG,
     PULL_POINT,
     SERVICE,
@@ -16,9 +15,9 @@ from conformance.cases.event_common import (
     filter_of,
     pull,
     pull_point,
-    stamp,
     topic_set,
 )
+from conformance.cases.event_values import BEGIN_OF_BUFFER, stamp
 from conformance.model import Examination, case
 
 REQUIRES = (SERVICE, PULL_POINT, "Event/Persistent Notification Storage")

@@ -27,7 +27,6 @@ from conformance.cases.security_common import (
     Bench,
     Capabilities,
     b64,
-    certificate_of,
     certificates,
     certification_path,
     differences,
@@ -39,6 +38,7 @@ from conformance.cases.security_common import (
     tas,
     unb64,
 )
+from conformance.cases.security_https import certificate_of
 from conformance.cases.security_tls import policy_request, prepared
 from conformance.model import Examination, Failure, case
 from conformance.names import NS, boolean, find, findall, text

@@ -10,7 +10,8 @@ from datetime import timedelta
 from cryptography import x509
 
 from conformance.cases.certificates import request_is_signed
-from conformance.cases.event_common import PULL_POINT, Topic, filter_of, pull, pull_point
+from conformance.cases.event_common import PULL_POINT, filter_of, pull, pull_point
+from conformance.cases.event_values import Topic
 from conformance.cases.security_common import (
     PKCS10,
     PKCS12,
@@ -19,7 +20,6 @@ from conformance.cases.security_common import (
     SERVICE,
     TLS_SERVER,
     Bench,
-    certificate_of,
     certificates,
     check_added,
     check_der,
@@ -36,6 +36,7 @@ from conformance.cases.security_common import (
     unb64,
     upload_request,
 )
+from conformance.cases.security_https import certificate_of
 from conformance.clock import moment
 from conformance.model import Examination, Failure, case
 from conformance.names import boolean, clark, find, text

@@ -22,19 +22,21 @@ from conformance.cases.security_common import (
     TLS_SERVER,
     TLS_VERSIONS,
     Bench,
-    WithoutHttps,
     assigned,
     b64,
-    certificate_of,
     check_added,
-    check_handshake,
     check_restored,
+    refused,
+    tas,
+)
+from conformance.cases.security_https import (
+    WithoutHttps,
+    certificate_of,
+    check_handshake,
     client_context,
     handshake,
     https,
     https_protocol,
-    refused,
-    tas,
 )
 from conformance.model import Examination, Failure, case
 from conformance.names import boolean, text

@@ -14,7 +14,7 @@ import pytest
 from lxml import etree
 
 from conformance import runner, samples
-from conformance.cases import event_common
+from conformance.cases import event_common, event_values
 from conformance.cases.access_policy_table import CLASSES, forbidden
 from conformance.consumer import Consumer
 from conformance.model import Examination, Failure
@@ -93,7 +93,7 @@ def _xml(text: str) -> etree._Element:
 
 
 def test_topics_are_read_from_the_topic_set_and_from_messages() -> None:
-    topics = event_common.topics_of(
+    topics = event_values.topics_of(
         _xml(
             '<wstop:TopicSet><tns1:VideoSource><MotionAlarm wstop:topic="true"><tt:MessageDescription IsProperty="true"/></MotionAlarm>'
             '</tns1:VideoSource><tns1:Device><Trigger><Relay wstop:topic="true"/></Trigger></tns1:Device></wstop:TopicSet>'
@@ -102,20 +102,20 @@ def test_topics_are_read_from_the_topic_set_and_from_messages() -> None:
     assert [str(each) for each in topics] == ["tns1:VideoSource/MotionAlarm", "tns1:Device/Trigger/Relay"]
     assert [each.is_property for each in topics] == [True, False]
     message = _xml('<wsnt:Topic xmlns:q="http://www.onvif.org/ver10/topics">q:VideoSource/MotionAlarm</wsnt:Topic>')
-    assert event_common.topic_of(message) == topics[0]
+    assert event_values.topic_of(message) == topics[0]
     with pytest.raises(Failure, match="not declared"):
-        event_common.topic_of(_xml("<wsnt:Topic>nobody:VideoSource</wsnt:Topic>"))
+        event_values.topic_of(_xml("<wsnt:Topic>nobody:VideoSource</wsnt:Topic>"))
 
 
 def test_times_are_read_as_schema_writes_them() -> None:
     moment = datetime(2026, 3, 1, 12, 0, 0, 500_000, tzinfo=UTC)
-    assert event_common.moment("2026-03-01T12:00:00.5Z") == moment
-    assert event_common.moment("2026-03-01T13:00:00.500+01:00") == moment
-    assert event_common.stamp(moment) == "2026-03-01T12:00:00.500Z"
-    assert event_common.duration(timedelta(seconds=10)) == "PT10S"
-    assert event_common.seconds_of("P1DT2H3M4.5S") == 93784.5
+    assert event_values.moment("2026-03-01T12:00:00.5Z") == moment
+    assert event_values.moment("2026-03-01T13:00:00.500+01:00") == moment
+    assert event_values.stamp(moment) == "2026-03-01T12:00:00.500Z"
+    assert event_values.duration(timedelta(seconds=10)) == "PT10S"
+    assert event_values.seconds_of("P1DT2H3M4.5S") == 93784.5
     with pytest.raises(Failure):
-        event_common.moment("yesterday")
+        event_values.moment("yesterday")
 
 
 async def test_termination_sooner_than_asked_for_fails(x: Examination) -> None:
