@@ -44,9 +44,10 @@ class GroupedRows:
 
     def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
         """See SegmentStore. No growth of this segment is stored after this."""
-        with self._lock:
-            self._grown.pop(segment, None)
-        with self._writing:  # a transaction under way may still hold older growth
+        # A transaction under way may still hold older growth, and puts it back if it is refused.
+        with self._writing:
+            with self._lock:
+                self._grown.pop(segment, None)
             self._store.close_segment(segment, change, state=state, reason=reason)
 
     def flush(self) -> None:

@@ -106,3 +106,46 @@ def test_it_stores_by_itself_and_the_rest_at_its_end() -> None:
     late.update_segment(number, grown(2))
     late.close()
     assert store.recording_bytes("rec-1") == 2
+
+
+def test_growth_that_is_refused_while_a_segment_ends_does_not_come_back(
+    store: Store, rows: GroupedRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = begin(rows, 1)
+    rows.update_segment(number, grown(5))
+    asked = threading.Event()
+
+    class Told:
+        """The lock of what has grown, that tells when the end is on its way through it."""
+
+        def __init__(self, lock: threading.Lock) -> None:
+            self._lock = lock
+
+        def __enter__(self) -> None:
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+            if threading.current_thread() is ending:
+                asked.set()
+
+    ending = threading.Thread(
+        target=lambda: rows.close_segment(number, grown(7), state=SegmentState.CLOSED, reason=EndReason.STOP)
+    )
+    monkeypatch.setattr(rows, "_lock", Told(rows._lock))
+    refuse = store.update_segments
+
+    def hang(changes: Mapping[int, SegmentChange]) -> None:
+        monkeypatch.setattr(store, "update_segments", refuse)
+        ending.start()
+        asked.wait(0.2)  # the end waits for this transaction, before or behind the lock
+        raise Unavailable("locked")
+
+    monkeypatch.setattr(store, "update_segments", hang)
+    rows.flush()
+    ending.join(10)
+    rows.flush()
+    row = store.segment_by_path("v", "1.mp4")
+    assert row is not None
+    assert (row.end, row.state) == (7, SegmentState.CLOSED)
+    assert store.transactions == []
