@@ -190,6 +190,8 @@ class Intake:
 
     def _publish_tracks(self) -> None:
         self.stream.clear()
+        for track in self.tracks:
+            track.told = True
         self.stream.set_tracks(tuple(LiveTrack(t.format, t.payload_type, t.ssrc) for t in self.tracks))
         self._on_tracks(self.tracks)
 

@@ -84,6 +84,8 @@ class InboundTrack:
         self.ticks = 0
         self.packets = 0
         self.octets = 0
+        self.told = False
+        """Whether clients may know the SSRC."""
         self._unwrapper = TimestampUnwrapper()
         self._began = False
         self.begin(format)
@@ -106,7 +108,7 @@ class InboundTrack:
         self.rtp_time = -1
         self.key_time = -1
         self.decided = -1
-        """Time stamp for which it is known whether a clean point starts."""
+        """The present time stamp once it is known whether a clean point starts with it, else -1."""
         self.report_due = 0
         self.by_report = False
         # the unit under way
@@ -120,8 +122,8 @@ class InboundTrack:
         self.unit_utc = 0
 
     def adopt(self, ssrc: int) -> None:
-        """Keep the camera's SSRC, as long as nothing was sent with another: its packets then need no rewriting."""
-        if not self._began:
+        """Keep the camera's SSRC, as long as nobody was told another: its packets then need no rewriting."""
+        if not (self.told or self._began):
             self.ssrc = ssrc
 
     def anchor(self, seq: int, rtp_time: int, utc: int) -> None:
@@ -139,6 +141,7 @@ class InboundTrack:
     def stamp(self, rtp_time: int, utc: int) -> None:
         """A new time stamp begins."""
         self.rtp_time = rtp_time
+        self.decided = -1
         self.time_out = rtp_time + self.time_offset & _MASK
         self.ticks = self._unwrapper.unwrap(self.time_out)
         self.utc = utc
@@ -418,6 +421,7 @@ class Walker:
             self._since_key = frames
         track.packets += count
         track.octets += len(data) - count * (_FRAMING + _HEADER)
+        self._garbage = 0
         track.pieces = []
         track.starts = []
         track.sizes = 0

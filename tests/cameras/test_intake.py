@@ -95,6 +95,7 @@ async def test_relays_and_records() -> None:
         (report,) = parse_rtcp(next(unit.data[4:] for unit in recorder.units if unit.rtcp))
         assert isinstance(report, SenderReport)
         assert report.ssrc == recorder.stream.tracks[0].ssrc
+        assert all(track.told for track in recorder.intake.tracks)
 
 
 async def test_numbers_go_on_when_the_camera_comes_back() -> None:

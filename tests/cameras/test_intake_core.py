@@ -305,3 +305,38 @@ def test_a_picture_with_a_hole_counts_as_bad_whoever_watches(frames: bool) -> No
     del sent[-6]
     intake.feed(b"".join(sent))
     assert (intake.counters.lost_packets, intake.counters.bad_frames) == (1, 1)
+
+
+def test_a_time_stamp_that_comes_back_is_not_taken_for_the_one_before() -> None:
+    """The next picture's delimiter slips in between two slices: what follows it has its own time stamp all the same."""
+    camera, intake = Camera(seq=1, ticks_offset=0), Intake()
+    slices = packets(camera.frame(0, key=True, size=6000))
+    delimiter = bytearray(slices[0][:16] + b"\x09\xf0")
+    delimiter[2:4] = (14).to_bytes(2, "big")
+    delimiter[8:12] = (3600).to_bytes(4, "big")
+    sent = [bytearray(each) for each in (*slices[:3], delimiter, *slices[3:])]
+    for number, each in enumerate(sent):
+        each[6:8] = (1 + number).to_bytes(2, "big")
+    intake.feed(b"".join(sent))
+    found = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
+    assert [p.rtp_time for p in found] == [int.from_bytes(each[8:12], "big") for each in sent]
+    assert all(parse_rtp(u.data, start + 4).rtp_time == u.rtp_time for u in intake.video_units for start in u.starts)
+
+
+def test_garbage_counts_in_a_row() -> None:
+    """A camera that puts a little between its frames is served for ever."""
+    camera, intake = Camera(), Intake()
+    for number in range(8):
+        intake.feed(camera.frame(number, key=number == 0) + b"\x00" * 60_000)
+    assert len(intake.video_units) == 8
+    assert intake.counters.garbage == 480_000
+
+
+def test_an_ssrc_that_clients_were_told_stays() -> None:
+    intake = Intake()
+    intake.video.adopt(5)
+    assert intake.video.ssrc == 5
+    intake.video.told = True
+    intake.video.begin(H264)  # the camera was lost before it sent anything
+    intake.video.adopt(6)
+    assert intake.video.ssrc == 5
