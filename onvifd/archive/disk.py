@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -73,7 +74,9 @@ class _File:
         """
         upto = (written - CACHED) & -PAGE
         if upto > self.released:
-            os.posix_fadvise(self.fd, self.released, upto - self.released, os.POSIX_FADV_DONTNEED)
+            # advice: a file system that takes none records all the same
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(self.fd, self.released, upto - self.released, os.POSIX_FADV_DONTNEED)
             self.released = upto
 
 

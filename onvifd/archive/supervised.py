@@ -39,6 +39,9 @@ class _Files(SegmentFiles):
 
     def append(self, action: Append) -> None:
         with self._lock:
+            if not action.offset and self._file is not None:
+                # A disk that hung has let a writer that was given up write on behind its end.
+                super().abandon(EndReason.FAULT)
             super().append(action)
             self.reached = action.row.end
 
@@ -58,6 +61,7 @@ class _Watched(RecordingWriter):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
+            self._idle.set()  # nobody takes what is queued: it is not waited for
             self.on_fault(error)
 
     async def discard(self) -> None:
@@ -159,8 +163,9 @@ class SupervisedWriter:
         if self._writer is not None:
             try:
                 await self._writer.stop(timeout)
-            except Exception:
-                log.exception("%s: its end is not written", self.recording)
+            except Exception as error:
+                self._failed(error)
+            if self._fault:
                 await self._give_up(self._writer)
         else:
             await self._abandon()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ from onvifd.archive.doctor import examine
 from onvifd.archive.index import EndReason, SegmentState
 from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.segment import Append, SegmentWriter
-from onvifd.archive.supervised import FIRST_RETRY, SupervisedWriter
+from onvifd.archive.supervised import FIRST_RETRY, SupervisedWriter, _Files
 from onvifd.clock import US, SimulatedClock
 from onvifd.media.types import AccessUnit
 from tests.archive.conftest import T0, Clip, assert_decodes, video_units
@@ -165,3 +167,35 @@ async def test_stop_while_it_is_down(bench: Bench, h264: Clip, store: MemorySegm
     await bench.writer.stop()
     assert [row.state for row in store.segments_between("rec-1", 0, 1 << 62)] == [SegmentState.CLOSED]
     assert bench.states[-1] == (False, T0 + US, "fault")
+
+
+async def test_a_defect_at_the_very_end_leaves_nothing_open(
+    bench: Bench, h264: Clip, store: MemorySegmentStore, faults: list[int]
+) -> None:
+    await bench.feed(video_units(h264, seconds=2.2))
+    faults.append(3)
+    async with asyncio.timeout(4):  # not what a disk that hangs is given
+        await bench.writer.stop()
+    (row,) = store.segments_between("rec-1", 0, 1 << 62)
+    assert (row.state, row.end_reason, row.end) == (SegmentState.CLOSED, EndReason.FAULT, T0 + 2 * US)
+    assert bench.states[-1] == (False, row.end, "fault")
+    assert list(examine(store, [bench.volume])) == []
+
+
+def test_what_a_writer_wrote_behind_its_end_is_closed_by_the_next(
+    volume: Volume, store: MemorySegmentStore, h264: Clip
+) -> None:
+    files = _Files(volume, store)
+    for start in (T0, T0 + 10 * US):
+        writer = SegmentWriter("rec-1", volume.id, [h264.format])
+        fed = (writer.feed(unit, 0.0) for unit in video_units(h264, start, seconds=1.2))
+        (first,) = (action for actions in fed for action in actions)
+        assert isinstance(first, Append)
+        files.append(first)
+    old, new = store.segments_between("rec-1", 0, 1 << 62)
+    assert (old.state, old.end_reason) == (SegmentState.CLOSED, EndReason.FAULT)
+    assert new.state is SegmentState.OPEN
+    held = [os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink()]
+    assert str(volume.path(old.path)) not in held
+    assert str(volume.path(new.path)) in held
+    files.abandon(EndReason.STOP)

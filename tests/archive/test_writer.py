@@ -474,3 +474,18 @@ def test_footage_does_not_fill_the_page_cache(tmp_path: Path, monkeypatch: pytes
     assert [start for start, _ in released[1:]] == [start + length for start, length in released[:-1]]
     assert released[0][0] == 0
     assert 3_900_000 - disk.CACHED - disk.PAGE < sum(length for _, length in released) <= 3_900_000 - disk.CACHED
+
+
+async def test_a_file_system_that_takes_no_advice_is_recorded_to(
+    bench: Bench, h264: Clip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "posix_fadvise", refuse)
+    monkeypatch.setattr(disk, "CACHED", 0)
+    writer = bench.writer(h264)
+    await bench.feed(video_units(h264, seconds=4), writer)
+    await writer.stop()
+    (row,) = rows_of(bench.store)
+    assert (row.start, row.end, writer.stats.error) == (T0, T0 + 4 * US, "")
