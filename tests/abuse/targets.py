@@ -27,6 +27,7 @@ from onvifd.events.topics import RECORDER_TOPICS
 from onvifd.events.types import Event
 from onvifd.onvif.discovery.core import Responder, Sender
 from onvifd.onvif.discovery.messages import NS_DN, NS_WSD, Target
+from onvifd.onvif.notification.faults import NotificationFault
 from onvifd.onvif.notification.filters import parse_filter
 from onvifd.onvif.notification.item_filter import ITEM_FILTER, parse_item_filter
 from onvifd.onvif.notification.topic_expression import CONCRETE, CONCRETE_SET, parse_topic_expression
@@ -39,7 +40,7 @@ from onvifd.onvif.services.media2 import Media2Service
 from onvifd.onvif.services.recording import RecordingService
 from onvifd.onvif.services.replay import ReplayService
 from onvifd.onvif.services.search import SearchService
-from onvifd.onvif.soap import envelope, mtom, values, wsse
+from onvifd.onvif.soap import envelope, faults, mtom, values, wsse
 from onvifd.onvif.soap.codec import encode
 from onvifd.onvif.soap.dispatch import Dispatcher, HttpRequest
 from onvifd.onvif.soap.namespaces import SOAP, TNS1, TT
@@ -182,9 +183,10 @@ def _envelope(data: bytes) -> None:
         message = envelope.parse(data)
         if message.security is not None and (token := wsse.read(message.security)) is not None:
             _TOKENS.verify(token, 1_767_225_600_000_000)
-    except OnvifdError:
+    except OnvifdError as error:
+        etree.fromstring(envelope.write_fault(faults.from_error(error)))
         return
-    envelope.write_fault(envelope.sender("WellFormed", "x"), message.addressing)
+    etree.fromstring(envelope.write_fault(envelope.sender("WellFormed", "x"), message.addressing))
 
 
 _TOKENS = wsse.TokenVerifier(_lookup, capacity=1000)
@@ -330,6 +332,9 @@ def _filter(data: bytes) -> None:
     try:
         root = envelope.parse_xml(data)
         found = parse_filter(list(root), _TOPICS)
+    except NotificationFault as fault:
+        etree.fromstring(envelope.write_fault(faults.invalid_filter(0, fault.reason, fault.unknown)))
+        return
     except OnvifdError:
         return
     found.matches(_event())

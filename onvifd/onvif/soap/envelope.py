@@ -96,7 +96,7 @@ def parse_xml(data: bytes, *, limit: int = MAX_BODY, tags: int = MAX_TAGS) -> El
         raise sender("WellFormed", f"not well-formed XML: {str(error)[:200]}", http_status=400) from None
     if root is None or root.getroottree().docinfo.internalDTD is not None:
         raise sender("WellFormed", "not a SOAP message", http_status=400)
-    _check_depth(root)
+    _check_elements(root)
     return root
 
 
@@ -120,12 +120,15 @@ def _as_utf8(data: bytes) -> bytes:
         raise sender("WellFormed", "the text does not agree with its encoding", http_status=400) from None
 
 
-def _check_depth(root: Element) -> None:
+def _check_elements(root: Element) -> None:
     depth = 0
-    for event, _ in etree.iterwalk(root, events=("start", "end")):
+    for event, element in etree.iterwalk(root, events=("start", "end")):
         depth += 1 if event == "start" else -1
         if depth > MAX_DEPTH:
             raise sender("WellFormed", f"nested deeper than {MAX_DEPTH}")
+        if event == "start" and ":" in element.tag.rpartition("}")[2]:
+            # The parser lets undeclared prefixes pass as part of the name; SOAP 1.2 part 1 section 5 wants namespaces.
+            raise sender("WellFormed", "the prefix of an element is not declared", http_status=400)
 
 
 def parse(data: bytes, *, limit: int = MAX_BODY, tags: int = MAX_TAGS) -> Envelope:
@@ -175,11 +178,12 @@ def _check_understood(blocks: list[Element]) -> None:
     headers = []
     for block in unknown[:10]:
         name = etree.QName(block)
+        namespace = name.namespace if name.namespace and faults.can_be_written(name.namespace) else None
         # SOAP 1.2 part 1 section 5.4.8
         node = etree.Element(
-            f"{{{SOAP}}}NotUnderstood", nsmap={"SOAP-ENV": SOAP, **({"h": name.namespace} if name.namespace else {})}
+            f"{{{SOAP}}}NotUnderstood", nsmap={"SOAP-ENV": SOAP, **({"h": namespace} if namespace else {})}
         )
-        node.set("qname", f"h:{name.localname}" if name.namespace else name.localname)
+        node.set("qname", f"h:{name.localname}" if namespace else name.localname)
         headers.append(node)
     names = ", ".join(etree.QName(block).localname[:60] for block in unknown[:10])
     raise SoapFault("MustUnderstand", (), f"header blocks not understood: {names}", headers=tuple(headers))

@@ -109,11 +109,21 @@ def subscribe_creation_failed(now: int, reason: str) -> SoapFault:
     return _notification("SubscribeCreationFailedFault", now, reason, RECEIVER)
 
 
+def can_be_written(namespace: str) -> bool:
+    """Whether a namespace that a client made up can be declared again: the parser takes more than the writer does."""
+    try:
+        etree.Element("x", nsmap={"x": namespace} if namespace else None)
+    except ValueError:
+        return False
+    return True
+
+
 def invalid_filter(now: int, reason: str, unknown: tuple[str, ...]) -> SoapFault:
     """`unknown` are the filter elements that were not accepted, in Clark notation; the schema wants at least one."""
     fault, detail = _base_fault(WSNT, "InvalidFilterFault", now, reason)
     for name in unknown:
         uri, _, local = name[1:].partition("}") if name.startswith("{") else ("", "", name)
+        uri = uri if can_be_written(uri) else ""
         # The envelope's own prefix where there is one: lxml drops a second declaration of its namespace.
         prefix = _PREFIX_OF.get(uri, "f")
         node = etree.SubElement(detail, f"{{{WSNT}}}UnknownFilter", nsmap={prefix: uri} if uri else None)

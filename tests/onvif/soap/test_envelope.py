@@ -206,3 +206,20 @@ class TestWriting:
 
 
 HOSTNAME = tds.tt.HostnameInformation(from_dhcp=False, name="hä")
+
+
+def test_header_block_of_a_namespace_that_cannot_be_written_is_still_not_understood() -> None:
+    text = f'<s:Envelope xmlns:s="{envelope.SOAP}"><s:Header><h:x xmlns:h="htt`://x" s:mustUnderstand="1"/></s:Header><s:Body><a xmlns="relative"/></s:Body></s:Envelope>'
+    with pytest.raises(SoapFault) as caught:
+        envelope.parse(text.encode())
+    assert caught.value.code == "MustUnderstand"
+    assert caught.value.headers[0].get("qname") == "x"
+
+
+@pytest.mark.parametrize(
+    "text", ["<s:Envelope/>", '<Envelope xmlns="urn:x"><p:a/></Envelope>', '<a:b:c xmlns:a="urn:x"/>']
+)
+def test_undeclared_prefixes_are_not_well_formed(text: str) -> None:
+    with pytest.raises(SoapFault) as caught:
+        envelope.parse(text.encode())
+    assert caught.value.subcodes == ("WellFormed",)

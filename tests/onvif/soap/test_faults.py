@@ -131,3 +131,9 @@ def test_unknown_filters_are_named_by_qualified_name() -> None:
     node = detail.find("{http://docs.oasis-open.org/wsn/b-2}UnknownFilter")
     assert node.text == "f:F"
     assert node.nsmap["f"] == "urn:f"
+
+
+def test_filter_of_a_namespace_that_cannot_be_written_is_named_without_it() -> None:
+    fault = faults.invalid_filter(0, "no such filter", ("{htt`://x}Filter", "{urn:x}Other"))
+    names = [each.text for each in fault.content[0].iter("{*}UnknownFilter")]
+    assert names == ["Filter", "f:Other"]
