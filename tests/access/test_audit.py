@@ -22,7 +22,7 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
     catalogue.close()
 
 
-@pytest.mark.covers("SEC-25", "MNT-01")
+@pytest.mark.covers("SEC-25", "MNT-01", "MNT-02", "P262")
 async def test_entries_are_found_by_time_kind_and_account(catalogue: Catalogue) -> None:
     clock = SimulatedClock()
     log = AuditLog(catalogue, clock)

@@ -58,6 +58,7 @@ def test_flood_of_refusals_is_one_line_in_the_log() -> None:
     ]
 
 
+@pytest.mark.covers("NET-06", "P242")
 def test_unspecified_address_is_listened_on_in_both_families() -> None:
     sockets = bind("::", 0, 8)
     try:

@@ -46,7 +46,7 @@ def test_the_list_is_bounded() -> None:
     assert [one.address for one in registry.all()] == ["192.0.2.9", "192.0.2.8", "192.0.2.7"]
 
 
-@pytest.mark.covers("P236")
+@pytest.mark.covers("P236", "INI-16")
 def test_a_console_session_ends_when_idle() -> None:
     registry = SessionRegistry()
     sessions = ConsoleSessions(registry, idle=600)
@@ -90,6 +90,7 @@ def test_sessions_are_ended_by_id_and_by_account() -> None:
     assert [session.account for session in registry.all()] == ["bob"]
 
 
+@pytest.mark.covers("P006", "NET-14")
 def test_console_sessions_are_bounded() -> None:
     sessions = ConsoleSessions(SessionRegistry(), idle=600, limit=20)
     mine = [sessions.open("eve", "", NOW + n)[0] for n in range(PER_ACCOUNT + 1)]

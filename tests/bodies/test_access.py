@@ -303,7 +303,7 @@ async def test_a_device_without_accounts_of_its_own_says_so() -> None:
 # ---- warnings, locks, workers
 
 
-@pytest.mark.covers("SEC-21", "SEC-09", "P215")
+@pytest.mark.covers("SEC-21", "SEC-09", "P215", "ALM-29")
 async def test_too_many_failures_raise_the_event_once(scene: Scene) -> None:
     await scene.ok(tds.SetAuthFailureWarningConfiguration(enabled=True, monitor_period=60, max_auth_failures=3))
     for number in range(5):

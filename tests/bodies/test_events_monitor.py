@@ -37,6 +37,7 @@ def side() -> Side:
     return Side()
 
 
+@pytest.mark.covers("A055")
 def test_times_of_operation_have_a_value_from_the_start(side: Side) -> None:
     Monitor(side.bus.publish, started=NOW, reset=NOW - US).announce(NOW)
     assert side.told() == [
@@ -62,6 +63,7 @@ def test_a_clock_that_jumps_was_set_and_one_that_runs_was_not(side: Side) -> Non
     assert side.told() == [("Last", isoformat(NOW + 7))]
 
 
+@pytest.mark.covers("A048", "MNT-06")
 def test_load_is_told_when_it_changed_by_ten_points(side: Side) -> None:
     monitor = Monitor(side.bus.publish, started=NOW)
     for ticks in ((0, 0), (100, 60), (200, 121), (300, 170), (300, 170), (400, 170)):
@@ -90,6 +92,7 @@ def test_a_folder_is_tried_where_files_must_have_names(tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.covers("ALM-23", "P212", "P213", "P214")
 def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert probe(tmp_path / "missing") == "it is not there"
     monkeypatch.setattr(events_storage, "LOW", 1 << 62)
@@ -103,6 +106,7 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, monkeypatch: pytest
     assert probe(tmp_path) == "Input/output error"
 
 
+@pytest.mark.covers("ALM-23", "P212", "P213", "P214", "P217", "A043")
 async def test_a_volume_fails_and_recovers(side: Side, tmp_path: Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.mkdir()

@@ -50,7 +50,7 @@ TAMPER_SOURCE = {
 }
 
 
-@pytest.mark.covers("T-event-Tampering")
+@pytest.mark.covers("T-event-Tampering", "ALM-15", "ALM-16", "P205")
 @pytest.mark.parametrize("ending", ["", "/ImagingService", "/AnalyticsService", "/RecordingService"])
 @pytest.mark.parametrize(
     ("name", "topic"),
@@ -88,7 +88,7 @@ def test_tampering_lasts_while_any_sign_is_on(side: Side) -> None:
     assert side.told() == [(known.TAMPER.name, TAMPER_SOURCE, {"IsTamper": "false"}, "Changed")]
 
 
-@pytest.mark.covers("T-event-DigitalInput")
+@pytest.mark.covers("T-event-DigitalInput", "ALM-07", "P185")
 def test_an_input_is_told_under_a_token_of_ours(side: Side) -> None:
     side.hear("Device/Trigger/DigitalInput", (("InputToken", "DI 1"),), (("LogicalState", "1"),))
     source = {"InputToken": f"di-{CAM}-DI_1"}
@@ -106,7 +106,7 @@ def test_a_relay_has_the_states_of_its_type(side: Side, given: str, told: str) -
     assert side.told() == [(known.RELAY.name, {"RelayToken": f"ro-{CAM}-R1"}, {"LogicalState": told}, "Initialized")]
 
 
-@pytest.mark.covers("T-event-MotionRegionDetector")
+@pytest.mark.covers("T-event-MotionRegionDetector", "P206", "P207")
 def test_rules_keep_their_name_and_get_our_configurations(side: Side) -> None:
     source = (("VideoSourceConfigurationToken", "1"), ("VideoAnalyticsConfigurationToken", "2"), ("Rule", "Gate"))
     side.hear("RuleEngine/CellMotionDetector/Motion", source, (("IsMotion", "true"),))

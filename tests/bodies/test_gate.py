@@ -121,7 +121,7 @@ async def until_empty(face: Face) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.covers("SEC-07", "SEC-08")
+@pytest.mark.covers("SEC-07", "SEC-08", "P237")
 async def test_address_filter_refuses_at_accept_and_lets_in_again_without_restart() -> None:
     async with serving() as face:
         face.filter.replace(FilterRules(prefixes=(ipaddress.ip_network("127.0.0.2/32"),)))

@@ -23,7 +23,7 @@ def taken_over(data: Path) -> list[str]:
         catalogue.close()
 
 
-@pytest.mark.covers("BAK-11")
+@pytest.mark.covers("BAK-11", "MNT-11", "P259")
 def test_a_backup_with_a_password_moves_to_a_new_folder(recorder: Callable[..., Result], tmp_path: Path) -> None:
     assert recorder("user", "add", "vms", ONVIFD_USER_PASSWORD="vms-pass-1").exit_code == 0
     assert recorder("backup", "password", ONVIFD_BACKUP_PASSWORD="short").exit_code == 1

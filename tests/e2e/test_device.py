@@ -51,6 +51,14 @@ def scopes(device: Device) -> list[str]:
     *("S-SystemReboot", "G-SystemReboot", "T-SystemReboot", "M-SystemReboot", "S-SetSystemFactoryDefault"),
     *("G-SetSystemFactoryDefault", "T-SetSystemFactoryDefault", "S-SetNetworkProtocols", "G-SetNetworkProtocols"),
     *("T-SetNetworkProtocols", "S-SetIPAddressFilter", "S-SetScopes", "G-SetScopes", "T-SetScopes"),
+    "MNT-11",
+    "MNT-12",
+    "P259",
+    "BAK-10",
+    "MNT-03",
+    "P237",
+    "SEC-07",
+    "NET-19",
 )
 def test_what_was_set_outlives_restart_backup_and_default(own_recorder: Recorder) -> None:
     recorder = own_recorder
@@ -105,6 +113,7 @@ def test_what_was_set_outlives_restart_backup_and_default(own_recorder: Recorder
     recorder.stop()
 
 
+@pytest.mark.covers("A065", "MNT-18", "P263")
 def test_the_first_lines_of_a_log_are_no_secret(recorder: Recorder) -> None:
     text = opener(recorder).open(f"http://{recorder.host}:{recorder.http_port}/onvif/system/support", timeout=30).read()
     assert recorder.password.encode() not in text

@@ -127,7 +127,7 @@ async def test_a_server_that_refuses_is_an_error_that_says_why(running: Running)
         await update("nvr.example.org", ("192.0.2.10",), 60, ("127.0.0.1",), port=running.port)
 
 
-@pytest.mark.covers("S-SetDynamicDNS", "S-GetDynamicDNS", "NET-27")
+@pytest.mark.covers("S-SetDynamicDNS", "S-GetDynamicDNS", "NET-27", "P246")
 async def test_the_name_follows_the_addresses(running: Running) -> None:
     updater = Updater(running.where, sleep=running.sleep, port=running.port)
     updater.set(DynamicDns(updates=DnsUpdates.CLIENT, name="nvr.example.org", ttl=300))

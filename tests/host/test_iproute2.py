@@ -81,7 +81,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     made.close()
 
 
-@pytest.mark.covers("NET-10", "S-GetNetworkInterfaces", "G-GetNetworkInterfaces", "T-GetNetworkInterfaces")
+@pytest.mark.covers("NET-10", "S-GetNetworkInterfaces", "G-GetNetworkInterfaces", "T-GetNetworkInterfaces", "NET-01")
 def test_what_is_there_is_read(place: Place) -> None:
     (eth0,) = place.adapter.network().interfaces
     assert (eth0.name, eth0.enabled, eth0.ipv4, eth0.dhcp) == ("eth0", True, (("192.0.2.10", 24),), False)
@@ -90,7 +90,9 @@ def test_what_is_there_is_read(place: Place) -> None:
     assert eth0.mac.count(":") == 5
 
 
-@pytest.mark.covers("A062", "NET-07", "S-SetNetworkInterfaces", "G-SetNetworkInterfaces", "T-SetNetworkInterfaces")
+@pytest.mark.covers(
+    "A062", "NET-07", "S-SetNetworkInterfaces", "G-SetNetworkInterfaces", "T-SetNetworkInterfaces", "P241", "NET-06"
+)
 def test_addresses_are_exactly_those_asked_for(place: Place) -> None:
     place.adapter.set_interface("eth0", InterfaceChange(ipv4_manual=(("192.0.2.77", 24), ("198.51.100.5", 30))))
     assert place.addresses() == {"192.0.2.77/24", "198.51.100.5/30"}
@@ -108,6 +110,7 @@ def test_addresses_are_exactly_those_asked_for(place: Place) -> None:
     assert place.adapter.network().interfaces[0].ipv4_off
 
 
+@pytest.mark.covers("NET-06", "P242")
 def test_ipv6_is_switched_off_and_on(place: Place) -> None:
     place.adapter.set_interface("eth0", InterfaceChange(ipv6_enabled=False))
     assert place.adapter.network().interfaces[0].ipv6_off
@@ -130,7 +133,7 @@ def test_mtu_and_link(place: Place) -> None:
     assert caught.value.detail == "InvalidInterfaceSpeed"
 
 
-@pytest.mark.covers("S-SetNetworkDefaultGateway", "G-SetNetworkDefaultGateway", "T-SetNetworkDefaultGateway")
+@pytest.mark.covers("S-SetNetworkDefaultGateway", "G-SetNetworkDefaultGateway", "T-SetNetworkDefaultGateway", "P241")
 def test_gateways(place: Place) -> None:
     place.adapter.set_gateways(("192.0.2.1",))
     assert place.adapter.network().gateways == ("192.0.2.1",)
@@ -144,7 +147,9 @@ def test_gateways(place: Place) -> None:
     assert place.adapter.network().gateways == ()
 
 
-@pytest.mark.covers("NET-11", "S-SetDNS", "G-SetDNS", "T-SetDNS", "S-SetHostname", "G-SetHostname", "T-SetHostname")
+@pytest.mark.covers(
+    "NET-11", "S-SetDNS", "G-SetDNS", "T-SetDNS", "S-SetHostname", "G-SetHostname", "T-SetHostname", "P241"
+)
 def test_names_and_servers(place: Place) -> None:
     place.adapter.set_hostname("recorder-7")
     place.adapter.set_dns(False, ("example.org", "example.net"), ("192.0.2.53", "2001:db8::53"))
@@ -172,7 +177,9 @@ def test_a_link_local_address_that_nobody_has_is_taken(place: Place) -> None:
     assert other != taken
 
 
-@pytest.mark.covers("S-SetNetworkInterfaces", "G-SetNetworkInterfaces", "T-SetNetworkInterfaces")
+@pytest.mark.covers(
+    "S-SetNetworkInterfaces", "G-SetNetworkInterfaces", "T-SetNetworkInterfaces", "A062", "NET-07", "P241"
+)
 @pytest.mark.skipif(
     shutil.which("dhclient") is None or shutil.which("dnsmasq") is None, reason="needs dhclient and dnsmasq"
 )

@@ -48,6 +48,7 @@ def test_offsets_count_west(text: str, hours: float) -> None:
     assert not zone.daylight(datetime(2026, 7, 1, tzinfo=UTC))
 
 
+@pytest.mark.covers("SYS-05")
 @pytest.mark.parametrize(
     ("text", "name"),
     [

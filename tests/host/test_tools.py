@@ -112,6 +112,15 @@ def test_networkmanager_names_servers_and_gateways(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.covers(
+    "S-SetNTP",
+    "T-SetNTP",
+    "SYS-06",
+    "P249",
+    "S-SetSystemDateAndTime",
+    "G-SetSystemDateAndTime",
+    "T-SetSystemDateAndTime",
+)
 def test_timedatectl(tmp_path: Path) -> None:
     runner = Recorded({"timedatectl show": "yes\n"})
     adapter = TimeDate(runner, drop_in=tmp_path / "timesyncd.conf.d" / "onvifd.conf")

@@ -80,7 +80,7 @@ async def test_wrong_password_is_a_bad_logon_and_no_other_fault(wire: Wire) -> N
     assert answer.subcodes() == ["Sender", "NotAuthorized"]
 
 
-@pytest.mark.covers("S-PullPoint")
+@pytest.mark.covers("S-PullMessages")
 async def test_pulling_alone_keeps_the_subscription_alive(wire: Wire) -> None:
     made = (
         await ask(

@@ -56,7 +56,7 @@ def address_of(created: Any) -> str:
     return str(created.findtext(f".//{{{WSA}}}Address"))
 
 
-@pytest.mark.covers("S-PullPoint")
+@pytest.mark.covers("S-CreatePullPointSubscription", "S-Renew")
 async def test_relative_times_are_granted_as_asked_and_renewed(wire: Wire) -> None:
     created = await create(wire)
     # It calls relative time stamps broken when end less begin is not what it asked for.
@@ -84,7 +84,7 @@ async def test_relative_times_are_granted_as_asked_and_renewed(wire: Wire) -> No
     assert b"urn:uuid:0c1b4b2f-6c7a-4d5e-9c3e-0a1b2c3d4e5f" in renewed.body
 
 
-@pytest.mark.covers("S-PullPoint")
+@pytest.mark.covers("S-Unsubscribe")
 async def test_after_unsubscribing_the_address_is_dead(wire: Wire) -> None:
     address = address_of(await create(wire))
     (

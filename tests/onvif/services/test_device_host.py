@@ -210,7 +210,7 @@ async def test_unknown_interface(device: Any) -> None:
     assert await device.fault(interface("", "eth9")) == (*BAD, "InvalidNetworkInterface")
 
 
-@pytest.mark.covers("G-GetNetworkInterfaces", "S-GetNetworkInterfaces", "T-GetNetworkInterfaces")
+@pytest.mark.covers("G-GetNetworkInterfaces", "S-GetNetworkInterfaces", "T-GetNetworkInterfaces", "A050", "P250")
 async def test_link_of_an_interface_is_shown(device: Any) -> None:
     answer = await device.ask(tds.GetNetworkInterfaces())
     assert answer.findtext(f".//{TT}Link/{TT}OperSettings/{TT}Speed") == "1000"

@@ -193,6 +193,7 @@ async def listed(device: Any) -> dict[str, str]:
     return {item.get("token"): item.findtext(f"{TDS}Data/{TDS}LocalPath") for item in answer}
 
 
+@pytest.mark.covers("STO-03")
 async def test_storage_is_listed_added_moved_and_removed(device: Any, stage: Stage, tmp_path: Path) -> None:
     root = tmp_path / "root"
     (root / "two").mkdir()

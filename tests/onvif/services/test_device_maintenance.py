@@ -80,6 +80,7 @@ def test_access_classes() -> None:
     assert served == {name: access for access, names in ACCESS.items() for name in names}
 
 
+@pytest.mark.covers("ACC-18")
 @pytest.mark.parametrize("name", sorted(name for names in ACCESS.values() for name in names))
 async def test_levels_that_are_too_low_are_refused_before_anything_is_looked_at(device: Any, name: str) -> None:
     access = next(access for access, names in ACCESS.items() if name in names)
@@ -143,7 +144,7 @@ async def test_scope_faults_change_nothing(device: Any, stage: Stage) -> None:
     assert stage.announced == 0
 
 
-@pytest.mark.covers("S-SetDiscoveryMode", "G-SetDiscoveryMode", "T-SetDiscoveryMode")
+@pytest.mark.covers("S-SetDiscoveryMode", "G-SetDiscoveryMode", "T-SetDiscoveryMode", "NET-41")
 async def test_discovery_mode_is_set_kept_and_announced(device: Any, stage: Stage) -> None:
     await device.ask(request("SetDiscoveryMode", "<t:DiscoveryMode>NonDiscoverable</t:DiscoveryMode>"))
     assert (await device.ask(tds.GetDiscoveryMode()))[0].text == "NonDiscoverable"
@@ -182,7 +183,9 @@ async def clock(device: Any) -> dict[str, str]:
     }
 
 
-@pytest.mark.covers("P255", "S-SetSystemDateAndTime", "G-SetSystemDateAndTime", "T-SetSystemDateAndTime")
+@pytest.mark.covers(
+    "P255", "S-SetSystemDateAndTime", "G-SetSystemDateAndTime", "T-SetSystemDateAndTime", "SYS-04", "SYS-05", "A063"
+)
 async def test_time_is_set_and_read_back(device: Any, stage: Stage) -> None:
     await device.ask(time("Manual", zone="PST8PDT,M3.2.0,M11.1.0", when=(2026, 7, 1, 12, 0, 0)))
     assert ("set_time", 1_782_907_200 * US) in stage.host.calls
@@ -220,7 +223,7 @@ async def test_invalid_date(device: Any, stage: Stage, when: tuple[int, ...]) ->
     assert stage.host.calls == []
 
 
-@pytest.mark.covers("S-SetSystemDateAndTime", "G-SetSystemDateAndTime", "T-SetSystemDateAndTime")
+@pytest.mark.covers("S-SetSystemDateAndTime", "G-SetSystemDateAndTime", "T-SetSystemDateAndTime", "SYS-06", "P249")
 async def test_ntp_needs_a_server(device: Any, stage: Stage) -> None:
     assert await device.fault(time("NTP")) == (*BAD, "NtpServerUndefined")
     stage.host.ntp_servers = (False, ("192.0.2.123",))

@@ -110,6 +110,7 @@ class Reader:
         return found
 
 
+@pytest.mark.covers("M-MQTT")
 @pytest.mark.parametrize("scheme", ["mqtt", "mqtts", "ws", "wss"])
 async def test_events_arrive_by_every_protocol(brokers: Brokers, bus: EventBus, mosquitto: Any, scheme: str) -> None:
     address = mosquitto.url(scheme)
@@ -137,6 +138,7 @@ async def test_the_quality_of_service_is_the_configured_one(
     assert got == qos
 
 
+@pytest.mark.covers("M-MQTT")
 async def test_states_are_retained_and_forgotten_with_their_property(
     brokers: Brokers, bus: EventBus, mosquitto: Any
 ) -> None:
