@@ -26,8 +26,8 @@ from onvifd.live.mount import LiveMount
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
-from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.play import Mount
+from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.accounts import AccountTable, kick, session_specs
@@ -119,6 +119,7 @@ class MediaWorker:
         self._pool: DiskPool | None = None
         self._reporter: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
+        self._stopping = False
         self._recovered: set[str] = set()
 
     async def handle(self, message: AnyMessage) -> AnyMessage | None:
@@ -133,8 +134,9 @@ class MediaWorker:
                 return Done() if kick(self._server, message.session) else Failure(reason="no such session")
             case Cameras():
                 async with self._changing:
-                    self._elsewhere = frozenset(message.elsewhere)
-                    await self._configure(message.cameras)
+                    if not self._stopping:
+                        self._elsewhere = frozenset(message.elsewhere)
+                        await self._configure(message.cameras)
                 return Done()
             case GetKeyframe():
                 return self._keyframe(message)
@@ -387,6 +389,7 @@ class MediaWorker:
 
     async def stop(self) -> None:
         """Close files and connections."""
+        self._stopping = True
         if self._reporter is not None:
             self._reporter.cancel()
             await asyncio.gather(self._reporter, return_exceptions=True)

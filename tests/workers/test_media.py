@@ -1,5 +1,6 @@
 """The media worker: what control's messages make of its streams."""
 
+import asyncio
 import socket
 
 from onvifd.live.hub import LiveTrack
@@ -14,23 +15,25 @@ def cameras(url: str) -> Cameras:
     return Cameras(cameras=(CameraSpec(id="cam-1", channel=1, streams=(stream,)),))
 
 
+SETUP = Setup(
+    kind="media",
+    name="media-0",
+    database_url="",
+    volumes=(),
+    realm="onvifd",
+    segment_seconds=60,
+    session_timeout=60,
+    replay_timeout=60,
+    max_clients=10,
+)
+
+
 async def test_clients_of_a_camera_that_was_changed_or_removed_are_ended() -> None:
     ours, theirs = LocalLink.pair()
     worker = MediaWorker(theirs)
-    setup = Setup(
-        kind="media",
-        name="media-0",
-        database_url="",
-        volumes=(),
-        realm="onvifd",
-        segment_seconds=60,
-        session_timeout=60,
-        replay_timeout=60,
-        max_clients=10,
-    )
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/"
-        assert isinstance(await worker.handle(setup), Ready)
+        assert isinstance(await worker.handle(SETUP), Ready)
         ended: list[str] = []
         try:
             await worker.handle(cameras(url + "one"))
@@ -54,3 +57,24 @@ async def test_clients_of_a_camera_that_was_changed_or_removed_are_ended() -> No
             await worker.stop()
             await theirs.close()
             await ours.close()
+
+
+async def test_cameras_that_come_while_it_stops_are_not_begun() -> None:
+    ours, theirs = LocalLink.pair()
+    worker = MediaWorker(theirs)
+    assert isinstance(await worker.handle(SETUP), Ready)
+    before = asyncio.all_tasks()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        async with worker._changing:  # as by cameras that are just being taken over
+            stopping = asyncio.create_task(worker.stop())
+            while not worker._changing._waiters:
+                await asyncio.sleep(0)
+            late = asyncio.create_task(worker.handle(cameras(f"rtsp://127.0.0.1:{mute.getsockname()[1]}/")))
+            await asyncio.sleep(0)
+        await asyncio.gather(stopping, late)
+        left = asyncio.all_tasks() - before
+        for task in left:
+            task.cancel()
+        assert left == set()
+    await theirs.close()
+    await ours.close()
