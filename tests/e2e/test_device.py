@@ -51,14 +51,7 @@ def scopes(device: Device) -> list[str]:
     *("S-SystemReboot", "G-SystemReboot", "T-SystemReboot", "M-SystemReboot", "S-SetSystemFactoryDefault"),
     *("G-SetSystemFactoryDefault", "T-SetSystemFactoryDefault", "S-SetNetworkProtocols", "G-SetNetworkProtocols"),
     *("T-SetNetworkProtocols", "S-SetIPAddressFilter", "S-SetScopes", "G-SetScopes", "T-SetScopes"),
-    "MNT-11",
-    "MNT-12",
-    "P259",
-    "BAK-10",
-    "MNT-03",
-    "P237",
-    "SEC-07",
-    "NET-19",
+    *("MNT-11", "MNT-12", "P259", "BAK-10", "MNT-03", "P237", "SEC-07", "NET-19"),
 )
 def test_what_was_set_outlives_restart_backup_and_default(own_recorder: Recorder) -> None:
     recorder = own_recorder
