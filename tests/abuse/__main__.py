@@ -8,6 +8,9 @@ import tempfile
 import time
 from pathlib import Path
 
+CRASHES = Path(".cache/fuzz")
+"""Where inputs that crash are kept."""
+
 HANG = 5.0
 
 
@@ -38,6 +41,7 @@ def main() -> None:
         if time.process_time() - began > HANG:
             raise TimeoutError(f"{target.name} hangs")
 
+    CRASHES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         seeds = Path(folder) / "seeds"
         seeds.mkdir()
@@ -45,7 +49,7 @@ def main() -> None:
             (seeds / str(number)).write_bytes(seed)
         words = Path(folder) / "words"
         words.write_text("".join(f'"{escaped(token)}"\n' for token in target.tokens))
-        arguments = [sys.argv[0], f"-runs={given.runs}", "-max_len=4096", f"-dict={words}", "-verbosity=1", str(seeds)]
+        arguments = [sys.argv[0], f"-runs={given.runs}", "-max_len=4096", f"-dict={words}", "-verbosity=1", f"-artifact_prefix={CRASHES}/", str(seeds)]
         atheris.Setup(arguments, check)
         atheris.Fuzz()
 
