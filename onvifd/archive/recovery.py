@@ -6,6 +6,7 @@ file's own boxes. Runs once per process start, before anything records.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -26,7 +27,7 @@ from onvifd.archive.index import (
 )
 from onvifd.archive.segment import is_segment_path
 from onvifd.clock import US, to_datetime
-from onvifd.errors import InvalidArgument
+from onvifd.errors import BadInput, InvalidArgument, Unavailable
 from onvifd.media import mp4_parse
 from onvifd.media.types import Kind, TrackFormat
 
@@ -34,6 +35,9 @@ log = logging.getLogger(__name__)
 
 NEWER_THAN_INDEX_SECONDS = 3600
 """Files without a row are looked for in the folders of the days since the newest row, less this."""
+
+LAST_UTC = 253_402_300_800 * US
+"""Year 10000: no date can be told from there on, nor anything searched behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +84,15 @@ def recover(
         if volume is None or not volume.root.is_dir():
             failed.append(f"{row.path}: volume {row.volume} is not there")
             continue
-        try:
+        with _alone(row.path, failed):
             _complete(store, volume, row, tally)
-        except OSError as error:
-            failed.append(f"{row.path}: {error.strerror}")
     for volume in volumes:
         if not volume.root.is_dir():
             failed.append(f"volume {volume.id} is not there")
             continue
         for path in unindexed_files(store, volume, failed, all_files=all_files, recordings=recordings):
-            try:
+            with _alone(path, failed):
                 _adopt(store, volume, path, tally)
-            except OSError as error:
-                failed.append(f"{path}: {error.strerror}")
     report = RecoveryReport(
         completed=tally.completed,
         cut_bytes=tally.cut_bytes,
@@ -107,6 +107,21 @@ def recover(
             *(report.completed, report.cut_bytes, report.adopted, report.removed, report.missing, len(failed)),
         )
     return report
+
+
+@contextlib.contextmanager
+def _alone(path: str, failed: list[str]) -> Iterator[None]:
+    """Whatever is wrong with a file is told of it alone; a database that fails is the caller's to handle."""
+    try:
+        yield
+    except Unavailable:
+        raise
+    except OSError as error:
+        failed.append(f"{path}: {error.strerror}")
+    except Exception as error:
+        # what a disk made of a file must not keep a worker and all its cameras from starting
+        log.exception("segment %s cannot be read", path)
+        failed.append(f"{path}: {error}")
 
 
 def _complete(store: SegmentStore, volume: Volume, row: SegmentRow, tally: _Tally) -> None:
@@ -173,12 +188,15 @@ def _repair(path: Path, tally: _Tally) -> tuple[tuple[TrackFormat, ...], tuple[F
             found = found[:-1]
         if found:
             end = found[-1].offset + found[-1].size
+            fragments = tuple(fragment_of(each, formats) for each in found)
+            if not all(0 <= each.start < each.end < LAST_UTC for each in fragments):
+                raise BadInput("its times make no sense")
             if end < size:
                 os.ftruncate(fd, end)
                 os.fsync(fd)
                 tally.cut_bytes += size - end
                 log.warning("segment %s: torn tail of %d bytes cut", path.name, size - end)
-            return formats, tuple(fragment_of(each, formats) for each in found), end
+            return formats, fragments, end
     finally:
         os.close(fd)
     path.unlink()

@@ -208,3 +208,22 @@ def test_recording_goes_on_after_recovery(
         files.append(action) if isinstance(action, Append) else files.close(action)
     assert [row.start - T0 for row in store.segments_between("rec-1", 0, 1 << 62)] == [0, 5 * US]
     assert list(examine(store, [volume])) == []
+
+
+def test_a_file_that_makes_no_sense_costs_itself_alone(
+    store: MemorySegmentStore, volume: Volume, record: Record, h264: Clip
+) -> None:
+    """A disk has put other bytes into times: nothing of it may keep the worker of all cameras from starting."""
+    for number in range(2):
+        record([h264.format], video_units(h264, T0 + number * 60 * US, seconds=2.9), reason=None)
+    path, other = sorted(segment_files(volume))
+    damaged = path.read_bytes()
+    for name, head in ((b"tfdt", 8), (b"prft", 12)):
+        at = damaged.index(name) + head
+        damaged = damaged[:at] + b"\x7f" + b"\xff" * 7 + damaged[at + 8 :]
+    path.write_bytes(damaged)
+    report = recover(store, [volume])
+    assert report.completed == 1
+    assert len(report.failed) == 1
+    assert report.failed[0].startswith(str(path.relative_to(volume.root)))
+    assert store.segment_by_path(volume.id, str(other.relative_to(volume.root))).state is SegmentState.RECOVERED  # type: ignore[union-attr]
