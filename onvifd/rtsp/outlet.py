@@ -35,6 +35,8 @@ MAX_ANSWERS = 256 << 10
 """Bytes of RTSP answers that wait for a client."""
 CLOSE_TIMEOUT = 10.0
 """Seconds to deliver what is queued when a connection is closed."""
+MAX_FORMS = 4
+"""Forms of a unit that are kept with it."""
 UDP_RATE = 8_000_000
 """Bytes per second of one session over UDP."""
 UDP_BURST = 32 << 10
@@ -307,12 +309,14 @@ class TcpOutlet:
 
 
 def renumber(unit: FlushUnit, channels: tuple[int, int]) -> bytes:
-    """The unit's bytes on the client's channels (RTP, RTCP), made once per unit."""
+    """The unit's bytes on the client's channels (RTP, RTCP), made once per unit (but for the rarest channels)."""
     data = bytearray(unit.data)
     for start in unit.starts:
         data[start + 1] = channels[data[start + 1] & 1]
     made = bytes(data)
-    unit.cache[channels] = made
+    # A cached GOP keeps what its units keep: clients choose their channels, not how much memory they cost.
+    if len(unit.cache) < MAX_FORMS:
+        unit.cache[channels] = made
     return made
 
 

@@ -121,6 +121,14 @@ async def test_channels_are_renumbered_once_per_unit() -> None:
     pair.close()
 
 
+def test_clients_cannot_fill_the_memory_with_channels() -> None:
+    sent = unit(2500)
+    for channel in range(4, 256, 2):
+        assert {renumber(sent, (channel, channel + 1))[start + 1] for start in sent.starts} == {channel}
+    datagram_runs(sent)
+    assert len(sent.cache) <= module.MAX_FORMS + 1
+
+
 async def test_slow_client_goes_on_at_a_key_unit(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_QUEUE", 60_000)
     for number in range(10):
