@@ -58,8 +58,9 @@ async def test_after_silence_it_wakes_again(pairs: list[tuple[socket.socket, soc
     readers = Readers(pairs, reading := ReadPoller(lambda: True))
     pairs[0][1].send(b"first")
     await readers.until(1)
-    await asyncio.sleep(poller.LIVE * (poller.EMPTY_LOOKS + 10))
-    assert reading._waiting  # nothing is looked at in vain
+    async with asyncio.timeout(10):
+        while not reading._waiting:  # nothing is looked at in vain
+            await asyncio.sleep(poller.LIVE)
     pairs[3][1].send(b"second")
     await readers.until(2)
     assert readers.got == [(0, b"first"), (3, b"second")]
@@ -90,4 +91,28 @@ async def test_a_removed_socket_is_not_called_again(pairs: list[tuple[socket.soc
     assert called == [1]
     reading.remove(pairs[1][0].fileno())
     reading.remove(pairs[1][0].fileno())  # twice does no harm
+    reading.close()
+
+
+async def test_a_socket_that_another_call_closed_is_not_called_in_the_same_look(
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> None:
+    """Two streams of a camera: the end of one ends the other, whose data has come as well."""
+    reading = ReadPoller(lambda: True)
+    called: list[int] = []
+
+    def end_all(number: int) -> None:
+        called.append(number)
+        for near, _ in pairs[:2]:
+            reading.remove(near.fileno())
+            near.close()
+
+    for number, (near, far) in enumerate(pairs[:2]):
+        reading.add(near.fileno(), lambda number=number: end_all(number))  # type: ignore[misc]
+        far.send(b"x")
+    async with asyncio.timeout(10):
+        while not called:
+            await asyncio.sleep(0)
+    assert len(called) == 1
+    assert (reading._waiting, reading._timer) == (False, None)
     reading.close()
