@@ -36,6 +36,8 @@ from onvifd.rtsp.client import RtspClient
 from onvifd.store.catalogue import Catalogue
 
 ADMIN, PASSWORD = "admin", "Recorder-1"
+LIMIT = 50.0
+"""Seconds: a worker starts in one, but in ten on a machine that does much else."""
 CAMERA_PASSWORD = "Camera-pass1"
 
 
@@ -96,10 +98,12 @@ async def recorder(config: Config, camera: SimulatedDevice) -> AsyncIterator[Rec
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.02)
-    assert condition(), what
+    try:
+        async with asyncio.timeout(LIMIT):
+            while not condition():
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        pytest.fail(f"no {what} in {LIMIT:g} s")
 
 
 @pytest.mark.covers(
@@ -221,10 +225,13 @@ async def test_footage_ends_where_a_killed_worker_left_it(config: Config, camera
     losses = [e for e in seen if e.topic == "VideoSource/SignalLoss"]
     assert [e.data[0][1] for e in losses] == ["true", "false"]  # an ordinary stop is no loss of signal
     spans, segments = await asyncio.to_thread(_history, config)
-    assert segments[0][1] <= ended.utc + 2 * US
-    assert segments[0][1] >= ended.utc
+    # a minute may end in between, and a camera on a busy machine may skip: then there are more than two
+    before = [end for start, end in segments if start < began.utc]
+    after = [segment for segment in segments if segment[0] >= began.utc]
+    assert before[-1] <= ended.utc + 2 * US
+    assert before[-1] >= ended.utc
     assert spans[0][1] == ended.utc
-    assert spans[1] == (began.utc, stopped.utc) == segments[-1]
+    assert spans[1] == (began.utc, stopped.utc) == (after[0][0], after[-1][1])
 
 
 def _history(config: Config) -> tuple[list[tuple[int, int | None]], list[tuple[int, int]]]:
