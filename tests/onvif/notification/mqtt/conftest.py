@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import ipaddress
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.e2e.harness import free_ports
 
 USER, PASSWORD = "recorder", "secret-of-the-broker"
 
@@ -55,16 +56,6 @@ class Mosquitto:
         if process is not None:
             process.terminate()
             await asyncio.to_thread(process.wait, 10)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def _certificates(folder: Path) -> None:
@@ -107,7 +98,7 @@ async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
     _certificates(folder)
     passwords = folder / "passwords"
     subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), USER, PASSWORD], check=True)
-    ports = dict(zip(("mqtt", "mqtts", "ws", "wss"), _free_ports(4), strict=True))
+    ports = dict(zip(("mqtt", "mqtts", "ws", "wss"), free_ports(4), strict=True))
     lines = ["allow_anonymous false", f"password_file {passwords}", "user root", "persistence false"]
     for scheme, port in ports.items():
         lines.append(f"listener {port} 127.0.0.1")
