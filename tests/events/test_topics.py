@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from onvifd.events import device_topics, recording_topics, topics
+from onvifd.events import device_topics, recording_topics, security_topics, topics
 from onvifd.events.relayed_topics import RELAYED_TOPICS
 from onvifd.events.topic import BOOLEAN, DATETIME
 from onvifd.events.types import Event, Operation
@@ -62,6 +62,7 @@ EVENTS = [
         device_topics.operating_time(device_topics.LAST_CLOCK_SYNCHRONIZATION, 5, 7),
     ),
     (device_topics.LAST_BACKUP, device_topics.operating_time(device_topics.LAST_BACKUP, 5, 7)),
+    (security_topics.KEY_STATUS, security_topics.key_status("key-1", "generating", "ok", 7)),
 ]
 
 
