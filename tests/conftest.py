@@ -11,6 +11,9 @@ import pytest
 
 pytest_plugins = ["pytester", "tests.postgres"]
 
+SHARED = ("tests/e2e/", "tests/abuse/test_abuse", "tests/conformance/test_defects")
+"""Beginnings of node ids of tests with one costly fixture for all."""
+
 _WORST_FIRST = ("failed", "skipped", "xfailed", "passed")
 
 
@@ -29,8 +32,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """All end-to-end tests on one worker of xdist, because they share a recorder, and so those of abuse; every other test
-    wherever there is room.
+    """Tests that share a recorder (SHARED) on one worker of xdist; every other test wherever there is room.
 
     Marks cannot say it: xdist 3.8 carries its groups in node ids, which pytest 9.2 does not let it change.
     """
@@ -38,9 +40,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith("tests/abuse/test_abuse"):
-                return "abuse"
-            return "e2e" if nodeid.startswith("tests/e2e/") else nodeid
+            for shared in SHARED:
+                if nodeid.startswith(shared):
+                    return shared
+            return nodeid
 
     return Scheduling(config, log)
 
