@@ -92,6 +92,10 @@ async def wait_hello(x: Examination, ear: Ear, timeout: float | None = None) -> 
     return hello
 
 
+AWAY = 3.0
+"""Seconds in which a device that said Hello, but did not go down yet, does so."""
+
+
 async def ask_reboot(x: Examination) -> None:
     body = await x.ask("tds", "<tds:SystemReboot/>")
     x.check(text(body, "tds:Message"), "SystemRebootResponse has no Message")
@@ -104,6 +108,10 @@ async def reboot(x: Examination) -> Message | None:
         async with x.prober.listen() as ear:
             await ask_reboot(x)
             hello = await wait_hello(x, ear)
+            # An earlier change may have caused this Hello, and the device is still on its way down.
+            await away_and_back(x, AWAY)
+            later = await ear.wait(lambda message: message.kind == "Hello" and x.prober.is_ours(message), 0.1)
+            hello = later or hello
     else:
         await ask_reboot(x)
         await away_and_back(x)

@@ -49,7 +49,15 @@ def main() -> None:
             (seeds / str(number)).write_bytes(seed)
         words = Path(folder) / "words"
         words.write_text("".join(f'"{escaped(token)}"\n' for token in target.tokens))
-        arguments = [sys.argv[0], f"-runs={given.runs}", "-max_len=4096", f"-dict={words}", "-verbosity=1", f"-artifact_prefix={CRASHES}/", str(seeds)]
+        arguments = [
+            sys.argv[0],
+            f"-runs={given.runs}",
+            "-max_len=4096",
+            f"-dict={words}",
+            "-verbosity=1",
+            f"-artifact_prefix={CRASHES}/",
+            str(seeds),
+        ]
         atheris.Setup(arguments, check)
         atheris.Fuzz()
 

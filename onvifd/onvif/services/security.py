@@ -29,7 +29,24 @@ class SecurityService(KeystoreOperations, ValidationOperations, TlsOperations):
     path = SECURITY_PATH
     prefix = "tas"
     not_served = frozenset(
-        ["AddDot1XConfiguration", "GetAllDot1XConfigurations", "GetDot1XConfiguration", "DeleteDot1XConfiguration", "SetNetworkInterfaceDot1XConfiguration", "GetNetworkInterfaceDot1XConfiguration", "DeleteNetworkInterfaceDot1XConfiguration", "AddMediaSigningCertificateAssignment", "RemoveMediaSigningCertificateAssignment", "GetAssignedMediaSigningCertificates", "GetAuthorizationServerConfigurations", "CreateAuthorizationServerConfiguration", "SetAuthorizationServerConfiguration", "DeleteAuthorizationServerConfiguration", "GetJWTConfiguration", "SetJWTConfiguration"]
+        [
+            "AddDot1XConfiguration",
+            "GetAllDot1XConfigurations",
+            "GetDot1XConfiguration",
+            "DeleteDot1XConfiguration",
+            "SetNetworkInterfaceDot1XConfiguration",
+            "GetNetworkInterfaceDot1XConfiguration",
+            "DeleteNetworkInterfaceDot1XConfiguration",
+            "AddMediaSigningCertificateAssignment",
+            "RemoveMediaSigningCertificateAssignment",
+            "GetAssignedMediaSigningCertificates",
+            "GetAuthorizationServerConfigurations",
+            "CreateAuthorizationServerConfiguration",
+            "SetAuthorizationServerConfiguration",
+            "DeleteAuthorizationServerConfiguration",
+            "GetJWTConfiguration",
+            "SetJWTConfiguration",
+        ]
     )
 
     def __init__(self, security: SecurityManager, tls_enabled: Callable[[], bool]) -> None:
