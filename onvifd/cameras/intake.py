@@ -86,6 +86,7 @@ class Intake:
         self._back_off = back_off
         self._poller = poller
         self._walker: Walker | None = None
+        self._read_now: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
         self._garbage_logged = 0
@@ -131,7 +132,7 @@ class Intake:
             return "the recorder failed to read the camera"
         finally:
             self._stop_timer()
-            self._walker = None
+            self._walker = self._read_now = None
             await client.close()
 
     async def _start(self, client: RtspClient) -> None:
@@ -157,6 +158,7 @@ class Intake:
         self._publish_tracks()
         self._heard = self._clock.monotonic()
         await client.play(self._received)
+        self._read_now = client.read_now
 
     def _choose(self, description: Description) -> list[DescribedTrack]:
         """Video, then audio if wanted; one of each kind."""
@@ -216,6 +218,9 @@ class Intake:
 
     def _flush(self) -> None:
         self._timer = None
+        if self._read_now is not None:
+            # The end of the picture may lie in the socket since the last look; one unit is cheaper than two.
+            self._read_now()
         if self._walker is not None:
             self._walker.flush()
 

@@ -168,6 +168,11 @@ class _Connection(asyncio.BufferedProtocol):
             self._socket.close()
             self._socket = None
 
+    def read_now(self) -> None:
+        """Take what the socket holds, if the poller reads it."""
+        if self._socket is not None:
+            self._readable()
+
     def _readable(self) -> None:
         assert self._socket is not None
         try:
@@ -268,6 +273,11 @@ class RtspClient:
         response = await self._ask(self.session.request("PLAY", "", (("Range", "npt=0.000-"),)))
         connection.switch(receiver)
         return response
+
+    def read_now(self) -> None:
+        """Take what has come since the poller looked last."""
+        if self._connection is not None:
+            self._connection.read_now()
 
     def keep_alive(self) -> None:
         """Send a request that keeps the session alive; give its answer, which arrives among the media, to `answered`."""
