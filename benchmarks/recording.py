@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from benchmarks.clip import FOLDER
-from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, Program, free_ports, load, program, settle
+from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, Program, claim_memory, free_ports, load, program, settle
 from benchmarks.servers import PASSWORD, USER, archive, onvifd_media
 
 CAMERAS = 64
@@ -86,6 +86,7 @@ def ffmpeg(seconds: float) -> float:
             for number in range(PEER_CAMERAS)
         ]
         try:
+            claim_memory()
             time.sleep(6)  # probing
             before = [each.cpu() for each in running]
             time.sleep(seconds)
@@ -97,6 +98,7 @@ def ffmpeg(seconds: float) -> float:
 
 
 def share_of_core(server: Program, seconds: float) -> float:
+    claim_memory()
     time.sleep(4)
     before, began = server.cpu(), time.monotonic()
     time.sleep(seconds)
