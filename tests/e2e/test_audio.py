@@ -123,10 +123,10 @@ async def probed(app: RecorderApp, path: str) -> bytes:
 
 @pytest.mark.covers("T-G711orAAC")
 async def test_aac_is_relayed_and_replayed(aac_recorder: RecorderApp) -> None:
-    (channel,) = aac_recorder.recorder.channels
     async with asyncio.timeout(30):
-        while not channel.recording:
+        while not aac_recorder.recorder.channels[0].recording:
             await asyncio.sleep(0.1)
+    (channel,) = aac_recorder.recorder.channels
     assert_sound(await probed(aac_recorder, f"/live/{channel.camera}/main"), "aac", 16_000)
     # While that was read, as many seconds were recorded.
     assert_sound(await probed(aac_recorder, f"/replay/rec-{channel.camera}"), "aac", 16_000)
