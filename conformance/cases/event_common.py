@@ -88,6 +88,15 @@ async def living(x: Examination, count: int, *, properties_only: bool = True) ->
     return [known[each] for each in (*chosen, *rest)][:count]
 
 
+async def two_topics(x: Examination) -> tuple[Topic, Topic] | None:
+    """Two topics that come by themselves, or None, noted, where the device has less."""
+    topics = await living(x, 2, properties_only=False)
+    if len(topics) < 2:
+        x.note("the TopicSet has less than two topics: nothing to examine")
+        return None
+    return topics[0], topics[1]
+
+
 # ---- requests -----------------------------------------------------------------------------------------
 
 SERVICE = "Event Service"

@@ -33,6 +33,7 @@ from conformance.cases.event_common import (
     subscription,
     synchronize,
     topic_set,
+    two_topics,
     unsubscribe,
 )
 from conformance.cases.event_pull import repeats
@@ -194,14 +195,6 @@ async def _all_of(x: Examination, expression: str, wanted: tuple[Topic, ...], al
         await unsubscribe(x, sub)
 
 
-async def _two(x: Examination) -> tuple[Topic, Topic] | None:
-    topics = await living(x, 2, properties_only=False)
-    if len(topics) < 2:
-        x.note("the TopicSet has less than two topics: nothing to examine")
-        return None
-    return topics[0], topics[1]
-
-
 @case(
     "EVENT-2-1-25",
     document="Event",
@@ -209,7 +202,7 @@ async def _two(x: Examination) -> tuple[Topic, Topic] | None:
     requires=REQUIRES,
 )
 async def filter_or(x: Examination) -> None:
-    if (topics := await _two(x)) is not None:
+    if (topics := await two_topics(x)) is not None:
         await _all_of(x, f"{topics[0]}|{topics[1]}", topics, lambda topic: topic in topics)
 
 
@@ -231,7 +224,7 @@ async def filter_sub_tree(x: Examination) -> None:
     requires=REQUIRES,
 )
 async def filter_sub_tree_or(x: Examination) -> None:
-    if (topics := await _two(x)) is None:
+    if (topics := await two_topics(x)) is None:
         return
     first, second = topics
     expression = f"{first.root_name}//.|{second}"

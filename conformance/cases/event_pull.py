@@ -35,6 +35,7 @@ from conformance.cases.event_common import (
     renew,
     synchronize,
     topic_set,
+    two_topics,
     unsubscribe,
 )
 from conformance.cases.event_values import Topic, patience
@@ -267,14 +268,6 @@ async def _both(x: Examination, expression: str, wanted: tuple[Topic, Topic], al
         await unsubscribe(x, sub)
 
 
-async def _two(x: Examination) -> tuple[Topic, Topic] | None:
-    topics = await living(x, 2, properties_only=False)
-    if len(topics) < 2:
-        x.note("the TopicSet has less than two topics: nothing to examine")
-        return None
-    return topics[0], topics[1]
-
-
 @case(
     "EVENT-3-1-33",
     document="Event",
@@ -282,7 +275,7 @@ async def _two(x: Examination) -> tuple[Topic, Topic] | None:
     requires=REQUIRES,
 )
 async def filter_or(x: Examination) -> None:
-    if (topics := await _two(x)) is not None:
+    if (topics := await two_topics(x)) is not None:
         await _both(x, f"{topics[0]}|{topics[1]}", topics, lambda topic: topic in topics)
 
 
@@ -313,7 +306,7 @@ async def filter_sub_tree(x: Examination) -> None:
     requires=REQUIRES,
 )
 async def filter_sub_tree_or(x: Examination) -> None:
-    if (topics := await _two(x)) is None:
+    if (topics := await two_topics(x)) is None:
         return
     first, second = topics
     expression = f"{first.root_name}//.|{second}"
