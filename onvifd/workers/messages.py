@@ -82,6 +82,22 @@ class Kick(Message):
     session: str
 
 
+class RecordSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording that a stream feeds.
+
+    `volumes` are ids in order of preference: the first that takes a new segment gets it. `copies` are redundant volumes; the
+    first that is there gets a second copy of the video. `pre` is seconds kept in memory while it is not recorded. `metadata`
+    is whether documents for it are recorded as a track of its own.
+    """
+
+    recording: str
+    volumes: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
+    pre: float = 0.0
+    audio: bool = True
+    metadata: bool = True
+
+
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One stream to pull. `recording` is the token it is stored under, empty for not at all; `record` the job's mode."""
 
@@ -110,6 +126,26 @@ class Cameras(Message):
 
     cameras: tuple[CameraSpec, ...]
     elsewhere: tuple[str, ...] = ()
+
+
+class Orders(Message):
+    """The recordings that are to be written now; replaces what was sent before. All others wait, with their memory kept."""
+
+    active: tuple[str, ...] = ()
+
+
+class Volumes(Message):
+    """All volumes that may be written now, replaces what was sent before."""
+
+    volumes: tuple[VolumeSpec, ...] = ()
+
+
+class MetadataDocument(Message):
+    """A tt:MetadataStream document for the metadata track of a recording."""
+
+    recording: str
+    utc: int
+    document: bytes
 
 
 class ReplayTimeout(Message):
@@ -274,6 +310,9 @@ AnyMessage = (
     Setup
     | Credentials
     | Cameras
+    | Orders
+    | Volumes
+    | MetadataDocument
     | Kick
     | ReplayTimeout
     | GetKeyframe
