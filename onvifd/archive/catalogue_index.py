@@ -35,6 +35,7 @@ class CatalogueSegmentStore:
                 end=row.end,
                 size=row.size,
                 kinds=int(row.kinds),
+                copy=row.copy,
                 state=row.state.value,
                 end_reason=row.end_reason.value,
                 formats=encode_formats(row.formats),
@@ -124,6 +125,7 @@ def _row(row: rows.SegmentRow) -> SegmentRow:
         formats=decode_formats(row.formats),
         fragments=row.fragments,
         kinds=FragmentFlag(row.kinds),
+        copy=row.copy,
         state=SegmentState(row.state),
         end_reason=EndReason(row.end_reason),
     )

@@ -171,6 +171,7 @@ class SegmentRow:
     `id` is given by the store (0 before). `path` is relative to the volume, with `/`. `start` and `end` are microseconds UTC
     of the first sample and of the end of the last (`end` == `start` while nothing is written). `size` is bytes of the
     file. `fragments` is the packed table (`unpack_fragments`). `kinds` has the bits of the kinds of track with data.
+    A `copy` is the second one on a redundant volume: it takes space and is kept like others, but playback passes over it.
     While `state` is open, `end`, `size`, `kinds` and `fragments` may lag behind the file.
     """
 
@@ -184,6 +185,7 @@ class SegmentRow:
     formats: tuple[TrackFormat, ...]
     fragments: bytes = b""
     kinds: FragmentFlag = NO_KIND
+    copy: bool = False
     state: SegmentState = SegmentState.OPEN
     end_reason: EndReason = EndReason.NONE
 
@@ -234,22 +236,22 @@ class SegmentStore(Protocol):
     def delete_segment(self, segment: int) -> None: ...
 
     def segments_between(self, recording: str, start: int, end: int, limit: int = 100) -> tuple[SegmentRow, ...]:
-        """At most `limit` segments in order of start with `row.start < end` that end after `start`.
+        """At most `limit` segments in order of start with `row.start < end` that end after `start`, copies left out.
 
         Open segments count as ending in the future.
         """
         ...
 
     def segment_at(self, recording: str, utc: int) -> SegmentRow | None:
-        """The last segment with `row.start <= utc`; it may end before `utc`."""
+        """The last segment with `row.start <= utc`; it may end before `utc`. No copy."""
         ...
 
     def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
-        """The first segment with `row.start > utc`."""
+        """The first segment with `row.start > utc` that is no copy."""
         ...
 
     def recording_times(self, recording: str) -> tuple[int, int] | None:
-        """Least start and greatest end of a recording's segments that hold data."""
+        """Least start and greatest end of a recording's segments that hold data and are no copies."""
         ...
 
     def track_times(self, recording: str) -> dict[Kind, tuple[int, int]]:

@@ -63,8 +63,9 @@ class MemorySegmentStore:
             self._rows.pop(segment, None)
 
     def _sorted(self, recording: str) -> list[SegmentRow]:
+        """What playback sees of a recording."""
         with self._lock:
-            rows = [row for row in self._rows.values() if row.recording == recording]
+            rows = [row for row in self._rows.values() if row.recording == recording and not row.copy]
         return sorted(rows, key=lambda row: (row.start, row.id))
 
     def segments_between(self, recording: str, start: int, end: int, limit: int = 100) -> tuple[SegmentRow, ...]:

@@ -119,6 +119,7 @@ class SegmentRow:
     end: int
     size: int
     kinds: int = 0
+    copy: bool = False
     state: str = "open"
     end_reason: str = ""
     formats: str = field(default="[]", repr=False)

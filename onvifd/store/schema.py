@@ -154,6 +154,7 @@ segments = Table(
     Column(
         "kinds", Integer, nullable=False, comment="bits of the kinds of track with data: 1 video, 2 audio, 4 metadata"
     ),
+    Column("copy", Boolean, nullable=False, comment="second copy on a redundant volume; not played"),
     Column("state", String(9), nullable=False, comment="open, closed or recovered"),
     Column("end_reason", String(8), nullable=False, comment="why it ended; empty while it is open"),
     Column("formats", Text, nullable=False, comment="formats of its tracks, JSON made by the archive"),
@@ -161,7 +162,7 @@ segments = Table(
     Column("fragments", LargeBinary, nullable=False, comment="table of its fragments, packed by the archive"),
     UniqueConstraint("volume", "path"),
     # The indices cover what searches and retention ask of many rows, so that they need not touch the rows themselves.
-    Index("ix_segments_time", "recording", "start", "end", "kinds", "state"),
+    Index("ix_segments_time", "recording", "copy", "start", "end", "kinds", "state"),
     Index("ix_segments_age", "volume", "start", "state", "size"),
     Index("ix_segments_volume", "volume", "id"),
     Index("ix_segments_open", "id", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),

@@ -71,34 +71,34 @@ class Segments:
         self._database.write(lambda connection: connection.execute(delete(t).where(t.c.id == segment)))
 
     def between(self, recording: str, start: int, end: int, limit: int) -> tuple[SegmentRow, ...]:
-        """At most `limit` rows in order of start that begin before `end` and end after `start`, or are open."""
+        """At most `limit` rows in order of start that begin before `end` and end after `start`, or are open; no copies."""
         t = schema.segments
         # The inner query is answered from the index alone; only the rows that it names are read.
         wanted = (
             select(t.c.id)
-            .where(t.c.recording == recording, t.c.start < end, or_(t.c.end > start, t.c.state == OPEN))
+            .where(t.c.recording == recording, ~t.c.copy, t.c.start < end, or_(t.c.end > start, t.c.state == OPEN))
             .order_by(t.c.start, t.c.id)
             .limit(limit)
         )
         return self._rows(select(t).where(t.c.id.in_(wanted)).order_by(t.c.start, t.c.id))
 
     def at(self, recording: str, utc: int) -> SegmentRow | None:
-        """The last row with `start` <= utc."""
+        """The last row with `start` <= utc, copies left out."""
         t = schema.segments
-        query = select(t).where(t.c.recording == recording, t.c.start <= utc)
+        query = select(t).where(t.c.recording == recording, ~t.c.copy, t.c.start <= utc)
         return self._one(query.order_by(t.c.start.desc(), t.c.id.desc()).limit(1))
 
     def after(self, recording: str, utc: int) -> SegmentRow | None:
-        """The first row with `start` > utc."""
+        """The first row with `start` > utc, copies left out."""
         t = schema.segments
-        query = select(t).where(t.c.recording == recording, t.c.start > utc)
+        query = select(t).where(t.c.recording == recording, ~t.c.copy, t.c.start > utc)
         return self._one(query.order_by(t.c.start, t.c.id).limit(1))
 
     def times_by_kinds(self, recording: str) -> dict[int, tuple[int, int]]:
-        """Least start and greatest end for each combination of kind bits that occurs."""
+        """Least start and greatest end for each combination of kind bits that occurs, copies left out."""
         t = schema.segments
         query = select(t.c.kinds, func.min(t.c.start).label("first"), func.max(t.c.end).label("last"))
-        query = query.where(t.c.recording == recording).group_by(t.c.kinds)
+        query = query.where(t.c.recording == recording, ~t.c.copy).group_by(t.c.kinds)
         return self._database.read(
             lambda connection: {row.kinds: (row.first, row.last) for row in connection.execute(query)}
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,3 +162,17 @@ def test_the_oldest_of_a_volume(index: SegmentStore) -> None:
     assert starts(index.oldest_segments("v1", 2)) == [1, 2]
     assert index.volume_bytes("v1") == 4006
     assert index.volume_bytes("v9") == 0
+
+
+def test_playback_passes_over_copies_but_space_counts_them(index: SegmentStore) -> None:
+    first = index.insert_segment(row(1))
+    index.insert_segment(dataclasses.replace(row(1, volume="v2"), copy=True))
+    index.insert_segment(dataclasses.replace(row(3, volume="v2"), copy=True))
+    assert [each.id for each in index.segments_between("rec-1", 0, 1 << 62)] == [first]
+    assert index.segment_at("rec-1", 1 << 62) == index.segments_between("rec-1", 0, 1 << 62)[0]
+    assert index.segment_after("rec-1", T0 + 60 * US) is None
+    assert index.recording_times("rec-1") == (T0 + 60 * US, T0 + 120 * US)
+    assert index.track_times("rec-1") == {Kind.VIDEO: (T0 + 60 * US, T0 + 120 * US)}
+    assert starts(index.oldest_segments("v2", 9)) == [1, 3]
+    assert [each.copy for each in index.volume_segments("v2")] == [True, True]
+    assert (index.volume_bytes("v2"), index.recording_bytes("rec-1")) == (2004, 3005)
