@@ -19,6 +19,7 @@ from onvifd.access.keyfile import SecretBox, load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
+from onvifd.bodies import garbage
 from onvifd.bodies.access import AccessControl
 from onvifd.bodies.broker_tls import BrokerTls
 from onvifd.bodies.channel import archived_recording, recording_token
@@ -335,7 +336,9 @@ class RecorderApp:
         archived = await self._catalogue.run(self._archived)
         self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras), archived)
         self._event_parts.configured(self.recorder.recordings(), self.recorder.jobs())
-        self.cluster.set_cameras(spec_of(camera) for camera in self._cameras)
+        volumes = tuple(volume.id for volume in self._volumes)
+        self.cluster.set_cameras(spec_of(camera, volumes) for camera in self._cameras)
+        self.cluster.set_orders(frozenset(recording_token(camera.id) for camera in self._cameras if camera.record))
         self._keyframes.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
 
@@ -430,6 +433,7 @@ class RecorderApp:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
+        garbage.settle()
         try:
             await self._stopped.wait()
             log.info("stopping")
