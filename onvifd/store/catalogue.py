@@ -21,11 +21,13 @@ from onvifd.store.console import Console
 from onvifd.store.device import Device
 from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.events import Events
+from onvifd.store.locks import Locks
 from onvifd.store.migrate import upgrade
 from onvifd.store.recordings import Recordings
 from onvifd.store.security import Security
-from onvifd.store.segments import Segments, Spans, Volumes
+from onvifd.store.segments import Segments, Spans
 from onvifd.store.settings import Settings
+from onvifd.store.volumes import StorageRules, Volumes
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,6 +48,8 @@ class Catalogue:
         self.segments = Segments(database)
         self.spans = Spans(database)
         self.volumes = Volumes(database)
+        self.storage_rules = StorageRules(database)
+        self.locks = Locks(database)
         self.events = Events(database)
         self.brokers = Brokers(database)
         self.accounts = Accounts(database)

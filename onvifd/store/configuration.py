@@ -14,7 +14,7 @@ from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.migrate import upgrade
 from onvifd.store.settings import REVISION, bump
 
-DATA: Final = frozenset(("segments", "spans", "events", "volumes", "audit"))
+DATA: Final = frozenset(("segments", "spans", "events", "volumes", "locks", "audit"))
 """Tables that tell what was recorded and what happened."""
 MERGED: Final = frozenset(("recordings", "tracks", "settings"))
 """Tables whose rows stay when others come: footage must not lose its recording, nor the recorder what it needs to run."""

@@ -101,10 +101,41 @@ class AccountRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRow:
+    """`uuid` is empty until its folder is marked. `origin` is `settings` or `command`."""
+
     id: str
     path: str
     max_bytes: int = 0
     created: int = 0
+    uuid: str = ""
+    name: str = ""
+    access: str = "read-write"
+    group: int = 1
+    origin: str = "settings"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageRuleRow:
+    """Where and how long something is kept. `days` None is what the settings say, 0 for ever."""
+
+    owner: str
+    group: int = 1
+    quota: int = 0
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockRow:
+    """Footage that must stay: `start` to before `end`. `until` None is for ever."""
+
+    id: int = 0
+    recording: str
+    start: int
+    end: int
+    account: str = ""
+    reason: str = ""
+    created: int = 0
+    until: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

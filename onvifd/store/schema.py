@@ -137,6 +137,17 @@ volumes = Table(
     Column("path", Text, nullable=False, comment="absolute path of the folder"),
     Column("max_bytes", BigInteger, nullable=False, comment="most bytes it may hold; 0 for all but the reserve"),
     Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+    Column("uuid", String(36), nullable=False, server_default="", comment="as its marker says; empty until marked"),
+    Column("name", String(64), nullable=False, server_default="", comment="for people"),
+    Column(
+        "access",
+        String(10),
+        nullable=False,
+        server_default="read-write",
+        comment="read-write, read-only or redundant",
+    ),
+    Column("group", Integer, nullable=False, server_default="1", comment="group of volumes, 1 and up"),
+    Column("origin", String(8), nullable=False, server_default="settings", comment="settings or command: who named it"),
     UniqueConstraint("path"),
 )
 
@@ -394,4 +405,30 @@ event_brokers = Table(
     Column("publish_filter", Text, nullable=False, comment="filter elements as XML; empty for all events"),
     Column("qos", Integer, nullable=False, comment="0, 1 or 2"),
     Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+)
+
+# ---- what is stored where, and what must stay --------------------------------------------------------
+
+storage_rules = Table(
+    "storage_rules",
+    metadata,
+    Column("owner", TOKEN, primary_key=True, comment="recording token, or snapshots-<camera>"),
+    Column("group", Integer, nullable=False, comment="group of volumes that it is stored on"),
+    Column("quota", BigInteger, nullable=False, comment="most bytes it may take; 0 for no quota"),
+    Column("days", Integer, comment="1 to 360, 0 for unlimited; NULL as the settings say"),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True),
+    Column("recording", TOKEN, nullable=False),
+    Column("start", BigInteger, nullable=False, comment="microseconds UTC"),
+    Column("end", BigInteger, nullable=False, comment="microseconds UTC, not included"),
+    Column("account", String(64), nullable=False, comment="who locked it"),
+    Column("reason", String(255), nullable=False, comment="why, for people"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+    Column("until", BigInteger, comment="when it ends, microseconds UTC; NULL for never"),
+    Index(None, "recording", "start"),
+    sqlite_autoincrement=True,
 )

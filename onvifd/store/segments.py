@@ -1,19 +1,18 @@
-"""Segments, spans and volumes: the index of the archive."""
+"""Segments and spans: the index of the archive."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
 
 from onvifd.store import schema
 from onvifd.store.engine import Database
-from onvifd.store.rows import SegmentRow, SpanRow, VolumeRow
+from onvifd.store.rows import SegmentRow, SpanRow
 
 OPEN = "open"
-PREFIX = "vol-"
 
 
 class Segments:
@@ -201,62 +200,3 @@ class Spans:
         self._database.write(
             lambda connection: connection.execute(delete(t).where(t.c.recording == recording, t.c.end <= utc))
         )
-
-
-class Volumes:
-    """Folders that hold segments."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def all(self) -> tuple[VolumeRow, ...]:
-        """In order of creation."""
-        t = schema.volumes
-        query = select(t).order_by(t.c.created, t.c.id)
-        return self._database.read(
-            lambda connection: tuple(VolumeRow(**row) for row in connection.execute(query).mappings())
-        )
-
-    def ensure(self, path: str, max_bytes: int, now: int) -> VolumeRow:
-        """The volume at `path`, made known if it is new; `max_bytes` is brought up to date.
-
-        Ids are `vol-1`, `vol-2`, ... in order of registration, so they stay when the settings name the folders in another order.
-        """
-        t = schema.volumes
-
-        def work(connection: Connection) -> VolumeRow:
-            row = connection.execute(select(t).where(t.c.path == path)).mappings().first()
-            if row is None:
-                volume = VolumeRow(id=_next_id(connection), path=path, max_bytes=max_bytes, created=now)
-                connection.execute(insert(t).values(asdict(volume)))
-                return volume
-            if row["max_bytes"] != max_bytes:
-                connection.execute(update(t).where(t.c.id == row["id"]).values(max_bytes=max_bytes))
-            return replace(VolumeRow(**row), max_bytes=max_bytes)
-
-        return self._database.write(work)
-
-    def ids(self, paths: Sequence[str]) -> dict[str, str]:
-        """The ids of these folders: those that they have, or would get if they were registered now in this order."""
-
-        def work(connection: Connection) -> dict[str, str]:
-            known = {row.path: row.id for row in connection.execute(select(schema.volumes))}
-            following = _number(connection)
-            found = {}
-            for path in paths:
-                if path not in known:
-                    following += 1
-                found[path] = known.get(path, f"{PREFIX}{following}")
-            return found
-
-        return self._database.read(work)
-
-
-def _next_id(connection: Connection) -> str:
-    return f"{PREFIX}{_number(connection) + 1}"
-
-
-def _number(connection: Connection) -> int:
-    """The highest number given to a volume."""
-    ids = connection.scalars(select(schema.volumes.c.id))
-    return max((int(one.removeprefix(PREFIX)) for one in ids), default=0)
