@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentRows, SegmentState
+from onvifd.archive.marker import is_marked
 from onvifd.archive.segment import Append, Close
 from onvifd.errors import OnvifdError
 
@@ -34,13 +35,21 @@ _MAX_UNSAVED = 64
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A folder that holds segments. It is never created by the archive: a file system that is not mounted is not written."""
+    """A folder that holds segments. It is never created by the archive: a file system that is not mounted is not written.
+
+    `uuid` is what the marker in its root must say; empty for a folder without one.
+    """
 
     id: str
     root: Path
+    uuid: str = ""
 
     def path(self, relative: str) -> Path:
         return self.root / relative
+
+    def is_there(self) -> bool:
+        """Whether the folder is this volume, and not a mount point that nothing is mounted on. Raises OSError."""
+        return is_marked(self.root, self.uuid)
 
 
 class DiskPool:
@@ -141,7 +150,7 @@ class SegmentFiles:
             self._finish(replace(file.row, state=SegmentState.CLOSED, end_reason=reason))
 
     def _create(self, action: Append) -> _File:
-        if not self.volume.root.is_dir():
+        if not self.volume.is_there():
             raise OSError(errno.ENOENT, f"volume {self.volume.id} is not there")
         stem = action.row.path.removesuffix(".mp4")
         for number in range(_MAX_NAMES):

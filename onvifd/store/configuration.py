@@ -39,7 +39,7 @@ class Configuration:
         make_private(f"sqlite:///{path}")
         copy = Database(open_engine(f"sqlite:///{path}"))
         try:
-            upgrade(copy.engine)
+            upgrade(copy.engine, copy=True)
 
             def work(connection: Connection) -> None:
                 for table in reversed(tables()):
@@ -57,7 +57,7 @@ class Configuration:
         """Bring a file up to this version's tables. Raises InvalidArgument (InvalidBackupFile) if that cannot be done."""
         copy = Database(open_engine(f"sqlite:///{path}"))
         try:
-            upgrade(copy.engine)
+            upgrade(copy.engine, copy=True)
             if copy.quick_check():
                 raise InvalidArgument("the configuration in the archive is damaged", detail="InvalidBackupFile")
             copy.read(lambda connection: [_rows(connection, table) for table in tables()])

@@ -21,8 +21,11 @@ _LOCK = 0x6F6E7669_66640001
 """Key of the PostgreSQL advisory lock under which one process at a time migrates ("onvifd", 1)."""
 
 
-def upgrade(engine: Engine) -> None:
-    """Make or upgrade all tables, in one transaction. Raises Conflict if a newer version has been at work here."""
+def upgrade(engine: Engine, *, copy: bool = False) -> None:
+    """Make or upgrade all tables, in one transaction. Raises Conflict if a newer version has been at work here.
+
+    With `copy` it is not the recorder's own catalogue: nothing is said of it.
+    """
 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -35,8 +38,11 @@ def upgrade(engine: Engine) -> None:
             except CommandError as error:
                 raise Conflict(f"the catalogue was made by another version of onvifd ({before})") from error
         after = MigrationContext.configure(connection).get_current_revision()
-        if after != before:
-            log.info("catalogue migrated from %s to %s", before or "nothing", after)
+        if after != before and not copy:
+            if before is None:
+                log.info("catalogue made, version %s", after)
+            else:
+                log.info("catalogue migrated from version %s to %s", before, after)
 
     Database(engine).write(work)
 
