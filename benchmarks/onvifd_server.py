@@ -23,6 +23,8 @@ from onvifd.workers.messages import (
     Credentials,
     CredentialSpec,
     Done,
+    Orders,
+    RecordSpec,
     Setup,
     StreamSpec,
     VolumeSpec,
@@ -30,6 +32,7 @@ from onvifd.workers.messages import (
 from onvifd.workers.supervisor import Worker, launch_process
 
 REALM = "benchmark"
+VOLUME = "vol-00000001"
 
 
 def setup(kind: str, data: Path) -> Setup:
@@ -37,7 +40,7 @@ def setup(kind: str, data: Path) -> Setup:
         kind=kind,
         name=f"{kind}-0",
         database_url=f"sqlite:///{data / 'catalogue.db'}",
-        volumes=(VolumeSpec(id="vol-00000001", path=str(data / "volume")),),
+        volumes=(VolumeSpec(id=VOLUME, path=str(data / "volume")),),
         realm=REALM,
         segment_seconds=60,
         session_timeout=60,
@@ -51,9 +54,8 @@ def camera(number: int, port: int, record: bool) -> CameraSpec:
     stream = StreamSpec(
         name="main",
         url=f"rtsp://127.0.0.1:{port}/cam{number}",
-        recording=f"rec-cam-{number}",
-        record=record,
         audio=False,
+        recordings=(RecordSpec(recording=f"rec-cam-{number}", volumes=(VOLUME,), metadata=False),) if record else (),
     )
     return CameraSpec(id=f"cam-{number}", channel=number + 1, streams=(stream,))
 
@@ -70,6 +72,8 @@ async def serve(options: argparse.Namespace) -> None:
         account = CredentialSpec(name=USER, level="Administrator", ha1=make_ha1(USER, REALM, PASSWORD))
         await link.request(Credentials(accounts=(account,)))
         if options.kind == "media":
+            recordings = (each.recording for spec in cameras for stream in spec.streams for each in stream.recordings)
+            await link.request(Orders(active=tuple(recordings)))
             await link.request(Cameras(cameras=cameras), 30)
 
     worker = Worker(setup(options.kind, options.data), launch_process, receive, brief, lambda _: None)

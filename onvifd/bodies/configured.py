@@ -11,7 +11,7 @@ from onvifd.cameras.registry import Camera, Role
 from onvifd.clock import US
 from onvifd.config import Config
 from onvifd.media.types import TrackFormat
-from onvifd.workers.messages import CameraSpec, Setup, StreamSpec, VolumeSpec
+from onvifd.workers.messages import CameraSpec, RecordSpec, Setup, StreamSpec, VolumeSpec
 
 
 def channel_of(camera: Camera) -> Channel:
@@ -44,8 +44,9 @@ def channel_of(camera: Camera) -> Channel:
     )
 
 
-def spec_of(camera: Camera) -> CameraSpec:
-    """What a media worker must know of a camera. Its main stream is recorded."""
+def spec_of(camera: Camera, volumes: tuple[str, ...]) -> CameraSpec:
+    """What a media worker must know of a camera. Its main stream is recorded to the first of the volumes that takes it."""
+    recordings = (RecordSpec(recording=recording_token(camera.id), volumes=volumes),)
     return CameraSpec(
         id=camera.id,
         channel=camera.channel,
@@ -55,8 +56,7 @@ def spec_of(camera: Camera) -> CameraSpec:
                 url=stream.uri,
                 user=camera.credentials.user if camera.credentials else "",
                 password=camera.credentials.password if camera.credentials else "",
-                recording=recording_token(camera.id) if stream.role is Role.MAIN else "",
-                record=camera.record and stream.role is Role.MAIN,
+                recordings=recordings if stream.role is Role.MAIN else (),
             )
             for stream in camera.streams
         ),

@@ -22,8 +22,12 @@ from onvifd.workers.messages import (
     Keyframe,
     Kick,
     MakeJpeg,
+    MetadataDocument,
+    Orders,
     ReplayTimeout,
     Setup,
+    Volumes,
+    VolumeSpec,
 )
 from onvifd.workers.supervisor import Launch, Worker
 
@@ -71,6 +75,11 @@ class Cluster:
         self._vision = self._worker(setup, VISION, VISION, launch)
         self._owner: dict[str, int] = {}
         self._cameras: dict[str, CameraSpec] = {}
+        self._recorded_by: dict[str, int] = {}
+        """Which media worker feeds a recording."""
+        self._volumes = Volumes(volumes=setup.volumes)
+        self._orders: dict[int, Orders] = {}
+        self._active: frozenset[str] = frozenset()
         self._credentials = Credentials(accounts=())
         self._snapshots: dict[tuple[str, str], tuple[float, asyncio.Task[bytes]]] = {}
 
@@ -132,11 +141,48 @@ class Cluster:
             if camera not in self._owner:
                 owners = list(self._owner.values())
                 self._owner[camera] = min(range(len(self._media)), key=owners.count)
+        self._recorded_by = {
+            record.recording: self._owner[camera.id]
+            for camera in self._cameras.values()
+            for stream in camera.streams
+            for record in stream.recordings
+        }
         self._snapshots = {
             key: made for key, made in self._snapshots.items() if key[0] in self._cameras or not made[1].done()
         }
         for number, worker in enumerate(self._media):
             worker.send(self._cameras_of(number))
+        self._send_orders()
+
+    def set_orders(self, active: frozenset[str]) -> None:
+        """The recordings that are to be written now; workers hear of what changed for them."""
+        self._active = active
+        self._send_orders()
+
+    def _send_orders(self) -> None:
+        for number, worker in enumerate(self._media):
+            orders = self._orders_of(number)
+            if self._orders.get(number) != orders:
+                self._orders[number] = orders
+                worker.send(orders)
+
+    def _orders_of(self, number: int) -> Orders:
+        mine = (each for each in self._active if self._recorded_by.get(each) == number)
+        return Orders(active=tuple(sorted(mine)))
+
+    def set_volumes(self, volumes: Iterable[VolumeSpec]) -> None:
+        """All volumes that may be written now."""
+        wanted = Volumes(volumes=tuple(volumes))
+        if wanted != self._volumes:
+            self._volumes = wanted
+            for worker in self._media:
+                worker.send(wanted)
+
+    def send_metadata(self, recording: str, utc: int, document: bytes) -> None:
+        """A tt:MetadataStream document of `utc` for the metadata track of a recording; without one it is dropped."""
+        number = self._recorded_by.get(recording)
+        if number is not None:
+            self._media[number].send(MetadataDocument(recording=recording, utc=utc, document=document))
 
     def _cameras_of(self, number: int) -> Cameras:
         mine = (camera for camera in self._cameras.values() if self._owner[camera.id] == number)
@@ -152,6 +198,9 @@ class Cluster:
             await link.request(ReplayTimeout(seconds=self._replay_timeout), BRIEF_TIMEOUT)
         for number, worker in enumerate(self._media):
             if worker.name == name:
+                self._orders[number] = self._orders_of(number)
+                await link.request(self._volumes, BRIEF_TIMEOUT)
+                await link.request(self._orders[number], BRIEF_TIMEOUT)
                 await link.request(self._cameras_of(number), BRIEF_TIMEOUT)
 
     async def _died(self, name: str) -> None:

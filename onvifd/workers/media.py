@@ -8,17 +8,9 @@ import logging
 import os
 import socket
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from onvifd.archive.catalogue_index import CatalogueSegmentStore
-from onvifd.archive.disk import DiskPool, Volume
-from onvifd.archive.grouped import GroupedRows
-from onvifd.archive.index import SegmentRows, SegmentStore
-from onvifd.archive.recovery import recover
-from onvifd.archive.supervised import SupervisedWriter
 from onvifd.cameras.intake import Intake, Source
 from onvifd.cameras.intake_core import InboundTrack
-from onvifd.cameras.registry import AUDIO_TRACK, VIDEO_TRACK
 from onvifd.clock import Clock, SystemClock
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.live.hub import LiveStream
@@ -29,7 +21,6 @@ from onvifd.media.types import AccessUnit, Kind, TrackFormat
 from onvifd.rtsp.play import Mount
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
-from onvifd.store.catalogue import Catalogue
 from onvifd.workers.accounts import AccountTable, kick, session_specs
 from onvifd.workers.elsewhere import AlwaysElsewhere, Elsewhere
 from onvifd.workers.link import Link
@@ -44,10 +35,10 @@ from onvifd.workers.messages import (
     GetKeyframe,
     Keyframe,
     Kick,
+    Orders,
     Ping,
     Pong,
     Ready,
-    RecordingState,
     Setup,
     Stats,
     Stop,
@@ -55,12 +46,13 @@ from onvifd.workers.messages import (
     StreamSpec,
     StreamStats,
     TrackSpec,
+    Volumes,
 )
+from onvifd.workers.recording import Recordings, StreamFeed
 
 log = logging.getLogger(__name__)
 
 STATS_INTERVAL = 2.0
-TRACK_TOKENS = {Kind.VIDEO: VIDEO_TRACK, Kind.AUDIO: AUDIO_TRACK, Kind.METADATA: "META001"}
 
 
 def to_spec(format: TrackFormat) -> TrackSpec:
@@ -94,9 +86,8 @@ class _Running:
     stream: LiveStream
     intake: Intake
     task: asyncio.Task[None]
-    writer: SupervisedWriter | None = None
+    feed: StreamFeed
     rates: _Rates = field(default_factory=_Rates)
-    reported_error: str = ""
 
 
 class MediaWorker:
@@ -113,14 +104,10 @@ class MediaWorker:
         """Cameras of other workers."""
         self._poller: ReadPoller | None = None
         self._server: RtspServer | None = None
-        self._catalogue: Catalogue | None = None
-        self._store: SegmentStore | None = None
-        self._rows: GroupedRows | None = None
-        self._pool: DiskPool | None = None
+        self._recordings = Recordings(self._clock, link.send)
         self._reporter: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()
         self._stopping = False
-        self._recovered: set[str] = set()
 
     async def handle(self, message: AnyMessage) -> AnyMessage | None:
         """Serve one message of control."""
@@ -138,6 +125,14 @@ class MediaWorker:
                         self._elsewhere = frozenset(message.elsewhere)
                         await self._configure(message.cameras)
                 return Done()
+            case Orders():
+                self._recordings.set_orders(frozenset(message.active))
+                self._wire()
+                return Done()
+            case Volumes():
+                self._recordings.set_volumes(message.volumes)
+                self._wire()
+                return Done()
             case GetKeyframe():
                 return self._keyframe(message)
             case Ping():
@@ -149,11 +144,7 @@ class MediaWorker:
 
     async def _begin(self, setup: Setup) -> AnyMessage:
         self._setup = setup
-        if setup.volumes:
-            self._catalogue = await asyncio.to_thread(Catalogue.open, setup.database_url)
-            self._store = CatalogueSegmentStore(self._catalogue)
-            self._rows = GroupedRows(self._store)
-        self._pool = DiskPool()
+        await self._recordings.begin(setup)
         mounts: dict[str, Mount] = {
             "/live/": Elsewhere(self._is_elsewhere, LiveMount(self._lookup, setup.session_timeout)),
             "/replay/": AlwaysElsewhere(),
@@ -190,7 +181,7 @@ class MediaWorker:
     async def _configure(self, cameras: tuple[CameraSpec, ...]) -> None:
         """Start, change and stop streams until they are as wanted."""
         wanted = {(camera.id, stream.name): stream for camera in cameras for stream in camera.streams}
-        await self._recover({spec.recording for spec in wanted.values() if spec.recording})
+        await self._recordings.recover(tuple(each for spec in wanted.values() for each in spec.recordings))
         for key in [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]:
             await self._end(self._streams.pop(key))
         for key, spec in wanted.items():
@@ -198,30 +189,13 @@ class MediaWorker:
             if running is None:
                 self._start(key[0], spec)
             else:
-                self._set_record(running, spec)
-
-    async def _recover(self, recordings: set[str]) -> None:
-        """Complete what a worker that died left open, before anything new is written to the same recordings."""
-        new = frozenset(recordings - self._recovered)
-        if not new or self._store is None or self._setup is None:
-            return
-        volumes = [Volume(volume.id, Path(volume.path)) for volume in self._setup.volumes]
-        try:
-            await asyncio.to_thread(recover, self._store, volumes, recordings=new)
-        except OnvifdError as error:
-            # Recording must go on; the files are whole and the next start takes them in.
-            log.error("archive is not recovered: %s", error.reason)
-        self._recovered |= new
+                running.spec = spec
+                await running.feed.change(spec.recordings)
+        self._wire()
 
     def _must_restart(self, key: tuple[str, str], spec: StreamSpec) -> bool:
         old = self._streams[key].spec
-        return (old.url, old.user, old.password, old.audio, old.recording) != (
-            spec.url,
-            spec.user,
-            spec.password,
-            spec.audio,
-            spec.recording,
-        )
+        return (old.url, old.user, old.password, old.audio) != (spec.url, spec.user, spec.password, spec.audio)
 
     def _start(self, camera: str, spec: StreamSpec) -> None:
         setup = self._setup
@@ -251,7 +225,9 @@ class MediaWorker:
         )
         task = asyncio.create_task(intake.run(), name=f"intake {name}")
         task.add_done_callback(_ended)
-        self._streams[camera, spec.name] = _Running(camera, spec, stream, intake, task)
+        self._streams[camera, spec.name] = _Running(
+            camera, spec, stream, intake, task, self._recordings.open(spec.recordings)
+        )
 
     def _tracks(self, camera: str, name: str, tracks: tuple[InboundTrack, ...]) -> None:
         running = self._streams.get((camera, name))
@@ -259,68 +235,19 @@ class MediaWorker:
             return
         formats = tuple(track.format for track in tracks)
         self._link.send(StreamFormats(camera=camera, stream=name, tracks=tuple(to_spec(each) for each in formats)))
-        if running.writer is not None:
-            running.writer.set_formats(formats)
-        elif running.spec.recording and self._rows is not None and self._setup is not None:
-            running.writer = self._make_writer(running, formats, self._rows, self._setup)
-            running.intake.on_frame = running.writer.feed
+        running.feed.set_formats(formats)
+        running.intake.on_frame = running.feed.on_frame
 
-    def _make_writer(
-        self, running: _Running, formats: tuple[TrackFormat, ...], store: SegmentRows, setup: Setup
-    ) -> SupervisedWriter:
-        volume = setup.volumes[0]
-        if self._pool is None:
-            raise Unavailable("the worker is stopping")
-
-        def on_state(recording: str, active: bool, utc: int, reason: str) -> None:
-            self._recording_state(running, active, utc, reason)
-
-        writer = SupervisedWriter(
-            running.spec.recording,
-            formats,
-            volume=Volume(volume.id, Path(volume.path)),
-            store=store,
-            pool=self._pool,
-            clock=self._clock,
-            on_state=on_state,
-            segment_seconds=setup.segment_seconds,
-            fragment_seconds=setup.fragment_seconds,
-        )
-        if not running.spec.record:
-            writer.pause()
-        writer.start()
-        return writer
-
-    def _recording_state(self, running: _Running, active: bool, utc: int, reason: str) -> None:
-        tracks = tuple(dict.fromkeys(TRACK_TOKENS[track.format.kind] for track in running.intake.tracks))
-        error = "" if active or running.writer is None else running.writer.stats.error
-        running.reported_error = error
-        self._link.send(
-            RecordingState(
-                recording=running.spec.recording,
-                active=active,
-                utc=utc,
-                reason=error or reason,
-                error=bool(error),
-                tracks=tracks,
-            )
-        )
-
-    def _set_record(self, running: _Running, spec: StreamSpec) -> None:
-        """Job mode: the writer stays, paused or not."""
-        running.spec = spec
-        if running.writer is not None:
-            if spec.record:
-                running.writer.resume()
-            else:
-                running.writer.pause()
+    def _wire(self) -> None:
+        """Access units are joined only where somebody wants them."""
+        for running in self._streams.values():
+            running.intake.on_frame = running.feed.on_frame
 
     async def _end(self, running: _Running) -> None:
         """Stop a stream. Its clients are ended too: what takes its place is another stream, to be described anew."""
         running.task.cancel()
         await asyncio.gather(running.task, return_exceptions=True)
-        if running.writer is not None:
-            await running.writer.stop()
+        await running.feed.stop()
         running.stream.end()
 
     # ---- key frames ----------------------------------------------------------------------------
@@ -343,7 +270,7 @@ class MediaWorker:
             await self._clock.sleep(STATS_INTERVAL)
             now = self._clock.monotonic()
             for running in self._streams.values():
-                self._check_writer(running)
+                running.feed.check()
             if self._setup is not None and self._server is not None:
                 self._link.send(
                     Stats(
@@ -354,21 +281,12 @@ class MediaWorker:
                     )
                 )
 
-    def _check_writer(self, running: _Running) -> None:
-        """A disk that fails before footage began makes no state change of the writer, but the job is in error."""
-        if running.writer is None:
-            return
-        stats = running.writer.stats
-        if not stats.active and stats.error and stats.error != running.reported_error:
-            self._recording_state(running, False, self._clock.utc(), stats.error)
-
     def _stats(self, running: _Running, now: float) -> StreamStats:
         counters, rates = running.intake.counters, running.rates
         passed = now - rates.at if rates.at else 0.0
         framerate = (counters.frames - rates.frames) / passed if passed else 0.0
         bitrate = round((counters.bytes - rates.bytes) * 8 / passed) if passed else 0
         running.rates = _Rates(now, counters.frames, counters.bytes)
-        written = running.writer.stats if running.writer else None
         return StreamStats(
             camera=running.camera,
             stream=running.spec.name,
@@ -383,8 +301,8 @@ class MediaWorker:
             framerate=framerate,
             gov_length=counters.gov_length,
             last_utc=counters.last_utc,
-            recorded_bytes=written.written if written else 0,
-            dropped_frames=written.lost if written else 0,
+            recorded_bytes=running.feed.written,
+            dropped_frames=running.feed.lost,
         )
 
     async def stop(self) -> None:
@@ -400,12 +318,7 @@ class MediaWorker:
             await self._server.close()
         if self._poller is not None:
             self._poller.close()
-        if self._pool is not None:
-            self._pool.close()
-        if self._rows is not None:
-            await asyncio.to_thread(self._rows.close)
-        if self._catalogue is not None:
-            await asyncio.to_thread(self._catalogue.close)
+        await self._recordings.close()
 
 
 def _ended(task: asyncio.Task[None]) -> None:

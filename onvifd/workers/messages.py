@@ -16,10 +16,11 @@ class Message(msgspec.Struct, tag=True, kw_only=True):
 
 
 class VolumeSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A folder for segments. `max_bytes` 0 leaves the bound to `reserve_bytes` of free space."""
+    """A folder for segments. `uuid` is what the marker in it must say; empty for a folder without one."""
 
     id: str
     path: str
+    uuid: str = ""
     max_bytes: int = 0
 
 
@@ -99,18 +100,17 @@ class RecordSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream to pull. `recording` is the token it is stored under, empty for not at all; `record` the job's mode."""
+    """One stream to pull, and the recordings that it feeds. `audio` is whether its sound is pulled at all."""
 
     name: str
     url: str
     user: str = ""
     password: str = ""
-    recording: str = ""
-    record: bool = False
     audio: bool = True
+    recordings: tuple[RecordSpec, ...] = ()
 
     def __repr__(self) -> str:
-        return f"StreamSpec({self.name!r}, recording={self.recording!r}, record={self.record})"
+        return f"StreamSpec({self.name!r}, recordings={[each.recording for each in self.recordings]})"
 
 
 class CameraSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,6 +256,14 @@ class RecordingState(Message):
     tracks: tuple[str, ...] = ()
 
 
+class VolumeTrouble(Message):
+    """A volume did not take footage: the reason for a person. Said once until it takes some again."""
+
+    volume: str
+    reason: str
+    utc: int
+
+
 class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of a stream since the worker started; `bitrate` is bit/s and `framerate` frames/s over the last report interval;
     `gov_length` is frames between the last two key frames."""
@@ -328,6 +336,7 @@ AnyMessage = (
     | CameraState
     | StreamFormats
     | RecordingState
+    | VolumeTrouble
     | Stats
     | LoginNotice
 )

@@ -19,7 +19,7 @@ from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import AnyMessage, Cameras, CameraSpec, Setup, StreamSpec, VolumeSpec
+from onvifd.workers.messages import AnyMessage, Cameras, CameraSpec, Orders, RecordSpec, Setup, StreamSpec, VolumeSpec
 
 PASSWORD = "camera-pass-1"
 RECORDING = "rec-cam-1"
@@ -52,10 +52,11 @@ async def camera(tiny_clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
     await device.stop()
 
 
-def spec(camera: SimulatedDevice, stream: str = "main", *, record: bool = True, recording: str = RECORDING) -> Cameras:
-    """The camera with one stream, which is recorded."""
+def spec(camera: SimulatedDevice, stream: str = "main", *recordings: RecordSpec) -> Cameras:
+    """The camera with one stream, which feeds one recording unless others are named."""
     url = f"rtsp://127.0.0.1:{camera.rtsp_port}/{stream}"
-    wanted = StreamSpec(name="main", url=url, user="admin", password=PASSWORD, recording=recording, record=record)
+    fed = recordings or (RecordSpec(recording=RECORDING, volumes=("vol-1",)),)
+    wanted = StreamSpec(name="main", url=url, user="admin", password=PASSWORD, recordings=fed)
     return Cameras(cameras=(CameraSpec(id="cam-1", channel=1, streams=(wanted,)),))
 
 
@@ -88,8 +89,14 @@ class Control:
         self.heard.append(message)
         return None
 
-    async def begin(self, **changes: object) -> AnyMessage:
-        return await self.ask(msgspec.structs.replace(self.setup, **changes))
+    async def begin(self, *, record: bool = True, **changes: object) -> AnyMessage:
+        answer = await self.ask(msgspec.structs.replace(self.setup, **changes))
+        if record:
+            await self.order(RECORDING)
+        return answer
+
+    async def order(self, *active: str) -> None:
+        await self.ask(Orders(active=active))
 
     async def ask(self, message: AnyMessage) -> AnyMessage:
         return await self._link.request(message, 30)

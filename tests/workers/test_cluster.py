@@ -22,9 +22,15 @@ from onvifd.workers.messages import (
     Jpeg,
     Keyframe,
     MakeJpeg,
+    MetadataDocument,
+    Orders,
     Ready,
+    RecordSpec,
     ReplayTimeout,
     Setup,
+    StreamSpec,
+    Volumes,
+    VolumeSpec,
 )
 from onvifd.workers.supervisor import launch_local
 
@@ -64,7 +70,7 @@ class Worker:
                 return Keyframe(codec="h264", parameter_sets=(), data=b"k", utc=1)
             case MakeJpeg():
                 return Jpeg(data=b"jpeg of " + message.data)
-            case Credentials() | Cameras() | ReplayTimeout():
+            case Credentials() | Cameras() | ReplayTimeout() | Orders() | Volumes():
                 return Done()
         return None
 
@@ -199,3 +205,35 @@ async def test_notices_reach_control(scene: Scene) -> None:
     scene.workers["media-0"].link.send(notice)
     await settle()
     assert notice in scene.heard
+
+
+def recorded(name: str) -> CameraSpec:
+    stream = StreamSpec(name="main", url="", recordings=(RecordSpec(recording=f"rec-{name}"),))
+    return CameraSpec(id=name, channel=1, streams=(stream,))
+
+
+async def test_orders_go_to_the_worker_that_feeds_the_recording_and_again_when_it_is_back(scene: Scene) -> None:
+    scene.cluster.set_cameras([recorded("a"), recorded("b")])
+    scene.cluster.set_orders(frozenset({"rec-a", "rec-b", "rec-unknown"}))
+    await settle()
+    name = owners(scene)["a"]
+    assert scene.workers[name].last(Orders) == Orders(active=("rec-a",))
+    assert scene.workers[owners(scene)["b"]].last(Orders) == Orders(active=("rec-b",))
+    heard = len(scene.workers[name].heard)
+    scene.cluster.set_orders(frozenset({"rec-a"}))
+    await settle()
+    assert len(scene.workers[name].heard) == heard  # only what changes is said
+    volumes = (VolumeSpec(id="vol-2", path="/volume"),)
+    scene.cluster.set_volumes(volumes)
+    scene.cluster.send_metadata("rec-a", 5, b"<tt/>")
+    scene.cluster.send_metadata("rec-unknown", 5, b"<tt/>")
+    await settle()
+    assert scene.workers[name].last(Volumes) == Volumes(volumes=volumes)
+    assert scene.workers[name].last(MetadataDocument) == MetadataDocument(recording="rec-a", utc=5, document=b"<tt/>")
+    dead = scene.workers[name]
+    await dead.link.close()
+    async with asyncio.timeout(10):
+        while scene.workers[name] is dead or not any(isinstance(m, Cameras) for m in scene.workers[name].heard):
+            await asyncio.sleep(0.01)
+    told = [m for m in scene.workers[name].heard if isinstance(m, (Volumes, Orders, Cameras))]
+    assert told[:2] == [Volumes(volumes=volumes), Orders(active=("rec-a",))]

@@ -11,7 +11,7 @@ from onvifd.workers.messages import Cameras, CameraSpec, Ready, Setup, StreamSpe
 
 
 def cameras(url: str) -> Cameras:
-    stream = StreamSpec(name="main", url=url, user="", password="", recording="", record=False)
+    stream = StreamSpec(name="main", url=url, user="", password="")
     return Cameras(cameras=(CameraSpec(id="cam-1", channel=1, streams=(stream,)),))
 
 

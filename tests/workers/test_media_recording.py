@@ -31,7 +31,7 @@ def states(control: Control) -> list[tuple[bool, str, bool]]:
     return [(m.active, m.reason, m.error) for m in control.of(RecordingState) if isinstance(m, RecordingState)]
 
 
-async def test_recording_follows_the_mode_of_its_job(control: Control, camera: SimulatedDevice) -> None:
+async def test_recording_follows_its_orders(control: Control, camera: SimulatedDevice) -> None:
     assert isinstance(await control.begin(), Ready)
     assert await control.ask(spec(camera)) == Done()
     await control.until(lambda: states(control), "recording")
@@ -39,9 +39,9 @@ async def test_recording_follows_the_mode_of_its_job(control: Control, camera: S
     assert isinstance(began, RecordingState)
     assert (began.recording, began.tracks) == (RECORDING, ("VIDEO001", "AUDIO001"))
     first = control.worker._lookup("/live/cam-1/main")
-    await control.ask(spec(camera, record=False))
+    await control.order()
     await control.until(lambda: len(states(control)) == 2, "pause")
-    await control.ask(spec(camera))
+    await control.order(RECORDING)
     await control.until(lambda: len(states(control)) == 3, "resumption")
     assert states(control) == [(True, "", False), (False, "pause", False), (True, "", False)]
     assert control.worker._lookup("/live/cam-1/main") is first  # whoever watches notices nothing
@@ -50,15 +50,15 @@ async def test_recording_follows_the_mode_of_its_job(control: Control, camera: S
     assert rows[0].end_reason == "pause"
 
 
-async def test_a_job_that_is_idle_from_the_start_writes_nothing(control: Control, camera: SimulatedDevice) -> None:
-    await control.begin()
-    await control.ask(spec(camera, record=False))
+async def test_without_an_order_nothing_is_written(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin(record=False)
+    await control.ask(spec(camera))
     await control.until(lambda: control.of(StreamFormats), "formats")
     stream = control.worker._lookup("/live/cam-1/main")
     await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
     assert states(control) == []
     assert list(control.volume.iterdir()) == []
-    await control.ask(spec(camera))
+    await control.order(RECORDING)
     await control.until(lambda: states(control), "recording")
 
 
