@@ -1,0 +1,644 @@
+"""What the cases of test/Recording and test/Receiver share: recordings, jobs, receivers, and the events of both."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from conformance.cases.base_common import INVALID, SENDER
+from conformance.cases.event_common import Message, Subscription, ask_event, create_pull_point, forget, pull
+from conformance.cases.event_values import Topic, patience, topics_of
+from conformance.model import Examination, Failure
+from conformance.names import NS, clark, find, findall, flag, renamed, text
+from conformance.schema import official_schema
+from conformance.source import RtspSource, Stream
+
+CONTROL = "Recording Control Service"
+RECEIVER = "Receiver Service"
+DYNAMIC = "Recording Control/Dynamic Recordings"
+TRACKS = "Recording Control/Dynamic Tracks"
+OPTIONS = "Recording Control/Recording Options"
+PULL_POINT = "Event/Pull-Point Notification"
+MEDIA = "Media Service OR Media2 Service"
+
+PROFILE_TYPE = f"{NS['tt']}/Profile"
+RECEIVER_TYPE = f"{NS['tt']}/Receiver"
+ACTIVE = ("Active", "PartiallyActive")
+EVENT_WAIT = 20.0
+"""PullMessagesTimeout of the specification."""
+VIDEO = frozenset({"JPEG", "MPEG4", "H264", "H265", "MPV4-ES"})
+AUDIO = frozenset({"G711", "G726", "AAC", "PCMU", "PCMA", "MP4A-LATM", "OPUS"})
+NOWHERE = "no-such-token-77"
+
+JOB_STATE = Topic(clark("tns1:RecordingConfig"), ("JobState",))
+CHANGE_STATE = Topic(clark("tns1:Receiver"), ("ChangeState",))
+CONNECTION_FAILED = Topic(clark("tns1:Receiver"), ("ConnectionFailed",))
+
+
+def config_topic(name: str) -> Topic:
+    return Topic(clark("tns1:RecordingConfig"), (name,))
+
+
+# ---- values -------------------------------------------------------------------------------------------
+
+
+def values(element: Any, *paths: str) -> dict[str, tuple[str, ...]]:
+    """What stands at some paths, for comparison."""
+    return {path: tuple(text(each) for each in findall(element, path)) for path in paths}
+
+
+def differing(one: dict[str, tuple[str, ...]], other: dict[str, tuple[str, ...]]) -> str:
+    """The first path whose values differ, for people; empty if none does."""
+    for path, value in one.items():
+        if value != other.get(path):
+            return f"{path.replace('tt:', '')}: {', '.join(value) or 'nothing'} and {', '.join(other.get(path, ())) or 'nothing'}"
+    return ""
+
+
+RECORDING_PATHS = (
+    *("tt:Source/tt:SourceId", "tt:Source/tt:Name", "tt:Source/tt:Location", "tt:Source/tt:Description"),
+    *("tt:Source/tt:Address", "tt:Content", "tt:MaximumRetentionTime"),
+)
+"""Recording Test 6.1."""
+JOB_PATHS = (
+    *("tt:RecordingToken", "tt:Mode", "tt:Priority", "tt:Source/tt:SourceToken"),
+    *("tt:Source/tt:SourceToken/tt:Token", "tt:Source/tt:Tracks/tt:SourceTag", "tt:Source/tt:Tracks/tt:Destination"),
+)
+"""Recording Test 6.2; the type of a source token is an attribute (`source_types`)."""
+
+
+def source_types(job: Any) -> tuple[str, ...]:
+    return tuple(each.get("Type", "") for each in findall(job, "tt:Source/tt:SourceToken"))
+
+
+def whole(element: Any) -> str:
+    """Content of an element without prefixes and white space, for comparison of messages with answers."""
+
+    def walk(node: Any) -> Any:
+        inside = tuple(walk(each) for each in node if isinstance(each.tag, str))
+        return etree.QName(node).localname, tuple(sorted(node.attrib.items())), (node.text or "").strip(), inside
+
+    return repr(walk(element)[1:])
+
+
+# ---- recordings ---------------------------------------------------------------------------------------
+
+
+async def recordings(x: Examination) -> dict[str, Any]:
+    """GetRecordings by token."""
+    answer = await x.ask("trc", "<trc:GetRecordings/>")
+    items = findall(answer, "trc:RecordingItem")
+    tokens = [text(each, "tt:RecordingToken") for each in items]
+    x.check(len(tokens) == len(set(tokens)), f"GetRecordingsResponse has a RecordingToken twice: {', '.join(tokens)}")
+    return dict(zip(tokens, items, strict=True))
+
+
+def tracks(item: Any) -> dict[str, Any]:
+    """Tracks of a recording item by token."""
+    return {text(each, "tt:TrackToken"): each for each in findall(item, "tt:Tracks/tt:Track")}
+
+
+async def capabilities(x: Examination) -> Any:
+    found = find(await x.ask("trc", "<trc:GetServiceCapabilities/>"), "trc:Capabilities")
+    x.check(found is not None, "GetServiceCapabilitiesResponse has no Capabilities")
+    return found
+
+
+def configuration(x: Examination, **changed: str) -> str:
+    """RecordingConfiguration as the specification prescribes it for recordings that cases create."""
+    known = {
+        "SourceId": "http://www.example.org/camera",
+        "Name": "CameraName",
+        "Location": "LocationDescription",
+        "Description": "Source Description",
+        "Address": x.settings.url,
+        "Content": "Recording from device",
+        "MaximumRetentionTime": "PT0S",
+    } | changed
+    source = "".join(
+        f"<tt:{name}>{escape(known[name])}</tt:{name}>"
+        for name in ("SourceId", "Name", "Location", "Description", "Address")
+    )
+    return (
+        f"<tt:Source>{source}</tt:Source><tt:Content>{escape(known['Content'])}</tt:Content>"
+        f"<tt:MaximumRetentionTime>{known['MaximumRetentionTime']}</tt:MaximumRetentionTime>"
+    )
+
+
+async def create_recording(x: Examination, inside: str) -> str:
+    body = (
+        f"<trc:CreateRecording><trc:RecordingConfiguration>{inside}</trc:RecordingConfiguration></trc:CreateRecording>"
+    )
+    token = text(await x.ask("trc", body), "trc:RecordingToken")
+    x.check(token, "CreateRecordingResponse has no RecordingToken")
+    return token
+
+
+async def delete_recording(x: Examination, token: str) -> None:
+    await x.ask("trc", f"<trc:DeleteRecording><trc:RecordingToken>{token}</trc:RecordingToken></trc:DeleteRecording>")
+
+
+async def discard_recording(x: Examination, token: str) -> None:
+    """Leave nothing behind; what the device answers is not judged here."""
+    with contextlib.suppress(Failure):
+        await delete_recording(x, token)
+
+
+async def room_for_recording(x: Examination) -> None:
+    """Recording Test 6.7: where the maximum is reached, a recording must go."""
+    most = (await capabilities(x)).get("MaxRecordings")
+    known = await recordings(x)
+    if most is None or len(known) < float(most):
+        return
+    for token in known:
+        reply = await x.soap.call(
+            "trc", f"<trc:DeleteRecording><trc:RecordingToken>{token}</trc:RecordingToken></trc:DeleteRecording>"
+        )
+        if reply.fault is None:
+            return
+    x.cannot("the device has no room for another recording, and none of its recordings can be deleted")
+
+
+@contextlib.asynccontextmanager
+async def new_recording(x: Examination, **changed: str) -> AsyncIterator[str]:
+    """A recording that is gone afterwards."""
+    await room_for_recording(x)
+    token = await create_recording(x, configuration(x, **changed))
+    try:
+        yield token
+    finally:
+        await discard_recording(x, token)
+
+
+async def options(x: Examination, token: str) -> Any:
+    body = f"<trc:GetRecordingOptions><trc:RecordingToken>{token}</trc:RecordingToken></trc:GetRecordingOptions>"
+    found = find(await x.ask("trc", body), "trc:Options")
+    x.check(found is not None, "GetRecordingOptionsResponse has no Options")
+    return found
+
+
+def number(element: Any, name: str) -> int:
+    value = "" if element is None else element.get(name, "")
+    return int(value) if value.strip().isdigit() else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A recording that takes jobs. `sources` are media profiles that are compatible with it."""
+
+    token: str
+    sources: tuple[str, ...]
+
+
+async def _place(x: Examination, token: str) -> tuple[int, Place]:
+    job = find(await options(x, token), "trc:Job")
+    sources = "" if job is None else job.get("CompatibleSources", "")
+    return number(job, "Spare"), Place(token, tuple(sources.split()))
+
+
+@contextlib.asynccontextmanager
+async def place_for_jobs(x: Examination, spare: int, *, profile: bool = False) -> AsyncIterator[Place]:
+    """Recording Test 6.9 and 6.12: a recording that takes more than `spare` jobs, and with `profile` has compatible sources.
+
+    A recording made for it is deleted afterwards; jobs that had to go are put back.
+    """
+    made = ""
+    removed: list[Any] = []
+    try:
+        if x.has(DYNAMIC):
+            with contextlib.suppress(Failure):
+                await room_for_recording(x)
+                made = await create_recording(x, configuration(x))
+        for attempt in range(MAX_JOBS):
+            places = [await _place(x, each) for each in ([made] if made else await recordings(x))]
+            if profile:
+                places = [each for each in places if each[1].sources]
+                x.check(
+                    places, "GetRecordingOptions names no CompatibleSources for any recording (Recording Test 6.12)"
+                )
+            for free, place in places:
+                if free > spare:
+                    yield place
+                    return
+            known = await jobs(x)
+            if attempt >= len(known) + len(removed) or not known:
+                break
+            token, job = next(iter(known.items()))
+            await delete_job(x, token)
+            removed.append(job)
+        x.fail(f"no recording takes more than {spare} jobs (GetRecordingOptions, Recording Test 6.9)")
+    finally:
+        if made:
+            await discard_recording(x, made)
+        for job in removed:
+            with contextlib.suppress(Failure):
+                await x.ask("trc", create_job_request(renamed(job, "trc:JobConfiguration")))
+
+
+MAX_JOBS = 64
+"""Jobs that may have to go before the examiner gives up."""
+
+
+@contextlib.asynccontextmanager
+async def place_for_track(x: Examination) -> AsyncIterator[tuple[str, str]]:
+    """Recording Test 6.11: a recording that takes a track, and the type of it."""
+    made = ""
+    try:
+        known = await recordings(x)
+        if not known:
+            x.require(DYNAMIC)
+            made = await create_recording(x, configuration(x))
+            known = await recordings(x)
+        for token in known:
+            track = find(await options(x, token), "trc:Track")
+            if number(track, "SpareTotal") > 0:
+                for kind in ("Video", "Audio", "Metadata"):
+                    if number(track, f"Spare{kind}") > 0:
+                        yield token, kind
+                        return
+        # To delete a track of a recording is to delete its footage: a device shall have room (note of Recording Test 5.3.1).
+        x.fail("no recording has Options.Track.SpareTotal above 0 (Recording Test 6.11)")
+    finally:
+        if made:
+            await discard_recording(x, made)
+
+
+# ---- jobs ---------------------------------------------------------------------------------------------
+
+
+async def jobs(x: Examination) -> dict[str, Any]:
+    """Configurations of GetRecordingJobs by token."""
+    answer = await x.ask("trc", "<trc:GetRecordingJobs/>")
+    items = findall(answer, "trc:JobItem")
+    tokens = [text(each, "tt:JobToken") for each in items]
+    x.check(len(tokens) == len(set(tokens)), f"GetRecordingJobsResponse has a JobToken twice: {', '.join(tokens)}")
+    return {token: find(item, "tt:JobConfiguration") for token, item in zip(tokens, items, strict=True)}
+
+
+def job_of(recording: str, mode: str, priority: int, source: str) -> str:
+    """trc:JobConfiguration with one source."""
+    return (
+        f"<trc:JobConfiguration><tt:RecordingToken>{recording}</tt:RecordingToken><tt:Mode>{mode}</tt:Mode>"
+        f"<tt:Priority>{priority}</tt:Priority><tt:Source>{source}</tt:Source></trc:JobConfiguration>"
+    )
+
+
+def source_of(token: str, type_: str) -> str:
+    return f'<tt:SourceToken Type="{type_}"><tt:Token>{token}</tt:Token></tt:SourceToken>'
+
+
+AUTO_RECEIVER = "<tt:AutoCreateReceiver>true</tt:AutoCreateReceiver>"
+
+
+def create_job_request(job: str) -> str:
+    return f"<trc:CreateRecordingJob>{job}</trc:CreateRecordingJob>"
+
+
+async def create_job(x: Examination, job: str) -> tuple[str, Any]:
+    """CreateRecordingJob; returns the token and the configuration of the answer, which must be what was asked for."""
+    answer = await x.ask("trc", create_job_request(job))
+    token, made = text(answer, "trc:JobToken"), find(answer, "trc:JobConfiguration")
+    try:
+        x.check(token and made is not None, "CreateRecordingJobResponse lacks JobToken or JobConfiguration")
+        asked = etree.fromstring(job.replace("<trc:JobConfiguration", f"<trc:JobConfiguration {_DECLARED}", 1))
+        wanted = values(asked, "tt:RecordingToken", "tt:Mode", "tt:Priority")
+        wrong = differing(wanted, values(made, *wanted))
+        x.check(not wrong, f"CreateRecordingJob was asked for and answered with different {wrong}")
+        for source in findall(made, "tt:Source"):
+            x.check(
+                find(source, "tt:AutoCreateReceiver") is None,
+                "CreateRecordingJobResponse reports AutoCreateReceiver (RecordingControl 5.3.8)",
+            )
+        if find(asked, "tt:Source/tt:SourceToken") is not None:
+            paths = ("tt:Source/tt:SourceToken/tt:Token",)
+            wrong = differing(values(asked, *paths), values(made, *paths))
+            x.check(not wrong, f"CreateRecordingJob was asked for and answered with different {wrong}")
+            x.check(
+                source_types(asked) == source_types(made),
+                f"CreateRecordingJob was asked for a source of type {source_types(asked)} and answered {source_types(made)}",
+            )
+    except Failure:
+        if token:
+            await discard_job(x, token)
+        raise
+    return token, made
+
+
+_DECLARED = f'xmlns:trc="{NS["trc"]}" xmlns:tt="{NS["tt"]}"'
+
+
+async def delete_job(x: Examination, token: str) -> None:
+    await x.ask("trc", f"<trc:DeleteRecordingJob><trc:JobToken>{token}</trc:JobToken></trc:DeleteRecordingJob>")
+
+
+async def discard_job(x: Examination, token: str) -> None:
+    with contextlib.suppress(Failure):
+        await delete_job(x, token)
+
+
+async def set_mode(x: Examination, token: str, mode: str) -> None:
+    body = f"<trc:JobToken>{token}</trc:JobToken><trc:Mode>{mode}</trc:Mode>"
+    await x.ask("trc", f"<trc:SetRecordingJobMode>{body}</trc:SetRecordingJobMode>")
+
+
+async def job_state(x: Examination, token: str) -> Any:
+    body = f"<trc:GetRecordingJobState><trc:JobToken>{token}</trc:JobToken></trc:GetRecordingJobState>"
+    state = find(await x.ask("trc", body), "trc:State")
+    x.check(state is not None, "GetRecordingJobStateResponse has no State")
+    return state
+
+
+def source_states(state: Any) -> tuple[str, ...]:
+    return tuple(text(each, "tt:State") for each in findall(state, "tt:Sources"))
+
+
+async def expect_state(
+    x: Examination, token: str, allowed: Sequence[str], *, recording: str = "", sources: Sequence[str] = ()
+) -> str:
+    """GetRecordingJobState must give one of `allowed`, and its sources one of `sources` where named."""
+    state = await job_state(x, token)
+    value = text(state, "tt:State")
+    x.check(value in allowed, f"the state of job {token} is {value}, expected {' or '.join(allowed)}")
+    if recording:
+        known = text(state, "tt:RecordingToken")
+        x.check(known == recording, f"the state of job {token} names the recording {known}, not {recording}")
+    if sources:
+        x.check(
+            source_states(state) and all(each in sources for each in source_states(state)),
+            f"the sources of job {token} are {', '.join(source_states(state)) or 'none'}, expected {' or '.join(sources)}",
+        )
+    return value
+
+
+@contextlib.asynccontextmanager
+async def stopped_jobs(x: Examination) -> AsyncIterator[None]:
+    """Prerequisite "all recording jobs were stopped": those that were active are so again afterwards."""
+    active = [token for token, job in (await jobs(x)).items() if text(job, "tt:Mode") == "Active"]
+    try:
+        for token in active:
+            await set_mode(x, token, "Idle")
+        yield
+    finally:
+        for token in active:
+            with contextlib.suppress(Failure):
+                await set_mode(x, token, "Active")
+
+
+@contextlib.asynccontextmanager
+async def some_job(x: Examination) -> AsyncIterator[str]:
+    """A job of the device, or one that is made for the case (Recording Test 5.4.11)."""
+    known = await jobs(x)
+    if known:
+        yield next(iter(known))
+        return
+    if x.has(RECEIVER):
+        async with place_for_jobs(x, 0) as place, receiver_job(x, place.token) as (token, _receiver):
+            yield token
+        return
+    async with place_for_jobs(x, 0, profile=True) as place:
+        token, _made = await create_job(x, job_of(place.token, "Idle", 1, source_of(place.sources[0], PROFILE_TYPE)))
+        try:
+            yield token
+        finally:
+            await discard_job(x, token)
+
+
+# ---- receivers ----------------------------------------------------------------------------------------
+
+
+def receiver_configuration(mode: str, uri: str, protocol: str = "UDP", stream: str = "RTP-Unicast") -> str:
+    return (
+        f"<trv:Configuration><tt:Mode>{mode}</tt:Mode><tt:MediaUri>{escape(uri)}</tt:MediaUri><tt:StreamSetup>"
+        f"<tt:Stream>{stream}</tt:Stream><tt:Transport><tt:Protocol>{protocol}</tt:Protocol></tt:Transport>"
+        "</tt:StreamSetup></trv:Configuration>"
+    )
+
+
+async def receivers(x: Examination) -> dict[str, Any]:
+    """Configurations of GetReceivers by token."""
+    items = findall(await x.ask("trv", "<trv:GetReceivers/>"), "trv:Receivers")
+    tokens = [text(each, "tt:Token") for each in items]
+    x.check(len(tokens) == len(set(tokens)), f"GetReceiversResponse has a Token twice: {', '.join(tokens)}")
+    return {token: find(item, "tt:Configuration") for token, item in zip(tokens, items, strict=True)}
+
+
+async def receiver(x: Examination, token: str) -> Any:
+    answer = await x.ask("trv", f"<trv:GetReceiver><trv:ReceiverToken>{token}</trv:ReceiverToken></trv:GetReceiver>")
+    known = text(answer, "trv:Receiver/tt:Token")
+    x.check(known == token, f"GetReceiver of {token} was answered with the receiver {known}")
+    return find(answer, "trv:Receiver/tt:Configuration")
+
+
+async def configure_receiver(x: Examination, token: str, inside: str) -> None:
+    body = f"<trv:ReceiverToken>{token}</trv:ReceiverToken>{inside}"
+    await x.ask("trv", f"<trv:ConfigureReceiver>{body}</trv:ConfigureReceiver>")
+
+
+async def set_receiver_mode(x: Examination, token: str, mode: str) -> None:
+    body = f"<trv:ReceiverToken>{token}</trv:ReceiverToken><trv:Mode>{mode}</trv:Mode>"
+    await x.ask("trv", f"<trv:SetReceiverMode>{body}</trv:SetReceiverMode>")
+
+
+async def receiver_state(x: Examination, token: str) -> str:
+    body = f"<trv:GetReceiverState><trv:ReceiverToken>{token}</trv:ReceiverToken></trv:GetReceiverState>"
+    return text(await x.ask("trv", body), "trv:ReceiverState/tt:State")
+
+
+async def check_receiver(x: Examination, token: str, inside: str) -> None:
+    """GetReceiver must give what was configured (Receiver Test 6.1)."""
+    same_receiver(x, _parsed(inside), await receiver(x, token), "configured", "GetReceiver")
+
+
+def _parsed(inside: str) -> Any:
+    return etree.fromstring(
+        inside.replace("<trv:Configuration", f'<trv:Configuration xmlns:trv="{NS["trv"]}" xmlns:tt="{NS["tt"]}"', 1)
+    )
+
+
+def same_receiver(x: Examination, one: Any, other: Any, first: str, second: str) -> None:
+    paths = (
+        *("tt:Mode", "tt:MediaUri", "tt:StreamSetup/tt:Stream", "tt:StreamSetup/tt:Transport/tt:Protocol"),
+        *("tt:StreamSetup/tt:Transport/tt:Tunnel/tt:Protocol",),
+    )
+    wrong = differing(values(one, *paths), values(other, *paths))
+    x.check(not wrong, f"a receiver as {first} and in {second} differs in {wrong}")
+
+
+@contextlib.asynccontextmanager
+async def receiver_job(x: Examination, recording: str) -> AsyncIterator[tuple[str, str]]:
+    """Recording Test 6.10: an idle job on a receiver that the device makes for it. Gives both tokens."""
+    job, made = await create_job(x, job_of(recording, "Idle", 1, AUTO_RECEIVER))
+    try:
+        sources = findall(made, "tt:Source/tt:SourceToken")
+        x.check(
+            len(sources) == 1 and sources[0].get("Type") == RECEIVER_TYPE and text(sources[0], "tt:Token"),
+            "CreateRecordingJobResponse does not name the receiver that was made for the job (Recording Test 6.10)",
+        )
+        token = text(sources[0], "tt:Token")
+        x.check(token in await receivers(x), f"GetReceivers does not list {token}, which was made for the job {job}")
+        yield job, token
+    finally:
+        await discard_job(x, job)
+
+
+@contextlib.asynccontextmanager
+async def rtsp_source(x: Examination) -> AsyncIterator[RtspSource]:
+    async with RtspSource(x.prober.local(), x.note) as source:
+        yield source
+
+
+async def stream_to(x: Examination, token: str, source: RtspSource, stream: Stream, protocol: str = "UDP") -> None:
+    """Point a receiver at the RTSP simulator and let it connect."""
+    inside = receiver_configuration("AlwaysConnect", source.uri(stream), protocol)
+    await configure_receiver(x, token, inside)
+    await check_receiver(x, token, inside)
+
+
+# ---- events -------------------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def listening(x: Examination, topic: Topic) -> AsyncIterator[Subscription]:
+    """A pull point for one topic."""
+    inside = (
+        f'<wsnt:TopicExpression {topic.declaration} Dialect="http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet">'
+        f"{topic}</wsnt:TopicExpression>"
+    )
+    sub = await create_pull_point(x, inside)
+    try:
+        yield sub
+    finally:
+        await forget(x, sub)
+
+
+def delta(x: Examination) -> float:
+    """Operation Delay, and time for what a device does in the network."""
+    return max(patience(x), x.settings.message_timeout)
+
+
+async def await_message(
+    x: Examination, sub: Subscription, topic: Topic, what: str, wanted: Any, *, seconds: float = 0.0
+) -> Message:
+    """Pull until a message is there for which `wanted(message)` holds."""
+    deadline = time.monotonic() + (seconds or delta(x))
+    seen = 0
+    while (left := deadline - time.monotonic()) > 0:
+        pulled = await pull(x, sub, timeout=max(1.0, min(EVENT_WAIT, round(left, 1))), limit=1)
+        for message in pulled.messages:
+            seen += 1
+            x.check(message.topic == topic, f"a message of {message.topic} passed the filter {topic}")
+            if wanted(message):
+                return message
+    raise Failure(f"no message of {topic} {what}; {seen} others came")
+
+
+def item(message: Message, part: str, name: str) -> str:
+    return dict(message.items(part)).get(name, "")
+
+
+def element_item(message: Message, name: str) -> Any:
+    """The content of a tt:ElementItem in Data, or None."""
+    for each in findall(message.element, "tt:Data/tt:ElementItem"):
+        if each.get("Name") == name:
+            return next((child for child in each if isinstance(child.tag, str)), None)
+    return None
+
+
+async def await_job_state(
+    x: Examination, sub: Subscription, job: str, states: Sequence[str], operations: Sequence[str] = ("Changed",)
+) -> str:
+    """Recording Test 6.5 and 6.13. Returns the state of the message."""
+
+    def wanted(message: Message) -> bool:
+        return (
+            message.operation in operations
+            and item(message, "Source", "RecordingJobToken") == job
+            and item(message, "Data", "State") in states
+        )
+
+    what = f"with PropertyOperation {' or '.join(operations)} for job {job} and state {' or '.join(states)}"
+    message = await await_message(x, sub, JOB_STATE, what, wanted)
+    information = element_item(message, "Information")
+    if information is not None:
+        within = text(information, "tt:State")
+        x.check(
+            within in states,
+            f"Information in the message says {within or 'nothing'}, its State {item(message, 'Data', 'State')}",
+        )
+    return item(message, "Data", "State")
+
+
+async def await_receiver_state(x: Examination, sub: Subscription, token: str, state: str) -> None:
+    """Recording Test 6.6."""
+
+    def wanted(message: Message) -> bool:
+        return item(message, "Source", "ReceiverToken") == token and item(message, "Data", "NewState") == state
+
+    await await_message(x, sub, CHANGE_STATE, f"for receiver {token} with NewState {state}", wanted)
+
+
+async def describe(x: Examination, topic: Topic) -> Any:
+    """tt:MessageDescription of a topic in GetEventProperties."""
+    answer = await ask_event(x, "GetEventProperties", "<tev:GetEventProperties/>")
+    node = find(answer, "wstop:TopicSet")
+    x.check(topic in topics_of(node), f"GetEventProperties has no topic {topic}")
+    node = find(node, topic.root_name)
+    for step in topic.path:
+        node = find(node, step)
+    description = find(node, "tt:MessageDescription")
+    x.check(description is not None, f"the topic {topic} has no MessageDescription")
+    return description
+
+
+def check_property(x: Examination, description: Any, topic: Topic, expected: bool) -> None:
+    x.check(
+        flag(description, "IsProperty") is expected,
+        f"{topic} is {'no' if expected else 'a'} property event by its MessageDescription",
+    )
+
+
+def check_described(x: Examination, description: Any, topic: Topic, part: str, name: str, type_: str) -> None:
+    """An item with a name and a type must be described."""
+    kind = "SimpleItemDescription" if not type_.endswith(("Configuration", "Information")) else "ElementItemDescription"
+    for each in findall(description, f"tt:{part}/tt:{kind}"):
+        if each.get("Name") == name:
+            given = each.get("Type", "")
+            prefix, colon, local = given.rpartition(":")
+            uri = each.nsmap.get(prefix if colon else None)
+            wanted_prefix, _, wanted_local = type_.rpartition(":")
+            x.check(
+                local == wanted_local and uri == NS[wanted_prefix],
+                f"{topic}: {part} item {name} has the type {given}, expected {type_}",
+            )
+            return
+    x.fail(f"{topic}: the description has no {kind} {name} in {part}")
+
+
+def check_type(x: Examination, element: Any, type_: str, where: str) -> None:
+    """An element must be valid as a complex type of the official schema ("validation with XML Schema complex type")."""
+    x.check(element is not None, f"{where}: there is no element")
+    copy = etree.fromstring(etree.tostring(element, with_tail=False))
+    copy.tag = clark("tt:Message")
+    # xsi:type makes the validator judge by that type, wherever the element is not declared globally.
+    probe = etree.Element(clark("tt:Message"), nsmap={"tt": NS["tt"], "xsi": NS["xsi"]}, UtcTime="2030-01-01T00:00:00Z")
+    data = etree.SubElement(etree.SubElement(probe, clark("tt:Data")), clark("tt:ElementItem"), Name="x")
+    inner = etree.SubElement(data, clark("tt:Anything"), nsmap={"xsi": NS["xsi"]})
+    inner.set(clark("xsi:type"), type_)
+    for key, value in copy.attrib.items():
+        inner.set(key, value)
+    inner.text = copy.text
+    inner.extend(list(copy))
+    schema = official_schema()
+    if not schema.validate(probe):
+        x.fail(f"{where} is no valid {type_}: {schema.error_log[0].message}")
+
+
+async def refuse_token(x: Examination, service: str, body: str, subcode: str) -> None:
+    """The specification prefers this fault and accepts others."""
+    await x.soap.refuse(service, body, (SENDER, INVALID, subcode), strict=False)
