@@ -88,19 +88,25 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         point.pull()
     seen: dict[str, int] = {}
     latencies: list[float] = []
+    arrived: list[tuple[Point, bytes, int]] = []
 
     def until(end: float, *, measure: bool) -> None:
-        while time.monotonic() < end:
-            for descriptor, _ in poll.poll(0.1):
+        while time.monotonic() < end or arrived:
+            ready = poll.poll(0 if arrived else 0.1)
+            for descriptor, _ in ready:
                 answer = points[descriptor].read()
-                now = time.time_ns() // 1000
-                if answer is None:
-                    continue
-                points[descriptor].pull()
+                if answer is not None:
+                    arrived.append((points[descriptor], answer, time.time_ns() // 1000))
+            if ready:
+                # Two hundred VMS have machines of their own: none waits for what another does with its answer.
+                continue
+            for point, answer, now in arrived:
+                point.pull()
                 for text in _TIMES.findall(answer):
                     if measure:
                         seen[text.decode()] = seen.get(text.decode(), 0) + 1
                         latencies.append((now - parse_datetime(text.decode())) / 1000)
+            arrived.clear()
 
     until(time.monotonic() + options.warm_up, measure=False)
     print("measuring", flush=True)

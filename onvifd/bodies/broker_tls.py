@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from onvifd.bodies.tls import Tls
-from onvifd.errors import InvalidArgument, Unavailable
+from onvifd.errors import Unavailable
 
 
 class BrokerTls:
@@ -23,11 +23,9 @@ class BrokerTls:
         self._ca_file = Path(ca_file) if ca_file else None
 
     def context(self, certificate_id: str | None, policy_id: str | None) -> ssl.SSLContext:
-        """Raises InvalidArgument for ids that are not known, Unavailable if the file cannot be read."""
-        if certificate_id is not None:
-            # Core 9.12.1.1: certificates of the client's side are not offered for brokers.
-            raise InvalidArgument("A client certificate for brokers is not supported.", detail="CertificateID")
-        return self._tls().outgoing(policy_id, self._authorities())
+        """See TlsContexts. Raises NotFound for ids that are not known, InvalidArgument for a certificate without private key,
+        Unavailable if files cannot be read."""
+        return self._tls().outgoing(policy_id, self._authorities(), certificate=certificate_id)
 
     def _authorities(self) -> list[x509.Certificate]:
         if self._ca_file is None:

@@ -170,10 +170,27 @@ class Tls:
         """The certificate that a VMS imports to trust what the recorder presents; None before it was made."""
         return device.authority(self.manager.state)
 
-    def outgoing(self, policy: str | None = None, further: Iterable[x509.Certificate] = ()) -> ssl.SSLContext:
+    def outgoing(
+        self,
+        policy: str | None = None,
+        further: Iterable[x509.Certificate] = (),
+        *,
+        certificate: str | None = None,
+    ) -> ssl.SSLContext:
         """The context for a connection to another party, which must have a certificate for the name it is reached at.
 
         Trusted are the anchors of the certification path validation policy with this id, or what the host trusts if None;
-        and `further`. Raises NotFound (CertPathValidationPolicyID).
+        and `further`. With `certificate`, the one with this id in the keystore is shown to a party that asks. Blocks.
+
+        Raises NotFound (CertPathValidationPolicyID, CertificateID), InvalidArgument for a certificate without private key,
+        Unavailable for one that the TLS library does not take.
         """
-        return contexts.outgoing(self.manager.state, policy, further)
+        state = self.manager.state
+        context = contexts.outgoing(state, policy, further)
+        if certificate is not None:
+            path = contexts.client_path(state, certificate, self.keystore.private_key)
+            try:
+                contexts.present(context, path, self._folder)
+            except (ssl.SSLError, OSError) as error:
+                raise Unavailable(f"certificate {certificate} cannot be shown: {error}") from error
+        return context

@@ -14,10 +14,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from onvifd.errors import OnvifdError
+from onvifd.errors import InvalidArgument, OnvifdError
 from onvifd.pki.issue import names_of
 from onvifd.pki.names import common_name
-from onvifd.pki.rows import certificate_of, find, has_private_key
+from onvifd.pki.rows import MAX_PATH, OK, certificate_of, find, has_private_key, signs
 from onvifd.pki.signatures import WEAK, PrivateKey, verifies
 from onvifd.pki.validation import ClientCheck
 from onvifd.store.security import KeyRow, SecurityState
@@ -209,14 +209,14 @@ def _loaded(
     context.maximum_version = max(_VERSIONS[version] for version in state.tls.versions)
     context.set_alpn_protocols(["http/1.1"])
     for path in paths:
-        _load(context, path, folder)
+        present(context, path, folder)
     if state.tls.client_authentication:
         _require_clients(context, state, anchors)
     return context
 
 
-def _load(context: ssl.SSLContext, path: Presented, folder: Path) -> None:
-    """The library reads keys from files only: the file holds the key encrypted, and is gone at once."""
+def present(context: ssl.SSLContext, path: Presented, folder: Path) -> None:
+    """Show a path in handshakes. Blocks. The library reads keys from files only: the file holds the key encrypted, and is gone at once."""
     password = secrets.token_hex(32)
     key = path.key.private_bytes(
         serialization.Encoding.PEM,
@@ -257,6 +257,26 @@ def _require_clients(context: ssl.SSLContext, state: SecurityState, anchors: Seq
 
 def _is_root(certificate: x509.Certificate) -> bool:
     return certificate.issuer == certificate.subject and verifies(certificate, certificate.public_key())
+
+
+def client_path(state: SecurityState, certificate: str, opened: KeyOpener) -> Presented:
+    """What to show as a client: the certificate with this id, and those of the keystore that lie between it and its root.
+
+    Raises NotFound (CertificateID), InvalidArgument (CertificateID) if its private key is not here.
+    """
+    row = find(state.certificates, certificate, "CertificateID")
+    key = state.keys[row.key]
+    if key.status != OK or key.private is None:
+        raise InvalidArgument("there is no private key for this certificate", detail="CertificateID")
+    chain = [certificate_of(row)]
+    known = [certificate_of(each) for each in state.certificates.values()]
+    while len(chain) < MAX_PATH and not _is_root(chain[-1]):
+        above = (each for each in known if each.subject == chain[-1].issuer and signs(each, chain[-1]))
+        issuer = next(above, None)
+        if issuer is None or _is_root(issuer):
+            break  # RFC 8446 4.4.2: the peer has the root already
+        chain.append(issuer)
+    return Presented(names_of(chain[0]), key.algorithm, tuple(chain), opened(key))
 
 
 def outgoing(state: SecurityState, policy: str | None, further: Iterable[x509.Certificate] = ()) -> ssl.SSLContext:

@@ -53,7 +53,7 @@ class TlsContexts(Protocol):
     def context(self, certificate_id: str | None, policy_id: str | None) -> ssl.SSLContext:
         """A client context that shows this certificate and judges the server by this policy. May block.
 
-        Raises InvalidArgument for ids that are not known.
+        Raises NotFound or InvalidArgument for ids that are not known or cannot be used.
         """
         ...
 
