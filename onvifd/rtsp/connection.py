@@ -11,6 +11,7 @@ from typing import Protocol
 
 from onvifd.access.types import Account
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
+from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.outlet import STALL_TIMEOUT, Link, TcpOutlet, UdpOutlet
 from onvifd.rtsp.play import Playback, Presentation
 from onvifd.rtsp.server_events import (
@@ -27,6 +28,7 @@ from onvifd.rtsp.server_events import (
     Verifier,
 )
 from onvifd.rtsp.server_session import ServerConnection
+from onvifd.rtsp.tunnel import Base64Stream
 from onvifd.rtsp.udp import UdpPair
 
 log = logging.getLogger(__name__)
@@ -62,17 +64,32 @@ class _Media:
 
 
 class Connection:
-    """One client: feeds its machine, does what the machine asks, and owns what its sessions use."""
+    """One client: feeds its machine, does what the machine asks, and owns what its sessions use.
 
-    def __init__(self, server: Host, sock: socket.socket) -> None:
+    In an HTTP tunnel it reads from the socket of the POST, which may end and be followed by another one while the GET stands.
+    """
+
+    def __init__(self, server: Host, arrival: Arrival) -> None:
+        sock = arrival.client
         self._server = server
         self._sock = sock
+        self._source: socket.socket | None = arrival.post or sock
+        self._decoder = Base64Stream(arrival.rest) if arrival.post is not None else None
         self._loop = asyncio.get_running_loop()
-        local, peer = sock.getsockname(), sock.getpeername()
+        # a Unix socket (TLS ends before it) has no addresses of its own
+        local, peer = (arrival.local,), (arrival.peer,)
+        if not arrival.local:
+            local, peer = sock.getsockname(), sock.getpeername()
         self.local, self.peer = _plain(local[0]), _plain(peer[0])
+        self.tunnel = (arrival.cookie, self.peer)
         self._scope = local[3] if len(local) > 3 and ":" in self.local else 0
         self.machine = ServerConnection(
-            server.verifier, local_host=self.local, now=server.now(), limits=server.limits, peer=self.peer
+            server.verifier,
+            local_host=self.local,
+            now=server.now(),
+            limits=server.limits,
+            peer=self.peer,
+            tcp_only=arrival.secure or self._decoder is not None,
         )
         self.freeing: set[asyncio.Task[None]] = set()
         self._link = Link(sock, self._lost)
@@ -80,26 +97,58 @@ class Connection:
         self._pumping = False
         self._shut = False
         self._reading = False
-        self._fd = sock.fileno()
 
     def begin(self, initial: bytes) -> None:
-        self._loop.add_reader(self._fd, self._readable)
+        self._loop.add_reader(self._sock.fileno(), self._readable, self._sock)
+        if self._source is not None and self._source is not self._sock:
+            self._loop.add_reader(self._source.fileno(), self._readable, self._source)
         self._reading = True
         if initial:
             self.machine.receive_data(initial, self._server.now())
             self.pump()
 
-    def _readable(self) -> None:
+    def renew(self, arrival: Arrival) -> None:
+        """Requests come by another POST from now on."""
+        self._end_source()
+        if self._decoder is None or not self._reading:
+            arrival.close()
+            return
+        self._source, self._decoder = arrival.client, Base64Stream()
+        self._loop.add_reader(self._source.fileno(), self._readable, self._source)
+        self._take(arrival.rest)
+
+    def _end_source(self) -> None:
+        source, self._source = self._source, None
+        if source is not None and source is not self._sock:
+            if self._reading:
+                self._loop.remove_reader(source.fileno())
+            source.close()
+
+    def _readable(self, sock: socket.socket) -> None:
         try:
-            data = self._sock.recv(_RECEIVE)
+            data = sock.recv(_RECEIVE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             self._lost(f"connection lost: {error.strerror or error}")
             return
-        if not data:
+        if sock is self._source:
+            if data:
+                self._take(data)
+            elif self._decoder is not None and self.machine.sessions:
+                self._end_source()  # another POST may follow, until the sessions are silent for too long
+            else:
+                self._lost("client has closed the connection")
+        elif not data:  # what a client sends behind its GET has no meaning
             self._lost("client has closed the connection")
-            return
+
+    def _take(self, data: bytes) -> None:
+        if self._decoder is not None:
+            try:
+                data = self._decoder.feed(data)
+            except ValueError:
+                self._lost("client posts what is no base64")
+                return
         self.machine.receive_data(data, self._server.now())
         self.pump()
 
@@ -235,8 +284,9 @@ class Connection:
 
     def _stop_reading(self) -> None:
         if self._reading:
+            self._loop.remove_reader(self._sock.fileno())
+            self._end_source()
             self._reading = False
-            self._loop.remove_reader(self._fd)
 
     def shut(self, reason: str) -> None:
         """End everything, for the server's end."""

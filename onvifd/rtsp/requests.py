@@ -14,7 +14,8 @@ from onvifd.rtsp.server_events import Session, Udp
 REPLAY_TAG = "onvif-replay"
 """Streaming 6.4."""
 
-_TARGET = re.compile(r"(?:rtspu?|rtsps)://[^/?#]*([^#]*)", re.IGNORECASE)
+# clients of an HTTP tunnel may name its address
+_TARGET = re.compile(r"(?:rtspu?|rtsps|https?)://[^/?#]*([^#]*)", re.IGNORECASE)
 
 
 def split_target(uri: str) -> tuple[str, str | None]:
@@ -30,11 +31,11 @@ def without_query(uri: str) -> str:
     return uri.partition("?")[0]
 
 
-def choose_transport(offers: list[h.Transport]) -> h.Transport | None:
+def choose_transport(offers: list[h.Transport], tcp_only: bool = False) -> h.Transport | None:
     """The first transport that we serve; where data is sent is never the client's to say (RFC 2326 12.39, destination)."""
     for offer in offers:
         usable = offer.unicast and offer.profile == "AVP" and offer.mode in ("PLAY", "")
-        if usable and (offer.tcp or offer.client_port is not None):
+        if usable and (offer.tcp or (offer.client_port is not None and not tcp_only)):
             return offer
     return None
 

@@ -3,6 +3,7 @@
 server = RtspServer({"/live": live_mount, "/replay": replay_mount}, DigestVerifier.for_rtsp(realm, lookup), clock)
 port = await server.serve("127.0.0.1", 8554)      # own listener, or
 server.adopt(sock, initial)                       # connections that somebody else accepted
+server.admit(arrival)                             # the same, HTTP tunnels included
 await server.close()
 """
 
@@ -17,6 +18,7 @@ from collections.abc import Coroutine, Mapping
 from onvifd.access.types import Account
 from onvifd.clock import Clock
 from onvifd.errors import NotFound
+from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.connection import Connection
 from onvifd.rtsp.messages import Response
 from onvifd.rtsp.outlet import SEND_BUFFER
@@ -52,6 +54,8 @@ class RtspServer:
         self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
+        self._tunnels: dict[tuple[str, str], Connection] = {}
+        """HTTP tunnels by cookie and address of the client."""
         self._ticker: asyncio.Task[None] | None = None
         self._refused = 0
         self._refusal_logged = float("-inf")
@@ -116,23 +120,45 @@ class RtspServer:
 
     def adopt(self, sock: socket.socket, initial: bytes = b"") -> None:
         """Serve a connected client; the socket is ours from now on. `initial` is what was already read from it."""
-        sock.setblocking(False)
+        self.admit(Arrival(client=sock, initial=initial))
+
+    def admit(self, arrival: Arrival) -> None:
+        """Serve a connection; its sockets are ours from now on."""
+        sock = arrival.client
+        for each in arrival.sockets:
+            each.setblocking(False)
+        if arrival.again:
+            self._continue(arrival)
+            return
         if self._closing or len(self._connections) >= self._max_connections:
             self._refuse(sock)
+            arrival.close()
             return
         try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if not arrival.local:  # else it is a Unix socket, behind which TLS ends
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-            connection = Connection(self, sock)
+            connection = Connection(self, arrival)
         except OSError as error:
             # it was gone before we had it
             log.debug("RTSP client: %s", error)
-            sock.close()
+            arrival.close()
             return
         self._connections.add(connection)
+        if arrival.cookie:
+            self._tunnels[arrival.cookie, connection.peer] = connection
         if self._ticker is None:
             self._ticker = self.own(self._tick())
-        connection.begin(initial)
+        connection.begin(arrival.initial)
+
+    def _continue(self, arrival: Arrival) -> None:
+        """A client of a tunnel goes on in another POST."""
+        connection = self._tunnels.get((arrival.cookie, arrival.peer))
+        if connection is None:
+            log.debug("RTSP client %s goes on in a tunnel that is not there", arrival.peer)
+            arrival.close()
+        else:
+            connection.renew(arrival)
 
     def _refuse(self, sock: socket.socket) -> None:
         self._refused += 1
@@ -172,6 +198,8 @@ class RtspServer:
 
     def forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
+        if self._tunnels.get(connection.tunnel) is connection:
+            del self._tunnels[connection.tunnel]
 
     async def close(self) -> None:
         """End all sessions and connections."""

@@ -64,13 +64,24 @@ class _Pending:
 
 
 class ServerConnection:
-    """See module. `local_host` is the address that the client reached us by."""
+    """See module. `local_host` is the address that the client reached us by.
+
+    `tcp_only`: media goes by this connection alone, since it is encrypted, or a tunnel that UDP would not get around.
+    """
 
     def __init__(
-        self, verifier: Verifier, *, local_host: str, now: float, limits: Limits | None = None, peer: str = ""
+        self,
+        verifier: Verifier,
+        *,
+        local_host: str,
+        now: float,
+        limits: Limits | None = None,
+        peer: str = "",
+        tcp_only: bool = False,
     ) -> None:
         self._verifier = verifier
         self._peer = peer
+        self._tcp_only = tcp_only
         self._local_host = local_host
         self._limits = limits or Limits()
         self._parser = Parser()
@@ -305,9 +316,9 @@ class ServerConnection:
 
     def _setup(self, request: Request) -> Event | None:
         offered = request.headers.get("Transport")
-        transport = choose_transport(h.parse_transport(offered)) if offered else None
+        transport = choose_transport(h.parse_transport(offered), self._tcp_only) if offered else None
         if transport is None:
-            raise RtspError(461, "transport must be RTP/AVP unicast over UDP or TCP")
+            raise RtspError(461, f"transport must be RTP/AVP unicast over {'' if self._tcp_only else 'UDP or '}TCP")
         session = self._named_session(request)
         if session is None and len(self.sessions) >= self._limits.sessions:
             raise RtspError(453, "too many sessions on this connection")

@@ -1,0 +1,77 @@
+"""A client's connection on its way to the server that owns its path, within a process or to another one."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+import msgspec
+
+
+class _Papers(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What travels beside the descriptors."""
+
+    initial: bytes
+    post: bool = False
+    rest: bytes = b""
+    cookie: str = ""
+    peer: str = ""
+    local: str = ""
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """A connection with what was already read from it.
+
+    `client` is what is written to. In an HTTP tunnel requests come by `post` (base64; `rest` is what of it was read and not
+    yet decoded) and `cookie` names the tunnel; one with a cookie and no `post` is the client's next POST of a tunnel that
+    stands. `peer` and `local` are addresses where the socket itself cannot tell them (TLS ends before it). `secure`: the
+    client's connection is encrypted, so media must not leave it.
+    """
+
+    client: socket.socket
+    initial: bytes = b""
+    post: socket.socket | None = None
+    rest: bytes = b""
+    cookie: str = ""
+    peer: str = ""
+    local: str = ""
+    secure: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether this is a further POST of a tunnel."""
+        return bool(self.cookie) and self.post is None
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        return (self.client,) if self.post is None else (self.client, self.post)
+
+    def close(self) -> None:
+        for sock in self.sockets:
+            sock.close()
+
+    def pack(self) -> bytes:
+        """All but the sockets."""
+        papers = _Papers(
+            self.initial, self.post is not None, self.rest, self.cookie, self.peer, self.local, self.secure
+        )
+        return msgspec.msgpack.encode(papers)
+
+    @staticmethod
+    def unpack(sockets: list[socket.socket], data: bytes) -> Arrival:
+        """Raises ValueError when sockets and papers do not fit; the sockets are then the caller's to close."""
+        papers = msgspec.msgpack.decode(data, type=_Papers)
+        if len(sockets) != 1 + papers.post:
+            raise ValueError("sockets and papers of a connection do not fit")
+        return Arrival(
+            client=sockets[0],
+            initial=papers.initial,
+            post=sockets[1] if papers.post else None,
+            rest=papers.rest,
+            cookie=papers.cookie,
+            peer=papers.peer,
+            local=papers.local,
+            secure=papers.secure,
+        )
