@@ -22,7 +22,8 @@ from onvifd.errors import Conflict, InvalidArgument, OnvifdError
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.store.cameras import Parts
 from onvifd.store.catalogue import Catalogue
-from onvifd.store.rows import CameraRow, JobRow, ProfileRow, RecordingRow, StreamRow, TrackRow
+from onvifd.store.policies import OFF
+from onvifd.store.rows import CameraRow, JobRow, PolicyRow, ProfileRow, RecordingRow, StreamRow, TrackRow
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ HIDDEN: Final = "***"
 
 VIDEO_TRACK = "VIDEO001"
 AUDIO_TRACK = "AUDIO001"
+METADATA_TRACK = "META001"
+
+PROFILE_SOURCE = "profile"
+"""Kind of a job's source: a media profile of the recorder."""
 
 
 class Driver(StrEnum):
@@ -53,12 +58,12 @@ def profile_token(camera: str, role: str) -> str:
     return f"{camera}-{role}"
 
 
-def recording_token(camera: str) -> str:
-    return f"rec-{camera}"
+def recording_token(camera: str, role: str = "main") -> str:
+    return f"rec-{camera}" if role == "main" else f"rec-{camera}-{role}"
 
 
-def job_token(camera: str) -> str:
-    return f"job-{camera}"
+def job_token(camera: str, role: str = "main") -> str:
+    return f"job-{camera}" if role == "main" else f"job-{camera}-{role}"
 
 
 def source_token(camera: str) -> str:
@@ -101,7 +106,8 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCamera:
-    """A camera to add. `address` may carry credentials; they are split off unless `credentials` are given."""
+    """A camera to add. `address` may carry credentials; they are split off unless `credentials` are given. `record` is whether
+    its main stream is recorded from the beginning."""
 
     name: str
     driver: Driver
@@ -129,7 +135,6 @@ class Camera:
     streams: tuple[Stream, ...]
     credentials: Credentials | None
     enabled: bool
-    record: bool
     manufacturer: str
     model: str
     firmware: str
@@ -229,7 +234,6 @@ class Registry:
             streams=streams,
             credentials=new.credentials or login,
             enabled=new.enabled,
-            record=new.record,
             manufacturer=new.manufacturer[:255],
             model=new.model[:255],
             firmware=new.firmware[:255],
@@ -237,7 +241,10 @@ class Registry:
             event_address=split_credentials(new.event_address)[0] if new.event_address else "",
             created=self._clock.utc(),
         )
-        row = self._catalogue.cameras.add(*self._rows(camera), limit=self._limit)
+        row, profiles, recording, job = self._rows(camera)
+        parts = (row, profiles, recording, replace(job, active=new.record))
+        policies = (PolicyRow(camera=camera.id, stream=Role.MAIN.value, mode="auto" if new.record else OFF),)
+        row = self._catalogue.cameras.add(*parts, limit=self._limit, policies=policies)
         log.info("camera %s added as channel %d: %s at %s", row.id, row.channel, row.name, row.address)
         return self._camera(row)
 
@@ -265,9 +272,9 @@ class Registry:
             log.info("camera %s changed: %s at %s", row.id, row.name, row.address)
         return self._camera(row)
 
-    def set_record(self, camera: str, record: bool) -> None:
-        """Persist the mode of a camera's job and the flag of the camera with it. Raises NotFound."""
-        self.change(camera, lambda known: replace(known, record=record))
+    def modes(self) -> dict[str, str]:
+        """How the main stream of each camera is recorded: auto, manual or off."""
+        return {row.camera: row.mode for row in self._catalogue.policies.all() if row.stream == Role.MAIN}
 
     def learn(self, camera: str, role: str, formats: Sequence[TrackFormat]) -> None:
         """Remember what a stream was seen to carry. Raises NotFound."""
@@ -292,7 +299,6 @@ class Registry:
             address=redact(camera.address),
             credentials=self._seal(camera),
             enabled=camera.enabled,
-            record=camera.record,
             manufacturer=camera.manufacturer,
             model=camera.model,
             firmware=camera.firmware,
@@ -314,7 +320,6 @@ class Registry:
             token=job_token(camera.id),
             recording=recording_token(camera.id),
             profile=profile_token(camera.id, Role.MAIN),
-            active=camera.record,
         )
         return row, profiles, _recording(camera), job
 
@@ -342,7 +347,6 @@ class Registry:
             streams=tuple(_stream(stream, urls) for stream in row.streams),
             credentials=Credentials(user=secret["user"], password=secret["password"]) if "user" in secret else None,
             enabled=row.enabled,
-            record=row.record,
             manufacturer=row.manufacturer,
             model=row.model,
             firmware=row.firmware,
@@ -398,13 +402,18 @@ def _checked(streams: Sequence[Stream]) -> tuple[Stream, ...]:
     return tuple(clean)
 
 
-def _recording(camera: Camera) -> RecordingRow:
-    token = recording_token(camera.id)
+def recording_row(camera: Camera, role: Role) -> RecordingRow:
+    """The recording of a camera's stream as it is to be in the catalogue, with the tracks that the stream fills."""
+    token = recording_token(camera.id, role)
+    stream = next((each for each in camera.streams if each.role is role), camera.main)
     tracks = [TrackRow(recording=token, token=VIDEO_TRACK, kind=Kind.VIDEO.value, description=f"{camera.name} video")]
-    if camera.main.audio_codec is not None:
+    if stream.audio_codec is not None:
         tracks.append(
             TrackRow(recording=token, token=AUDIO_TRACK, kind=Kind.AUDIO.value, description=f"{camera.name} audio")
         )
+    tracks.append(
+        TrackRow(recording=token, token=METADATA_TRACK, kind=Kind.METADATA.value, description=f"{camera.name} events")
+    )
     return RecordingRow(
         token=token,
         camera=camera.id,
@@ -412,8 +421,25 @@ def _recording(camera: Camera) -> RecordingRow:
         source_name=camera.name,
         source_description=f"{camera.manufacturer} {camera.model}".strip()[:255],
         source_address=camera.shown_address,
-        content=f"{camera.name} main stream",
+        content=f"{camera.name} {role.value} stream",
+        role=role.value,
         tracks=tuple(tracks),
+    )
+
+
+def job_row(camera: Camera, recording: RecordingRow) -> JobRow:
+    """The job that fills a camera's recording from the profile of the same stream."""
+    source = JobSourceRow(
+        kind=PROFILE_SOURCE,
+        token=profile_token(camera.id, recording.role),
+        tracks=tuple((track.token, track.token) for track in recording.tracks),
+    )
+    return JobRow(
+        token=job_token(camera.id, recording.role),
+        recording=recording.token,
+        camera=camera.id,
+        sources=(source,),
+        active=camera.record,
     )
 
 

@@ -23,10 +23,16 @@ from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.events import Events
 from onvifd.store.locks import Locks
 from onvifd.store.migrate import upgrade
+from onvifd.store.policies import Policies
+from onvifd.store.receivers import Receivers
 from onvifd.store.recordings import Recordings
+from onvifd.store.schedules import Schedules
 from onvifd.store.security import Security
-from onvifd.store.segments import Segments, Spans
+from onvifd.store.segments import Segments
 from onvifd.store.settings import Settings
+from onvifd.store.snapshots import Snapshots
+from onvifd.store.spans import Spans
+from onvifd.store.upkeep import Upkeep
 from onvifd.store.volumes import StorageRules, Volumes
 
 P = ParamSpec("P")
@@ -45,11 +51,16 @@ class Catalogue:
         self.database = database
         self.cameras = Cameras(database)
         self.recordings = Recordings(database)
+        self.receivers = Receivers(database)
         self.segments = Segments(database)
         self.spans = Spans(database)
+        self.policies = Policies(database)
+        self.schedules = Schedules(database)
+        self.snapshots = Snapshots(database)
         self.volumes = Volumes(database)
         self.storage_rules = StorageRules(database)
         self.locks = Locks(database)
+        self.upkeep = Upkeep(database)
         self.events = Events(database)
         self.brokers = Brokers(database)
         self.accounts = Accounts(database)

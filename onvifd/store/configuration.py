@@ -14,7 +14,7 @@ from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.migrate import upgrade
 from onvifd.store.settings import REVISION, bump
 
-DATA: Final = frozenset(("segments", "spans", "events", "volumes", "locks", "audit"))
+DATA: Final = frozenset(("segments", "spans", "events", "volumes", "locks", "audit", "snapshots", "record_states"))
 """Tables that tell what was recorded and what happened."""
 MERGED: Final = frozenset(("recordings", "tracks", "settings"))
 """Tables whose rows stay when others come: footage must not lose its recording, nor the recorder what it needs to run."""
@@ -105,6 +105,8 @@ class Configuration:
                     used = select(schema.console_accounts.c.group)
                     query = query.where(table.c.builtin.is_(False), table.c.name.not_in(used))
                 connection.execute(query)
+            # What clients made has no job any more: it goes as that of removed cameras does.
+            connection.execute(update(schema.recordings).values(dynamic=False))
             t = schema.settings
             connection.execute(delete(t).where(t.c.key.in_(names)))
             bump(connection)

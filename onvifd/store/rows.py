@@ -36,7 +36,6 @@ class CameraRow:
     address: str
     credentials: bytes | None = field(default=None, repr=False)
     enabled: bool = True
-    record: bool = True
     manufacturer: str = ""
     model: str = ""
     firmware: str = ""
@@ -65,7 +64,8 @@ class TrackRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingRow:
-    """A recording with its tracks in order VIDEO001, AUDIO001, META001. `retention` is seconds, 0 for unlimited."""
+    """A recording with its tracks in order VIDEO001, AUDIO001, META001. `retention` is seconds, 0 for unlimited; it counts
+    once a client has `configured` it. `target` is JSON, empty for none."""
 
     token: str
     camera: str | None
@@ -76,16 +76,48 @@ class RecordingRow:
     source_address: str = ""
     content: str = ""
     retention: int = 0
+    role: str = "main"
+    dynamic: bool = False
+    configured: bool = False
+    removing: bool = False
+    target: str = ""
+    created: int = 0
     tracks: tuple[TrackRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobSourceRow:
+    """A source of a job: `kind` is profile or receiver; `tracks` pairs source tags with tracks of the recording."""
+
+    kind: str
+    token: str
+    tracks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRow:
+    """A job; `camera` is None for one that a client made."""
+
     token: str
     recording: str
-    profile: str
+    camera: str | None
+    sources: tuple[JobSourceRow, ...]
     active: bool = True
     priority: int = 1
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverRow:
+    """A receiver. `uri` is what is shown; `secret` the sealed whole where something is hidden."""
+
+    token: str
+    mode: str
+    uri: str = ""
+    secret: bytes | None = field(default=None, repr=False)
+    protocol: str = "UDP"
+    automatic: bool = False
+    created: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +191,14 @@ class SegmentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanRow:
-    """A stretch of time with a record type; `end` is None while it lasts."""
+    """A stretch of time with a record type; `end` is None while it lasts. `marks` are all types that apply, with commas."""
 
     id: int = 0
     recording: str
     kind: str
     start: int
     end: int | None
+    marks: str = ""
 
 
 Pairs = tuple[tuple[str, str], ...]
@@ -222,3 +255,66 @@ class AuditRow:
     outcome: str = ""
     detail: str = ""
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRow:
+    """How a stream of a camera is recorded."""
+
+    camera: str
+    stream: str
+    mode: str = "auto"
+    pre: int = 5
+    post: int = 30
+    audio: bool = True
+    redundant: bool = False
+    manual: bool = False
+    resume: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolidayRow:
+    name: str
+    first: str
+    last: str
+    yearly: bool = False
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotPolicyRow:
+    camera: str
+    enabled: bool = False
+    stream: str = "main"
+    interval: int = 60
+    event_interval: int = 0
+    days: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SnapshotRow:
+    """A stored picture. `id` is 0 until inserted."""
+
+    id: int = 0
+    camera: str
+    utc: int
+    kind: str
+    volume: str
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordStateRow:
+    """How a recording stands, as the running recorder last said."""
+
+    recording: str
+    camera: str = ""
+    stream: str = ""
+    mode: str = "auto"
+    ordered: bool = False
+    active: bool = False
+    kind: str = ""
+    marks: str = ""
+    reason: str = ""
+    utc: int = 0

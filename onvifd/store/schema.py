@@ -50,7 +50,6 @@ cameras = Table(
     ),
     Column("credentials", LargeBinary, comment="user name and password, encrypted with the key file; NULL for none"),
     Column("enabled", Boolean, nullable=False, comment="whether the recorder connects to it"),
-    Column("record", Boolean, nullable=False, comment="whether its main stream is recorded"),
     Column("manufacturer", String(255), nullable=False, comment="as probed; empty if unknown"),
     Column("model", String(255), nullable=False, comment="as probed; empty if unknown"),
     Column("firmware", String(255), nullable=False, comment="as probed; empty if unknown"),
@@ -106,6 +105,14 @@ recordings = Table(
     Column("source_address", Text, nullable=False, comment="address of the camera without credentials"),
     Column("content", String(255), nullable=False, comment="what it is for"),
     Column("retention", BigInteger, nullable=False, comment="seconds, 0 for unlimited"),
+    Column(
+        "role", String(8), nullable=False, comment="stream of the camera that is recorded; empty for those of clients"
+    ),
+    Column("dynamic", Boolean, nullable=False, comment="whether a client made it"),
+    Column("configured", Boolean, nullable=False, comment="whether a client has set its configuration"),
+    Column("removing", Boolean, nullable=False, comment="whether it was deleted and its footage is going"),
+    Column("target", Text, nullable=False, comment="external target, JSON made by the store; empty for none"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC; 0 for those of cameras"),
     Index(None, "camera"),
 )
 
@@ -121,13 +128,29 @@ tracks = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("token", TOKEN, primary_key=True, comment="job-<camera>"),
+    Column("token", TOKEN, primary_key=True, comment="job-<camera> or job- and 8 hex digits"),
     Column("recording", ForeignKey("recordings.token", ondelete="CASCADE"), nullable=False),
-    Column("profile", ForeignKey("profiles.token", ondelete="CASCADE"), nullable=False, comment="what is recorded"),
+    Column(
+        "camera", ForeignKey("cameras.id", ondelete="CASCADE"), comment="that it belongs to; NULL for one of a client"
+    ),
     Column("active", Boolean, nullable=False, comment="mode Active (true) or Idle"),
-    Column("priority", Integer, nullable=False, comment="the higher wins, from 1"),
+    Column("priority", Integer, nullable=False, comment="the higher wins, from 0"),
+    Column("sources", Text, nullable=False, comment="where from and which track to which, JSON made by the store"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC; 0 for those of cameras"),
     Index(None, "recording"),
-    Index(None, "profile"),
+    Index(None, "camera"),
+)
+
+receivers = Table(
+    "receivers",
+    metadata,
+    Column("token", TOKEN, primary_key=True, comment="rcv- and 8 hex digits"),
+    Column("mode", String(16), nullable=False, comment="tt:ReceiverMode"),
+    Column("uri", Text, nullable=False, comment="where the stream is, as shown: without credentials"),
+    Column("secret", LargeBinary, comment="the whole address, encrypted with the key file; NULL if nothing is hidden"),
+    Column("protocol", String(8), nullable=False, comment="tt:TransportProtocol: UDP or RTSP"),
+    Column("automatic", Boolean, nullable=False, comment="made by a job, goes with the last job that uses it"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
 )
 
 volumes = Table(
@@ -168,16 +191,44 @@ segments = Table(
     Column("copy", Boolean, nullable=False, comment="second copy on a redundant volume; not played"),
     Column("state", String(9), nullable=False, comment="open, closed or recovered"),
     Column("end_reason", String(8), nullable=False, comment="why it ended; empty while it is open"),
-    Column("formats", Text, nullable=False, comment="formats of its tracks, JSON made by the archive"),
+    Column("format", BigInteger, nullable=False, comment="row of formats: what its tracks are"),
     # Last, so that SQLite reads the small columns without following the overflow pages of a large table of fragments.
     Column("fragments", LargeBinary, nullable=False, comment="table of its fragments, packed by the archive"),
     UniqueConstraint("volume", "path"),
-    # The indices cover what searches and retention ask of many rows, so that they need not touch the rows themselves.
+    # The first covers what searches and timelines ask of many rows, so that they need not touch the rows themselves. The
+    # others are for seeks to one end: of a combination of kinds, and of a recording on a volume.
     Index("ix_segments_time", "recording", "copy", "start", "end", "kinds", "state"),
-    Index("ix_segments_age", "volume", "start", "state", "size"),
+    Index("ix_segments_kinds", "recording", "copy", "kinds", "start"),
+    Index("ix_segments_age", "volume", "recording", "start"),
     Index("ix_segments_volume", "volume", "id"),
     Index("ix_segments_open", "id", sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
     sqlite_autoincrement=True,
+)
+
+formats = Table(
+    "formats",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True),
+    Column("digest", LargeBinary(16), nullable=False, comment="of the body: a long text makes no key"),
+    Column("body", Text, nullable=False, comment="formats of the tracks of segments, JSON made by the archive"),
+    UniqueConstraint("digest"),
+    sqlite_autoincrement=True,
+)
+"""All segments of a stream have the same: kept once, not with each of them."""
+
+usage = Table(
+    "usage",
+    metadata,
+    # Kept in the transactions that change segments (store.usage), so that no question walks all of them.
+    Column("recording", TOKEN, primary_key=True),
+    Column("volume", String(64), primary_key=True),
+    Column("copy", Boolean, primary_key=True),
+    Column("kinds", Integer, primary_key=True, comment="segments.kinds"),
+    Column("segments", BigInteger, nullable=False, comment="number of them"),
+    Column("bytes", BigInteger, nullable=False, comment="sum of their sizes"),
+    Column("longest", BigInteger, nullable=False, comment="microseconds that none of them was ever longer than"),
+    # Rows change every second: room on the page lets PostgreSQL do that in place.
+    postgresql_with={"fillfactor": "50"},
 )
 
 spans = Table(
@@ -185,9 +236,10 @@ spans = Table(
     metadata,
     Column("id", ROWID, Identity(), primary_key=True),
     Column("recording", TOKEN, nullable=False),
-    Column("kind", String(16), nullable=False, comment="general, motion, alarm, ..."),
+    Column("kind", String(16), nullable=False, comment="record type that counts most: general, motion, alarm, ..."),
     Column("start", BigInteger, nullable=False, comment="microseconds UTC"),
     Column("end", BigInteger, comment="microseconds UTC; NULL while it lasts"),
+    Column("marks", String(96), nullable=False, server_default="", comment="all types that apply, with commas"),
     Index(None, "recording", "start"),
     sqlite_autoincrement=True,
 )
@@ -197,7 +249,7 @@ events = Table(
     metadata,
     Column("id", ROWID, Identity(), primary_key=True, comment="order of insertion"),
     Column("utc", BigInteger, nullable=False, comment="time of the message, microseconds UTC"),
-    Column("topic", String(255), nullable=False, comment="path below tns1"),
+    Column("topic", BigInteger, nullable=False, comment="row of topics"),
     Column("recording", TOKEN, nullable=False, comment="recording it belongs to; empty for none"),
     Column("operation", String(12), nullable=False, comment="Initialized, Changed, Deleted; empty for no property"),
     Column("instance", LargeBinary(16), comment="digest of topic, source and key of a property; NULL for no property"),
@@ -205,8 +257,19 @@ events = Table(
     Index(None, "utc", "id"),
     Index(None, "recording", "utc", "id"),
     Index(None, "instance", "utc", "id"),
+    Index(None, "topic", "utc", "id"),
     sqlite_autoincrement=True,
 )
+
+topics = Table(
+    "topics",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True),
+    Column("name", String(255), nullable=False, comment="path below tns1"),
+    UniqueConstraint("name"),
+    sqlite_autoincrement=True,
+)
+"""Topics that events ever had. Few, so that processes keep them in memory; a row is never deleted."""
 
 accounts = Table(
     "accounts",
@@ -432,3 +495,108 @@ locks = Table(
     Index(None, "recording", "start"),
     sqlite_autoincrement=True,
 )
+
+# ---- when is recorded -----------------------------------------------------------------------------
+
+record_policies = Table(
+    "record_policies",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
+    Column("stream", String(8), primary_key=True, comment="main or sub"),
+    Column("mode", String(8), nullable=False, comment="auto (by schedule), manual (always) or off"),
+    Column("pre", Integer, nullable=False, comment="seconds kept before an event, 0 to 60"),
+    Column("post", Integer, nullable=False, comment="seconds recorded after an event, 5 to 300"),
+    Column("audio", Boolean, nullable=False, comment="whether sound is recorded"),
+    Column("redundant", Boolean, nullable=False, comment="whether a second copy goes to a redundant volume"),
+    Column("manual", Boolean, nullable=False, comment="whether it was started by hand and not stopped yet"),
+    Column("resume", String(8), nullable=False, comment="mode to go back to from off: auto or manual"),
+)
+"""A stream without a row has what `policies.default` says."""
+
+channel_schedules = Table(
+    "channel_schedules",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
+    Column("purpose", String(8), primary_key=True, comment="video or snapshot"),
+    Column("week", Text, nullable=False, comment="periods and record types of a week, JSON made by the recording room"),
+)
+
+named_schedules = Table(
+    "named_schedules",
+    metadata,
+    Column("name", String(32), primary_key=True, comment="as typed; case matters"),
+    Column("week", Text, nullable=False, comment="periods of a week, JSON made by the recording room"),
+)
+
+schedule_assignments = Table(
+    "schedule_assignments",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), primary_key=True, comment="record type whose times it gives"),
+    Column("schedule", ForeignKey("named_schedules.name"), comment="NULL for never"),
+    Index(None, "schedule"),
+)
+
+holidays = Table(
+    "holidays",
+    metadata,
+    Column("name", String(32), primary_key=True, comment="as typed; case matters"),
+    Column("first", String(10), nullable=False, comment="first day, YYYY-MM-DD"),
+    Column("last", String(10), nullable=False, comment="last day, YYYY-MM-DD"),
+    Column("yearly", Boolean, nullable=False, comment="whether it comes again each year"),
+    Column("enabled", Boolean, nullable=False),
+)
+
+record_links = Table(
+    "record_links",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True, comment="where the event happens"),
+    Column("kind", String(16), primary_key=True, comment="record type of the event"),
+    Column("target", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True, comment="recorded as well"),
+    Index(None, "target"),
+)
+
+snapshot_policies = Table(
+    "snapshot_policies",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("stream", String(8), nullable=False, comment="main or sub"),
+    Column("interval", Integer, nullable=False, comment="seconds between two while general is armed"),
+    Column("event_interval", Integer, nullable=False, comment="seconds between two while an event lasts; 0 for one"),
+    Column("days", Integer, nullable=False, comment="for how long they are kept; 0 for ever"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True, comment="order of insertion"),
+    # No foreign keys: pictures outlive their camera.
+    Column("camera", String(12), nullable=False),
+    Column("utc", BigInteger, nullable=False, comment="when it was taken, microseconds UTC"),
+    Column("kind", String(16), nullable=False, comment="record type for which it was taken"),
+    Column("volume", String(64), nullable=False, comment="id of the volume"),
+    Column("path", Text, nullable=False, comment="path of the file below the volume, with /"),
+    Column("size", BigInteger, nullable=False, comment="bytes of the file"),
+    UniqueConstraint("volume", "path"),
+    Index(None, "camera", "utc", "id"),
+    Index(None, "utc", "id"),
+    Index(None, "volume", "utc", "id"),
+    sqlite_autoincrement=True,
+)
+
+record_states = Table(
+    "record_states",
+    metadata,
+    Column("recording", TOKEN, primary_key=True),
+    Column("camera", String(12), nullable=False, comment="empty for none"),
+    Column("stream", String(8), nullable=False, comment="empty for none"),
+    Column("mode", String(8), nullable=False, comment="auto, manual, off, or job for a job of a client"),
+    Column("ordered", Boolean, nullable=False, comment="whether it is to be written"),
+    Column("active", Boolean, nullable=False, comment="whether it is written"),
+    Column("kind", String(16), nullable=False, comment="record type; empty while it is not to be written"),
+    Column("marks", String(96), nullable=False, comment="all types that apply, with commas"),
+    Column("reason", Text, nullable=False, comment="why it is not written; empty if it is"),
+    Column("utc", BigInteger, nullable=False, comment="since when, microseconds UTC"),
+)
+"""How recording stands, as the running recorder last said."""

@@ -16,7 +16,7 @@ from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.store.rows import CameraRow, JobRow, ProfileRow, RecordingRow, StreamRow
+from onvifd.store.rows import CameraRow, JobRow, JobSourceRow, ProfileRow, RecordingRow, StreamRow
 from onvifd.workers.messages import RecordingState
 
 T0 = 1_767_225_600 * US
@@ -49,7 +49,12 @@ def add_camera(catalogue: Catalogue, ident: str) -> None:
         streams=(stream,),
     )
     recording = RecordingRow(token=f"rec-{ident}", camera=ident, source_id=f"vs-{ident}", source_name=ident)
-    job = JobRow(token=f"job-{ident}", recording=recording.token, profile=f"{ident}-main")
+    job = JobRow(
+        token=f"job-{ident}",
+        recording=recording.token,
+        camera=ident,
+        sources=(JobSourceRow(kind="profile", token=f"{ident}-main"),),
+    )
     profile = ProfileRow(token=job.profile, camera=ident, role="main", name="main")
     catalogue.cameras.add(camera, [profile], recording, job, limit=10)
 

@@ -14,7 +14,7 @@ from onvifd.errors import NotFound, Unavailable
 from onvifd.store import catalogue as module
 from onvifd.store.accounts import AccountEdit
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.store.rows import AccountRow, CameraRow, JobRow, ProfileRow, RecordingRow, StreamRow, TrackRow
+from onvifd.store.rows import AccountRow, CameraRow, JobRow, JobSourceRow, ProfileRow, RecordingRow, StreamRow, TrackRow
 
 
 def test_settings_are_kept(catalogue: Catalogue) -> None:
@@ -88,7 +88,12 @@ def camera_rows(ident: str = "cam-00000001") -> tuple[CameraRow, list[ProfileRow
     recording = RecordingRow(
         token=f"rec-{ident}", camera=ident, source_id=f"vs-{ident}", source_name="Gate", tracks=(track,)
     )
-    return camera, profiles, recording, JobRow(token=f"job-{ident}", recording=recording.token, profile=f"{ident}-main")
+    return camera, profiles, recording, JobRow(
+        token=f"job-{ident}",
+        recording=recording.token,
+        camera=ident,
+        sources=(JobSourceRow(kind="profile", token=f"{ident}-main"),),
+    )
 
 
 def test_a_camera_and_what_belongs_to_it(catalogue: Catalogue) -> None:
