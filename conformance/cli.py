@@ -51,6 +51,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--ntp-server", default="", metavar="IPV4", help="time server for the cases that need one")
     made.add_argument("--firmware", default="", metavar="FILE", help="firmware that the device accepts")
     made.add_argument("--spare-address", default="", metavar="IPV4", help="address that the device may take")
+    made.add_argument(
+        "--recording", default="", metavar="TOKEN", help="recording for search and replay; default: the longest"
+    )
+    made.add_argument(
+        "--metadata-filter", default="boolean(//*)", metavar="XPATH", help="selects metadata which that recording holds"
+    )
     made.add_argument("--discovery-timeout", type=float, default=5.0, metavar="S")
     made.add_argument("--message-timeout", type=float, default=10.0, metavar="S")
     made.add_argument("--operation-delay", type=float, default=2.0, metavar="S")
@@ -94,6 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ntp_server=options.ntp_server,
         firmware=options.firmware,
         spare_address=options.spare_address,
+        recording=options.recording,
+        metadata_filter=options.metadata_filter,
     )
     try:
         schema.official_schema()

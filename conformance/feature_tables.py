@@ -226,4 +226,5 @@ OTHERS: tuple[str, ...] = (
     *("PTZ/Relative Pan/Tilt", "PTZ/Relative Zoom", "PTZ/Speed Pan/Tilt", "PTZ/Speed Zoom", "PTZ/Preset"),
     *("PTZ/Auxiliary", "PTZ/Home Position", "PTZ/Fixed Home Position", "PTZ/Configurable Home Position"),
     *("Imaging/IrCutfilter Configuration", "Imaging/Focus Control"),
+    "Recording Search/PTZ Position Search",
 )

@@ -121,7 +121,7 @@ class Discovery:
         steps: tuple[Callable[[], Awaitable[None]], ...] = (
             *(self._service_capabilities, self._by_capability, self._information, self._scopes, self._clock),
             *(self._event_properties, self._discovery_types, self._https, self._relays, self._pull_points),
-            *(self._media, self._media2, self._deviceio, self._ptz, self._imaging),
+            *(self._media, self._media2, self._deviceio, self._ptz, self._imaging, self._position_search),
         )
         for step in steps:
             try:
@@ -441,6 +441,21 @@ class Discovery:
         reply = await self.soap.call("tmd", "<tmd:GetRelayOutputOptions/>")
         self.found.set("Device IO/Relay Output Options", reply.fault is None and reply.status == 200)
 
+    async def _position_search(self) -> None:
+        """5.4.14.2; the end points are those of all recordings, where the operator named none."""
+        name = "Recording Search/PTZ Position Search"
+        if not self.found.has("Recording Search Service"):
+            self.found.set(name, False)
+            return
+        summary = find(await self.soap.ask("tse", "<tse:GetRecordingSummary/>"), "tse:Summary")
+        body = f"<tse:StartPoint>{text(summary, 'tt:DataFrom')}</tse:StartPoint><tse:Scope/>{POSITION_FILTER}"
+        body += "<tse:KeepAliveTime>PT3S</tse:KeepAliveTime>"
+        reply = await self.soap.call("tse", f"<tse:FindPTZPosition>{body}</tse:FindPTZPosition>")
+        self.found.set(name, reply.fault is None)
+        if reply.fault is None:
+            token = text(reply.body, "tse:SearchToken")
+            await self.soap.call("tse", f"<tse:EndSearch><tse:SearchToken>{token}</tse:SearchToken></tse:EndSearch>")
+
     async def _ptz(self) -> None:
         found = self.found
         spaces = {
@@ -493,6 +508,12 @@ class Discovery:
                 break
         found.set("Imaging/IrCutfilter Configuration", cut)
         found.set("Imaging/Focus Control", focus)
+
+
+POSITION_FILTER = (
+    '<tse:SearchFilter><tt:MinPosition><tt:PanTilt x="-1" y="-1"/></tt:MinPosition>'
+    '<tt:MaxPosition><tt:PanTilt x="1" y="1"/></tt:MaxPosition><tt:EnterOrExit>false</tt:EnterOrExit></tse:SearchFilter>'
+)
 
 
 def _int(value: str) -> int:

@@ -130,6 +130,10 @@ class Settings:
     """Path of a firmware file that the device accepts."""
     spare_address: str = ""
     """IPv4 address that the device may take; empty: a high one of its own network."""
+    recording: str = ""
+    """Token of the recording that was prepared for search and replay; empty: the longest one."""
+    metadata_filter: str = "boolean(//*)"
+    """XPath that selects metadata which that recording holds."""
     password_for_tests: str = field(default="Exam-2468-pass", repr=False)
     """Of accounts that cases create."""
 
