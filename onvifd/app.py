@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import signal
@@ -36,6 +37,7 @@ from onvifd.bodies.premises import free_port, lock, prepare_volumes, raise_descr
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
+from onvifd.bodies.rtsps import listen_rtsps
 from onvifd.bodies.tls import Tls
 from onvifd.cameras.keyframes import KeyframeRequests
 from onvifd.cameras.registry import Camera, Registry
@@ -202,7 +204,8 @@ class RecorderApp:
         setup = setup_of(config, self._volumes, replay_timeout)
         self.cluster = Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
         self._parts.push_async_callback(self.cluster.stop)
-        door = FrontDoor(self.cluster.route, permits=self._device.ip_filter.permits)
+        permits = self._device.ip_filter.permits
+        door = FrontDoor(self.cluster.route, permits=permits, kept_out=self.tls.refusal)
         self._parts.push_async_callback(door.close)
         self._device.ports_control.reserve(free_port)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -258,7 +261,8 @@ class RecorderApp:
             users=self._access,
             control=control,
         )
-        search = RecorderSearch(recorder, self._segments, self._events, self._executor)
+        volumes = lambda: {volume.id: volume for volume in self._volumes}  # noqa: E731
+        search = RecorderSearch(recorder, self._segments, self._events, self._executor, volumes)
         await self._event_parts.start()
         self._device.tell(self._event_parts.monitor)
         events = await self._event_parts.service()
@@ -296,6 +300,7 @@ class RecorderApp:
             permits=self._device.ip_filter.permits,
             created_window=config.access.clock_skew,
             peers=self.tls,
+            tunnels=door.tunnels.take,
         )
         # In reverse: waiting PullMessages and searches end first, so that the face need not wait for them.
         self._parts.push_async_callback(face.close)
@@ -305,6 +310,7 @@ class RecorderApp:
         await self.tls.start()
         self._device.ports_control.attach(face, door, self.tls.https)
         await self._device.ports_control.listen()
+        self.rtsps_port = await listen_rtsps(door, config.network.host, config.network.rtsps_port, self.tls.https)
 
     # ---- what happens while it runs ------------------------------------------------------------
 
@@ -332,13 +338,18 @@ class RecorderApp:
         await self._catalogue.run(self._access.reload)
         await self.tls.refresh()
         self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
+        modes = await self._catalogue.run(self._registry.modes)
         self._access.reloaded(self.cluster)
         archived = await self._catalogue.run(self._archived)
-        self.recorder.configure(tuple(channel_of(camera) for camera in self._cameras), archived)
+        self.recorder.configure(
+            tuple(channel_of(camera, modes[camera.id] != "off") for camera in self._cameras), archived
+        )
         self._event_parts.configured(self.recorder.recordings(), self.recorder.jobs())
         volumes = tuple(volume.id for volume in self._volumes)
         self.cluster.set_cameras(spec_of(camera, volumes) for camera in self._cameras)
-        self.cluster.set_orders(frozenset(recording_token(camera.id) for camera in self._cameras if camera.record))
+        self.cluster.set_orders(
+            frozenset(recording_token(camera.id) for camera in self._cameras if modes[camera.id] != "off")
+        )
         self._keyframes.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
 
@@ -402,7 +413,9 @@ class RecorderApp:
 
     async def _set_record(self, camera: str, active: bool) -> None:
         async with self._changing:
-            await self._catalogue.run(self._registry.set_record, camera, active)
+            policy = await self._catalogue.run(self._catalogue.sync.policies.get, camera, "main")
+            mode = policy.resume if active else "off"
+            await self._catalogue.run(self._catalogue.sync.policies.put, dataclasses.replace(policy, mode=mode))
             await self._take_over()
 
     async def _set_replay_timeout(self, seconds: int) -> None:

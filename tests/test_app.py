@@ -145,7 +145,7 @@ async def test_job_mode_stops_and_resumes_recording_with_its_events(recorder: Re
     assert body.job_status(job.token).state is JobState.IDLE
     assert ("RecordingHistory/Recording/State", "false") in [(e.topic, e.data[0][1]) for e in seen if e.data]
     with open_registry(recorder.config) as registry:
-        assert not (await asyncio.to_thread(registry.all))[0].record
+        assert set((await asyncio.to_thread(registry.modes)).values()) == {"off"}
     await body.set_job_mode(job.token, True)
     await until(lambda: body.channels[0].recording, "restart")
     topics = [e.topic for e in seen]

@@ -14,8 +14,8 @@ from onvifd.media.types import TrackFormat
 from onvifd.workers.messages import CameraSpec, RecordSpec, Setup, StreamSpec, VolumeSpec
 
 
-def channel_of(camera: Camera) -> Channel:
-    """A configured camera as a channel, with what was last known of its streams."""
+def channel_of(camera: Camera, record: bool) -> Channel:
+    """A configured camera as a channel, with what was last known of its streams. `record` is whether its mode is not off."""
     streams: dict[str, ChannelStream] = {}
     for stream in camera.streams:
         formats: list[TrackFormat] = []
@@ -39,7 +39,7 @@ def channel_of(camera: Camera) -> Channel:
         name=camera.name,
         address=camera.shown_address,
         location="",
-        record=camera.record,
+        record=record,
         streams=streams,
     )
 

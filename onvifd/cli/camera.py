@@ -112,9 +112,9 @@ def list_(json: AsJson = False, data: Data = None, config: ConfigFile = None) ->
     from onvifd.cli.setup import open_registry
 
     with open_registry(resolved) as registry:
-        cameras = registry.all()
+        cameras, modes = registry.all(), registry.modes()
     if json:
-        print_json([_as_json(camera) for camera in cameras])
+        print_json([_as_json(camera) | {"record": modes[camera.id]} for camera in cameras])
         return
     rows = [
         [
@@ -123,11 +123,11 @@ def list_(json: AsJson = False, data: Data = None, config: ConfigFile = None) ->
             camera.name,
             camera.shown_address,
             _encoding(camera.main),
-            "yes" if camera.record else "no",
+            modes[camera.id],
         ]
         for camera in cameras
     ]
-    print_table(["Channel", "Id", "Name", "Address", "Main stream", "Recorded"], rows, empty="there are no cameras")
+    print_table(["Channel", "Id", "Name", "Address", "Main stream", "Recording"], rows, empty="there are no cameras")
 
 
 @app.command("test")
@@ -237,7 +237,6 @@ def _as_json(camera: Camera) -> dict[str, Any]:
         "driver": camera.driver.value,
         "address": camera.shown_address,
         "enabled": camera.enabled,
-        "record": camera.record,
         "manufacturer": camera.manufacturer,
         "model": camera.model,
         "streams": [

@@ -12,7 +12,7 @@ from onvifd.errors import LimitReached, NotFound
 from onvifd.store import schema
 from onvifd.store.engine import Database
 from onvifd.store.recordings import insert_job, insert_recording
-from onvifd.store.rows import CameraRow, JobRow, ProfileRow, RecordingRow, StreamRow
+from onvifd.store.rows import CameraRow, JobRow, PolicyRow, ProfileRow, RecordingRow, StreamRow
 from onvifd.store.settings import bump
 
 Parts = tuple[CameraRow, Sequence[ProfileRow], RecordingRow, JobRow]
@@ -53,7 +53,14 @@ class Cameras:
         return self._database.read(work)
 
     def add(
-        self, camera: CameraRow, profiles: Sequence[ProfileRow], recording: RecordingRow, job: JobRow, *, limit: int
+        self,
+        camera: CameraRow,
+        profiles: Sequence[ProfileRow],
+        recording: RecordingRow,
+        job: JobRow,
+        *,
+        limit: int,
+        policies: Sequence[PolicyRow] = (),
     ) -> CameraRow:
         """Insert a camera with all that belongs to it. A `channel` of 0 becomes the lowest free one.
 
@@ -74,6 +81,8 @@ class Cameras:
                 connection.execute(insert(schema.profiles).values(asdict(profile)))
             insert_recording(connection, recording)
             insert_job(connection, job)
+            for policy in policies:
+                connection.execute(insert(schema.record_policies).values(asdict(policy)))
             bump(connection)
             return _load(connection, camera.id)[0]
 

@@ -236,7 +236,7 @@ spans = Table(
     metadata,
     Column("id", ROWID, Identity(), primary_key=True),
     Column("recording", TOKEN, nullable=False),
-    Column("kind", String(16), nullable=False, comment="record type that counts most: general, motion, alarm, ..."),
+    Column("kind", String(16), nullable=False, comment="general, motion, alarm, ..."),
     Column("start", BigInteger, nullable=False, comment="microseconds UTC"),
     Column("end", BigInteger, comment="microseconds UTC; NULL while it lasts"),
     Column("marks", String(96), nullable=False, server_default="", comment="all types that apply, with commas"),

@@ -1,18 +1,46 @@
-"""Segments and spans: the index of the archive."""
+"""Segments: the index of the archive."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 from onvifd.store import schema
+from onvifd.store.ages import Ages, Stretch
 from onvifd.store.engine import Database
-from onvifd.store.rows import SegmentRow, SpanRow
+from onvifd.store.rows import SegmentRow
+from onvifd.store.usage import Tally, Usage
 
 OPEN = "open"
+DAYS = 50
+"""Stretches that one statement looks into."""
+
+_t, _f = schema.segments, schema.formats
+# Written out: an index of the open ones is used only where the statement itself names the state.
+_IS_OPEN = _t.c.state == literal_column("'open'")
+_COLUMNS: tuple[Any, ...] = (
+    *(column for column in _t.c if column.name != "format"),
+    func.coalesce(_f.c.body, "[]").label("formats"),
+)
 
 
 class Segments:
@@ -20,16 +48,23 @@ class Segments:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.usage = Usage(database)
+
+    # ---- changes
 
     def insert(self, row: SegmentRow) -> int:
         """Store a row and give its id. One with the same volume and path is replaced."""
-        t = schema.segments
         values = asdict(row)
-        del values["id"]
+        del values["id"], values["formats"]
 
         def work(connection: Connection) -> int:
-            connection.execute(delete(t).where(t.c.volume == row.volume, t.c.path == row.path))
-            return int(connection.execute(insert(t).values(values).returning(t.c.id)).scalar_one())
+            tally = Tally()
+            _delete(connection, and_(_t.c.volume == row.volume, _t.c.path == row.path), tally)
+            values["format"] = _format(connection, row.formats)
+            number = int(connection.execute(insert(_t).values(values).returning(_t.c.id)).scalar_one())
+            tally.add(row, kinds=row.kinds, size=row.size, length=row.end - row.start)
+            tally.store(connection)
+            return number
 
         return self._database.write(work)
 
@@ -50,153 +85,247 @@ class Segments:
             values["state"] = state
         if end_reason is not None:
             values["end_reason"] = end_reason
-        t = schema.segments
-        self._database.write(lambda connection: connection.execute(update(t).where(t.c.id == segment).values(values)))
+
+        def work(connection: Connection) -> None:
+            if _count_growth(connection, {segment: values}):
+                connection.execute(update(_t).where(_t.c.id == segment).values(values))
+
+        self._database.write(work)
 
     def grow(self, changes: Mapping[int, Mapping[str, Any]]) -> None:
         """Set `end`, `size`, `kinds` and `fragments` of many rows in one transaction; rows that are gone are left out."""
-        t = schema.segments
         columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in ("end", "size", "kinds", "fragments")}
-        query = update(t).where(t.c.id == bindparam("segment")).values(columns)
-        values = [
-            {"segment": segment, **{f"new_{name}": value for name, value in each.items()}}
-            for segment, each in changes.items()
-        ]
-        if values:
-            self._database.write(lambda connection: connection.execute(query, values))
+        query = update(_t).where(_t.c.id == bindparam("segment")).values(columns)
 
-    def remove(self, segment: int) -> None:
-        t = schema.segments
-        self._database.write(lambda connection: connection.execute(delete(t).where(t.c.id == segment)))
+        def work(connection: Connection) -> None:
+            values = [
+                {"segment": segment, **{f"new_{name}": value for name, value in changes[segment].items()}}
+                for segment in _count_growth(connection, changes)
+            ]
+            if values:
+                connection.execute(query, values)
+
+        if changes:
+            self._database.write(work)
+
+    def remove(self, *segments: int) -> None:
+        """Delete rows in one transaction."""
+
+        def work(connection: Connection) -> None:
+            tally = Tally()
+            _delete(connection, _t.c.id.in_(segments), tally)
+            tally.store(connection)
+
+        if segments:
+            self._database.write(work)
+
+    # ---- playback: copies are left out
 
     def between(self, recording: str, start: int, end: int, limit: int) -> tuple[SegmentRow, ...]:
         """At most `limit` rows in order of start that begin before `end` and end after `start`, or are open; no copies."""
-        t = schema.segments
-        # The inner query is answered from the index alone; only the rows that it names are read.
-        wanted = (
-            select(t.c.id)
-            .where(t.c.recording == recording, ~t.c.copy, t.c.start < end, or_(t.c.end > start, t.c.state == OPEN))
-            .order_by(t.c.start, t.c.id)
+        reach = _reach(recording)
+        # The inner query is answered from the index alone; only the rows that it names are read. No segment is longer than
+        # the reach, so those that began before it can only be open ones.
+        near = (
+            select(_t.c.id)
+            .where(*_played(recording), _t.c.start < end, _t.c.start > start - reach, or_(_t.c.end > start, _IS_OPEN))
+            .order_by(_t.c.start, _t.c.id)
             .limit(limit)
         )
-        return self._rows(select(t).where(t.c.id.in_(wanted)).order_by(t.c.start, t.c.id))
+        long = select(_t.c.id).where(*_played(recording), _IS_OPEN, _t.c.start < end, _t.c.start <= start - reach)
+
+        def work(connection: Connection) -> list[int]:
+            return [*connection.scalars(long), *connection.scalars(near)]
+
+        def read(connection: Connection) -> tuple[SegmentRow, ...]:
+            wanted = work(connection)
+            if not wanted:
+                return ()
+            query = _select().where(_t.c.id.in_(wanted)).order_by(_t.c.start, _t.c.id).limit(limit)
+            return _read(connection, query)
+
+        return self._database.read(read)
 
     def at(self, recording: str, utc: int) -> SegmentRow | None:
         """The last row with `start` <= utc, copies left out."""
-        t = schema.segments
-        query = select(t).where(t.c.recording == recording, ~t.c.copy, t.c.start <= utc)
-        return self._one(query.order_by(t.c.start.desc(), t.c.id.desc()).limit(1))
+        query = _select().where(*_played(recording), _t.c.start <= utc)
+        return self._one(query.order_by(_t.c.start.desc(), _t.c.id.desc()).limit(1))
 
     def after(self, recording: str, utc: int) -> SegmentRow | None:
         """The first row with `start` > utc, copies left out."""
-        t = schema.segments
-        query = select(t).where(t.c.recording == recording, ~t.c.copy, t.c.start > utc)
-        return self._one(query.order_by(t.c.start, t.c.id).limit(1))
+        query = _select().where(*_played(recording), _t.c.start > utc)
+        return self._one(query.order_by(_t.c.start, _t.c.id).limit(1))
 
-    def times_by_kinds(self, recording: str) -> dict[int, tuple[int, int]]:
-        """Least start and greatest end for each combination of kind bits that occurs, copies left out."""
-        t = schema.segments
-        query = select(t.c.kinds, func.min(t.c.start).label("first"), func.max(t.c.end).label("last"))
-        query = query.where(t.c.recording == recording, ~t.c.copy).group_by(t.c.kinds)
-        return self._database.read(
-            lambda connection: {row.kinds: (row.first, row.last) for row in connection.execute(query)}
+    def times_by_kinds(self, recording: str | None = None) -> dict[str, dict[int, tuple[int, int]]]:
+        """By recording (all, or one): least start and greatest end for each combination of kind bits that occurs."""
+        u = schema.usage
+        runs = select(u.c.recording, u.c.kinds, func.max(u.c.longest).label("longest")).where(~u.c.copy)
+        if recording is not None:
+            runs = runs.where(u.c.recording == recording)
+        run = runs.group_by(u.c.recording, u.c.kinds).subquery()
+
+        def seek(column: Any, *more: Any) -> Any:
+            t = _t.alias()
+            where = (t.c.recording == run.c.recording, ~t.c.copy, t.c.kinds == run.c.kinds)
+            return t, select(column(t)).where(*where, *(each(t) for each in more)).correlate(run)
+
+        _, first = seek(lambda t: func.min(t.c.start))
+        _, latest = seek(lambda t: func.max(t.c.start))
+        # No segment of the kind is longer than `longest`: the one that ends last starts at most so long before the last start.
+        edge = latest.scalar_subquery() - run.c.longest
+        _, last = seek(lambda t: func.max(t.c.end), lambda t: t.c.start >= edge)
+        query = select(
+            run.c.recording,
+            run.c.kinds,
+            first.scalar_subquery().label("first"),
+            last.scalar_subquery().label("last"),
         )
+
+        def work(connection: Connection) -> dict[str, dict[int, tuple[int, int]]]:
+            found: dict[str, dict[int, tuple[int, int]]] = {}
+            for row in connection.execute(query):
+                if row.first is not None:
+                    found.setdefault(row.recording, {})[row.kinds] = (row.first, row.last)
+            return found
+
+        return self._database.read(work)
+
+    def stretches(self, recording: str, start: int, end: int) -> list[tuple[int, int]]:
+        """Start and end of all segments with data that touch this time, in order of start. Answered from the index alone."""
+        query = (
+            select(_t.c.start, _t.c.end)
+            .where(*_played(recording), _t.c.kinds != 0, _t.c.start < end, _t.c.start > start - _reach(recording))
+            .order_by(_t.c.start, _t.c.end)
+        )
+        return self._database.read(
+            lambda connection: [(first, last) for first, last in connection.execute(query) if last > start]
+        )
+
+    def any_in(self, recording: str, stretches: Sequence[Stretch]) -> tuple[bool, ...]:
+        """For each stretch of time, whether there is a segment with data in it."""
+        reach = _reach(recording)
+
+        def work(connection: Connection) -> tuple[bool, ...]:
+            found: list[bool] = []
+            for at in range(0, len(stretches), DAYS):
+                looks = [
+                    exists().where(
+                        *_played(recording),
+                        _t.c.kinds != 0,
+                        _t.c.start < end,
+                        _t.c.start > start - reach,
+                        _t.c.end > start,
+                    )
+                    for start, end in stretches[at : at + DAYS]
+                ]
+                found += map(bool, connection.execute(select(*looks)).one())
+            return tuple(found)
+
+        return self._database.read(work)
+
+    # ---- retention, recovery, accounts: copies count
 
     def recorded(self) -> tuple[str, ...]:
         """Tokens of the recordings that have segments, sorted."""
-        t = schema.segments
-        # Steps from token to token through the index: DISTINCT would walk the rows of all segments.
-        tokens = select(func.min(t.c.recording).label("token")).cte("tokens", recursive=True)
-        following = select(func.min(t.c.recording)).where(t.c.recording > tokens.c.token).scalar_subquery()
-        tokens = tokens.union_all(select(following).where(tokens.c.token.is_not(None)))
-        query = select(tokens.c.token).where(tokens.c.token.is_not(None))
-        # Sorted here: the collation of PostgreSQL may not be by code point.
-        return self._database.read(lambda connection: tuple(sorted(connection.scalars(query))))
+        return self.usage.recorded()
 
     def open(self) -> tuple[SegmentRow, ...]:
-        t = schema.segments
-        return self._rows(select(t).where(t.c.state == OPEN).order_by(t.c.id))
+        return self._rows(_select().where(_IS_OPEN).order_by(_t.c.id))
 
     def by_path(self, volume: str, path: str) -> SegmentRow | None:
-        t = schema.segments
-        return self._one(select(t).where(t.c.volume == volume, t.c.path == path))
+        return self._one(_select().where(_t.c.volume == volume, _t.c.path == path))
 
     def on_volume(self, volume: str, after: int, limit: int) -> tuple[SegmentRow, ...]:
         """Rows of a volume in order of id, those with a greater id than `after`."""
-        t = schema.segments
-        return self._rows(select(t).where(t.c.volume == volume, t.c.id > after).order_by(t.c.id).limit(limit))
+        return self._rows(_select().where(_t.c.volume == volume, _t.c.id > after).order_by(_t.c.id).limit(limit))
 
-    def oldest(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
-        """The oldest rows of a volume that are not open."""
-        t = schema.segments
-        query = select(t).where(t.c.volume == volume, t.c.state != OPEN)
-        return self._rows(query.order_by(t.c.start, t.c.id).limit(limit))
+    def oldest(
+        self,
+        volume: str | None,
+        limit: int,
+        *,
+        recording: str | None = None,
+        before: int | None = None,
+        locks: Mapping[str, Sequence[Stretch]] | None = None,
+    ) -> tuple[SegmentRow, ...]:
+        """The oldest rows of a volume, a recording or both that are neither open nor locked, and end before `before`."""
+        ages = Ages(limit=limit, volume=volume, recording=recording, before=before, locks=locks or {})
+
+        def read(connection: Connection) -> tuple[SegmentRow, ...]:
+            ids = ages.ids(connection)
+            return _read(connection, _select().where(_t.c.id.in_(ids)).order_by(_t.c.start, _t.c.id)) if ids else ()
+
+        return self._database.read(read)
 
     def recording_bytes(self, recording: str) -> int:
-        t = schema.segments
-        query = select(func.coalesce(func.sum(t.c.size), 0)).where(t.c.recording == recording)
-        return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
+        return self.usage.bytes(recording=recording)
 
     def volume_bytes(self, volume: str) -> int:
-        t = schema.segments
-        query = select(func.coalesce(func.sum(t.c.size), 0)).where(t.c.volume == volume)
-        return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
+        return self.usage.bytes(volume=volume)
 
     def count(self, volume: str) -> int:
         """How many segments a volume holds."""
-        t = schema.segments
-        query = select(func.count()).select_from(t).where(t.c.volume == volume)
-        return self._database.read(lambda connection: int(connection.execute(query).scalar_one()))
+        return self.usage.segments(volume=volume)
 
     def _rows(self, query: Select[Any]) -> tuple[SegmentRow, ...]:
-        return self._database.read(
-            lambda connection: tuple(SegmentRow(**row) for row in connection.execute(query).mappings())
-        )
+        return self._database.read(lambda connection: _read(connection, query))
 
     def _one(self, query: Select[Any]) -> SegmentRow | None:
         rows = self._rows(query)
         return rows[0] if rows else None
 
 
-class Spans:
-    """Stretches of recorded time with a record type."""
+def _select() -> Select[Any]:
+    return select(*_COLUMNS).select_from(_t.outerjoin(_f, _t.c.format == _f.c.id))
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
-    def begin(self, recording: str, kind: str, start: int) -> int:
-        """A span starts; gives its id."""
-        t = schema.spans
-        values = {"recording": recording, "kind": kind, "start": start, "end": None}
-        return self._database.write(
-            lambda connection: int(connection.execute(insert(t).values(values).returning(t.c.id)).scalar_one())
-        )
+def _read(connection: Connection, query: Select[Any]) -> tuple[SegmentRow, ...]:
+    return tuple(SegmentRow(**row) for row in connection.execute(query).mappings())
 
-    def unfinished(self) -> tuple[SpanRow, ...]:
-        """Spans without an end: those that last, and after a crash those that nobody ended."""
-        query = select(schema.spans).where(schema.spans.c.end.is_(None)).order_by(schema.spans.c.id)
-        return self._database.read(
-            lambda connection: tuple(SpanRow(**row) for row in connection.execute(query).mappings())
-        )
 
-    def finish(self, span: int, end: int) -> None:
-        t = schema.spans
-        self._database.write(lambda connection: connection.execute(update(t).where(t.c.id == span).values(end=end)))
+def _played(recording: str) -> tuple[ColumnElement[bool], ...]:
+    return (_t.c.recording == recording, ~_t.c.copy)
 
-    def between(self, recording: str, start: int, end: int, limit: int = 1000) -> tuple[SpanRow, ...]:
-        """At most `limit` spans in order of start that begin before `end` and end after `start` or still last."""
-        t = schema.spans
-        query = select(t).where(
-            and_(t.c.recording == recording, t.c.start < end, or_(t.c.end.is_(None), t.c.end > start))
-        )
-        query = query.order_by(t.c.start, t.c.id).limit(limit)
-        return self._database.read(
-            lambda connection: tuple(SpanRow(**row) for row in connection.execute(query).mappings())
-        )
 
-    def forget_before(self, recording: str, utc: int) -> None:
-        """Delete the spans that ended before `utc`, with the footage they described."""
-        t = schema.spans
-        self._database.write(
-            lambda connection: connection.execute(delete(t).where(t.c.recording == recording, t.c.end <= utc))
-        )
+def _reach(recording: str) -> Any:
+    """Microseconds that no segment of a recording is longer than."""
+    u = schema.usage
+    return (
+        select(func.coalesce(func.max(u.c.longest), 0)).where(u.c.recording == recording, ~u.c.copy).scalar_subquery()
+    )
+
+
+def _format(connection: Connection, body: str) -> int:
+    """The row of formats with this body, made if it is new."""
+    digest = hashlib.blake2b(body.encode(), digest_size=16).digest()
+    known = select(_f.c.id).where(_f.c.digest == digest)
+    number = connection.scalar(known)
+    if number is None:
+        make: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        # Another process may store the same at this moment.
+        connection.execute(make(_f).values(digest=digest, body=body).on_conflict_do_nothing())
+        number = connection.execute(known).scalar_one()
+    return int(number)
+
+
+def _delete(connection: Connection, which: ColumnElement[bool], tally: Tally) -> None:
+    columns = (_t.c.recording, _t.c.volume, _t.c.copy, _t.c.kinds, _t.c.size)
+    for gone in connection.execute(delete(_t).where(which).returning(*columns)).all():
+        tally.take(gone)
+
+
+def _count_growth(connection: Connection, changes: Mapping[int, Mapping[str, Any]]) -> list[int]:
+    """Bring the counters to what these rows will be; gives the numbers of those that are still there."""
+    columns = (_t.c.id, _t.c.recording, _t.c.volume, _t.c.copy, _t.c.kinds, _t.c.size, _t.c.start)
+    tally = Tally()
+    found = []
+    wanted = sorted(changes)
+    for at in range(0, len(wanted), 500):
+        query = select(*columns).where(_t.c.id.in_(wanted[at : at + 500])).order_by(_t.c.id).with_for_update()
+        for row in connection.execute(query).all():
+            change = changes[row.id]
+            tally.take(row)
+            tally.add(row, kinds=change["kinds"], size=change["size"], length=change["end"] - row.start)
+            found.append(row.id)
+    tally.store(connection)
+    return found

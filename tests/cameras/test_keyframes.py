@@ -39,7 +39,6 @@ def camera_at(url: str, credentials: Credentials = LOGIN, profile: str = "profil
         streams=(Stream(role=Role.MAIN, uri="rtsp://127.0.0.1/main", source_profile=profile),),
         credentials=credentials,
         enabled=True,
-        record=True,
         manufacturer="",
         model="",
         firmware="",

@@ -157,12 +157,11 @@ def test_a_removed_camera_leaves_its_recording(registry: Registry, catalogue: Ca
 
 def test_an_update_keeps_identity_and_changes_the_rest(registry: Registry, catalogue: Catalogue) -> None:
     camera = registry.add(new_camera())
-    changed = registry.update(replace(camera, name="Yard", record=False, streams=(camera.main,)))
+    changed = registry.update(replace(camera, name="Yard", streams=(camera.main,)))
     assert (changed.id, changed.channel, changed.created) == (camera.id, camera.channel, camera.created)
     assert (changed.name, changed.sub) == ("Yard", None)
     assert [profile.name for profile in catalogue.cameras.profiles()] == ["Yard main"]
     assert catalogue.recordings.all()[0].source_name == "Yard"
-    assert catalogue.recordings.jobs()[0].active is False
     with pytest.raises(NotFound):
         registry.update(replace(camera, id="cam-00000000"))
 
@@ -202,7 +201,7 @@ def test_every_change_raises_the_revision(registry: Registry, catalogue: Catalog
     seen = [catalogue.revision()]
     camera = registry.add(new_camera())
     seen.append(catalogue.revision())
-    registry.set_record(camera.id, False)
+    catalogue.policies.put(replace(catalogue.policies.get(camera.id, "main"), mode="off"))
     seen.append(catalogue.revision())
     registry.remove(camera.id)
     seen.append(catalogue.revision())
@@ -211,10 +210,14 @@ def test_every_change_raises_the_revision(registry: Registry, catalogue: Catalog
     assert catalogue.revision() == seen[-1]
 
 
-def test_set_record_changes_camera_and_job(registry: Registry, catalogue: Catalogue) -> None:
+def test_a_camera_is_recorded_unless_it_is_added_otherwise(registry: Registry, catalogue: Catalogue) -> None:
     camera = registry.add(new_camera())
-    registry.set_record(camera.id, False)
-    assert registry.get(camera.id).record is False
+    assert registry.modes() == {camera.id: "auto"}
+    assert catalogue.recordings.jobs()[0].active is True
+    registry.remove(camera.id)
+    camera = registry.add(replace(new_camera(), record=False))
+    registry.change(camera.id, lambda known: replace(known, name="Yard"))
+    assert registry.modes() == {camera.id: "off"}
     assert catalogue.recordings.jobs()[0].active is False
 
 

@@ -28,7 +28,7 @@ async def test_a_camera_is_added_listed_tested_and_removed(
     assert "as channel 1: Hall" in added.output
     assert "main: H.264 640x360 25 fps, PCMU 8 kHz" in added.output
     (listed,) = json.loads((await beside(recorder, "camera", "list", "--json")).output)
-    assert (listed["name"], listed["channel"], listed["driver"], listed["record"]) == ("Hall", 1, "onvif", True)
+    assert (listed["name"], listed["channel"], listed["driver"], listed["record"]) == ("Hall", 1, "onvif", "auto")
     assert [stream["role"] for stream in listed["streams"]] == ["main"]
     table = (await beside(recorder, "camera", "list")).output
     assert listed["id"] in table
@@ -53,7 +53,7 @@ async def test_a_plain_rtsp_camera(recorder: Run, camera: SimulatedDevice, besid
     added = await beside(recorder, "camera", "add", f"{base}/main", "--sub", f"{base}/sub", "--no-record")
     assert added.exit_code == 0, added.output
     (listed,) = json.loads((await beside(recorder, "camera", "list", "--json")).output)
-    assert (listed["driver"], listed["record"], len(listed["streams"])) == ("rtsp", False, 2)
+    assert (listed["driver"], listed["record"], len(listed["streams"])) == ("rtsp", "off", 2)
     assert "camera-pass-1" not in added.output + json.dumps(listed)
 
 

@@ -28,7 +28,7 @@ def _camera(catalogue: Catalogue, camera: str, channel: int) -> None:
         values = dict.fromkeys(("address", "manufacturer", "model", "firmware", "serial", "event_address"), "")
         c.execute(
             insert(schema.cameras).values(
-                id=camera, channel=channel, name="x", driver="rtsp", enabled=True, record=True, created=1, **values
+                id=camera, channel=channel, name="x", driver="rtsp", enabled=True, created=1, **values
             )
         )
         texts = dict.fromkeys(("source_id", "source_name", "source_location", "source_description", "content"), "")

@@ -1,0 +1,69 @@
+"""Spans: stretches of recorded time with the record type that counts most and all that apply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+
+from onvifd.store import schema
+from onvifd.store.engine import Database
+from onvifd.store.rows import SpanRow
+
+
+class Spans:
+    """Every method blocks."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin(self, recording: str, kind: str, start: int, marks: Sequence[str] = ()) -> int:
+        """A span starts; gives its id."""
+        t = schema.spans
+        values = {"recording": recording, "kind": kind, "start": start, "end": None, "marks": ",".join(marks)}
+        return self._database.write(
+            lambda connection: int(connection.execute(insert(t).values(values).returning(t.c.id)).scalar_one())
+        )
+
+    def unfinished(self) -> tuple[SpanRow, ...]:
+        """Spans without an end: those that last, and after a crash those that nobody ended."""
+        query = select(schema.spans).where(schema.spans.c.end.is_(None)).order_by(schema.spans.c.id)
+        return self._database.read(
+            lambda connection: tuple(SpanRow(**row) for row in connection.execute(query).mappings())
+        )
+
+    def finish(self, span: int, end: int) -> None:
+        """A span ends; one that would have no length is deleted."""
+        t = schema.spans
+
+        def work(connection: Connection) -> None:
+            if not connection.execute(delete(t).where(t.c.id == span, t.c.start >= end)).rowcount:
+                connection.execute(update(t).where(t.c.id == span).values(end=end))
+
+        self._database.write(work)
+
+    def between(
+        self, recording: str, start: int, end: int, limit: int = 1000, *, kinds: Sequence[str] = ()
+    ) -> tuple[SpanRow, ...]:
+        """At most `limit` spans in order of start that begin before `end` and end after `start` or still last.
+
+        With `kinds`, those alone that one of these types applies to.
+        """
+        t = schema.spans
+        query = select(t).where(
+            and_(t.c.recording == recording, t.c.start < end, or_(t.c.end.is_(None), t.c.end > start))
+        )
+        if kinds:
+            marked = ("," + t.c.marks + ",").contains
+            query = query.where(or_(t.c.kind.in_(kinds), *(marked(f",{kind},", autoescape=True) for kind in kinds)))
+        query = query.order_by(t.c.start, t.c.id).limit(limit)
+        return self._database.read(
+            lambda connection: tuple(SpanRow(**row) for row in connection.execute(query).mappings())
+        )
+
+    def forget_before(self, recording: str, utc: int) -> None:
+        """Delete the spans that ended before `utc`, with the footage they described."""
+        t = schema.spans
+        self._database.write(
+            lambda connection: connection.execute(delete(t).where(t.c.recording == recording, t.c.end <= utc))
+        )
