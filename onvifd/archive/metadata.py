@@ -50,7 +50,8 @@ class Scan(Generic[T]):
 class MetadataReader:
     """Reads metadata tracks. What cannot be read (a volume that is gone, a damaged file) is left out and logged."""
 
-    def __init__(self, store: SegmentStore, volumes: Mapping[str, Volume]) -> None:
+    def __init__(self, store: SegmentStore, volumes: Callable[[], Mapping[str, Volume]]) -> None:
+        """`volumes` gives those that are there now, by id."""
         self._store = store
         self._volumes = volumes
 
@@ -141,7 +142,7 @@ class MetadataReader:
     # ---- one segment ---------------------------------------------------------------------------
 
     def _documents(self, row: SegmentRow, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        volume = self._volumes.get(row.volume)
+        volume = self._volumes().get(row.volume)
         if volume is None:
             log.warning("metadata of %s: volume %s is not there", row.recording, row.volume)
             return

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
+from onvifd.archive.disk import Volume
 from onvifd.archive.index import KIND_FLAGS, SegmentRow, SegmentState, SegmentStore
+from onvifd.archive.metadata import MetadataReader
 from onvifd.bodies.recorder import Recorder
 from onvifd.clock import US
 from onvifd.events.store import EventStore
 from onvifd.events.types import Event, Operation
 from onvifd.media.types import Kind, TrackFormat
 from onvifd.onvif.backend import (
+    MetadataScan,
     Recording,
     RecordingData,
     RecordingMedia,
     RecordingStatus,
+    Take,
     Track,
     TrackData,
     TrackMedia,
 )
+from onvifd.onvif.search.metadata import spaces_of
 
 T = TypeVar("T")
 
@@ -34,9 +39,19 @@ LIVE_EDGE = 2 * US
 class RecorderSearch:
     """Implements SearchBackend. All look-ups block on the database, so they run on `executor`."""
 
-    def __init__(self, recorder: Recorder, segments: SegmentStore, events: EventStore, executor: Executor) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        segments: SegmentStore,
+        events: EventStore,
+        executor: Executor,
+        volumes: Callable[[], Mapping[str, Volume]] = dict,
+    ) -> None:
         self._recorder = recorder
         self._segments = segments
+        self._metadata = MetadataReader(segments, volumes)
+        # One scan at a time: searches over months must not take the processor from what is live.
+        self._scanning = asyncio.Semaphore(1)
         self._events = events
         self._executor = executor
 
@@ -82,7 +97,21 @@ class RecorderSearch:
         recordings = self._named(tokens)
         rows = await self._run(lambda: [self._segments.segment_at(each.token, at) for each in recordings])
         found = (self._media(each, row, at) for each, row in zip(recordings, rows, strict=True) if row is not None)
-        return tuple(media for media in found if media is not None)
+        media = tuple(each for each in found if each is not None)
+        # In a thread of its own each: many recordings may be asked for, and another search need not wait for all.
+        return tuple([await self._run(self._with_metadata, each, at) for each in media])
+
+    def _with_metadata(self, media: RecordingMedia, at: int) -> RecordingMedia:
+        """What the metadata track carries, as its documents show (Search 5.6). Blocks."""
+        if all(track.kind is not Kind.METADATA for track in media.tracks):
+            return media
+        documents = self._metadata.sample(media.recording, at)
+        spaces, analytics = spaces_of(documents), any(b"VideoAnalytics" in each for each in documents)
+        tracks = (
+            replace(track, ptz_spaces=spaces, analytics=analytics) if track.kind is Kind.METADATA else track
+            for track in media.tracks
+        )
+        return replace(media, tracks=tuple(tracks))
 
     def _media(self, recording: Recording, row: SegmentRow, at: int) -> RecordingMedia | None:
         end = row.end + LIVE_EDGE if row.state is SegmentState.OPEN else row.end
@@ -130,3 +159,9 @@ class RecorderSearch:
     async def states_at(self, at: int, recordings: frozenset[str]) -> tuple[tuple[str, Event], ...]:
         found = await self._run(self._events.states_at, at, recordings)
         return tuple((event.recording, replace(event, utc=at, operation=Operation.INITIALIZED)) for event in found)
+
+    async def scan_metadata(
+        self, recording: str, start: int, end: int, take: Take[T], *, backward: bool
+    ) -> MetadataScan[T]:
+        async with self._scanning:
+            return await self._run(self._metadata.scan, recording, start, end, take, backward=backward)

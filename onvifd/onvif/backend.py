@@ -6,9 +6,10 @@ Times are integer microseconds UTC. Methods that may touch disk or database are 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from onvifd.access.types import Level
 from onvifd.events.types import Event
@@ -173,8 +174,25 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingTarget:
+    """Where copies of a recording go besides the recorder's own volumes (tt:RecordingTargetConfiguration).
+
+    `storage` is a token of a storage configuration, `segment` and `span` are microseconds, `strategy` Local or Both.
+    """
+
+    storage: str
+    format: str
+    prefix: str = ""
+    postfix: str = ""
+    segment: int
+    span: int | None = None
+    strategy: str = "Local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A recording as configured. `retention` is seconds, 0 for unlimited. `source_id` is the video source token."""
+    """A recording as configured. `retention` is seconds, 0 for unlimited. `source_id` is the video source token of those of
+    cameras. `dynamic` ones were made by a client."""
 
     token: str
     source_id: str
@@ -185,6 +203,8 @@ class Recording:
     content: str
     retention: int
     tracks: tuple[Track, ...]
+    dynamic: bool = False
+    target: RecordingTarget | None = None
 
 
 class JobState(StrEnum):
@@ -196,28 +216,77 @@ class JobState(StrEnum):
     ERROR = "Error"
 
 
+class SourceKind(StrEnum):
+    """What a job's source token names (RecordingControl 5.3.3)."""
+
+    PROFILE = "profile"
+    RECEIVER = "receiver"
+
+
+@dataclass(frozen=True, slots=True)
+class JobTrack:
+    """A track of the source, and the track of the recording that it goes to."""
+
+    source_tag: str
+    destination: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSource:
+    kind: SourceKind
+    token: str
+    tracks: tuple[JobTrack, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A recording job. `active` is its mode; `profile` the media profile it records."""
+    """A recording job. `active` is its mode. A `fixed` one belongs to a camera. Of several sources the first that delivers
+    is recorded."""
 
     token: str
     recording: str
     active: bool
     priority: int
-    profile: str
-    tracks: tuple[str, ...]
+    sources: tuple[JobSource, ...]
+    fixed: bool = False
+
+    @property
+    def profile(self) -> str:
+        """The first media profile among its sources; empty for none."""
+        return next((source.token for source in self.sources if source.kind is SourceKind.PROFILE), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackStatus:
+    """`error` says why when `state` is Error."""
+
+    source_tag: str
+    destination: str
+    state: JobState
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceStatus:
+    kind: SourceKind
+    token: str
+    state: JobState
+    tracks: tuple[TrackStatus, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """State of a job; `tracks` pairs a track token with its state. `error` says why when `state` is Error."""
+    """State of a job, of its sources and their tracks (RecordingControl 5.19)."""
 
     job: str
     recording: str
     state: JobState
-    profile: str
-    tracks: tuple[tuple[str, JobState], ...]
-    error: str = ""
+    sources: tuple[SourceStatus, ...]
+
+    @property
+    def error(self) -> str:
+        """Why it is in error; empty if it is not."""
+        return next((track.error for source in self.sources for track in source.tracks if track.error), "")
 
 
 class RecordingStatus(StrEnum):
@@ -268,6 +337,10 @@ class TrackMedia:
     framerate: float = 0.0
     bitrate: int = 0
     sample_rate: int = 0
+    analytics: bool = False
+    """Metadata: it holds descriptions of scenes."""
+    ptz_spaces: tuple[str, ...] = ()
+    """Metadata: the spaces of the PTZ positions in it; empty without positions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +351,21 @@ class RecordingMedia:
     start: int
     until: int
     tracks: tuple[TrackMedia, ...]
+
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Take = Callable[[int, bytes], T | None]
+"""Looks at a tt:MetadataStream document and its time (microseconds UTC); None if it is of no interest."""
+
+
+class MetadataScan(Protocol[T_co]):
+    """What a scan found, in its order. Up to `reached` (inclusive) nothing is left out."""
+
+    @property
+    def found(self) -> Sequence[tuple[int, T_co]]: ...
+    @property
+    def reached(self) -> int: ...
 
 
 class RecordingBackend(Protocol):
@@ -315,6 +403,15 @@ class SearchBackend(Protocol):
 
     async def states_at(self, at: int, recordings: frozenset[str]) -> tuple[tuple[str, Event], ...]:
         """The value of every property event at a moment, as virtual events with that time (Search 5.2.2)."""
+        ...
+
+    async def scan_metadata(
+        self, recording: str, start: int, end: int, take: Take[T], *, backward: bool
+    ) -> MetadataScan[T]:
+        """What `take` makes of the documents of the metadata track from `start` to `end` inclusive, in order.
+
+        `take` runs in a thread. A scan stops after a fraction of a second: go on behind what it reached.
+        """
         ...
 
 

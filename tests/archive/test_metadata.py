@@ -42,7 +42,7 @@ def footage(record: Record, h264: Clip) -> None:
 
 @pytest.fixture
 def metadata(store: MemorySegmentStore, volume: Volume) -> MetadataReader:
-    return MetadataReader(store, {volume.id: volume})
+    return MetadataReader(store, lambda: {volume.id: volume})
 
 
 def whole(utc: int, data: bytes) -> int:

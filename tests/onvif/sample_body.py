@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
+from typing import Any
 
 from onvifd.access.types import Level
 from onvifd.clock import US
@@ -222,6 +223,12 @@ def _events() -> tuple[Event, ...]:
     )
 
 
+@dataclass(frozen=True)
+class _Scanned:
+    found: tuple[Any, ...]
+    reached: int
+
+
 @dataclass
 class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, ReplayBackend):
     """The sample device. `synchronized` lists the profile tokens for which a key frame was asked."""
@@ -236,6 +243,8 @@ class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, R
         )
     )
     network_: Network = field(default_factory=_network)
+    metadata_: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
+    """Documents of the metadata track META001 by recording; recordings without them have no such track."""
     users_: tuple[tuple[str, Level], ...] = (("admin", Level.ADMINISTRATOR), ("vms", Level.OPERATOR))
     media_: MediaModel = field(default_factory=_media)
     recordings_: tuple[Recording, ...] = field(
@@ -352,11 +361,16 @@ class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, R
                         data_from=BEGIN,
                         data_to=self._until(recording),
                     )
-                    for track in recording.tracks
+                    for track in (*recording.tracks, *self._metadata_track(recording.token))
                 ),
             )
             for recording in (self.recordings_ if tokens is None else self._named(tokens))
         )
+
+    def _metadata_track(self, recording: str) -> tuple[Track, ...]:
+        if recording not in self.metadata_:
+            return ()
+        return (Track(token="META001", kind=Kind.METADATA, description="Metadata"),)
 
     async def media_attributes(self, tokens: tuple[str, ...], at: int) -> tuple[RecordingMedia, ...]:
         return tuple(
@@ -397,6 +411,15 @@ class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, R
         ]
         chosen.sort(key=lambda pair: pair[1].utc, reverse=backward)
         return tuple(chosen[:limit])
+
+    async def scan_metadata(self, recording: str, start: int, end: int, take: Any, *, backward: bool) -> Any:
+        """One document at a time, so that searches need many steps."""
+        known = [each for each in self.metadata_.get(recording, ()) if start <= each[0] <= end]
+        if not known:
+            return _Scanned((), start if backward else end)
+        utc, document = known[-1] if backward else known[0]
+        taken = take(utc, document)
+        return _Scanned(() if taken is None else ((utc, taken),), utc)
 
     async def states_at(self, at: int, recordings: frozenset[str]) -> tuple[tuple[str, Event], ...]:
         last: dict[object, Event] = {}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from onvifd.events.types import Event
 from onvifd.onvif.backend import SearchBackend
@@ -26,7 +27,11 @@ class FoundEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventSearch:
-    """A search from `start` to `end` (microseconds UTC); backward if `end` is before `start` (Search 5.2.1)."""
+    """A search from `start` to `end` (microseconds UTC); backward if `end` is before `start` (Search 5.2.1).
+
+    `bounds` are the first and last time of what recordings hold (None while one goes on): an event of a recording is one
+    that is available in its tracks, so that what happened before or after is left out.
+    """
 
     backend: SearchBackend
     start: int
@@ -34,6 +39,7 @@ class EventSearch:
     recordings: frozenset[str]
     filter: EventFilter
     start_state: bool
+    bounds: Mapping[str, tuple[int, int | None]] = field(default_factory=dict)
 
     async def run(self, sink: Sink[FoundEvent]) -> None:
         """Write what is found to `sink`, in order of time."""
@@ -56,14 +62,18 @@ class EventSearch:
 
     async def _events(self, backward: bool, sink: Sink[FoundEvent]) -> bool:
         """Page by page. A page begins at the time of the last event, and skips those of that time already seen."""
-        low, high = min(self.start, self.end), max(self.start, self.end)
+        low, high = self._range()
+        if low > high:
+            return True
         seen, limit = 0, PAGE
         while True:
             page = await self.backend.events(
                 start=low, end=high, recordings=self.recordings, backward=backward, limit=limit
             )
             for recording, event in page[seen:]:
-                if self.filter.matches(event) and not await sink.put(FoundEvent(recording, event), event.utc):
+                if not self._held(recording, event.utc) or not self.filter.matches(event):
+                    continue
+                if not await sink.put(FoundEvent(recording, event), event.utc):
                     return False
             if len(page) < limit:
                 return True
@@ -76,3 +86,20 @@ class EventSearch:
             low, high = (low, edge) if backward else (edge, high)
             if low > high:
                 return True
+
+    def _held(self, recording: str, utc: int) -> bool:
+        bounds = self.bounds.get(recording)
+        if bounds is None:
+            return True
+        first, last = bounds
+        return first <= utc and (last is None or utc <= last)
+
+    def _range(self) -> tuple[int, int]:
+        """The times to look into: not beyond what all recordings hold."""
+        low, high = min(self.start, self.end), max(self.start, self.end)
+        if all(recording in self.bounds for recording in self.recordings):
+            low = max(low, min(first for first, _ in self.bounds.values()))
+            lasts = [last for _, last in self.bounds.values()]
+            if None not in lasts:
+                high = min(high, max(last for last in lasts if last is not None))
+        return low, high

@@ -112,6 +112,11 @@ class SearchSession(Generic[Result]):
         self._ended = True
         self._notify()
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing more to come."""
+        return self.finished and self._error is None and not self._results
+
     async def results(self, least: int | None, most: int | None, wait: float | None) -> Batch[Result]:
         """The next results, as soon as one of the conditions of Search 5.8 holds. Raises the error that ended the search.
 
@@ -125,7 +130,7 @@ class SearchSession(Generic[Result]):
             raise self._error
         taken = tuple(self._results.popleft() for _ in range(min(limit, len(self._results))))
         self._notify()
-        done = self._ended or (self.finished and self._error is None and not self._results)
+        done = self._ended or self.exhausted
         return Batch(taken, done)
 
     async def _fill(self, enough: int, until: float) -> None:
@@ -196,6 +201,10 @@ class SearchSessions(Generic[Result]):
         if batch.completed:
             await self._drop(session)
         return batch
+
+    def completed(self, token: str) -> bool:
+        """Whether a search is at its end and all its results were given. Raises NotFound (InvalidToken)."""
+        return self._get(token).exhausted
 
     async def end(self, token: str) -> int:
         """End a session; returns the point reached, microseconds UTC. Raises NotFound (InvalidToken)."""

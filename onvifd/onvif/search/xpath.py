@@ -60,10 +60,17 @@ class DocumentFilter:
         try:
             self._root: Any = XPath1Parser().parse(plain)
             self._fast = etree.XPath(f"boolean({plain})") if _is_simple(self._root) else None
-        except etree.XPathError as error:
+        except (
+            etree.XPathError,
+            elementpath.ElementPathError,
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise self._invalid(f"it is no XPath 1.0 expression ({str(error)[:100]})") from None
-        except (elementpath.ElementPathError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
-            raise self._invalid(f"it is no XPath 1.0 expression ({str(error)[:100]})") from None
+        if any(token.symbol == "$" for token in self._root.iter()):
+            raise self._invalid("there are no variables")
 
     def _evaluate(self, document: Element, deadline: float) -> bool:
         """Whether the expression is true of a document without namespaces. Raises InvalidArgument."""

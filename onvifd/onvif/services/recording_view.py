@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from onvifd.events.topics import PROFILE_SOURCE
+from onvifd.events.topics import SOURCE_TYPES
 from onvifd.media.types import Codec, Kind
-from onvifd.onvif.backend import Job, JobState, Recording, RecordingData, RecordingMedia, Track, TrackMedia
+from onvifd.onvif.backend import (
+    Job,
+    JobSource,
+    JobState,
+    Recording,
+    RecordingData,
+    RecordingMedia,
+    RecordingTarget,
+    Track,
+    TrackMedia,
+)
 from onvifd.onvif.types import tt
 
 _TRACK_TYPES = {
@@ -89,7 +99,10 @@ def _track_attributes(track: TrackMedia) -> tt.TrackAttributes:
             )
         case Kind.METADATA:
             metadata = tt.MetadataAttributes(
-                can_contain_ptz=False, can_contain_analytics=False, can_contain_notifications=True
+                can_contain_ptz=bool(track.ptz_spaces),
+                can_contain_analytics=track.analytics,
+                can_contain_notifications=True,
+                ptz_spaces=track.ptz_spaces or None,
             )
     return tt.TrackAttributes(
         track_information=tt.TrackInformation(
@@ -111,6 +124,19 @@ def recording_configuration(recording: Recording) -> tt.RecordingConfiguration:
         source=source_information(recording),
         content=recording.content,
         maximum_retention_time=timedelta(seconds=recording.retention),
+        target=None if recording.target is None else _target(recording.target),
+    )
+
+
+def _target(target: RecordingTarget) -> tt.RecordingTargetConfiguration:
+    return tt.RecordingTargetConfiguration(
+        storage=target.storage,
+        format_=target.format,
+        prefix=target.prefix or None,
+        postfix=target.postfix or None,
+        span_duration=None if target.span is None else timedelta(microseconds=target.span),
+        segment_duration=timedelta(microseconds=target.segment),
+        storage_strategy=target.strategy,
     )
 
 
@@ -119,14 +145,19 @@ def track_configuration(track: Track) -> tt.TrackConfiguration:
 
 
 def job_configuration(job: Job) -> tt.RecordingJobConfiguration:
-    source = tt.RecordingJobSource(
-        # Milestone finds the camera of a recording through this token: job, profile, video source.
-        source_token=tt.SourceReference(token=job.profile, type_=PROFILE_SOURCE),
-        tracks=tuple(tt.RecordingJobTrack(source_tag=track, destination=track) for track in job.tracks),
-    )
+    # Milestone finds the camera of a recording through the source token: job, profile, video source.
     return tt.RecordingJobConfiguration(
         recording_token=job.recording,
         mode=(JobState.ACTIVE if job.active else JobState.IDLE).value,
         priority=job.priority,
-        source=(source,),
+        source=tuple(map(_job_source, job.sources)),
+    )
+
+
+def _job_source(source: JobSource) -> tt.RecordingJobSource:
+    return tt.RecordingJobSource(
+        source_token=tt.SourceReference(token=source.token, type_=SOURCE_TYPES[source.kind]),
+        tracks=tuple(
+            tt.RecordingJobTrack(source_tag=track.source_tag, destination=track.destination) for track in source.tracks
+        ),
     )

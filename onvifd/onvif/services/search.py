@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from typing import Any
 
 from onvifd.access.types import AccessClass
 from onvifd.clock import Clock
@@ -11,12 +11,21 @@ from onvifd.events.topics import Topic
 from onvifd.onvif.backend import RecordingBackend, RecordingData, SearchBackend
 from onvifd.onvif.notification.faults import NotificationFault
 from onvifd.onvif.notification.filters import EventFilter, parse_filter
-from onvifd.onvif.notification.messages import notification_message
 from onvifd.onvif.search.events import EventSearch, FoundEvent
+from onvifd.onvif.search.metadata import (
+    FoundMetadata,
+    FoundPosition,
+    MetadataSearch,
+    PositionJudge,
+    found_metadata,
+    position_of,
+)
 from onvifd.onvif.search.session import MAX_SESSIONS, MAX_WAIT, SearchSessions, Sink
+from onvifd.onvif.search.xpath import MetadataStreamFilter
 from onvifd.onvif.services.common import NS_SEARCH, SEARCH_PATH
 from onvifd.onvif.services.recording_view import media_attributes, recording_information
-from onvifd.onvif.services.search_scope import Scope, parse_scope
+from onvifd.onvif.services.search_scope import event_bounds, metadata_tracks, namespaces_of, parse_scope
+from onvifd.onvif.services.search_view import as_position, event_result, position_result, seconds, state_of
 from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import tse, tt
 
@@ -29,7 +38,7 @@ MAX_TOKENS = 1000
 
 
 class SearchService(Service):
-    """Finds recordings and events. `topics` is everything the body emits.
+    """Finds recordings, events, metadata and PTZ positions. `topics` is everything the body emits.
 
     It owns the search sessions: await `close` before the loop ends.
     """
@@ -52,13 +61,19 @@ class SearchService(Service):
         self._topics = tuple(topic.name for topic in topics)
         self._recording_searches: SearchSessions[RecordingData] = SearchSessions(clock, max_sessions=max_searches)
         self._event_searches: SearchSessions[FoundEvent] = SearchSessions(clock, max_sessions=max_searches)
+        self._metadata_searches: SearchSessions[FoundMetadata] = SearchSessions(clock, max_sessions=max_searches)
+        self._position_searches: SearchSessions[FoundPosition] = SearchSessions(clock, max_sessions=max_searches)
+
+    @property
+    def _all(self) -> tuple[SearchSessions[Any], ...]:
+        return self._recording_searches, self._event_searches, self._metadata_searches, self._position_searches
 
     async def close(self) -> None:
-        await self._recording_searches.close()
-        await self._event_searches.close()
+        for sessions in self._all:
+            await sessions.close()
 
     def capabilities(self, call: Call) -> tse.Capabilities:
-        return tse.Capabilities(metadata_search=False, general_start_events=True, nl_search=False, image_search=False)
+        return tse.Capabilities(metadata_search=True, general_start_events=True, nl_search=False, image_search=False)
 
     @operation(access=AccessClass.PRE_AUTH)
     async def get_service_capabilities(
@@ -126,11 +141,11 @@ class SearchService(Service):
         self, call: Call, request: tse.GetRecordingSearchResults
     ) -> tse.GetRecordingSearchResultsResponse:
         batch = await self._recording_searches.results(
-            request.search_token, request.min_results, request.max_results, _seconds(request.wait_time)
+            request.search_token, request.min_results, request.max_results, seconds(request.wait_time)
         )
         return tse.GetRecordingSearchResultsResponse(
             result_list=tt.FindRecordingResultList(
-                search_state=_state(batch.completed),
+                search_state=state_of(batch.completed),
                 recording_information=tuple(map(recording_information, batch.results)),
             )
         )
@@ -143,13 +158,15 @@ class SearchService(Service):
         filter_ = self._event_filter(request.search_filter)
         # Search 5.2.1: without an end point forward, to the present.
         end = request.end_point if request.end_point is not None else max(call.now, request.start_point)
+        data = await scope.recordings(self._backend)
         search = EventSearch(
             backend=self._backend,
             start=request.start_point,
             end=end,
-            recordings=await self._tokens(scope),
+            recordings=frozenset(item.recording.token for item in data),
             filter=filter_,
             start_state=request.include_start_state,
+            bounds=event_bounds(data),
         )
         token = self._event_searches.start(
             search.run,
@@ -165,26 +182,118 @@ class SearchService(Service):
         self, call: Call, request: tse.GetEventSearchResults
     ) -> tse.GetEventSearchResultsResponse:
         batch = await self._event_searches.results(
-            request.search_token, request.min_results, request.max_results, _seconds(request.wait_time)
+            request.search_token, request.min_results, request.max_results, seconds(request.wait_time)
         )
         tracks = {item.token: item.tracks[0].token for item in self._recordings.recordings() if item.tracks}
         return tse.GetEventSearchResultsResponse(
             result_list=tt.FindEventResultList(
-                search_state=_state(batch.completed),
-                result=tuple(_event_result(found, tracks) for found in batch.results),
+                search_state=state_of(batch.completed),
+                result=tuple(event_result(found, tracks) for found in batch.results),
             )
         )
 
-    # ---- both
+    # ---- metadata
+
+    @operation(access=READ)
+    async def find_metadata(self, call: Call, request: tse.FindMetadata) -> tse.FindMetadataResponse:
+        scope = parse_scope(request.scope, call.element, self._recordings)
+        text = request.metadata_filter.metadata_stream_filter.strip()
+        names = namespaces_of(call.element, "MetadataStreamFilter")
+        # Without an expression all documents are asked for, as with the other filters.
+        filter_ = MetadataStreamFilter(text, names) if text else None
+        end = request.end_point if request.end_point is not None else max(call.now, request.start_point)
+        search: MetadataSearch[bool, FoundMetadata] = MetadataSearch(
+            backend=self._backend,
+            start=request.start_point,
+            end=end,
+            tracks=metadata_tracks(await scope.recordings(self._backend), call.now),
+            take=lambda _, document: True if filter_ is None or filter_.matches(document) else None,
+            judge=found_metadata,
+        )
+        token = self._metadata_searches.start(
+            search.run,
+            keep_alive=request.keep_alive_time.total_seconds(),
+            max_matches=request.max_matches,
+            start=request.start_point,
+            end=end,
+        )
+        return tse.FindMetadataResponse(search_token=token)
+
+    @operation(access=READ, timeout=RESULT_TIMEOUT)
+    async def get_metadata_search_results(
+        self, call: Call, request: tse.GetMetadataSearchResults
+    ) -> tse.GetMetadataSearchResultsResponse:
+        batch = await self._metadata_searches.results(
+            request.search_token, request.min_results, request.max_results, seconds(request.wait_time)
+        )
+        return tse.GetMetadataSearchResultsResponse(
+            result_list=tt.FindMetadataResultList(
+                search_state=state_of(batch.completed),
+                result=tuple(
+                    tt.FindMetadataResult(recording_token=found.recording, track_token=found.track, time=found.utc)
+                    for found in batch.results
+                ),
+            )
+        )
+
+    # ---- PTZ positions
+
+    @operation(access=READ)
+    async def find_ptz_position(self, call: Call, request: tse.FindPTZPosition) -> tse.FindPTZPositionResponse:
+        scope = parse_scope(request.scope, call.element, self._recordings)
+        end = request.end_point if request.end_point is not None else max(call.now, request.start_point)
+        judge = PositionJudge(
+            as_position(request.search_filter.min_position),
+            as_position(request.search_filter.max_position),
+            request.search_filter.enter_or_exit,
+            end < request.start_point,
+        )
+        search = MetadataSearch(
+            backend=self._backend,
+            start=request.start_point,
+            end=end,
+            tracks=metadata_tracks(await scope.recordings(self._backend), call.now),
+            take=position_of,
+            judge=judge,
+        )
+        token = self._position_searches.start(
+            search.run,
+            keep_alive=request.keep_alive_time.total_seconds(),
+            max_matches=request.max_matches,
+            start=request.start_point,
+            end=end,
+        )
+        return tse.FindPTZPositionResponse(search_token=token)
+
+    @operation(access=READ, timeout=RESULT_TIMEOUT)
+    async def get_ptz_position_search_results(
+        self, call: Call, request: tse.GetPTZPositionSearchResults
+    ) -> tse.GetPTZPositionSearchResultsResponse:
+        batch = await self._position_searches.results(
+            request.search_token, request.min_results, request.max_results, seconds(request.wait_time)
+        )
+        return tse.GetPTZPositionSearchResultsResponse(
+            result_list=tt.FindPTZPositionResultList(
+                search_state=state_of(batch.completed), result=tuple(map(position_result, batch.results))
+            )
+        )
+
+    # ---- all of them
+
+    @operation(access=READ)
+    async def get_search_state(self, call: Call, request: tse.GetSearchState) -> tse.GetSearchStateResponse:
+        """Deprecated with release 16.06 (Search 6.1), and still in the contract."""
+        token = request.search_token
+        return tse.GetSearchStateResponse(state=state_of(self._sessions_of(token).completed(token)))
 
     @operation(access=READ)
     async def end_search(self, call: Call, request: tse.EndSearch) -> tse.EndSearchResponse:
         token = request.search_token
-        sessions = self._recording_searches if token in self._recording_searches else self._event_searches
-        return tse.EndSearchResponse(endpoint=await sessions.end(token))
+        return tse.EndSearchResponse(endpoint=await self._sessions_of(token).end(token))
 
-    async def _tokens(self, scope: Scope) -> frozenset[str]:
-        return frozenset(item.recording.token for item in await scope.recordings(self._backend))
+    def _sessions_of(self, token: str) -> SearchSessions[Any]:
+        """The sessions that know a token, or any, which say that it is invalid."""
+        return next((sessions for sessions in self._all if token in sessions), self._event_searches)
 
     def _event_filter(self, filter_: tt.EventFilter) -> EventFilter:
         try:
@@ -192,24 +301,3 @@ class SearchService(Service):
         except NotificationFault as fault:
             # Search 5.9 has one fault for all of them.
             raise InvalidArgument(fault.reason, detail="InvalidFilterFault") from None
-
-
-def _seconds(value: timedelta | None) -> float | None:
-    return None if value is None else value.total_seconds()
-
-
-def _state(completed: bool) -> tt.SearchState:
-    return tt.SearchState.COMPLETED if completed else tt.SearchState.SEARCHING
-
-
-def _event_result(found: FoundEvent, tracks: dict[str, str]) -> tt.FindEventResult:
-    event = found.event
-    # Events that concern no single track are reported with the first one; the schema wants a token.
-    track = dict(event.source).get("Track") or tracks.get(found.recording, "")
-    return tt.FindEventResult(
-        recording_token=found.recording,
-        track_token=track,
-        time=event.utc,
-        event=notification_message(event),
-        start_state_event=found.virtual,
-    )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from onvifd.clock import US
 from onvifd.errors import InvalidArgument, NotFound
-from onvifd.onvif.backend import RecordingBackend, RecordingData, SearchBackend
+from onvifd.media.types import Kind
+from onvifd.onvif.backend import RecordingBackend, RecordingData, RecordingStatus, SearchBackend
+from onvifd.onvif.search.metadata import MetadataTrack
 from onvifd.onvif.search.xpath import RecordingFilter
 from onvifd.onvif.services.recording_view import recording_information
 from onvifd.onvif.soap.codec import Element, encode
 from onvifd.onvif.types import tt
 
+SLACK = 2 * US
+"""How far a document may lie outside of its segment, whose times are those of the pictures."""
 MAX_TOKENS = 1000
 """Sources, and recordings, that a scope may name."""
 
@@ -54,7 +59,10 @@ def parse_scope(scope: tt.SearchScope, element: Element, backend: RecordingBacke
             tokens.update(by_source[source.token])
     text = (scope.recording_information_filter or "").strip()
     named = bool(scope.included_recordings or scope.included_sources)
-    return Scope(tuple(tokens) if named else None, RecordingFilter(text, _namespaces(element)) if text else None)
+    if not text:
+        return Scope(tuple(tokens) if named else None, None)
+    filter_ = RecordingFilter(text, namespaces_of(element, "RecordingInformationFilter"))
+    return Scope(tuple(tokens) if named else None, filter_)
 
 
 def _sources(backend: RecordingBackend) -> dict[str, dict[str, None]]:
@@ -67,8 +75,32 @@ def _sources(backend: RecordingBackend) -> dict[str, dict[str, None]]:
     return found
 
 
-def _namespaces(element: Element) -> Mapping[str | None, str]:
-    """Namespaces in scope of the filter, which may be declared on the element itself."""
-    found: Element | None = next(element.iter("{*}RecordingInformationFilter"), None)
+def namespaces_of(element: Element, name: str) -> Mapping[str | None, str]:
+    """Namespaces in scope of the filter `name`, which may be declared on the element itself."""
+    found: Element | None = next(element.iter(f"{{*}}{name}"), None)
     namespaces: Mapping[str | None, str] = (element if found is None else found).nsmap
     return namespaces
+
+
+def event_bounds(data: Iterable[RecordingData]) -> dict[str, tuple[int, int | None]]:
+    """Between which times events of recordings are given: those that hold footage, from its start to its end."""
+    return {
+        item.recording.token: (item.earliest, None if item.status is RecordingStatus.RECORDING else item.latest)
+        for item in data
+        if item.earliest is not None
+    }
+
+
+def metadata_tracks(data: Iterable[RecordingData], now: int) -> tuple[MetadataTrack, ...]:
+    """The metadata tracks of recordings that hold something; those that are being written go on to `now`."""
+    return tuple(
+        MetadataTrack(
+            item.recording.token,
+            track.token,
+            track.data_from - SLACK,
+            max(track.data_to, now) if item.status is RecordingStatus.RECORDING else track.data_to + SLACK,
+        )
+        for item in data
+        for track in item.tracks
+        if track.kind is Kind.METADATA
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -48,6 +49,9 @@ class History:
 
     async def media_attributes(self, tokens: tuple[str, ...], at: int) -> tuple[()]:
         return ()
+
+    async def scan_metadata(self, recording: str, start: int, end: int, take: Any, *, backward: bool) -> Any:
+        raise NotImplementedError
 
 
 class Collector:
@@ -185,3 +189,22 @@ async def test_the_point_reached_is_reported() -> None:
         start_state=True,
     ).run(sink)
     assert sink.reached == [3, 4]
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, 10), (10, 0)])
+async def test_what_happened_outside_of_the_footage_is_left_out(start: int, end: int) -> None:
+    """An event of a recording is one that is available in its tracks (Search 5.9)."""
+    history = History([motion(utc, number=number) for utc in range(10) for number in (0, 1)])
+    sink = Collector()
+    await EventSearch(
+        backend=history,
+        start=start,
+        end=end,
+        recordings=frozenset({"rec-0", "rec-1"}),
+        filter=EventFilter(),
+        start_state=False,
+        bounds={"rec-0": (2, 4), "rec-1": (7, None)},
+    ).run(sink)
+    found = [(each.event.recording, each.event.utc) for each in sink.found]
+    wanted = [("rec-0", 2), ("rec-0", 3), ("rec-0", 4), ("rec-1", 7), ("rec-1", 8), ("rec-1", 9)]
+    assert found == (wanted if end else wanted[::-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,14 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from onvifd.errors import InvalidArgument
-from onvifd.onvif.search.xpath import MAX_LENGTH, MAX_SECONDS, RecordingFilter, without_namespaces
+from onvifd.onvif.search.xpath import (
+    MAX_DOCUMENT,
+    MAX_LENGTH,
+    MAX_SECONDS,
+    MetadataStreamFilter,
+    RecordingFilter,
+    without_namespaces,
+)
 
 TT = "http://www.onvif.org/ver10/schema"
 
@@ -151,6 +159,51 @@ def test_the_document_is_not_changed() -> None:
     select("//Track")
     assert etree.tostring(BOTH) == before
     assert without_namespaces(BOTH).tag == "RecordingInformation"
+
+
+DOCUMENT = (
+    b'<tt:MetadataStream xmlns:tt="http://www.onvif.org/ver10/schema"><tt:VideoAnalytics><tt:Frame><tt:Object ObjectId="7">'
+    b'<tt:Appearance><tt:Shape><tt:BoundingBox right="0.6" bottom="0.7"/></tt:Shape></tt:Appearance></tt:Object></tt:Frame>'
+    b"</tt:VideoAnalytics></tt:MetadataStream>"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        # The example of Search 5.3.9, quotes and all.
+        (
+            "boolean(//Object/Appearance/Shape/BoundingBox[@right > ”0.5”]) and "
+            "boolean(//Object/Appearance/Shape/BoundingBox[@bottom > ”0.5”])",
+            True,
+        ),
+        ('boolean(//Object/Appearance/Shape/BoundingBox[@right > "0.65"])', False),
+        ('boolean(/MetadataStream/VideoAnalytics/Frame/Object[@ObjectId = "7"])', True),
+        ('boolean(//x:Object[@ObjectId = "7"])', True),
+        ("count(//Object[//BoundingBox]) = 1", True),
+    ],
+)
+def test_metadata_documents(text: str, wanted: bool) -> None:
+    assert MetadataStreamFilter(text, {"x": "urn:any"}).matches(DOCUMENT) is wanted
+
+
+@pytest.mark.parametrize("data", [b"", b"<x", b"\xff\xfe", b"<x>" * 300 + b"</x>" * 300, b"<x/>" + b" " * MAX_DOCUMENT])
+def test_what_is_no_document_matches_nothing(data: bytes) -> None:
+    assert MetadataStreamFilter("true()", {}).matches(data) is False
+
+
+def test_documents_cannot_reach_out(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    entity = f'<!DOCTYPE x [<!ENTITY e SYSTEM "file://{tmp_path}/secret">]><x>&e;</x>'.encode()
+    assert MetadataStreamFilter('contains(/x, "secret")', {}).matches(entity) is False
+
+
+def test_expressions_of_the_dialect_are_quick() -> None:
+    """A day of documents must not take a day: the dialect of Search 5.22 is evaluated by libxml2."""
+    filter_ = MetadataStreamFilter('boolean(//Object/Appearance/Shape/BoundingBox[@right > "0.5"])', {})
+    assert filter_._fast is not None
+    for slow in ("//a//b", "//a[//b]", "//a = //b", "//a[b[c]]", "count(//a)"):
+        assert MetadataStreamFilter(slow, {})._fast is None
 
 
 PARTS = [

@@ -109,6 +109,16 @@ def summary(result: Any) -> tuple[str, str, str, bool]:
 
 # ---- every operation
 
+METADATA = tse.FindMetadata(
+    start_point=0, scope=SCOPE, metadata_filter=tt.MetadataFilter(metadata_stream_filter="//x"), keep_alive_time=TEN
+)
+POSITIONS = tse.FindPTZPosition(
+    start_point=0,
+    scope=SCOPE,
+    search_filter=tt.PTZPositionFilter(min_position=tt.PTZVector(), max_position=tt.PTZVector(), enter_or_exit=False),
+    keep_alive_time=TEN,
+)
+
 
 async def request_for(name: str, asked: Any) -> Any:
     """A request that succeeds, with the search that it needs."""
@@ -126,6 +136,18 @@ async def request_for(name: str, asked: Any) -> Any:
         case "GetEventSearchResults":
             answer = await asked.ask(events_request("2025-12-31T23:00:00Z"))
             return tse.GetEventSearchResults(search_token=answer.findtext(f"{TSE}SearchToken"), max_results=1)
+        case "FindMetadata":
+            return METADATA
+        case "GetMetadataSearchResults":
+            answer = await asked.ask(METADATA)
+            return tse.GetMetadataSearchResults(search_token=answer.findtext(f"{TSE}SearchToken"))
+        case "FindPTZPosition":
+            return POSITIONS
+        case "GetPTZPositionSearchResults":
+            answer = await asked.ask(POSITIONS)
+            return tse.GetPTZPositionSearchResults(search_token=answer.findtext(f"{TSE}SearchToken"))
+        case "GetSearchState":
+            return tse.GetSearchState(search_token=await find_recordings(asked))
         case "EndSearch":
             return tse.EndSearch(search_token=await find_recordings(asked))
         case _:
@@ -145,6 +167,11 @@ def test_the_operations_are_those_of_this_cut() -> None:
         "GetRecordingSearchResults",
         "FindEvents",
         "GetEventSearchResults",
+        "FindMetadata",
+        "GetMetadataSearchResults",
+        "FindPTZPosition",
+        "GetPTZPositionSearchResults",
+        "GetSearchState",
         "EndSearch",
     }
 
@@ -170,7 +197,7 @@ async def test_access_class(asked: Any, name: str) -> None:
 
 async def test_capabilities(asked: Any) -> None:
     found = (await asked.ask(tse.GetServiceCapabilities(), None))[0]
-    assert (found.get("MetadataSearch"), found.get("GeneralStartEvents")) == ("false", "true")
+    assert (found.get("MetadataSearch"), found.get("GeneralStartEvents")) == ("true", "true")
 
 
 # ---- without a session
@@ -238,6 +265,9 @@ async def test_media_attributes_of_all_recordings_at_a_moment(asked: Any, now: i
         tse.GetMediaAttributes(recording_tokens=("none",), time=0),
         tse.GetRecordingSearchResults(search_token="none"),
         tse.GetEventSearchResults(search_token="none"),
+        tse.GetMetadataSearchResults(search_token="none"),
+        tse.GetPTZPositionSearchResults(search_token="none"),
+        tse.GetSearchState(search_token="none"),
         tse.EndSearch(search_token="none"),
         tse.FindRecordings(scope=tt.SearchScope(included_recordings=("none",)), keep_alive_time=TEN),
     ],
