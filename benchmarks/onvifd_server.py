@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
-import socket
 from pathlib import Path
 
 from benchmarks.servers import PASSWORD, USER
 from onvifd.access.digest import make_ha1
+from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
@@ -78,8 +78,8 @@ async def serve(options: argparse.Namespace) -> None:
 
     worker = Worker(setup(options.kind, options.data), launch_process, receive, brief, lambda _: None)
 
-    async def route(_: str, client: socket.socket, initial: bytes) -> None:
-        await worker.hand_over(client, initial)
+    async def route(_: str, arrival: Arrival) -> None:
+        await worker.hand_over(arrival)
 
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)

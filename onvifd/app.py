@@ -98,6 +98,7 @@ class RecorderApp:
         self._executor = ThreadPoolExecutor(4, thread_name_prefix="search")
         self._changing = asyncio.Lock()
         """One change of the configuration at a time: what was read last must not be overtaken by what was read before."""
+        self.rtsps_port: int | None = None
         self._stopped = asyncio.Event()
         self._parts = AsyncExitStack()
         """Everything that was started, in order; ends in reverse."""

@@ -83,6 +83,7 @@ class NetworkSettings:
     http_port: int = setting(8080, "HTTP: SOAP, API and console; 0 takes a free port", low=0, high=65535)
     https_port: int = setting(8443, "HTTPS; 0 takes a free port", low=0, high=65535)
     rtsp_port: int = setting(8554, "RTSP; 0 takes a free port", low=0, high=65535)
+    rtsps_port: int = setting(0, "RTSP in TLS, by custom 322; 0 for not at all", low=0, high=65535)
     http: bool = setting(True, "serve HTTP; off leaves HTTPS alone")
     https: bool = setting(True, "serve HTTPS")
     discovery: bool = setting(True, "answer WS-Discovery probes and send Hello and Bye")
@@ -162,7 +163,7 @@ class LimitSettings:
     """Bounds on what outside parties may take."""
 
     rtsp_clients: int = setting(512, "RTSP sessions at once", low=1, high=100_000)
-    replay_clients: int = setting(64, "replay sessions at once", low=1, high=10_000)
+    replay_clients: int = setting(256, "replay sessions at once", low=1, high=10_000)
     http_connections: int = setting(512, "HTTP connections at once", low=1, high=100_000)
     http_connections_per_address: int = setting(
         256, "HTTP connections at once from one address (IPv6: one /64)", low=1, high=100_000

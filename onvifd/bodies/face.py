@@ -23,6 +23,7 @@ from onvifd.onvif.backend import MediaBackend
 from onvifd.onvif.services import snapshot
 from onvifd.onvif.soap import envelope
 from onvifd.onvif.soap.dispatch import Dispatcher, Service
+from onvifd.workers.tunnels import Half
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ MAX_PER_ADDRESS = 256
 class HttpFace:
     """Serves a body's services. `pages` adds further routes (status page); `created_window` is the allowed distance of a
     UsernameToken's Created from now in seconds. `access` brings locks, login periods and audit; `peers`
-    judges the clients of TLS connections; `permits` is the address filter."""
+    judges the clients of TLS connections; `permits` is the address filter; `tunnels` takes RTSP within HTTP."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class HttpFace:
         created_window: int = 300,
         access: AccessControl | None = None,
         peers: TlsPeers | None = None,
+        tunnels: Callable[[Half], None] | None = None,
     ) -> None:
         verifier = access.verifier if access is not None else DigestVerifier(realm, lookup)
         dispatcher = Dispatcher(
@@ -72,7 +74,7 @@ class HttpFace:
             observer=access,
         )
         keeper = Doorkeeper(total=max_connections, per_address=max_per_address, permits=permits)
-        self._gate = HttpGate(self._protocol, keeper, limits=limits, peers=peers)
+        self._gate = HttpGate(self._protocol, keeper, limits=limits, peers=peers, tunnels=tunnels)
         app = web.Application(client_max_size=envelope.MAX_BODY + 1, middlewares=[self._gate.middleware])
         if peers is not None:
             app[server.CERTIFICATE_USER] = peers.user

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import ssl
 import struct
@@ -21,7 +22,11 @@ from aiohttp import StreamReader, web
 
 from onvifd.access.doorkeeper import Doorkeeper, bind
 from onvifd.bodies.admission import TlsPeers
+from onvifd.rtsp import tunnel
+from onvifd.rtsp.tunnel import TunnelHead
 from onvifd.workers.frontdoor import closing
+from onvifd.workers.relay import Splice
+from onvifd.workers.tunnels import Half
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +63,10 @@ class HttpGate:
         *,
         limits: GateLimits | None = None,
         peers: TlsPeers | None = None,
+        tunnels: Callable[[Half], None] | None = None,
     ) -> None:
+        self.tunnels = tunnels
+        """Takes the connections of RTSP within HTTP (Streaming 5.1.1.5)."""
         self.limits = limits or GateLimits()
         self.keeper = keeper
         self._make = make
@@ -198,6 +206,9 @@ class _Connection(asyncio.Protocol):
         self._content: StreamReader | None = None
         self._arrived = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._first: bytearray | None = bytearray() if gate.tunnels is not None else None
+        """What came before it is known whether this is a tunnel; None once it is."""
+        self._splice: Splice | None = None
 
     # ---- transport
 
@@ -217,10 +228,20 @@ class _Connection(asyncio.Protocol):
         self._gate.closed(self)
         if self._forward:
             self.inner.connection_lost(exc)
+        if self._splice is not None:
+            self._splice.lost()
 
     def data_received(self, data: bytes) -> None:
+        if self._splice is not None:
+            self._splice.data_received(data)
+            return
         if not self._forward or self._transport is None or self._transport.is_closing():
             return
+        if self._first is not None:
+            self._first += data
+            if self._may_be_tunnel(self._first):
+                return
+            data, self._first = bytes(self._first), None
         if not self._busy and (self._content is None or self._content.is_eof()) and not self._take_head(data):
             self._answer(_TOO_LARGE)
             return
@@ -232,10 +253,49 @@ class _Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self._forward:
             self.inner.pause_writing()
+        elif self._splice is not None:
+            self._splice.pause_writing()
 
     def resume_writing(self) -> None:
         if self._forward:
             self.inner.resume_writing()
+        elif self._splice is not None:
+            self._splice.resume_writing()
+
+    # ---- RTSP within HTTP
+
+    def _may_be_tunnel(self, first: bytearray) -> bool:
+        """Whether the web server must not see these bytes: they may yet begin a tunnel, or they did and it was taken."""
+        end = first.find(_END_OF_HEAD)
+        if end < 0:
+            return tunnel.may_be_http(bytes(first[:5])) and len(first) <= tunnel.MAX_HEAD
+        asked = tunnel.tunnel_head(bytes(first[: end + 2]))
+        if asked is None:
+            return False
+        self._tunnel(asked, bytes(first[end + len(_END_OF_HEAD) :]))
+        return True
+
+    def _tunnel(self, asked: TunnelHead, rest: bytes) -> None:
+        """The connection is one of a tunnel: it leaves the web server, as a socket or, by TLS, as a relay."""
+        transport, tunnels = self._transport, self._gate.tunnels
+        if transport is None or tunnels is None:
+            return
+        self._disarm()
+        self._forward = False
+        self.inner.connection_lost(None)
+        local = str(transport.get_extra_info("sockname")[0])
+        sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+        # A client of replay steers by not reading (Streaming 6.5.2); the RTSP server has its own patience with live.
+        set_patience(sock, 0.0)
+        secure = transport.get_extra_info("ssl_object") is not None
+        if secure:
+            sock.close()
+            self._splice = Splice(transport)
+            sock = self._splice.far
+        else:
+            transport.pause_reading()
+            transport.abort()  # closes its own descriptor, not the connection
+        tunnels(Half(asked, sock, rest, self.address, local, secure))
 
     # ---- requests
 

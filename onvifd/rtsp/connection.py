@@ -76,13 +76,14 @@ class Connection:
         self._source: socket.socket | None = arrival.post or sock
         self._decoder = Base64Stream(arrival.rest) if arrival.post is not None else None
         self._loop = asyncio.get_running_loop()
-        # a Unix socket (TLS ends before it) has no addresses of its own
-        local, peer = (arrival.local,), (arrival.peer,)
-        if not arrival.local:
-            local, peer = sock.getsockname(), sock.getpeername()
-        self.local, self.peer = _plain(local[0]), _plain(peer[0])
-        self.tunnel = (arrival.cookie, self.peer)
-        self._scope = local[3] if len(local) > 3 and ":" in self.local else 0
+        self._scope = 0
+        if arrival.local:  # a Unix socket (TLS ends before it) has no addresses of its own
+            self.local, self.peer = _plain(arrival.local), _plain(arrival.peer)
+        else:
+            local = sock.getsockname()
+            self.local, self.peer = _plain(local[0]), _plain(sock.getpeername()[0])
+            self._scope = local[3] if len(local) > 3 and ":" in self.local else 0
+        self.tunnel = (arrival.cookie, arrival.peer)
         self.machine = ServerConnection(
             server.verifier,
             local_host=self.local,

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from onvifd.access.types import Account
 from onvifd.clock import Clock
@@ -88,6 +88,14 @@ class RtspServer:
                 return True
         return False
 
+    def expel(self, refusal: Callable[[str, str], str]) -> None:
+        """End the connections that `refusal` gives a reason against; it is asked with account (empty before a login) and address."""
+        for connection in list(self._connections):
+            account = connection.machine.account
+            if reason := refusal(account.name if account is not None else "", connection.peer):
+                log.info("RTSP %s is cut: %s", connection.peer, reason)
+                connection.shut(reason)
+
     def now(self) -> float:
         return self._clock.monotonic()
 
@@ -135,7 +143,7 @@ class RtspServer:
             arrival.close()
             return
         try:
-            if not arrival.local:  # else it is a Unix socket, behind which TLS ends
+            if sock.family != socket.AF_UNIX or not arrival.local:  # a Unix socket is one behind which TLS ends
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             connection = Connection(self, arrival)
@@ -146,7 +154,7 @@ class RtspServer:
             return
         self._connections.add(connection)
         if arrival.cookie:
-            self._tunnels[arrival.cookie, connection.peer] = connection
+            self._tunnels[connection.tunnel] = connection
         if self._ticker is None:
             self._ticker = self.own(self._tick())
         connection.begin(arrival.initial)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
 
 from onvifd.errors import NotFound, Unavailable
+from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
     AnyMessage,
@@ -214,14 +214,14 @@ class Cluster:
 
     # ---- requests ------------------------------------------------------------------------------
 
-    async def route(self, path: str, client: socket.socket, initial: bytes) -> None:
+    async def route(self, path: str, arrival: Arrival) -> None:
         """Hand a connection to the worker that owns `path`; unknown paths go to one that will say so properly."""
         parts = path.strip("/").split("/")
         if parts[0] == "replay":
-            await self._replay.hand_over(client, initial)
+            await self._replay.hand_over(arrival)
             return
         owner = self._owner.get(parts[1], 0) if len(parts) > 1 else 0
-        await self._media[owner].hand_over(client, initial)
+        await self._media[owner].hand_over(arrival)
 
     def _owner_of(self, camera: str) -> Worker:
         if camera not in self._owner:

@@ -1,6 +1,7 @@
-"""The one public RTSP port: reads the first request and passes the connection to the worker that owns its path.
+"""The public RTSP ports: read the first request and pass the connection to the worker that owns its path.
 
-The door answers OPTIONS that name no path (`*` or `/`) itself, because nothing in them tells which worker is meant.
+The door answers OPTIONS that name no path (`*` or `/`) itself, because nothing in them tells which worker is meant. HTTP
+tunnels come by the same port (and by those of the web server, which has `tunnels` for them). TLS ends here.
 """
 
 from __future__ import annotations
@@ -8,83 +9,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import socket
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from onvifd.access.doorkeeper import Doorkeeper, bind, party_of
 from onvifd.errors import OnvifdError
+from onvifd.rtsp import tunnel
+from onvifd.rtsp.arrival import Arrival
+from onvifd.workers.first import MAX_HEAD, FirstRequest
+from onvifd.workers.relay import TlsRelay
+from onvifd.workers.tunnels import Half, Route, Tunnels
 
 log = logging.getLogger(__name__)
 
-Route = Callable[[str, socket.socket, bytes], Awaitable[None]]
-"""Takes the path of the first request, the client's socket and what was read; hands the connection over."""
-
-MAX_HEAD = 16 << 10
-"""Bytes of a request head; RFC 2326 sets no bound."""
-
 BACKLOG = 1024
 FIRST_REQUEST_TIMEOUT = 10.0
+HANDSHAKE_TIMEOUT = 10.0
+MAX_TLS = 128
+"""RTSPS connections at once; see `workers.relay` for what one costs."""
 MAX_WAITING = 512
 """Connections that have not yet sent a whole request. At the bound the one that has waited longest must go, of the address that
 has the most of them: who means it sends its request at once, and those who only connect cannot keep the others out."""
 
 _LOG_INTERVAL = 10.0
-
-_REQUEST_LINE = re.compile(rb"^([A-Z_]{1,32}) ([^ \r\n]{1,2048}) RTSP/(\d\.\d)\r?$")
-_CSEQ = re.compile(rb"^cseq[ \t]*:[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-_URL_PATH = re.compile(r"^rtsps?://[^/?#]*(/[^?#]*)?", re.IGNORECASE)
-_METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
-
-
-def path_of(target: str) -> str:
-    """The path of a request target: `rtsp://host:port/a/b?c` gives `/a/b`, `*` gives `/`."""
-    match = _URL_PATH.match(target)
-    if match:
-        return match.group(1) or "/"
-    return target.split("?", 1)[0] if target.startswith("/") else "/"
-
-
-class FirstRequest:
-    """Sans-IO reader of what a connection sends until its path is known (RFC 2326 section 6)."""
-
-    def __init__(self) -> None:
-        self.buffer = b""
-        self.path: str | None = None
-
-    def receive_data(self, data: bytes) -> bytes:
-        """Take bytes; returns bytes to answer. `path` is set when the connection can be handed over.
-
-        Raises ValueError with the answer to send before closing, as its argument, when the bytes are no RTSP.
-        """
-        self.buffer += data
-        answers = b""
-        while self.path is None:
-            head, separator, rest = self.buffer.partition(b"\r\n\r\n")
-            if len(head) > MAX_HEAD:
-                raise ValueError(b"RTSP/1.0 400 Bad Request\r\n\r\n")
-            if not separator:
-                first, newline, _ = self.buffer.partition(b"\n")
-                if newline and not _REQUEST_LINE.match(first):
-                    raise ValueError(b"RTSP/1.0 400 Bad Request\r\n\r\n")
-                break
-            line = _REQUEST_LINE.match(head.partition(b"\n")[0])
-            if line is None:
-                raise ValueError(b"RTSP/1.0 400 Bad Request\r\n\r\n")
-            path = path_of(line.group(2).decode("utf-8", "replace"))
-            if line.group(1) != b"OPTIONS" or path != "/":
-                self.path = path
-                break
-            answers += self._options(head)
-            self.buffer = rest
-        return answers
-
-    @staticmethod
-    def _options(head: bytes) -> bytes:
-        cseq = _CSEQ.search(head)
-        number = f"CSeq: {cseq.group(1).decode()}\r\n" if cseq else ""
-        return f"RTSP/1.0 200 OK\r\n{number}Public: {_METHODS}\r\n\r\n".encode()
 
 
 def closing(sock: socket.socket) -> Callable[[asyncio.Task[None]], None]:
@@ -101,8 +50,14 @@ class FrontDoor:
         *,
         max_waiting: int = MAX_WAITING,
         permits: Callable[[str], bool] = lambda address: True,
+        kept_out: Callable[[ssl.SSLObject], str | None] = lambda connection: None,
+        max_tls: int = MAX_TLS,
     ) -> None:
         self._route = route
+        self.tunnels = Tunnels(route)
+        self._kept_out = kept_out
+        self._tls_keeper = Doorkeeper(total=max_tls, per_address=max_tls, permits=permits)
+        """Encrypted connections, for as long as they last."""
         self._max_waiting = max_waiting
         self._keeper = Doorkeeper(total=2 * max_waiting, per_address=2 * max_waiting, permits=permits)
         """Those who wait and those who are being handed over."""
@@ -114,11 +69,11 @@ class FrontDoor:
         """By port: each socket with the task that accepts on it."""
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def listen(self, host: str, port: int) -> int:
+    def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Bind and start accepting; gives the port (useful when asked for 0). Raises OSError when it cannot bind."""
         sockets = bind(host, port, BACKLOG)
         number = int(sockets[0].getsockname()[1])
-        self._listeners[number] = [(sock, self._own(self._accept(sock))) for sock in sockets]
+        self._listeners[number] = [(sock, self._own(self._accept(sock, tls))) for sock in sockets]
         return number
 
     def unlisten(self, port: int) -> None:
@@ -134,7 +89,7 @@ class FrontDoor:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _accept(self, listener: socket.socket) -> None:
+    async def _accept(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -146,20 +101,56 @@ class FrontDoor:
                 continue
             client.setblocking(False)
             peer = str(address[0])
-            refusal = self._keeper.enter(peer)
-            if refusal is not None:
-                client.close()
-                if line := self._keeper.note(refusal, peer, loop.time()):
-                    log.warning("RTSP port: %s", line)
+            if tls is None:
+                self._enter(client, peer)
             else:
-                if len(self._waiting) >= self._max_waiting:
-                    self._drop_oldest()
-                self._wait_for(client, peer)
+                self._secure(client, peer, tls)
             await asyncio.sleep(0)  # a queue of connections must not keep the loop from those who are in
 
-    def _wait_for(self, client: socket.socket, peer: str) -> None:
-        """Read the first request of a client."""
-        task = self._own(self._admit(client, peer))
+    def _let_in(self, keeper: Doorkeeper, client: socket.socket, peer: str) -> bool:
+        refusal = keeper.enter(peer)
+        if refusal is None:
+            return True
+        client.close()
+        if line := keeper.note(refusal, peer, asyncio.get_running_loop().time()):
+            log.warning("RTSP port: %s", line)
+        return False
+
+    def _secure(self, client: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
+        """TLS first; what is within goes the way of all connections, by one end of a socket pair."""
+        if not self._let_in(self._tls_keeper, client, peer):
+            return
+        try:
+            local = str(client.getsockname()[0])
+        except OSError:
+            local = ""
+        relay = TlsRelay(
+            peer,
+            self._kept_out,
+            ready=lambda far: self._enter(far, peer, local),
+            ended=lambda: self._tls_keeper.leave(peer),
+        )
+        self._own(self._shake_hands(client, peer, tls, relay))
+
+    async def _shake_hands(self, client: socket.socket, peer: str, tls: ssl.SSLContext, relay: TlsRelay) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: relay, client, ssl=tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT
+            )
+        except OSError as error:  # ssl.SSLError and TimeoutError are of its kind
+            log.debug("RTSPS: connection from %s: %s", peer, error)
+        finally:
+            if not relay.made:
+                client.close()
+                self._tls_keeper.leave(peer)
+
+    def _enter(self, client: socket.socket, peer: str, local: str = "") -> None:
+        """Read the first request of a client. `local` is the address it reached if the socket is behind a relay."""
+        if not self._let_in(self._keeper, client, peer):
+            return
+        if len(self._waiting) >= self._max_waiting:
+            self._drop_oldest()
+        task = self._own(self._admit(client, peer, local))
         self._waiting[task] = party_of(peer)
 
         def done(_: asyncio.Task[None]) -> None:
@@ -182,23 +173,21 @@ class FrontDoor:
             )
             self._drop_logged, self._dropped = now, 0
 
-    async def _admit(self, client: socket.socket, peer: str) -> None:
+    async def _admit(self, client: socket.socket, peer: str, local: str) -> None:
         loop = asyncio.get_running_loop()
         me = asyncio.current_task()
-        first = FirstRequest()
         with client:
             try:
                 async with asyncio.timeout(FIRST_REQUEST_TIMEOUT):
-                    while first.path is None:
-                        data = await loop.sock_recv(client, 16 << 10)
-                        if not data:
-                            return
-                        answer = first.receive_data(data)
-                        if answer:
-                            await loop.sock_sendall(client, answer)
+                    found = await self._read_first(client, peer, local)
+                if found is None:
+                    return
                 if me is not None:
                     self._waiting.pop(me, None)  # it is being handed over and must not be dropped any more
-                await self._route(first.path, client, first.buffer)
+                path, initial = found
+                secure = bool(local)
+                shown = peer if secure else ""
+                await self._route(path, Arrival(client=client, initial=initial, peer=shown, local=local, secure=secure))
             except ValueError as error:
                 log.info("RTSP port: %s does not speak RTSP", peer)
                 with contextlib.suppress(OSError, TimeoutError):
@@ -214,8 +203,38 @@ class FrontDoor:
             except OSError as error:
                 log.debug("RTSP port: %s: %s", peer, error)
 
+    async def _read_first(self, client: socket.socket, peer: str, local: str) -> tuple[str, bytes] | None:
+        """Path and bytes of the first request; None when the client is gone or opens an HTTP tunnel."""
+        loop = asyncio.get_running_loop()
+        first = FirstRequest()
+        data = b""
+        while first.path is None:
+            more = await loop.sock_recv(client, 16 << 10)
+            if not more:
+                return None
+            data += more
+            if not first.begun and tunnel.may_be_http(data):
+                head, end, rest = data.partition(tunnel.END_OF_HEAD)
+                if len(head) > MAX_HEAD:
+                    raise ValueError(tunnel.REFUSED)
+                if not end:
+                    continue
+                asked = tunnel.tunnel_head(head + b"\r\n")
+                if asked is None:
+                    raise ValueError(tunnel.REFUSED)
+                here = local or str(client.getsockname()[0])
+                taken = socket.socket(fileno=client.detach())
+                self.tunnels.take(Half(asked, taken, rest, peer, here, secure=bool(local)))
+                return None
+            answer = first.receive_data(data)
+            data = b""
+            if answer:
+                await loop.sock_sendall(client, answer)
+        return first.path, first.buffer
+
     async def close(self) -> None:
         """Stop listening and drop connections that were not handed over yet."""
+        await self.tunnels.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from onvifd.errors import Timeout, Unavailable
+from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.messages import AnyMessage, Envelope, Failure, decode, encode
 
 log = logging.getLogger(__name__)
@@ -188,9 +189,9 @@ class LocalLink(Link):
 
 
 class FdChannel:
-    """Hands open sockets with the bytes already read from them to another process (SCM_RIGHTS over SOCK_SEQPACKET)."""
+    """Hands connections with the bytes already read from them to another process (SCM_RIGHTS over SOCK_SEQPACKET)."""
 
-    MAX_INITIAL = 64 << 10
+    MAX_PAPERS = 64 << 10
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -200,13 +201,14 @@ class FdChannel:
     def pair() -> tuple[socket.socket, socket.socket]:
         return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
-    async def send(self, client: socket.socket, initial: bytes, timeout: float = 2.0) -> None:
-        """Pass a socket on. The caller closes its own copy. Raises Unavailable when the worker does not take it."""
+    async def send(self, arrival: Arrival, timeout: float = 2.0) -> None:
+        """Pass a connection on. The caller closes its own copy. Raises Unavailable when the worker does not take it."""
+        papers = arrival.pack()
+        descriptors = [sock.fileno() for sock in arrival.sockets]
         deadline = asyncio.get_running_loop().time() + timeout
         while True:
             try:
-                # One leading byte, since an empty message would read as the end of the channel.
-                socket.send_fds(self._sock, [b"\0" + initial], [client.fileno()])
+                socket.send_fds(self._sock, [papers], descriptors)
             except BlockingIOError:
                 if asyncio.get_running_loop().time() > deadline:
                     raise Unavailable("the worker takes no connections") from None
@@ -216,13 +218,13 @@ class FdChannel:
             else:
                 return
 
-    def listen(self, adopt: Callable[[socket.socket, bytes], None]) -> None:
-        """Give every socket that arrives to `adopt`, with the bytes that were read from it."""
+    def listen(self, adopt: Callable[[Arrival], None]) -> None:
+        """Give every connection that arrives to `adopt`."""
         asyncio.get_running_loop().add_reader(self._sock.fileno(), self._readable, adopt)
 
-    def _readable(self, adopt: Callable[[socket.socket, bytes], None]) -> None:
+    def _readable(self, adopt: Callable[[Arrival], None]) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._sock, self.MAX_INITIAL + 1, 1)
+            data, fds, _, _ = socket.recv_fds(self._sock, self.MAX_PAPERS, 2)
         except BlockingIOError:
             return
         except OSError:
@@ -230,8 +232,15 @@ class FdChannel:
         if not data:
             self.close()
             return
-        for fd in fds:
-            adopt(socket.socket(fileno=fd), data[1:])
+        sockets = [socket.socket(fileno=fd) for fd in fds]
+        try:
+            arrival = Arrival.unpack(sockets, data)
+        except ValueError as error:  # msgspec's errors are of its kind
+            log.error("a connection was lost on its way: %s", error)
+            for sock in sockets:
+                sock.close()
+        else:
+            adopt(arrival)
 
     def close(self) -> None:
         if self._sock.fileno() >= 0:

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import logging
 import os
-import socket
 from dataclasses import dataclass, field
 
 from onvifd.cameras.intake import Intake, Source
@@ -18,6 +17,7 @@ from onvifd.live.mount import LiveMount
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
+from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.play import Mount
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
@@ -169,12 +169,12 @@ class MediaWorker:
         parts = path.strip("/").split("/")
         return len(parts) > 1 and parts[1] in self._elsewhere
 
-    def adopt(self, client: socket.socket, initial: bytes) -> None:
+    def adopt(self, arrival: Arrival) -> None:
         """Take over a connection of the front door with what was read from it."""
         if self._server is None:
-            client.close()
+            arrival.close()
         else:
-            self._server.adopt(client, initial)
+            self._server.admit(arrival)
 
     # ---- cameras -------------------------------------------------------------------------------
 

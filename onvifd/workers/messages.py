@@ -36,7 +36,7 @@ class Setup(Message):
     session_timeout: int
     replay_timeout: int
     max_clients: int
-    max_replay: int = 64
+    max_replay: int = 256
     lockout_tries: int = 5
     lockout_seconds: float = 300.0
     fragment_seconds: float = 1.0
@@ -69,12 +69,20 @@ class LockSpec(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
+class FilterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The IP address filter (see access.ip_filter)."""
+
+    allow: bool = False
+    prefixes: tuple[str, ...] = ()
+
+
 class Credentials(Message):
-    """All accounts that may log in by RTSP, how, and who is locked; replaces what was sent before."""
+    """All accounts that may log in by RTSP, how, from where, and who is locked; replaces what was sent before."""
 
     accounts: tuple[CredentialSpec, ...]
     algorithms: tuple[str, ...] = ("MD5",)
     locks: tuple[LockSpec, ...] = ()
+    filter: FilterSpec = FilterSpec()
 
 
 class Kick(Message):

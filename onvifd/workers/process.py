@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from onvifd.host import logs
+from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.link import FdChannel, Link, SocketLink
 from onvifd.workers.messages import AnyMessage, Setup
 
@@ -41,7 +42,7 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
-def make(kind: str, link: Link) -> tuple[WorkerBody, Callable[[socket.socket, bytes], None] | None]:
+def make(kind: str, link: Link) -> tuple[WorkerBody, Callable[[Arrival], None] | None]:
     """The worker of a kind and what takes connections for it. Imports late: each process loads only what it needs."""
     if kind == "media":
         from onvifd.workers.media import MediaWorker
@@ -62,7 +63,7 @@ def make(kind: str, link: Link) -> tuple[WorkerBody, Callable[[socket.socket, by
 
 async def start_local(
     setup: Setup, link: Link
-) -> tuple[Callable[[socket.socket, bytes], None] | None, Callable[[], Awaitable[None]]]:
+) -> tuple[Callable[[Arrival], None] | None, Callable[[], Awaitable[None]]]:
     """A worker within this process, for one-process mode (see `supervisor.launch_local`)."""
     body, adopt = make(setup.kind, link)
     link.listen(body.handle)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from pathlib import Path
 
 from onvifd.archive.cache import FragmentCache
@@ -14,6 +13,7 @@ from onvifd.archive.index import SegmentStore
 from onvifd.archive.reader import RecordingReader
 from onvifd.archive.replay import ReplayMount
 from onvifd.clock import Clock, SystemClock
+from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.accounts import AccountTable, kick, session_specs
@@ -99,12 +99,12 @@ class ReplayWorker:
                 sessions = session_specs(self._server)
                 self._link.send(Stats(worker=name, clients=self._server.connections, sessions=sessions))
 
-    def adopt(self, client: socket.socket, initial: bytes) -> None:
+    def adopt(self, arrival: Arrival) -> None:
         """Take over a connection of the front door with what was read from it."""
         if self._server is None:
-            client.close()
+            arrival.close()
         else:
-            self._server.adopt(client, initial)
+            self._server.admit(arrival)
 
     async def stop(self) -> None:
         """Close connections and threads."""

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from onvifd.errors import OnvifdError, Unavailable
+from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.link import FdChannel, Link, LocalLink, SocketLink
 from onvifd.workers.messages import AnyMessage, Ping, Ready, Setup, Stop
 
@@ -29,7 +30,7 @@ STEADY = 30.0
 STOP_TIMEOUT = 3.0
 KILL_TIMEOUT = 1.0
 
-Adopt = Callable[[socket.socket, bytes], None]
+Adopt = Callable[[Arrival], None]
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Handle:
 
     link: Link
     pid: int
-    hand_over: Callable[[socket.socket, bytes], Awaitable[None]]
+    hand_over: Callable[[Arrival], Awaitable[None]]
     stop: Callable[[], Awaitable[None]]
 
 
@@ -71,8 +72,8 @@ async def launch_process(setup: Setup) -> Handle:
     link = await SocketLink.open(ours)
     channel = FdChannel(our_fds)
 
-    async def hand_over(client: socket.socket, initial: bytes) -> None:
-        await channel.send(client, initial)
+    async def hand_over(arrival: Arrival) -> None:
+        await channel.send(arrival)
 
     async def stop() -> None:
         link.send(Stop())
@@ -104,10 +105,10 @@ def launch_local(
         ours, theirs = LocalLink.pair()
         adopt, stop_worker = await start(setup, theirs)
 
-        async def hand_over(client: socket.socket, initial: bytes) -> None:
+        async def hand_over(arrival: Arrival) -> None:
             if adopt is None:
                 raise Unavailable(f"worker {setup.name} takes no connections")
-            adopt(client.dup(), initial)
+            adopt(Arrival.unpack([sock.dup() for sock in arrival.sockets], arrival.pack()))
 
         async def stop() -> None:
             await stop_worker()
@@ -212,11 +213,11 @@ class Worker:
             raise Unavailable(f"worker {self.name} is not running")
         return await self.handle.link.request(message, timeout)
 
-    async def hand_over(self, client: socket.socket, initial: bytes) -> None:
+    async def hand_over(self, arrival: Arrival) -> None:
         """Pass a connection on; raises Unavailable when the worker does not run or is not briefed yet."""
         if self.handle is None or not self.started.is_set():
             raise Unavailable(f"worker {self.name} is not running")
-        await self.handle.hand_over(client, initial)
+        await self.handle.hand_over(arrival)
 
     async def stop(self) -> None:
         """Stop for good, within STOP_TIMEOUT + 2 * KILL_TIMEOUT."""

@@ -48,7 +48,7 @@ from onvifd.onvif.types import tse
 from onvifd.rtsp import headers as rtsp_headers
 from onvifd.rtsp import sdp
 from onvifd.rtsp.messages import Headers, Parser
-from onvifd.workers.frontdoor import FirstRequest
+from onvifd.workers.first import FirstRequest
 from tests.onvif.soap import samples
 
 XML_TOKENS = (

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from onvifd.errors import NotFound, Unavailable
+from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.cluster import Cluster
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
@@ -74,9 +75,9 @@ class Worker:
                 return Done()
         return None
 
-    def adopt(self, client: socket.socket, initial: bytes) -> None:
-        self.adopted.append(initial)
-        client.close()
+    def adopt(self, arrival: Arrival) -> None:
+        self.adopted.append(arrival.initial)
+        arrival.close()
 
     def last(self, kind: type) -> AnyMessage:
         return [message for message in self.heard if isinstance(message, kind)][-1]
@@ -166,7 +167,7 @@ async def test_connections_go_to_the_owner(scene: Scene) -> None:
     for path, initial in (("/live/b/main", b"live"), ("/replay/rec-b", b"replay"), ("/nothing", b"stray")):
         one, two = socket.socketpair()
         with one, two:
-            await scene.cluster.route(path, one, initial)
+            await scene.cluster.route(path, Arrival(client=one, initial=initial))
     assert scene.workers[owner].adopted[0] == b"live"
     assert scene.workers["replay"].adopted == [b"replay"]
     assert b"stray" in scene.workers["media-0"].adopted

@@ -2,13 +2,14 @@
 
 import asyncio
 import ipaddress
-import socket
 
 import pytest
 
 from onvifd.access.ip_filter import FilterRules, IpFilter
 from onvifd.errors import Unavailable
-from onvifd.workers.frontdoor import FirstRequest, FrontDoor, path_of
+from onvifd.rtsp.arrival import Arrival
+from onvifd.workers.first import FirstRequest, path_of
+from onvifd.workers.frontdoor import FrontDoor
 
 DESCRIBE = b"DESCRIBE rtsp://h:554/live/cam-1/main?x=1 RTSP/1.0\r\nCSeq: 2\r\n\r\n"
 
@@ -47,11 +48,11 @@ def test_other_protocols_are_refused(data: bytes) -> None:
 async def test_hands_over_refuses_and_survives() -> None:
     routed: list[tuple[str, bytes]] = []
 
-    async def route(path: str, client: socket.socket, initial: bytes) -> None:
+    async def route(path: str, arrival: Arrival) -> None:
         if path == "/none":
             raise Unavailable("no worker")
-        routed.append((path, initial))
-        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+        routed.append((path, arrival.initial))
+        await asyncio.get_running_loop().sock_sendall(arrival.client, b"taken")
 
     door = FrontDoor(route)
     port = door.listen("127.0.0.1", 0)
@@ -74,8 +75,8 @@ async def test_hands_over_refuses_and_survives() -> None:
 
 
 async def test_who_only_connects_keeps_nobody_out(caplog: pytest.LogCaptureFixture) -> None:
-    async def route(path: str, client: socket.socket, initial: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+    async def route(path: str, arrival: Arrival) -> None:
+        await asyncio.get_running_loop().sock_sendall(arrival.client, b"taken")
 
     door = FrontDoor(route, max_waiting=4)
     port = door.listen("127.0.0.1", 0)
@@ -99,8 +100,8 @@ async def test_who_only_connects_keeps_nobody_out(caplog: pytest.LogCaptureFixtu
 
 @pytest.mark.covers("SEC-07")
 async def test_address_filter_holds_at_accept_and_changes_without_restart() -> None:
-    async def route(path: str, client: socket.socket, initial: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+    async def route(path: str, arrival: Arrival) -> None:
+        await asyncio.get_running_loop().sock_sendall(arrival.client, b"taken")
 
     rules = IpFilter()
     door = FrontDoor(route, permits=rules.permits)
@@ -128,8 +129,8 @@ async def test_address_filter_holds_at_accept_and_changes_without_restart() -> N
 
 
 async def test_crowd_of_one_address_makes_room_for_the_others() -> None:
-    async def route(path: str, client: socket.socket, initial: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(client, b"taken")
+    async def route(path: str, arrival: Arrival) -> None:
+        await asyncio.get_running_loop().sock_sendall(arrival.client, b"taken")
 
     door = FrontDoor(route, max_waiting=4)
     port = door.listen("127.0.0.1", 0)

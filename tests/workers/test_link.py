@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from onvifd.errors import Timeout, Unavailable
+from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.link import FdChannel, Link, LocalLink, SocketLink
 from onvifd.workers.messages import AnyMessage, Done, Failure, GetKeyframe, Jpeg, Ping, Pong, Stop
 
@@ -85,16 +86,37 @@ async def test_connection_travels_with_the_bytes_already_read() -> None:
     ours, theirs = FdChannel.pair()
     client, server = socket.socketpair()
     sender, receiver = FdChannel(ours), FdChannel(theirs)
-    arrived: asyncio.Future[tuple[socket.socket, bytes]] = asyncio.get_running_loop().create_future()
-    receiver.listen(lambda sock, initial: arrived.set_result((sock, initial)))
-    await sender.send(server, b"OPTIONS * RTSP/1.0\r\n\r\n")
+    arrived: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
+    receiver.listen(arrived.set_result)
+    await sender.send(Arrival(client=server, initial=b"OPTIONS * RTSP/1.0\r\n\r\n"))
     server.close()
-    sock, initial = await asyncio.wait_for(arrived, 1)
-    assert initial == b"OPTIONS * RTSP/1.0\r\n\r\n"
-    with sock, client:
+    arrival = await asyncio.wait_for(arrived, 1)
+    assert arrival.initial == b"OPTIONS * RTSP/1.0\r\n\r\n"
+    with arrival.client as sock, client:
         sock.sendall(b"hello")
         assert client.recv(10) == b"hello"
     receiver.close()
     with pytest.raises(Unavailable):
-        await sender.send(client, b"")
+        await sender.send(Arrival(client=client))
+    sender.close()
+
+
+async def test_both_connections_of_a_tunnel_travel_together() -> None:
+    ours, theirs = FdChannel.pair()
+    sender, receiver = FdChannel(ours), FdChannel(theirs)
+    arrived: asyncio.Future[Arrival] = asyncio.get_running_loop().create_future()
+    receiver.listen(arrived.set_result)
+    get, get_far = socket.socketpair()
+    post, post_far = socket.socketpair()
+    with get, get_far, post, post_far:
+        sent = Arrival(client=get, post=post, rest=b"YQ", cookie="c", peer="192.0.2.1", local="192.0.2.2", secure=True)
+        await sender.send(sent)
+        arrival = await asyncio.wait_for(arrived, 1)
+        assert arrival.pack() == sent.pack()
+        assert arrival.post is not None
+        with arrival.client, arrival.post:
+            arrival.client.sendall(b"down")
+            post_far.sendall(b"up")
+            assert (get_far.recv(9), arrival.post.recv(9)) == (b"down", b"up")
+    receiver.close()
     sender.close()

@@ -1,0 +1,192 @@
+"""HTTP tunnels before a worker takes over: joins the GET and the POST of a client and reads what path they are for.
+
+The sockets come from the RTSP port and from the web server's ports (`HttpGate`); where TLS ends here, they are one end of a
+relay (`workers.relay`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from onvifd.access.doorkeeper import party_of
+from onvifd.errors import OnvifdError
+from onvifd.rtsp import tunnel
+from onvifd.rtsp.arrival import Arrival
+from onvifd.rtsp.tunnel import Base64Stream, TunnelHead
+from onvifd.workers.first import FirstRequest
+
+log = logging.getLogger(__name__)
+
+Route = Callable[[str, Arrival], Awaitable[None]]
+"""Takes the path of the first request and the connection; hands it over."""
+
+JOIN_TIMEOUT = 15.0
+"""Seconds from the first half of a tunnel to the path."""
+MAX_WAITING = 256
+"""Halves that wait for the other. At the bound the oldest of the address that has most must go."""
+MAX_KNOWN = 2048
+"""Tunnels remembered, so that a client may go on in another POST."""
+_ANSWER_TIMEOUT = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Half:
+    """One connection of a tunnel. `rest` is what was read behind its head; addresses as in `Arrival`."""
+
+    head: TunnelHead
+    sock: socket.socket
+    rest: bytes
+    peer: str
+    local: str
+    secure: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        # the address belongs to it: a cookie seen on the way is of no use elsewhere
+        return self.head.cookie, self.peer
+
+
+class Tunnels:
+    """Joins halves and hands tunnels over by `route`."""
+
+    def __init__(self, route: Route, *, max_waiting: int = MAX_WAITING, timeout: float = JOIN_TIMEOUT) -> None:
+        self._route = route
+        self._max_waiting = max_waiting
+        self._timeout = timeout
+        self._waiting: OrderedDict[tuple[str, str], Half] = OrderedDict()
+        self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
+        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    def take(self, half: Half) -> None:
+        """One connection whose head has been read; its socket is ours from now on."""
+        if not half.head.post and not _answered(half.sock, tunnel.ANSWER):
+            half.sock.close()
+            return
+        other = self._waiting.get(half.key)
+        if other is not None and other.head.post != half.head.post:
+            self._forget(half.key)
+            get, post = (other, half) if half.head.post else (half, other)
+            self._own(self._join(get, post))
+        elif half.head.post and half.key in self._known:
+            self._own(self._go_on(half))
+        else:
+            if other is not None:
+                self._forget(half.key).sock.close()
+            self._wait(half)
+
+    def _wait(self, half: Half) -> None:
+        if len(self._waiting) >= self._max_waiting:
+            crowd, _ = Counter(party_of(each.peer) for each in self._waiting.values()).most_common(1)[0]
+            oldest = next(key for key, each in self._waiting.items() if party_of(each.peer) == crowd)
+            self._forget(oldest).sock.close()
+        self._waiting[half.key] = half
+        loop = asyncio.get_running_loop()
+        self._timers[half.key] = loop.call_later(self._timeout, self._late, half.key)
+
+    def _late(self, key: tuple[str, str]) -> None:
+        log.info("HTTP tunnel of %s: the other connection does not come", key[1])
+        self._forget(key).sock.close()
+
+    def _forget(self, key: tuple[str, str]) -> Half:
+        self._timers.pop(key).cancel()
+        return self._waiting.pop(key)
+
+    def _own(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _join(self, get: Half, post: Half) -> None:
+        """Read up to the first RTSP request that names a path, and hand both connections over."""
+        stream, first = Base64Stream(), FirstRequest()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._read_path(get, post, stream, first)
+            if first.path is not None:
+                self._remember(get.key, first.path)
+                await self._route(
+                    first.path,
+                    Arrival(
+                        client=get.sock,
+                        initial=first.buffer,
+                        post=post.sock,
+                        rest=stream.rest,
+                        cookie=get.head.cookie,
+                        peer=get.peer,
+                        local=get.local,
+                        secure=get.secure,
+                    ),
+                )
+        except ValueError:
+            log.info("HTTP tunnel of %s carries no RTSP", get.peer)
+            _answered(get.sock, b"RTSP/1.0 400 Bad Request\r\n\r\n")
+        except TimeoutError:
+            log.info("HTTP tunnel of %s: no request in %g s", get.peer, self._timeout)
+        except OnvifdError as error:
+            log.warning("HTTP tunnel: no worker for %s: %s", get.peer, error.reason)
+            _answered(get.sock, b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
+        except OSError as error:
+            log.debug("HTTP tunnel of %s: %s", get.peer, error)
+        finally:
+            # the worker has descriptors of its own
+            get.sock.close()
+            post.sock.close()
+
+    async def _read_path(self, get: Half, post: Half, stream: Base64Stream, first: FirstRequest) -> None:
+        loop = asyncio.get_running_loop()
+        data = post.rest
+        while True:
+            answer = first.receive_data(stream.feed(data))
+            if answer:
+                await loop.sock_sendall(get.sock, answer)
+            if first.path is not None:
+                return
+            data = await loop.sock_recv(post.sock, 16 << 10)
+            if not data:
+                return
+
+    def _remember(self, key: tuple[str, str], path: str) -> None:
+        self._known[key] = path
+        self._known.move_to_end(key)
+        while len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+
+    async def _go_on(self, post: Half) -> None:
+        """A further POST of a tunnel that a worker has."""
+        with post.sock:
+            try:
+                arrival = Arrival(
+                    client=post.sock, rest=post.rest, cookie=post.head.cookie, peer=post.peer, local=post.local
+                )
+                await self._route(self._known[post.key], arrival)
+            except OnvifdError as error:
+                log.warning("HTTP tunnel: no worker for %s: %s", post.peer, error.reason)
+            except OSError as error:
+                log.debug("HTTP tunnel of %s: %s", post.peer, error)
+
+    async def close(self) -> None:
+        """Drop what was not handed over yet."""
+        for key in list(self._waiting):
+            self._forget(key).sock.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _answered(sock: socket.socket, answer: bytes) -> bool:
+    """Send a few bytes that fit every socket buffer; false if the client is gone."""
+    with contextlib.suppress(OSError):
+        return sock.send(answer) == len(answer)
+    return False
