@@ -23,7 +23,9 @@ from onvifd.onvif.services.events import EventService
 from onvifd.onvif.services.media import MediaService
 from onvifd.onvif.services.media2 import Media2Service
 from onvifd.onvif.types import tds
+from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.server import RtspServer
+from onvifd.workers.tunnels import Tunnels
 
 REALM = "simulated camera"
 SESSION_TIMEOUT = 60
@@ -107,8 +109,14 @@ class SimulatedDevice:
         media, media2 = MediaService(body, body), Media2Service(body, body)
         for service in (media, media2, self._events):
             registry.add(service)
+        self._tunnels = Tunnels(self._route)
         self._face = HttpFace(
-            (device, media, media2, self._events), body, lookup=self._lookup, realm=REALM, clock=self._clock
+            (device, media, media2, self._events),
+            body,
+            lookup=self._lookup,
+            realm=REALM,
+            clock=self._clock,
+            tunnels=self._tunnels.take,
         )
         await self._face.start()
         await self._face.listen(self._host, self.http_port)
@@ -116,6 +124,11 @@ class SimulatedDevice:
         if self._discovery_wanted:
             self._discovery = DiscoveryService(body, self._clock, host=self._host)
             await self._discovery.start()
+
+    async def _route(self, path: str, arrival: Arrival) -> None:
+        """RTSP within HTTP: the sockets that come are closed by who gives them."""
+        if self._rtsp is not None:
+            self._rtsp.admit(arrival.duplicate())
 
     def publish(self, event: Event) -> None:
         """Raise an event as the camera would."""
@@ -142,6 +155,7 @@ class SimulatedDevice:
         await self._events.close()
         if self._face is not None:
             await self._face.close()
+            await self._tunnels.close()
         if self._rtsp is not None:
             await self._rtsp.close()
         await self._bus.close()

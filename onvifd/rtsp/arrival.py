@@ -48,6 +48,10 @@ class Arrival:
     def sockets(self) -> tuple[socket.socket, ...]:
         return (self.client,) if self.post is None else (self.client, self.post)
 
+    def duplicate(self) -> Arrival:
+        """The same connection by descriptors of its own."""
+        return Arrival.unpack([sock.dup() for sock in self.sockets], self.pack())
+
     def close(self) -> None:
         for sock in self.sockets:
             sock.close()

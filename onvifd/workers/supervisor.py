@@ -108,7 +108,7 @@ def launch_local(
         async def hand_over(arrival: Arrival) -> None:
             if adopt is None:
                 raise Unavailable(f"worker {setup.name} takes no connections")
-            adopt(Arrival.unpack([sock.dup() for sock in arrival.sockets], arrival.pack()))
+            adopt(arrival.duplicate())
 
         async def stop() -> None:
             await stop_worker()

@@ -148,6 +148,24 @@ def rtsp_uri(call: Call, port: int | None, path: str) -> str:
     return _bounded(f"rtsp://{host_of(authority(call))}{tail}", f"rtsp://{bracketed(call.local_address)}{tail}")
 
 
+def tunnel_uri(call: Call, port: int | None, path: str, *, scheme: str = "") -> str:
+    """Address for RTSP within HTTP: that of the web service, as the client reached it (Media2 5.4.1), at most 128 octets.
+
+    `scheme` stands in the place of http where clients want an RTSP address (Replay 5.1), with the port written out, since the
+    default one would be another. Raises Unavailable where no RTSP is served.
+    """
+    if port is None:
+        raise Unavailable("This device has no RTSP port.")
+    here = authority(call)
+    tail = quote(path, safe="/-._~!$&()*+,;=:@%")
+    clear = call.scheme == "http"
+    number = _port_of(here) or (":80" if clear else ":443")
+    start = scheme if clear and scheme else call.scheme
+    return _bounded(
+        f"{start}://{host_of(here)}{number}{tail}", f"{start}://{bracketed(call.local_address)}{number}{tail}"
+    )
+
+
 def snapshot_uri(call: Call, token: str) -> str:
     """Address of the JPEG picture of a profile, at most 128 octets."""
     tail = f"{SNAPSHOT_PATH}/{quote(token, safe='')}"
@@ -168,11 +186,12 @@ def _bounded(uri: str, fallback: str) -> str:
 
 
 def check_unicast(setup: tt.StreamSetup) -> None:
-    """Refuse what is not served of a ver10 stream setup: multicast and the HTTP tunnel. Raises S/IAV/InvalidStreamSetup.
+    """Refuse what is not served of a ver10 stream setup: multicast. Raises S/IAV/InvalidStreamSetup.
 
     TCP is a deprecated name that some clients use for interleaved RTSP.
     """
-    served = (tt.TransportProtocol.UDP, tt.TransportProtocol.TCP, tt.TransportProtocol.RTSP)
+    kinds = tt.TransportProtocol
+    served = (kinds.UDP, kinds.TCP, kinds.RTSP, kinds.HTTP)
     if setup.stream is not tt.StreamType.RTP_UNICAST or setup.transport.protocol not in served:
         raise InvalidArgument(
             f"{setup.stream} over {setup.transport.protocol} is not served.", detail="InvalidStreamSetup"

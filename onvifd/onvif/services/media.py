@@ -10,7 +10,7 @@ from onvifd.media.types import Codec
 from onvifd.onvif.backend import AudioEncoder, AudioSource, DeviceBackend, MediaBackend, VideoEncoder, VideoSource
 from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
-from onvifd.onvif.services.common import MEDIA_PATH, NS_MEDIA, check_unicast, rtsp_uri, snapshot_uri
+from onvifd.onvif.services.common import MEDIA_PATH, NS_MEDIA, check_unicast, rtsp_uri, snapshot_uri, tunnel_uri
 from onvifd.onvif.services.media_view import MediaView
 from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import trt, tt
@@ -295,7 +295,9 @@ class MediaService(Service):
         check_unicast(request.stream_setup)
         if view.encoder_of(profile) is None:
             raise Conflict("The profile has no video encoder.", detail="IncompleteConfiguration")
-        return trt.GetStreamUriResponse(media_uri=_uri(rtsp_uri(call, self._device.ports().rtsp, profile.path)))
+        http = request.stream_setup.transport.protocol is tt.TransportProtocol.HTTP
+        uri = (tunnel_uri if http else rtsp_uri)(call, self._device.ports().rtsp, profile.path)
+        return trt.GetStreamUriResponse(media_uri=_uri(uri))
 
     @operation(access=READ)
     async def get_snapshot_uri(self, call: Call, request: trt.GetSnapshotUri) -> trt.GetSnapshotUriResponse:

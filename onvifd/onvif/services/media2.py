@@ -10,7 +10,7 @@ from onvifd.errors import Conflict, InvalidArgument, NotFound
 from onvifd.onvif.backend import DeviceBackend, MediaBackend, MediaProfile
 from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
-from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snapshot_uri
+from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snapshot_uri, tunnel_uri
 from onvifd.onvif.services.media_view import MediaView
 from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import tr2
@@ -19,8 +19,9 @@ READ = AccessClass.READ_MEDIA
 
 Item = TypeVar("Item")
 
-SERVED = (tr2.TransportProtocol.RTSP_UNICAST, tr2.TransportProtocol.RTSP)
-"""Transports of GetStreamUri: RTP over UDP unicast, and interleaved in RTSP."""
+TUNNEL = tr2.TransportProtocol.RTSP_OVER_HTTP
+SERVED = (tr2.TransportProtocol.RTSP_UNICAST, tr2.TransportProtocol.RTSP, TUNNEL)
+"""Transports of GetStreamUri: RTP over UDP unicast, interleaved in RTSP, and that within HTTP."""
 
 
 class Media2Service(Service):
@@ -225,7 +226,8 @@ class Media2Service(Service):
             raise InvalidArgument(f"{request.protocol[:40]} is not served.", detail="InvalidStreamSetup")
         if view.encoder_of(profile) is None:
             raise Conflict("The profile has no video encoder.", detail="IncompleteConfiguration")
-        return tr2.GetStreamUriResponse(uri=rtsp_uri(call, self._device.ports().rtsp, profile.path))
+        make = tunnel_uri if request.protocol == TUNNEL else rtsp_uri
+        return tr2.GetStreamUriResponse(uri=make(call, self._device.ports().rtsp, profile.path))
 
     @operation(access=READ)
     async def get_snapshot_uri(self, call: Call, request: tr2.GetSnapshotUri) -> tr2.GetSnapshotUriResponse:

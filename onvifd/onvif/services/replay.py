@@ -7,7 +7,7 @@ from datetime import timedelta
 from onvifd.access.types import AccessClass
 from onvifd.errors import InvalidArgument
 from onvifd.onvif.backend import DeviceBackend, ReplayBackend
-from onvifd.onvif.services.common import NS_REPLAY, REPLAY_PATH, check_unicast, rtsp_uri
+from onvifd.onvif.services.common import NS_REPLAY, REPLAY_PATH, check_unicast, rtsp_uri, tunnel_uri
 from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import trp, tt
 
@@ -46,7 +46,10 @@ class ReplayService(Service):
     async def get_replay_uri(self, call: Call, request: trp.GetReplayUri) -> trp.GetReplayUriResponse:
         check_unicast(request.stream_setup)
         path = self._backend.replay_path(request.recording_token)
-        return trp.GetReplayUriResponse(uri=rtsp_uri(call, self._device.ports().rtsp, path))
+        port = self._device.ports().rtsp
+        if request.stream_setup.transport.protocol is tt.TransportProtocol.HTTP:
+            return trp.GetReplayUriResponse(uri=tunnel_uri(call, port, path, scheme="rtsp"))
+        return trp.GetReplayUriResponse(uri=rtsp_uri(call, port, path))
 
     @operation(access=READ)
     async def get_replay_configuration(

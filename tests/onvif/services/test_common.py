@@ -68,6 +68,24 @@ def test_paths_are_encoded_and_bounded() -> None:
         common.rtsp_uri(CALL, None, "/")
 
 
+@pytest.mark.parametrize(
+    ("scheme", "host", "wanted", "expected"),
+    [
+        ("http", "192.0.2.1", "", "http://192.0.2.1:80/live/a"),
+        ("https", "192.0.2.1", "", "https://192.0.2.1:443/live/a"),
+        ("http", "nvr:8080", "rtsp", "rtsp://nvr:8080/live/a"),
+        ("https", "nvr:8443", "rtsp", "https://nvr:8443/live/a"),
+        ("http", "[2001:db8::1]", "rtsp", "rtsp://[2001:db8::1]:80/live/a"),
+    ],
+)
+def test_the_tunnel_is_at_the_port_of_the_web_service(scheme: str, host: str, wanted: str, expected: str) -> None:
+    """Media2 5.4.1: seamless traversal of NAT. The default port of RTSP would be another, so the port is written out."""
+    call = dataclasses.replace(CALL, scheme=scheme, host=host)
+    assert common.tunnel_uri(call, 554, "/live/a", scheme=wanted) == expected
+    with pytest.raises(Unavailable):
+        common.tunnel_uri(call, None, "/live/a")
+
+
 def test_find_names_what_is_missing() -> None:
     with pytest.raises(NotFound) as raised:
         common.find([1, 2], lambda number: number == 3, detail="NoProfile", what="media profile")
@@ -80,7 +98,7 @@ def test_find_names_what_is_missing() -> None:
         ("RTP-Unicast", "UDP", True),
         ("RTP-Unicast", "RTSP", True),
         ("RTP-Unicast", "TCP", True),
-        ("RTP-Unicast", "HTTP", False),
+        ("RTP-Unicast", "HTTP", True),
         ("RTP-Multicast", "UDP", False),
     ],
 )

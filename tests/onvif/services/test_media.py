@@ -281,6 +281,12 @@ async def test_aac_is_named(media: Any, body: Any) -> None:
 
 
 @pytest.mark.covers("S-GetStreamUri")
+async def test_the_tunnel_is_at_the_port_of_the_web_service(media: Any) -> None:
+    media.host = "nvr.example.org:8080"
+    answer = await media.ask(request("GetStreamUri", SETUP.format("RTP-Unicast", "HTTP") + PROFILE))
+    assert answer.findtext(f".//{TT}Uri").startswith("http://nvr.example.org:8080/live/")
+
+
 @pytest.mark.parametrize("protocol", ["UDP", "TCP", "RTSP"])
 async def test_unicast_transports_share_one_stable_address(media: Any, protocol: str) -> None:
     answer = await media.ask(request("GetStreamUri", SETUP.format("RTP-Unicast", protocol) + PROFILE))
@@ -293,7 +299,7 @@ async def test_unicast_transports_share_one_stable_address(media: Any, protocol:
 
 
 @pytest.mark.covers("S-GetStreamUri")
-@pytest.mark.parametrize(("stream", "protocol"), [("RTP-Multicast", "UDP"), ("RTP-Unicast", "HTTP")])
+@pytest.mark.parametrize(("stream", "protocol"), [("RTP-Multicast", "UDP"), ("RTP-Multicast", "HTTP")])
 async def test_transport_that_is_not_served(media: Any, stream: str, protocol: str) -> None:
     fault = await media.fault(request("GetStreamUri", SETUP.format(stream, protocol) + PROFILE))
     assert fault == ("Sender", "InvalidArgVal", "InvalidStreamSetup")

@@ -239,6 +239,12 @@ async def test_audio_encodings_have_their_media_names(media2: Any, body: Any) ->
 
 
 @pytest.mark.covers("M-media2-GetStreamUri", "T-ReadyProfile", "T-media2-GetStreamUri")
+async def test_the_tunnel_has_port_and_scheme_of_the_web_service(media2: Any) -> None:
+    media2.host = "nvr.example.org:8080"
+    answer = await media2.ask(tr2.GetStreamUri(protocol="RtspOverHttp", profile_token=MAIN2))
+    assert answer[0].text.startswith("http://nvr.example.org:8080/live/")
+
+
 @pytest.mark.parametrize("protocol", ["RtspUnicast", "RTSP"])
 async def test_stream_address(media2: Any, protocol: str) -> None:
     answer = await media2.ask(tr2.GetStreamUri(protocol=protocol, profile_token=MAIN2))
@@ -246,7 +252,7 @@ async def test_stream_address(media2: Any, protocol: str) -> None:
 
 
 @pytest.mark.covers("M-media2-GetStreamUri", "T-media2-GetStreamUri")
-@pytest.mark.parametrize("protocol", ["RtspMulticast", "RtspOverHttp", "RtspsUnicast", "RtspsMulticast", "", "rtsp"])
+@pytest.mark.parametrize("protocol", ["RtspMulticast", "RtspsUnicast", "RtspsMulticast", "", "rtsp"])
 async def test_transport_that_is_not_served(media2: Any, protocol: str) -> None:
     fault = await media2.fault(tr2.GetStreamUri(protocol=protocol, profile_token=MAIN1))
     assert fault == ("Sender", "InvalidArgVal", "InvalidStreamSetup")

@@ -80,13 +80,19 @@ async def test_the_uri_has_the_host_of_the_request_and_the_rtsp_port(asked: Any,
     [
         (tt.StreamType.RTP_MULTICAST, tt.TransportProtocol.UDP),
         (tt.StreamType.RTP_MULTICAST, tt.TransportProtocol.RTSP),
-        (tt.StreamType.RTP_UNICAST, tt.TransportProtocol.HTTP),
+        (tt.StreamType.RTP_MULTICAST, tt.TransportProtocol.HTTP),
     ],
 )
 async def test_transports_that_are_not_served(
     asked: Any, stream: tt.StreamType, protocol: tt.TransportProtocol
 ) -> None:
     assert await asked.fault(uri(stream=stream, protocol=protocol)) == ("Sender", "InvalidArgVal", "InvalidStreamSetup")
+
+
+async def test_the_tunnel_is_at_the_port_of_the_web_service(asked: Any) -> None:
+    asked.host = "nvr.example.org:8080"
+    answer = await asked.ask(uri(protocol=tt.TransportProtocol.HTTP))
+    assert answer.findtext(f"{TRP}Uri") == f"rtsp://nvr.example.org:8080/replay/{REC1}"
 
 
 async def test_unknown_recording(asked: Any) -> None:
