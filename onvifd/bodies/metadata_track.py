@@ -1,0 +1,156 @@
+"""What control knows of a channel goes into the metadata tracks of its recordings: events and PTZ positions (Streaming 5.1.2.1.1).
+
+Documents are sent for all recordings, whether they are written now or not: the worker keeps them with the pictures before an
+alarm. What a camera sends as metadata stream of its own, the worker takes from the camera.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from onvifd.bodies.channel import profile_token, recording_token, source_token
+from onvifd.clock import US, Clock
+from onvifd.events.bus import EventBus, Subscription
+from onvifd.events.types import Event
+from onvifd.onvif.notification.metadata import metadata_document, metadata_documents
+from onvifd.onvif.soap.codec import encode_text
+from onvifd.onvif.soap.namespaces import TT
+from onvifd.onvif.types import tt
+from onvifd.workers.messages import CameraSpec, RecordingState
+
+log = logging.getLogger(__name__)
+
+LAG = 2 * US
+"""How far the time of a document may lie behind the recorder's clock: what a camera tells with a clock of its own is stored
+with the pictures that are recorded when it is told. The event keeps the camera's time."""
+MAX_RATE = 100
+"""Documents of one recording in a second; further ones are dropped and counted."""
+OWN = ("RecordingHistory/", "RecordingConfig/", "Media/")
+"""Topics about the recorder's own work, which are no part of what happened in front of the camera."""
+
+Send = Callable[[str, int, bytes], None]
+"""Recording, time (microseconds UTC) and document, to the worker that records it."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """What was sent for one recording."""
+
+    last: int = 0
+    second: int = 0
+    count: int = 0
+    dropped: int = 0
+
+
+@dataclass(slots=True)
+class _Channel:
+    """A camera with its recordings, and where it looks."""
+
+    recordings: tuple[str, ...]
+    position: tt.PTZStatus | None = None
+
+
+@dataclass(slots=True)
+class MetadataTracks:
+    """Turns what happens on the bus into documents. Lives on the loop of the bus and never waits."""
+
+    bus: EventBus
+    clock: Clock
+    send: Send
+    _channels: dict[str, _Channel] = field(default_factory=dict)
+    _owner: dict[str, str] = field(default_factory=dict)
+    """Tokens that name a camera in events: its recordings, sources and profiles."""
+    _tracks: dict[str, _Track] = field(default_factory=dict)
+    _subscription: Subscription | None = None
+
+    def start(self) -> None:
+        self._subscription = self.bus.subscribe(self.event)
+
+    def close(self) -> None:
+        if self._subscription is not None:
+            self._subscription.close()
+
+    def configure(self, cameras: Iterable[CameraSpec]) -> None:
+        """Which recordings each camera feeds, as the workers are told."""
+        before, self._channels, self._owner = self._channels, {}, {}
+        for camera in cameras:
+            wanted = (spec for stream in camera.streams for spec in stream.recordings)
+            recordings = tuple(dict.fromkeys(spec.recording for spec in wanted if spec.metadata))
+            known = before.get(camera.id)
+            self._channels[camera.id] = _Channel(recordings, known.position if known is not None else None)
+            streams = (profile_token(camera.id, stream.name) for stream in camera.streams)
+            own = (recording_token(camera.id), source_token(camera.id), f"vsc-{camera.id}", f"as-{camera.id}")
+            for token in (*recordings, *own, f"asc-{camera.id}", *streams):
+                self._owner[token] = camera.id
+        kept = {token for channel in self._channels.values() for token in channel.recordings}
+        self._tracks = {token: self._tracks.get(token) or _Track() for token in kept}
+
+    def event(self, event: Event) -> None:
+        """Something happened: one document for it, in each recording of its channel."""
+        camera = self._camera_of(event)
+        if camera is None or not self._channels[camera].recordings:
+            return
+        document = metadata_document([event])
+        for recording in self._channels[camera].recordings:
+            self._put(recording, event.utc, document)
+
+    def recording_state(self, state: RecordingState) -> None:
+        """Writing began: the states of the channel come first, so that whoever replays it knows them."""
+        camera = self._owner.get(state.recording)
+        if not state.active or camera is None or state.recording not in self._channels[camera].recordings:
+            return
+        now = self.clock.utc()
+        properties = [event for event in self.bus.properties() if self._camera_of(event) == camera]
+        for document in metadata_documents(properties):
+            self._put(state.recording, now, document)
+        position = self._channels[camera].position
+        if position is not None:
+            self._put(state.recording, now, ptz_document(position))
+
+    def ptz(self, camera: str, status: tt.PTZStatus) -> None:
+        """Where a camera looks now; told again only when it moved (Streaming 5.1.2.1.1)."""
+        channel = self._channels.get(camera)
+        if channel is None or status.position is None:
+            return
+        known = channel.position
+        channel.position = status
+        if known is not None and (known.position, known.move_status) == (status.position, status.move_status):
+            return
+        document = ptz_document(status)
+        for recording in channel.recordings:
+            self._put(recording, status.utc_time, document)
+
+    def _camera_of(self, event: Event) -> str | None:
+        """The camera that an event is about."""
+        if event.topic.startswith(OWN):
+            return None
+        tokens = (event.recording, *(value for _, value in event.source))
+        return next((self._owner[token] for token in tokens if token in self._owner), None)
+
+    def _put(self, recording: str, utc: int, document: bytes) -> None:
+        track = self._tracks[recording]
+        now = self.clock.utc()
+        if track.second != now // US:
+            if track.dropped:
+                log.warning("metadata of %s: %d documents were too many", recording, track.dropped)
+            track.second, track.count, track.dropped = now // US, 0, 0
+        track.count += 1
+        if track.count > MAX_RATE:
+            track.dropped += 1
+            return
+        # Each document has a time of its own: results of searches are told apart by it. After the clock was set back, time
+        # goes on from there.
+        utc = min(max(utc, now - LAG), now)
+        if utc <= track.last <= now + US:
+            utc = track.last + 1
+        track.last = utc
+        self.send(recording, utc, document)
+
+
+def ptz_document(status: tt.PTZStatus) -> bytes:
+    """A document with one PTZ position."""
+    body = encode_text(status, f"{{{TT}}}PTZStatus", declare=False)
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<tt:MetadataStream xmlns:tt="{TT}">'
+    return f"{head}<tt:PTZ>{body}</tt:PTZ></tt:MetadataStream>".encode()

@@ -1,0 +1,172 @@
+"""Events and PTZ positions as documents for the metadata tracks of recordings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from onvifd.bodies.metadata_track import LAG, MAX_RATE, MetadataTracks, ptz_document
+from onvifd.clock import US, SimulatedClock, isoformat
+from onvifd.events import topics
+from onvifd.events.bus import EventBus
+from onvifd.onvif.search.metadata import PAN_TILT_SPACE, Axes, position_of
+from onvifd.onvif.search.xpath import MetadataStreamFilter
+from onvifd.onvif.types import tt
+from onvifd.workers.messages import CameraSpec, RecordingState, RecordSpec, StreamSpec
+
+TT = "{http://www.onvif.org/ver10/schema}"
+WSNT = "{http://docs.oasis-open.org/wsn/b-2}"
+ONE, TWO = "cam-11111111", "cam-22222222"
+
+
+def camera(name: str, number: int, *recordings: RecordSpec, sub: tuple[RecordSpec, ...] = ()) -> CameraSpec:
+    streams = (
+        StreamSpec(name="main", url="rtsp://x", recordings=recordings),
+        StreamSpec(name="sub", url="rtsp://x", recordings=sub),
+    )
+    return CameraSpec(id=name, channel=number, streams=streams)
+
+
+CAMERAS = (
+    camera(
+        ONE,
+        1,
+        RecordSpec(recording=f"rec-{ONE}"),
+        RecordSpec(recording="rec-0a0a0a0a"),
+        RecordSpec(recording="rec-0b0b0b0b", metadata=False),
+        sub=(RecordSpec(recording=f"rec-{ONE}-sub"),),
+    ),
+    camera(TWO, 2, RecordSpec(recording=f"rec-{TWO}")),
+)
+OF_ONE = [f"rec-{ONE}", "rec-0a0a0a0a", f"rec-{ONE}-sub"]
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.clock = SimulatedClock()
+        self.bus = EventBus(self.clock)
+        self.sent: list[tuple[str, int, bytes]] = []
+        self.tracks = MetadataTracks(self.bus, self.clock, lambda *sent: self.sent.append(sent))
+        self.tracks.start()
+        self.tracks.configure(CAMERAS)
+
+    def motion(self, camera: str, state: bool, utc: int | None = None) -> None:
+        when = self.clock.utc() if utc is None else utc
+        self.bus.publish(topics.motion_alarm(f"vs-{camera}", state, when, f"rec-{camera}"))
+
+    def status(self, pan: float) -> tt.PTZStatus:
+        place = tt.PTZVector(pan_tilt=tt.Vector2D(x=pan, y=0.5, space=PAN_TILT_SPACE))
+        return tt.PTZStatus(position=place, utc_time=self.clock.utc())
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def messages(document: bytes) -> list[Any]:
+    root = etree.fromstring(document)
+    assert root.tag == f"{TT}MetadataStream"
+    return list(root.findall(f"{TT}Event/{WSNT}NotificationMessage"))
+
+
+def test_an_event_is_one_document_in_each_recording_of_its_channel(rig: Rig) -> None:
+    rig.motion(ONE, True)
+    assert [recording for recording, _, _ in rig.sent] == OF_ONE
+    (message,) = messages(rig.sent[0][2])
+    assert message.findtext(f"{WSNT}Topic") == "tns1:VideoSource/MotionAlarm"
+    (item,) = message.findall(f"{WSNT}Message/{TT}Message/{TT}Source/{TT}SimpleItem")
+    assert item.get("Value") == f"vs-{ONE}"
+    assert MetadataStreamFilter('boolean(//SimpleItem[@Name="State" and @Value="true"])', {}).matches(rig.sent[0][2])
+
+
+def test_what_is_about_the_recorder_itself_is_left_out(rig: Rig) -> None:
+    now = rig.clock.utc()
+    rig.bus.publish(topics.recording_state(f"rec-{ONE}", True, now))
+    rig.bus.publish(topics.profile_changed(f"{ONE}-main", now))
+    rig.bus.publish(topics.motion_alarm("vs-other", True, now))
+    assert rig.sent == []
+
+
+def test_no_more_documents_after_the_end(rig: Rig) -> None:
+    rig.tracks.close()
+    rig.motion(ONE, True)
+    assert rig.sent == []
+
+
+def test_each_document_has_a_time_of_its_own_near_the_present(rig: Rig) -> None:
+    now = rig.clock.utc()
+    for state, utc in ((True, now), (False, now), (True, now - 3600 * US), (False, now + 3600 * US)):
+        rig.motion(TWO, state, utc)
+    times = [utc for _, utc, _ in rig.sent]
+    assert times == sorted(set(times))
+    assert all(now - LAG <= utc <= now + len(times) for utc in times)
+    (message,) = messages(rig.sent[2][2])
+    # the event keeps the camera's time
+    assert message.find(f"{WSNT}Message/{TT}Message").get("UtcTime") == isoformat(now - 3600 * US)
+
+
+def test_after_the_clock_was_set_back_time_goes_on_from_there(rig: Rig) -> None:
+    rig.motion(TWO, True)
+    rig.clock.step(-600)
+    rig.motion(TWO, False)
+    assert rig.sent[1][1] == rig.clock.utc()
+
+
+def test_the_start_of_a_recording_has_the_states_of_its_channel(rig: Rig) -> None:
+    rig.motion(ONE, True)
+    rig.motion(TWO, False)
+    rig.bus.publish(topics.signal_loss(f"vs-{ONE}", False, rig.clock.utc(), f"rec-{ONE}"))
+    rig.tracks.ptz(ONE, rig.status(0.25))
+    rig.sent.clear()
+    rig.tracks.recording_state(RecordingState(recording=OF_ONE[1], active=True, utc=rig.clock.utc()))
+    (states, place) = rig.sent
+    assert states[0] == place[0] == OF_ONE[1]
+    found = messages(states[2])
+    assert {each.findtext(f"{WSNT}Topic") for each in found} == {
+        "tns1:VideoSource/MotionAlarm",
+        "tns1:VideoSource/SignalLoss",
+    }
+    operations = {each.find(f"{WSNT}Message/{TT}Message").get("PropertyOperation") for each in found}
+    assert operations == {"Initialized"}
+    assert position_of(0, place[2]) is not None
+    rig.sent.clear()
+    rig.tracks.recording_state(RecordingState(recording=OF_ONE[1], active=False, utc=rig.clock.utc()))
+    rig.tracks.recording_state(RecordingState(recording="rec-0b0b0b0b", active=True, utc=rig.clock.utc()))
+    rig.tracks.recording_state(RecordingState(recording="rec-none", active=True, utc=rig.clock.utc()))
+    assert rig.sent == []
+
+
+def test_positions_are_told_when_they_change(rig: Rig) -> None:
+    for pan in (0.25, 0.25, -1.0):
+        rig.tracks.ptz(TWO, rig.status(pan))
+    rig.tracks.ptz("cam-none", rig.status(0.0))
+    positions = [position_of(0, document) for _, _, document in rig.sent]
+    assert [each.pan_tilt for each in positions if each is not None] == [
+        Axes((0.25, 0.5), PAN_TILT_SPACE),
+        Axes((-1.0, 0.5), PAN_TILT_SPACE),
+    ]
+
+
+def test_a_position_is_a_ptz_stream(rig: Rig) -> None:
+    status = etree.fromstring(ptz_document(rig.status(0.5))).find(f"{TT}PTZ/{TT}PTZStatus")
+    assert [etree.QName(each).localname for each in status] == ["Position", "UtcTime"]
+
+
+async def test_a_storm_is_bounded(rig: Rig) -> None:
+    for index in range(MAX_RATE * 3):
+        rig.motion(TWO, index % 2 == 0)
+    assert len(rig.sent) == MAX_RATE
+    await rig.clock.advance(1)
+    rig.motion(TWO, True)
+    assert len(rig.sent) == MAX_RATE + 1
+
+
+def test_a_camera_that_is_gone_is_forgotten(rig: Rig) -> None:
+    rig.tracks.configure(CAMERAS[1:])
+    rig.motion(ONE, True)
+    assert rig.sent == []
+    rig.motion(TWO, True)
+    assert len(rig.sent) == 1
