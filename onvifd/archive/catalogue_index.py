@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from onvifd.archive.index import (
     KIND_FLAGS,
@@ -11,8 +11,10 @@ from onvifd.archive.index import (
     SegmentChange,
     SegmentRow,
     SegmentState,
+    compact_fragments,
     decode_formats,
     encode_formats,
+    merged,
 )
 from onvifd.media.types import Kind
 from onvifd.store import rows
@@ -39,7 +41,7 @@ class CatalogueSegmentStore:
                 state=row.state.value,
                 end_reason=row.end_reason.value,
                 formats=encode_formats(row.formats),
-                fragments=row.fragments,
+                fragments=row.fragments if row.state is SegmentState.OPEN else compact_fragments(row.fragments),
             )
         )
 
@@ -62,13 +64,16 @@ class CatalogueSegmentStore:
             end=change.end,
             size=change.size,
             kinds=int(change.kinds),
-            fragments=change.fragments,
+            fragments=compact_fragments(change.fragments),
             state=state.value,
             end_reason=reason.value,
         )
 
     def delete_segment(self, segment: int) -> None:
         self._segments.remove(segment)
+
+    def delete_segments(self, segments: Sequence[int]) -> None:
+        self._segments.remove(*segments)
 
     def segments_between(self, recording: str, start: int, end: int, limit: int = 100) -> tuple[SegmentRow, ...]:
         return tuple(_row(each) for each in self._segments.between(recording, start, end, limit))
@@ -80,16 +85,21 @@ class CatalogueSegmentStore:
         return _maybe(self._segments.after(recording, utc))
 
     def recording_times(self, recording: str) -> tuple[int, int] | None:
-        return _hull([times for kinds, times in self._segments.times_by_kinds(recording).items() if kinds])
+        found = self._segments.times_by_kinds(recording).get(recording, {})
+        return _hull([times for kinds, times in found.items() if kinds])
 
     def track_times(self, recording: str) -> dict[Kind, tuple[int, int]]:
-        by_kinds = self._segments.times_by_kinds(recording)
-        found = {}
-        for kind, flag in KIND_FLAGS.items():
-            times = _hull([each for kinds, each in by_kinds.items() if kinds & flag])
-            if times is not None:
-                found[kind] = times
-        return found
+        return _by_kind(self._segments.times_by_kinds(recording).get(recording, {}))
+
+    def all_times(self) -> dict[str, dict[Kind, tuple[int, int]]]:
+        found = {recording: _by_kind(times) for recording, times in self._segments.times_by_kinds().items()}
+        return {recording: times for recording, times in found.items() if times}
+
+    def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
+        return merged(self._segments.stretches(recording, start, end), start, end, tolerance)
+
+    def calendar(self, recording: str, days: Sequence[tuple[int, int]]) -> tuple[bool, ...]:
+        return self._segments.any_in(recording, days)
 
     def recorded(self) -> tuple[str, ...]:
         return self._segments.recorded()
@@ -103,8 +113,17 @@ class CatalogueSegmentStore:
     def volume_segments(self, volume: str, after: int = 0, limit: int = 1000) -> tuple[SegmentRow, ...]:
         return tuple(_row(each) for each in self._segments.on_volume(volume, after, limit))
 
-    def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
-        return tuple(_row(each) for each in self._segments.oldest(volume, limit))
+    def oldest_segments(
+        self,
+        volume: str | None,
+        limit: int,
+        *,
+        recording: str | None = None,
+        before: int | None = None,
+        locks: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    ) -> tuple[SegmentRow, ...]:
+        found = self._segments.oldest(volume, limit, recording=recording, before=before, locks=locks)
+        return tuple(_row(each) for each in found)
 
     def recording_bytes(self, recording: str) -> int:
         return self._segments.recording_bytes(recording)
@@ -129,6 +148,15 @@ def _row(row: rows.SegmentRow) -> SegmentRow:
         state=SegmentState(row.state),
         end_reason=EndReason(row.end_reason),
     )
+
+
+def _by_kind(by_kinds: Mapping[int, tuple[int, int]]) -> dict[Kind, tuple[int, int]]:
+    found = {}
+    for kind, flag in KIND_FLAGS.items():
+        times = _hull([each for kinds, each in by_kinds.items() if kinds & flag])
+        if times is not None:
+            found[kind] = times
+    return found
 
 
 def _maybe(row: rows.SegmentRow | None) -> SegmentRow | None:

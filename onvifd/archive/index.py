@@ -6,9 +6,11 @@ The files are the truth: every row can be rebuilt from its file (`archive.recove
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import struct
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from functools import lru_cache
@@ -36,7 +38,11 @@ class EndReason(StrEnum):
     FORMAT = "format"
     """The format of a track changed."""
     LOSS = "loss"
-    """Frames are missing in it, or the clock jumped; footage continues in the next segment."""
+    """Frames are missing in it; footage continues in the next segment."""
+    CLOCK = "clock"
+    """The clock jumped; footage continues in a segment with the new time."""
+    VOLUME = "volume"
+    """Another volume is to be used, or this one failed: footage continues there."""
     GAP = "gap"
     """No more frames came, or none that could be decoded."""
     OVERLOAD = "overload"
@@ -55,7 +61,7 @@ class EndReason(StrEnum):
     @property
     def continues(self) -> bool:
         """Whether footage goes on at once in another segment, which may not be in the index yet."""
-        return self in (EndReason.TIME, EndReason.FORMAT, EndReason.LOSS)
+        return self in (EndReason.TIME, EndReason.FORMAT, EndReason.LOSS, EndReason.CLOCK, EndReason.VOLUME)
 
 
 class FragmentFlag(IntFlag):
@@ -107,6 +113,9 @@ _ENTRY = struct.Struct(">QIqIHxx")
 """offset, size, start, duration, flags: 28 bytes."""
 
 FRAGMENT_BYTES = _ENTRY.size
+_COMPACT = 1
+"""First byte of a table of `compact_fragments`."""
+_MOST_EXPANDED = 4 << 20
 
 
 def pack_fragments(fragments: Iterable[Fragment]) -> bytes:
@@ -114,8 +123,63 @@ def pack_fragments(fragments: Iterable[Fragment]) -> bytes:
     return b"".join(_ENTRY.pack(f.offset, f.size, f.start, f.duration, f.flags) for f in fragments)
 
 
+def compact_fragments(table: bytes) -> bytes:
+    """The table of a segment that grows no more, at about a sixth of the size; one that is compact already stays as it is.
+
+    Fragments follow each other without holes, and are of nearly the same length: differences are kept, by column, as numbers
+    of variable length, and deflated. The first byte is the version; that of a plain table is 0, as it begins with an offset.
+    """
+    if not table or table[0] == _COMPACT:
+        return table
+    columns: tuple[list[int], ...] = ([], [], [], [], [])
+    at = then = length = 0
+    for each in unpack_fragments(table):
+        values = (each.offset - at, each.start - then, each.duration - length, each.flags, each.size)
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+        at, then, length = each.offset + each.size, each.end, each.duration
+    made = bytearray()
+    for value in itertools.chain.from_iterable(columns):
+        # Zigzag: small numbers of either sign are short.
+        rest = value << 1 if value >= 0 else (-value << 1) - 1
+        while rest > 0x7F:
+            made.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        made.append(rest)
+    return bytes((_COMPACT,)) + zlib.compress(bytes(made), 9, -zlib.MAX_WBITS)
+
+
+def _expand(table: bytes) -> tuple[Fragment, ...]:
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        plain = inflate.decompress(table[1:], _MOST_EXPANDED)
+    except zlib.error as error:
+        raise InvalidArgument("fragment table cannot be read") from error
+    values = []
+    rest = shift = 0
+    for byte in plain:
+        rest |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            values.append(rest >> 1 if not rest & 1 else -((rest + 1) >> 1))
+            rest = shift = 0
+    count, left = divmod(len(values), 5)
+    if not inflate.eof or left or shift:
+        raise InvalidArgument("fragment table has a bad length")
+    found = []
+    at = then = length = 0
+    for number in range(count):
+        gap, start, longer, flags, size = values[number::count]
+        length += longer
+        found.append(Fragment(at + gap, size, then + start, length, FragmentFlag(flags)))
+        at, then = at + gap + size, then + start + length
+    return tuple(found)
+
+
 def unpack_fragments(table: bytes) -> tuple[Fragment, ...]:
-    """The reverse of `pack_fragments`. Raises InvalidArgument for a table that was cut."""
+    """The reverse of `pack_fragments` and `compact_fragments`. Raises InvalidArgument for a table that was cut."""
+    if table[:1] == bytes((_COMPACT,)):
+        return _expand(table)
     if len(table) % FRAGMENT_BYTES:
         raise InvalidArgument("fragment table has a bad length")
     return tuple(
@@ -200,6 +264,28 @@ class SegmentChange:
     fragments: bytes
 
 
+def merged(
+    stretches: Iterable[tuple[int, int]], start: int, end: int, tolerance: int = 0
+) -> tuple[tuple[int, int], ...]:
+    """Stretches of time, given in order of start, cut to `start` and `end` and joined where at most `tolerance` apart."""
+    found: list[tuple[int, int]] = []
+    low = high = None
+    for first, last in stretches:
+        first, last = max(first, start), min(last, end)
+        if first >= last:
+            continue
+        if low is None or high is None:
+            low, high = first, last
+        elif first - high <= tolerance:
+            high = max(high, last)
+        else:
+            found.append((low, high))
+            low, high = first, last
+    if low is not None and high is not None:
+        found.append((low, high))
+    return tuple(found)
+
+
 class SegmentRows(Protocol):
     """Where a recording tells of its segments: the part of `SegmentStore` that writers need."""
 
@@ -235,6 +321,10 @@ class SegmentStore(Protocol):
 
     def delete_segment(self, segment: int) -> None: ...
 
+    def delete_segments(self, segments: Sequence[int]) -> None:
+        """`delete_segment` for many, in one transaction."""
+        ...
+
     def segments_between(self, recording: str, start: int, end: int, limit: int = 100) -> tuple[SegmentRow, ...]:
         """At most `limit` segments in order of start with `row.start < end` that end after `start`, copies left out.
 
@@ -258,6 +348,22 @@ class SegmentStore(Protocol):
         """The same per kind of track, by `row.kinds`; kinds without data are left out."""
         ...
 
+    def all_times(self) -> dict[str, dict[Kind, tuple[int, int]]]:
+        """`track_times` of all recordings that hold data, at once."""
+        ...
+
+    def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
+        """The stretches of time that are recorded, in order and within `start` and `end`; copies are left out.
+
+        Stretches that are no more than `tolerance` microseconds apart are one. The times are those of the index: tables of
+        fragments are not read, and an open segment ends where its row says.
+        """
+        ...
+
+    def calendar(self, recording: str, days: Sequence[tuple[int, int]]) -> tuple[bool, ...]:
+        """For each day, given by its start and end, whether something is recorded in it; copies are left out."""
+        ...
+
     def recorded(self) -> tuple[str, ...]:
         """Tokens of all recordings that have segments, sorted."""
         ...
@@ -272,8 +378,20 @@ class SegmentStore(Protocol):
         """Segments on a volume in order of id, those with `id > after`, for walking all of them in steps."""
         ...
 
-    def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
-        """The oldest segments on a volume that are not open, in order of start."""
+    def oldest_segments(
+        self,
+        volume: str | None,
+        limit: int,
+        *,
+        recording: str | None = None,
+        before: int | None = None,
+        locks: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    ) -> tuple[SegmentRow, ...]:
+        """The oldest segments on a volume (None: all) that are not open, in order of start; copies count.
+
+        `recording` chooses one, `before` those that end before that time. `locks` has by recording stretches of time (start,
+        end) of which no segment is wanted that overlaps them.
+        """
         ...
 
     def recording_bytes(self, recording: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from onvifd.archive.index import (
     KIND_FLAGS,
@@ -12,6 +12,7 @@ from onvifd.archive.index import (
     SegmentChange,
     SegmentRow,
     SegmentState,
+    merged,
 )
 from onvifd.media.types import Kind
 
@@ -59,8 +60,12 @@ class MemorySegmentStore:
             )
 
     def delete_segment(self, segment: int) -> None:
+        self.delete_segments((segment,))
+
+    def delete_segments(self, segments: Sequence[int]) -> None:
         with self._lock:
-            self._rows.pop(segment, None)
+            for segment in segments:
+                self._rows.pop(segment, None)
 
     def _sorted(self, recording: str) -> list[SegmentRow]:
         """What playback sees of a recording."""
@@ -94,6 +99,16 @@ class MemorySegmentStore:
                 found[kind] = times
         return found
 
+    def all_times(self) -> dict[str, dict[Kind, tuple[int, int]]]:
+        found = {recording: self.track_times(recording) for recording in self.recorded()}
+        return {recording: times for recording, times in found.items() if times}
+
+    def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
+        return merged(((row.start, row.end) for row in self._sorted(recording) if row.kinds), start, end, tolerance)
+
+    def calendar(self, recording: str, days: Sequence[tuple[int, int]]) -> tuple[bool, ...]:
+        return tuple(bool(self.covered(recording, *day)) for day in days)
+
     def recorded(self) -> tuple[str, ...]:
         with self._lock:
             return tuple(sorted({row.recording for row in self._rows.values()}))
@@ -111,9 +126,25 @@ class MemorySegmentStore:
             rows = sorted(row.id for row in self._rows.values() if row.volume == volume and row.id > after)
             return tuple(self._rows[each] for each in rows[:limit])
 
-    def oldest_segments(self, volume: str, limit: int) -> tuple[SegmentRow, ...]:
+    def oldest_segments(
+        self,
+        volume: str | None,
+        limit: int,
+        *,
+        recording: str | None = None,
+        before: int | None = None,
+        locks: Mapping[str, Sequence[tuple[int, int]]] | None = None,
+    ) -> tuple[SegmentRow, ...]:
         with self._lock:
-            rows = [r for r in self._rows.values() if r.volume == volume and r.state is not SegmentState.OPEN]
+            rows = [
+                row
+                for row in self._rows.values()
+                if row.state is not SegmentState.OPEN
+                and volume in (None, row.volume)
+                and recording in (None, row.recording)
+                and (before is None or row.end < before)
+                and not any(start < row.end and end > row.start for start, end in (locks or {}).get(row.recording, ()))
+            ]
         return tuple(sorted(rows, key=lambda row: (row.start, row.id))[:limit])
 
     def recording_bytes(self, recording: str) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select, union_all
+from sqlalchemy.dialects import postgresql, sqlite
 
 from onvifd.store import schema
 from onvifd.store.engine import Database
@@ -16,6 +19,12 @@ from onvifd.store.rows import EventRow, Pairs
 _DELETED = "Deleted"
 CHUNK = 1000
 """Most rows deleted in one transaction, so that writers of segments need not wait."""
+GLANCE = 4
+"""How many times the rows that are wanted are looked at before runs are merged."""
+FEW = 4
+"""Runs that are merged at once, without a glance."""
+RUNS = 400
+"""Most runs that are merged (SQLite merges 500); of more recordings, nearly all that there are, rows are just filtered."""
 
 
 class Events:
@@ -23,12 +32,21 @@ class Events:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._topics = _Topics()
 
     def insert(self, rows: Sequence[EventRow]) -> None:
         """Keep all of them or none."""
         values = [_values(row) for row in rows]
+
+        def work(connection: Connection) -> dict[str, int]:
+            numbers = self._topics.made(connection, {row.topic for row in rows})
+            numbered = [{**each, "topic": numbers[row.topic]} for each, row in zip(values, rows, strict=True)]
+            connection.execute(insert(schema.events), numbered)
+            return numbers
+
         if values:
-            self._database.write(lambda connection: connection.execute(insert(schema.events), values))
+            # Kept only now: a transaction that was undone made no rows.
+            self._topics.keep(self._database.write(work))
 
     def between(
         self,
@@ -41,27 +59,41 @@ class Events:
         topics: Collection[str] | None = None,
     ) -> tuple[EventRow, ...]:
         """At most `limit` events with `start` <= utc <= `end`; None chooses all recordings, topics, or no end."""
-        t = schema.events
-        query = select(t).where(t.c.utc >= start).limit(limit)
-        if end is not None:
-            query = query.where(t.c.utc <= end)
-        query = _of(query, recordings)
-        if topics is not None:
-            query = query.where(t.c.topic.in_(sorted(topics)))
-        order = (t.c.utc.desc(), t.c.id.desc()) if backward else (t.c.utc, t.c.id)
-        query = query.order_by(*order)
-        return self._database.read(lambda connection: tuple(_event(row) for row in connection.execute(query)))
+        window = _Window(start, end, backward, limit)
+
+        def work(connection: Connection) -> tuple[EventRow, ...]:
+            names = self._topics.names(connection)
+            numbers = None if topics is None else [number for number, name in names.items() if name in topics]
+            found = _find(connection, window, recordings, numbers)
+            return tuple(_event(row, names) for row in found)
+
+        return self._database.read(work)
 
     def states_at(self, at: int, recordings: Collection[str] | None) -> tuple[EventRow, ...]:
         """The last event with utc <= `at` of every property instance, unless it is a deletion."""
         t = schema.events
-        latest = func.row_number().over(partition_by=t.c.instance, order_by=(t.c.utc.desc(), t.c.id.desc()))
-        inner = _of(
-            select(t, latest.label("rank")).where(t.c.utc <= at, t.c.instance.is_not(None)), recordings
-        ).subquery()
-        query = select(inner).where(and_(inner.c.rank == 1, inner.c.operation != _DELETED))
-        query = query.order_by(inner.c.utc, inner.c.id)
-        return self._database.read(lambda connection: tuple(_event(row) for row in connection.execute(query)))
+        # Steps from instance to instance through the index: there are few of them, each with very many events.
+        first = select(t.c.instance).where(t.c.instance.is_not(None)).order_by(t.c.instance).limit(1)
+        names = select(first.scalar_subquery().label("instance")).cte("instances", recursive=True)
+        step = t.alias()
+        following = select(step.c.instance).where(step.c.instance > names.c.instance).order_by(step.c.instance).limit(1)
+        names = names.union_all(select(following.scalar_subquery()).where(names.c.instance.is_not(None)))
+        each = t.alias()
+        latest = (
+            select(each.c.id)
+            .where(each.c.instance == names.c.instance, each.c.utc <= at)
+            .order_by(each.c.utc.desc(), each.c.id.desc())
+            .limit(1)
+        )
+        wanted = select(latest.scalar_subquery()).select_from(names)
+        query = _with(select(t).where(t.c.id.in_(wanted), t.c.operation != _DELETED), recordings, None)
+        query = query.order_by(t.c.utc, t.c.id)
+
+        def work(connection: Connection) -> tuple[EventRow, ...]:
+            topics = self._topics.names(connection)
+            return tuple(_event(row, topics) for row in connection.execute(query))
+
+        return self._database.read(work)
 
     def bounds(self) -> tuple[int, int | None]:
         """The highest number given (0: none), and the lowest time stored (None: nothing is)."""
@@ -86,8 +118,6 @@ class Events:
         """
         t = schema.events
         query = select(t).where(t.c.id > numbers[0], t.c.id <= numbers[1]).limit(limit)
-        if topics is not None:
-            query = query.where(t.c.topic.in_(sorted(topics)))
         if reverse:
             query = query.where(t.c.utc <= utc).order_by(t.c.utc.desc(), t.c.id.desc())
         else:
@@ -99,7 +129,15 @@ class Events:
                 query = query.where(t.c.utc <= time, (t.c.utc < time) | (t.c.id < number))
             else:
                 query = query.where(t.c.utc >= time, (t.c.utc > time) | (t.c.id > number))
-        return self._database.read(lambda connection: tuple((row.id, _event(row)) for row in connection.execute(query)))
+
+        def work(connection: Connection) -> tuple[tuple[int, EventRow], ...]:
+            names = self._topics.names(connection)
+            chosen = query
+            if topics is not None:
+                chosen = query.where(t.c.topic.in_([number for number, name in names.items() if name in topics]))
+            return tuple((row.id, _event(row, names)) for row in connection.execute(chosen))
+
+        return self._database.read(work)
 
     def forget_before(self, utc: int) -> int:
         """Delete events older than `utc`, but never the latest of a property instance: it is still its state.
@@ -112,7 +150,8 @@ class Events:
         superseded = (
             select(newer.c.id)
             .where(newer.c.instance == t.c.instance, newer.c.utc <= utc)
-            .where((newer.c.utc > t.c.utc) | ((newer.c.utc == t.c.utc) & (newer.c.id > t.c.id)))
+            # The first condition alone lets the index be used; the second is exact.
+            .where(newer.c.utc >= t.c.utc, (newer.c.utc > t.c.utc) | (newer.c.id > t.c.id))
             .exists()
         )
         old = (
@@ -137,6 +176,107 @@ class Events:
                 return total
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A stretch of time, an order and a bound: what a question about events begins with."""
+
+    start: int
+    end: int | None
+    backward: bool
+    limit: int
+
+    def of(self, query: Select[Any]) -> Select[Any]:
+        query = query.where(schema.events.c.utc >= self.start)
+        return query if self.end is None else query.where(schema.events.c.utc <= self.end)
+
+    def sorted(self, query: Any, columns: Any, limit: int) -> Any:
+        order = (columns.utc.desc(), columns.id.desc()) if self.backward else (columns.utc, columns.id)
+        return query.order_by(*order).limit(limit)
+
+
+def _find(
+    connection: Connection, window: _Window, recordings: Collection[str] | None, topics: Collection[int] | None
+) -> Sequence[Row[Any]]:
+    """Rows of these recordings and topics, at a cost that does not grow with what lies between them.
+
+    Where a glance at the next events of any kind gives enough, that is it. Otherwise each recording (or topic) is a run of
+    its own in an index, and the database merges the runs.
+    """
+    t = schema.events
+
+    def plain() -> Sequence[Row[Any]]:
+        query = _with(window.of(select(t)), recordings, topics)
+        return connection.execute(window.sorted(query, t.c, window.limit)).all()
+
+    by_recording = recordings is not None and (topics is None or len(recordings) <= FEW)
+    runs = recordings if by_recording else topics
+    if runs is None or len(runs) == 1 or len(runs) > RUNS:
+        return plain() if runs is None or runs else []
+    if not runs or recordings == frozenset():
+        return []
+    if len(runs) > FEW:
+        glance = window.sorted(window.of(select(t)), t.c, GLANCE * window.limit).subquery()
+        found = connection.execute(
+            window.sorted(_with(select(glance), recordings, topics, glance.c), glance.c, window.limit)
+        ).all()
+        if len(found) >= window.limit:
+            return found
+        passed = connection.scalar(select(func.count()).select_from(glance)) or 0
+        if passed < GLANCE * window.limit:
+            return found
+    column = t.c.recording if by_recording else t.c.topic
+    each = [
+        _with(
+            window.of(select(t).where(column == run)),
+            None if by_recording else recordings,
+            topics if by_recording else None,
+        )
+        for run in sorted(runs)
+    ]
+    union = union_all(*each)
+    return connection.execute(window.sorted(union, union.selected_columns, window.limit)).all()
+
+
+def _with(
+    query: Select[Any], recordings: Collection[str] | None, topics: Collection[int] | None, columns: Any = None
+) -> Select[Any]:
+    columns = schema.events.c if columns is None else columns
+    if recordings is not None:
+        query = query.where(columns.recording.in_(sorted(recordings)))
+    if topics is not None:
+        query = query.where(columns.topic.in_(sorted(topics)))
+    return query
+
+
+class _Topics:
+    """Numbers of topics. Those that are stored once are kept in memory: rows of topics never change. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers: dict[str, int] = {}
+
+    def names(self, connection: Connection) -> Mapping[int, str]:
+        """All topics by number: few, and other processes make some too, so they are read each time."""
+        return {row.id: row.name for row in connection.execute(select(schema.topics))}
+
+    def made(self, connection: Connection, names: set[str]) -> dict[str, int]:
+        """Numbers of these topics; rows for new ones are made."""
+        t = schema.topics
+        with self._lock:
+            known = {name: self._numbers[name] for name in names if name in self._numbers}
+        missing = sorted(names - known.keys())
+        if missing:
+            make: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            # Another process may store the same at this moment.
+            connection.execute(make(t).on_conflict_do_nothing(), [{"name": name} for name in missing])
+            known |= {row.name: row.id for row in connection.execute(select(t).where(t.c.name.in_(missing)))}
+        return known
+
+    def keep(self, numbers: Mapping[str, int]) -> None:
+        with self._lock:
+            self._numbers.update(numbers)
+
+
 def _of(query: Select[Any], recordings: Collection[str] | None) -> Select[Any]:
     if recordings is None:
         return query
@@ -147,7 +287,6 @@ def _values(row: EventRow) -> dict[str, Any]:
     body = [row.source, row.key, row.data, row.elements]
     return {
         "utc": row.utc,
-        "topic": row.topic,
         "recording": row.recording,
         "operation": row.operation,
         "instance": _instance(row) if row.operation else None,
@@ -160,11 +299,11 @@ def _instance(row: EventRow) -> bytes:
     return hashlib.blake2b(identity.encode(), digest_size=16).digest()
 
 
-def _event(row: Row[Any]) -> EventRow:
+def _event(row: Row[Any], topics: Mapping[int, str]) -> EventRow:
     source, key, data, elements = (_pairs(part) for part in json.loads(row.body))
     return EventRow(
         utc=row.utc,
-        topic=row.topic,
+        topic=topics[row.topic],
         recording=row.recording,
         operation=row.operation,
         source=source,

@@ -18,6 +18,7 @@ from onvifd.archive.index import (
     SegmentState,
     SegmentStore,
     pack_fragments,
+    unpack_fragments,
 )
 from onvifd.archive.memory import MemorySegmentStore
 from onvifd.clock import US
@@ -71,7 +72,8 @@ def test_a_row_comes_back_as_it_was(index: SegmentStore) -> None:
     found = index.segment_by_path("v1", "rec-1/3.mp4")
     assert found is not None
     assert found.id == number
-    assert found == SegmentRow(**{**{name: getattr(row(3), name) for name in SegmentRow.__slots__}, "id": number})
+    assert unpack_fragments(found.fragments) == unpack_fragments(row(3).fragments)
+    assert found == dataclasses.replace(row(3), id=number, fragments=found.fragments)
     assert index.segment_by_path("v2", "rec-1/3.mp4") is None
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,7 @@ from onvifd.archive.index import (
     SegmentState,
     SegmentStore,
     pack_fragments,
+    unpack_fragments,
 )
 from onvifd.archive.memory import MemorySegmentStore
 from onvifd.media.types import Codec, Kind, TrackFormat
@@ -61,7 +64,7 @@ def test_a_segment_lives_from_open_to_closed(store: SegmentStore) -> None:
     assert (found.id, found.end, found.size) == (number, 60 * US, 1000)
     assert (found.state, found.end_reason, found.kinds) == (SegmentState.CLOSED, EndReason.TIME, VIDEO)
     assert found.formats == FORMATS
-    assert found.fragments == grown(60 * US).fragments
+    assert unpack_fragments(found.fragments) == unpack_fragments(grown(60 * US).fragments)
     assert store.open_segments() == ()
     store.delete_segment(number)
     assert store.recorded() == ()
@@ -95,11 +98,12 @@ def test_tracks_are_told_apart(store: SegmentStore) -> None:
     assert store.recording_times("rec-a") == (0, 180 * US)
 
 
-def test_both_stores_answer_the_same(store: SegmentStore) -> None:
+def test_both_stores_answer_the_same(store: SegmentStore, catalogue: Catalogue) -> None:
     """Random histories, the store in memory as the oracle."""
     chance = random.Random(7)
     memory = MemorySegmentStore()
     pairs: list[tuple[int, int]] = []
+    starts: dict[int, int] = {}
     for step in range(120):
         action = chance.random()
         if action < 0.5 or not pairs:
@@ -109,12 +113,14 @@ def test_both_stores_answer_the_same(store: SegmentStore) -> None:
                 volume=f"vol-{chance.choice('12')}",
                 path=f"{step if action < 0.45 else chance.randrange(step + 1)}.mp4",
             )
+            new = dataclasses.replace(new, copy=chance.random() < 0.2)
             gone = memory.segment_by_path(new.volume, new.path)
             pairs = [pair for pair in pairs if gone is None or pair[0] != gone.id]
             pairs.append((memory.insert_segment(new), store.insert_segment(new)))
+            starts[pairs[-1][0]] = new.start
             continue
         number = chance.randrange(len(pairs))
-        end = chance.randrange(20, 80) * US
+        end = starts[pairs[number][0]] + chance.randrange(1, 30) * US
         change = grown(end, chance.choice([VIDEO, AUDIO, VIDEO | AUDIO]), chance.randrange(100, 200))
         for each, ident in zip((memory, store), pairs[number], strict=True):
             if action < 0.55:
@@ -129,29 +135,67 @@ def test_both_stores_answer_the_same(store: SegmentStore) -> None:
             del pairs[number]
     names = dict(pairs)
     assert_same(memory, store, names, chance)
+    assert catalogue.segments.usage.check() == ()
+
+
+def questions(chance: random.Random) -> list[dict[str, Any]]:
+    """Of retention: by recording, by age, with locks."""
+
+    def stretch() -> tuple[int, int]:
+        start = chance.randrange(0, 60) * US
+        return start, start + chance.randrange(1, 20) * US
+
+    return [
+        {
+            "recording": chance.choice([None, "rec-a"]),
+            "before": chance.choice([None, 40 * US]),
+            "locks": {f"rec-{name}": [stretch() for _ in range(chance.randrange(4))] for name in "ab"},
+        }
+        for _ in range(20)
+    ]
 
 
 def assert_same(memory: MemorySegmentStore, store: SegmentStore, names: dict[int, int], chance: random.Random) -> None:
     def plain(rows: tuple[SegmentRow, ...], known: dict[int, int] | None = None) -> list[tuple[object, ...]]:
         return [
-            ((known or {}).get(r.id, r.id), r.volume, r.path, r.start, r.end, r.size, r.kinds, r.state, r.fragments)
+            (
+                (known or {}).get(r.id, r.id),
+                r.volume,
+                r.path,
+                r.start,
+                r.end,
+                r.size,
+                r.kinds,
+                r.state,
+                unpack_fragments(r.fragments),
+            )
             for r in rows
         ]
 
     assert store.recorded() == memory.recorded()
+    assert store.all_times() == memory.all_times()
+    assert plain(store.oldest_segments(None, 7)) == plain(memory.oldest_segments(None, 7), names)
     assert plain(store.open_segments()) == plain(memory.open_segments(), names)
     for volume in ("vol-1", "vol-2"):
         assert store.volume_bytes(volume) == memory.volume_bytes(volume)
-        assert plain(store.oldest_segments(volume, 5)) == plain(memory.oldest_segments(volume, 5), names)
+        for question in questions(chance):
+            assert plain(store.oldest_segments(volume, 5, **question)) == plain(
+                memory.oldest_segments(volume, 5, **question), names
+            )
         assert plain(store.volume_segments(volume)) == plain(memory.volume_segments(volume), names)
         after = store.volume_segments(volume)[2]
         assert plain(store.volume_segments(volume, after.id, 3)) == plain(store.volume_segments(volume))[3:6]
     for recording in ("rec-a", "rec-b", "rec-c", "rec-none"):
         assert store.recording_times(recording) == memory.recording_times(recording)
         assert store.track_times(recording) == memory.track_times(recording)
+        assert store.recording_bytes(recording) == memory.recording_bytes(recording)
         for _ in range(10):
             start, end = sorted((chance.randrange(-5, 90) * US, chance.randrange(-5, 90) * US))
             limit = chance.choice([1, 3, 100])
+            tolerance = chance.choice([0, US])
+            assert store.covered(recording, start, end, tolerance) == memory.covered(recording, start, end, tolerance)
+            days = [(start + day * US, start + (day + 1) * US) for day in range(-2, 60)]
+            assert store.calendar(recording, days) == memory.calendar(recording, days)
             assert plain(store.segments_between(recording, start, end, limit)) == plain(
                 memory.segments_between(recording, start, end, limit), names
             )
