@@ -32,6 +32,7 @@ from onvifd.store.segments import Segments
 from onvifd.store.settings import Settings
 from onvifd.store.snapshots import Snapshots
 from onvifd.store.spans import Spans
+from onvifd.store.tags import Tags
 from onvifd.store.upkeep import Upkeep
 from onvifd.store.volumes import StorageRules, Volumes
 
@@ -68,6 +69,7 @@ class Catalogue:
         self.console = Console(database)
         self.audit = Audit(database)
         self.settings = Settings(database)
+        self.tags = Tags(database)
         self.device = Device(database)
         self.configuration = Configuration(database)
 

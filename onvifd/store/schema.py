@@ -600,3 +600,19 @@ record_states = Table(
     Column("utc", BigInteger, nullable=False, comment="since when, microseconds UTC"),
 )
 """How recording stands, as the running recorder last said."""
+
+# ---- tags of footage ------------------------------------------------------------------------------
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("id", ROWID, Identity(), primary_key=True),
+    Column("recording", TOKEN, nullable=False),
+    Column("utc", BigInteger, nullable=False, comment="the moment it marks, microseconds UTC"),
+    Column("name", String(64), nullable=False, comment="for people"),
+    Column("account", String(64), nullable=False, comment="who set it"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+    Index(None, "recording", "utc", "id"),
+    Index(None, "utc", "id"),
+    sqlite_autoincrement=True,
+)
