@@ -7,10 +7,11 @@ file's own boxes. Runs once per process start, before anything records.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onvifd.archive.disk import Volume, change_of
@@ -36,29 +37,37 @@ log = logging.getLogger(__name__)
 NEWER_THAN_INDEX_SECONDS = 3600
 """Files without a row are looked for in the folders of the days since the newest row, less this."""
 
+DAMAGED = "damaged"
+"""Folder in the root of a volume for files that nobody can read."""
+MAX_TORN = 64 << 20
+"""Bytes of the longest first fragment that a power cut may have torn, with room to spare."""
+_MAX_NAMES = 100
+
 LAST_UTC = 253_402_300_800 * US
 """Year 10000: no date can be told from there on, nor anything searched behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryReport:
-    """What was done: rows completed, bytes cut from torn tails, files taken into the index, empty or unusable files
-    removed, rows whose file is gone, and what failed (path and reason)."""
+    """What was done: rows completed, bytes cut from torn tails, files taken into the index, files removed that held nothing,
+    files moved to `damaged/` because nobody can read them, rows whose file is gone, and what failed (path and reason)."""
 
     completed: int = 0
     cut_bytes: int = 0
     adopted: int = 0
     removed: int = 0
+    damaged: int = 0
     missing: int = 0
     failed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class _Tally:
+class Tally:
     completed: int = 0
     cut_bytes: int = 0
     adopted: int = 0
     removed: int = 0
+    damaged: int = 0
     missing: int = 0
 
 
@@ -74,39 +83,50 @@ def recover(
     Without `all_files` only folders as new as the newest row of the volume are searched for files without a row.
     `recordings` limits it to some; None takes all.
     """
-    tally = _Tally()
+    tally = Tally()
     failed: list[str] = []
     known = {volume.id: volume for volume in volumes}
     for row in store.open_segments():
         if recordings is not None and row.recording not in recordings:
             continue
         volume = known.get(row.volume)
-        if volume is None or not volume.root.is_dir():
+        if volume is None or not is_there(volume):
             failed.append(f"{row.path}: volume {row.volume} is not there")
             continue
         with _alone(row.path, failed):
             _complete(store, volume, row, tally)
     for volume in volumes:
-        if not volume.root.is_dir():
+        if not is_there(volume):
             failed.append(f"volume {volume.id} is not there")
             continue
         for path in unindexed_files(store, volume, failed, all_files=all_files, recordings=recordings):
             with _alone(path, failed):
-                _adopt(store, volume, path, tally)
+                adopt(store, volume, path, tally)
     report = RecoveryReport(
         completed=tally.completed,
         cut_bytes=tally.cut_bytes,
         adopted=tally.adopted,
         removed=tally.removed,
+        damaged=tally.damaged,
         missing=tally.missing,
         failed=tuple(failed),
     )
     if report != RecoveryReport():
         log.warning(
-            "archive recovered: %d segments completed, %d bytes cut, %d files adopted, %d removed, %d missing, %d failed",
-            *(report.completed, report.cut_bytes, report.adopted, report.removed, report.missing, len(failed)),
+            "archive recovered: %d segments completed, %d bytes cut, %d files adopted, %d removed, %d damaged, %d missing, "
+            "%d failed",
+            *(report.completed, report.cut_bytes, report.adopted, report.removed, report.damaged, report.missing),
+            len(failed),
         )
     return report
+
+
+def is_there(volume: Volume) -> bool:
+    """Whether a volume can be worked on; one that fails is not there."""
+    try:
+        return volume.is_there()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
@@ -124,10 +144,9 @@ def _alone(path: str, failed: list[str]) -> Iterator[None]:
         failed.append(f"{path}: {error}")
 
 
-def _complete(store: SegmentStore, volume: Volume, row: SegmentRow, tally: _Tally) -> None:
-    path = volume.path(row.path)
+def _complete(store: SegmentStore, volume: Volume, row: SegmentRow, tally: Tally) -> None:
     try:
-        found = _repair(path, tally)
+        found = mend(volume, row.path, tally)
     except FileNotFoundError:
         log.warning("segment %s is gone", row.path)
         store.delete_segment(row.id)
@@ -135,27 +154,35 @@ def _complete(store: SegmentStore, volume: Volume, row: SegmentRow, tally: _Tall
         return
     if found is None:
         store.delete_segment(row.id)
-        tally.removed += 1
         return
-    number, (formats, fragments, size) = row.id, found
-    row = row_of(row.recording, volume.id, row.path, formats, fragments, size)
+    number, copy = row.id, row.copy
+    formats, fragments, size = found
+    row = row_of(row.recording, volume.id, row.path, formats, fragments, size, copy=copy)
     store.close_segment(number, change_of(row), state=SegmentState.RECOVERED, reason=EndReason.CRASH)
     tally.completed += 1
 
 
-def _adopt(store: SegmentStore, volume: Volume, relative: str, tally: _Tally) -> None:
-    found = _repair(volume.path(relative), tally)
+def adopt(store: SegmentStore, volume: Volume, relative: str, tally: Tally, *, copy: bool = False) -> SegmentRow | None:
+    """Take a file into the index; None if there was nothing in it. Raises OSError, Unavailable."""
+    found = mend(volume, relative, tally)
     if found is None:
-        tally.removed += 1
-        return
+        return None
     formats, fragments, size = found
-    row = row_of(relative.split("/", 1)[0], volume.id, relative, formats, fragments, size)
-    store.insert_segment(row)
+    row = row_of(relative.split("/", 1)[0], volume.id, relative, formats, fragments, size, copy=copy)
+    row = replace(row, id=store.insert_segment(row))
     tally.adopted += 1
+    return row
 
 
 def row_of(
-    recording: str, volume: str, path: str, formats: tuple[TrackFormat, ...], fragments: Sequence[Fragment], size: int
+    recording: str,
+    volume: str,
+    path: str,
+    formats: tuple[TrackFormat, ...],
+    fragments: Sequence[Fragment],
+    size: int,
+    *,
+    copy: bool = False,
 ) -> SegmentRow:
     """The row of a recovered file."""
     kinds = NO_KIND
@@ -173,11 +200,16 @@ def row_of(
         kinds=kinds,
         state=SegmentState.RECOVERED,
         end_reason=EndReason.CRASH,
+        copy=copy,
     )
 
 
-def _repair(path: Path, tally: _Tally) -> tuple[tuple[TrackFormat, ...], tuple[Fragment, ...], int] | None:
-    """Cut a file behind its last whole fragment. A file without one is removed (None)."""
+def mend(
+    volume: Volume, relative: str, tally: Tally
+) -> tuple[tuple[TrackFormat, ...], tuple[Fragment, ...], int] | None:
+    """Cut a file behind its last whole fragment. One that never got that far is removed; one that cannot be read is moved to
+    `damaged/`: what a disk made of it may still be saved by hand. None for both. Raises OSError, BadInput."""
+    path = volume.path(relative)
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         size = os.fstat(fd).st_size
@@ -197,11 +229,45 @@ def _repair(path: Path, tally: _Tally) -> tuple[tuple[TrackFormat, ...], tuple[F
                 tally.cut_bytes += size - end
                 log.warning("segment %s: torn tail of %d bytes cut", path.name, size - end)
             return formats, fragments, end
+        torn = not size or (bool(formats) and size <= MAX_TORN and _fragments_begun(fd, size) <= 1)
     finally:
         os.close(fd)
-    path.unlink()
-    log.warning("segment %s holds no whole fragment, removed", path.name)
+    if torn:
+        path.unlink()
+        tally.removed += 1
+        log.warning("segment %s holds no whole fragment, removed", path.name)
+    else:
+        tally.damaged += 1
+        log.error("segment %s cannot be read, it is kept as %s", relative, _set_aside(volume, relative))
     return None
+
+
+def _fragments_begun(fd: int, size: int) -> int:
+    """How many fragments seem to begin in a file. A torn first one leaves no other behind it."""
+    return os.pread(fd, size, 0).count(b"moof")
+
+
+def _set_aside(volume: Volume, relative: str) -> str:
+    """Move a file out of the archive's way; gives where it is now. Raises OSError."""
+    folder = volume.path(DAMAGED)
+    folder.mkdir(mode=0o750, exist_ok=True)
+    # flat: what is in there must not look like the folders of a recording
+    name = relative.replace("/", "_")
+    for number in range(_MAX_NAMES):
+        target = folder / (f"{number}_{name}" if number else name)
+        try:
+            os.link(volume.path(relative), target, follow_symlinks=False)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
+                raise
+            # a file system without links
+            volume.path(relative).rename(target)
+            return f"{DAMAGED}/{target.name}"
+        volume.path(relative).unlink()
+        return f"{DAMAGED}/{target.name}"
+    raise OSError(errno.EEXIST, f"no free name in {DAMAGED}")
 
 
 def scan(fd: int, size: int) -> tuple[tuple[TrackFormat, ...], tuple[mp4_parse.FoundFragment, ...]]:
@@ -241,7 +307,7 @@ def unindexed_files(
         failed.append(f"volume {volume.id}: {error.strerror}")
         return
     for recording in folders:
-        if recordings is not None and recording not in recordings:
+        if recording == DAMAGED or (recordings is not None and recording not in recordings):
             continue
         try:
             paths = list(_segment_files(store, volume, recording, all_files=all_files))

@@ -173,12 +173,38 @@ def test_a_folder_that_cannot_be_read_does_not_keep_the_rest_from_recovery(
 
 @pytest.mark.usefixtures("crashed")
 def test_empty_and_torn_files_are_removed(volume: Volume, store: MemorySegmentStore) -> None:
-    folder = segment_files(volume)[0].parent
-    (folder / "000500.000.mp4").write_bytes(b"")
-    (folder / "000600.000.mp4").write_bytes(b"\0" * 4096)
+    (path,) = segment_files(volume)
+    head = unpack_fragments(store.open_segments()[0].fragments)[0].offset
+    (path.parent / "000500.000.mp4").write_bytes(b"")
+    (path.parent / "000600.000.mp4").write_bytes(path.read_bytes()[: head + 500])
     report = recover(store, [volume])
-    assert (report.completed, report.removed) == (1, 2)
+    assert (report.completed, report.removed, report.damaged) == (1, 2, 0)
     assert len(segment_files(volume)) == 1
+
+
+@pytest.mark.usefixtures("crashed")
+def test_what_cannot_be_read_is_kept_aside_and_told(
+    volume: Volume, store: MemorySegmentStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file may still be saved by hand. It is never lost without a word, and found once, not at every start."""
+    (path,) = segment_files(volume)
+    whole = path.read_bytes()
+    beyond = unpack_fragments(store.open_segments()[0].fragments)[0].offset + 8
+    broken = {
+        "000500.000.mp4": bytes(4096),
+        "000600.000.mp4": b"\0" * 64 + whole[64:],  # its head is gone, all its footage is there
+        "000700.000.mp4": whole[:beyond] + b"\xff" * 16 + whole[beyond + 16 :],  # only its first fragment is gone
+    }
+    for name, content in broken.items():
+        (path.parent / name).write_bytes(content)
+    report = recover(store, [volume])
+    assert (report.completed, report.removed, report.damaged) == (1, 0, 3)
+    assert segment_files(volume)[-1] == path
+    kept = {each.name[-14:]: each.read_bytes() for each in volume.path("damaged").iterdir()}
+    assert kept == broken
+    assert sum("cannot be read" in record.message for record in caplog.records) == 3
+    assert recover(store, [volume], all_files=True) == RecoveryReport()
+    assert list(examine(store, [volume])) == []
 
 
 @pytest.mark.usefixtures("crashed")
