@@ -70,6 +70,7 @@ class DiskPool:
 @dataclass(slots=True)
 class _File:
     fd: int
+    path: Path
     row: SegmentRow
     """The row as it is on disk; `id` is 0 until the store has taken it."""
     released: int = 0
@@ -92,12 +93,14 @@ class _File:
 class SegmentFiles:
     """Carries out what a `SegmentWriter` decided for one recording: at most one segment file is open.
 
+    `volumes` is the one volume for all, or gives that of an id.
+
     A failing file system raises OSError. A failing store does not: rows it refused are kept, bounded, and offered again
     with the next action; recovery completes the rest at the next start.
     """
 
-    def __init__(self, volume: Volume, store: SegmentRows) -> None:
-        self.volume = volume
+    def __init__(self, volumes: Volume | Callable[[str], Volume | None], store: SegmentRows) -> None:
+        self._find = (lambda _: volumes) if isinstance(volumes, Volume) else volumes
         self._store = store
         self._file: _File | None = None
         self._serial = 0
@@ -138,7 +141,7 @@ class SegmentFiles:
             if file.row.size:
                 os.ftruncate(file.fd, file.row.size)
             else:
-                os.unlink(self.volume.path(file.row.path))
+                os.unlink(file.path)
         except OSError as error:
             # The torn tail is cut at the next start (archive.recovery); readers ignore it.
             log.info("cannot cut back %s: %s", file.row.path, error.strerror)
@@ -150,20 +153,21 @@ class SegmentFiles:
             self._finish(replace(file.row, state=SegmentState.CLOSED, end_reason=reason))
 
     def _create(self, action: Append) -> _File:
-        if not self.volume.is_there():
-            raise OSError(errno.ENOENT, f"volume {self.volume.id} is not there")
+        volume = self._find(action.row.volume)
+        if volume is None or not volume.is_there():
+            raise OSError(errno.ENOENT, f"volume {action.row.volume} is not there")
         stem = action.row.path.removesuffix(".mp4")
         for number in range(_MAX_NAMES):
             # A clock that was set back can give the same name again.
             name = f"{stem}-{number}.mp4" if number else f"{stem}.mp4"
-            path = self.volume.path(name)
+            path = volume.path(name)
             try:
                 fd = _new_file(path)
             except FileExistsError:
                 continue
             _sync_folder(path.parent)
             self._serial = action.serial
-            self._file = _File(fd, replace(action.row, path=name, size=0))
+            self._file = _File(fd, path, replace(action.row, path=name, size=0))
             return self._file
         raise OSError(errno.EEXIST, "no free name for a segment")
 

@@ -1,7 +1,8 @@
 """Access units in, bytes to append to segment files and index rows out. No file, no clock, no task.
 
-A segment begins with a clean point. It ends at the first clean point of another minute, when a format changes, at a gap and
-when recording stops. A fragment is a group of pictures or `fragment_us`, whichever ends first.
+A segment begins with a clean point, unless it continues another without a gap: after a pause that lost nothing, or on another
+volume. It ends at the first clean point of another minute, when a format changes, at a gap and when recording stops. A fragment
+is a group of pictures or `fragment_us`, whichever ends first.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from onvifd.archive.index import (
     SegmentRow,
     SegmentState,
     pack_fragments,
+    unpack_fragments,
 )
 from onvifd.archive.timeline import Timeline
 from onvifd.clock import US, to_datetime
 from onvifd.errors import InvalidArgument, OnvifdError
-from onvifd.media import mp4, video
+from onvifd.media import mp4, mp4_edit, video
 from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
 
 MAX_FRAGMENT_BYTES = 16 << 20
@@ -94,11 +96,51 @@ class _Open:
     fragments: list[Fragment]
 
 
+@dataclass(slots=True)
+class _Moved:
+    """The rest of segment `left`, as segment `serial` on another volume.
+
+    `shifts` is by how much later its media time begins, per track; empty when nothing of it was written yet, so that it is the
+    same but for the volume. `segment` is what is being filled of it, if it has not ended.
+    """
+
+    left: int
+    serial: int
+    row: SegmentRow
+    head: bytes
+    shifts: tuple[int, ...]
+    fragments: list[Fragment]
+    segment: _Open | None = None
+
+    def take(self, action: Action) -> Action:
+        """The same on the other volume."""
+        if not self.shifts:
+            return replace(action, row=replace(action.row, volume=self.row.volume))
+        if isinstance(action, Close):
+            return Close(self.serial, replace(self.row, state=action.row.state, end_reason=action.row.end_reason))
+        old = unpack_fragments(action.row.fragments)[-1]
+        body = mp4_edit.moved_fragment(action.data, len(self.fragments) + 1, self.shifts)
+        offset = self.row.size
+        data = body if offset else self.head + body
+        self.fragments.append(replace(old, offset=offset + len(data) - len(body)))
+        self.row = replace(
+            self.row,
+            end=max(self.row.end, old.end),
+            size=offset + len(data),
+            kinds=self.row.kinds | old.flags & ~FragmentFlag.CLEAN,
+            fragments=pack_fragments(self.fragments),
+        )
+        if self.segment is not None:
+            self.segment.row = self.row
+        return Append(self.serial, offset, data, self.row, action.frames)
+
+
 class SegmentWriter:
     """Cuts one recording's access units into segments and fragments.
 
     `lost` counts main-track units that were dropped after recording had begun. The main track is the first video track,
     or the first track without video. `now` is monotonic seconds. `room` false means: what ends now cannot be taken, drop.
+    `volume` is where the next segment goes; while it is empty nothing is recorded.
     """
 
     def __init__(
@@ -109,11 +151,13 @@ class SegmentWriter:
         *,
         segment_us: int = 60 * US,
         fragment_us: int = US,
+        copy: bool = False,
     ) -> None:
         segment_path(recording, 0)
         self.recording = recording
         self.volume = volume
         self.lost = 0
+        self._copy = copy
         self._segment_us = segment_us
         self._fragment_us = fragment_us
         self._formats: tuple[TrackFormat, ...] = ()
@@ -129,6 +173,8 @@ class SegmentWriter:
         self._seen = 0
         self._interval = _FIRST_INTERVAL
         self._cut = EndReason.NONE
+        self._continues = False
+        """What was ended broke off in the middle of footage: what follows without a gap needs no clean point."""
         self._use(tuple(formats))
 
     @property
@@ -145,6 +191,7 @@ class SegmentWriter:
         if tuple(formats) == self._formats:
             return []
         actions = self._end(EndReason.FORMAT, None, room)
+        self._continues = False
         self._use(tuple(formats))
         return actions
 
@@ -168,13 +215,14 @@ class SegmentWriter:
         actions = self._learn(unit, room) if unit.key else []
         last, self._last = self._last, unit
         if self.waiting:
+            continues, self._continues = self._continues and last is not None and self._follows(last, unit), False
             self._latest = unit.utc
-            actions += self._begin(unit, room)
+            actions += self._begin(unit, room, continues)
             return actions
         assert last is not None
         delta = unit.utc - last.utc
-        if delta < -_JUMP or abs(delta - self._media_delta(last, unit)) > _JUMP:
-            actions += self._end(EndReason.LOSS if unit.key else EndReason.GAP, None, room)
+        if self._jumped(last, unit):
+            actions += self._end(EndReason.CLOCK, None, room)
             actions += self._begin(unit, room)
             self._latest = unit.utc
             return actions
@@ -182,8 +230,7 @@ class SegmentWriter:
         self._reorders |= delta < 0
         advance = unit.utc - self._latest
         self._seen += 1
-        tolerance = _MAX_REORDER if self._reorders or self._seen < _SETTLED else 1
-        gap = advance > _GAP_INTERVALS * self._interval * tolerance
+        gap = self._is_gap(advance)
         if gap:
             self._cut = EndReason.LOSS
         actions += self._continue(unit, gap, room)
@@ -191,6 +238,18 @@ class SegmentWriter:
             self._interval += (min(delta, US) - self._interval) // 4
         self._latest = max(self._latest, unit.utc)
         return actions
+
+    def _is_gap(self, advance: int) -> bool:
+        tolerance = _MAX_REORDER if self._reorders or self._seen < _SETTLED else 1
+        return advance > _GAP_INTERVALS * self._interval * tolerance
+
+    def _jumped(self, last: AccessUnit, unit: AccessUnit) -> bool:
+        delta = unit.utc - last.utc
+        return delta < -_JUMP or abs(delta - self._media_delta(last, unit)) > _JUMP
+
+    def _follows(self, last: AccessUnit, unit: AccessUnit) -> bool:
+        """Whether nothing is missing between two main-track units."""
+        return not self._jumped(last, unit) and not self._is_gap(unit.utc - self._latest)
 
     def _continue(self, unit: AccessUnit, gap: bool, room: bool) -> list[Action]:
         """A main-track unit that belongs to what is being recorded."""
@@ -215,16 +274,68 @@ class SegmentWriter:
         return self._end(EndReason.GAP, None, room)
 
     def finish(self, reason: EndReason, room: bool = True) -> list[Action]:
-        """Write what is pending and end the segment. Recording goes on with the next clean point that is fed."""
+        """Write what is pending and end the segment. Recording goes on with the next clean point that is fed, or with any
+        unit that follows what was fed last without a gap."""
+        whole = not self.waiting and room
         actions = self._end(reason, None, room)
-        self._last = None
+        self._continues = whole
         return actions
 
-    def break_off(self) -> None:
-        """The file cannot be written: forget it and all that is pending."""
-        self.lost += len(self._pending[self._main])
-        self._segment = None
-        self._drop_pending()
+    def cut(self) -> None:
+        """End the segment at the next clean point: the next one is to go to `volume`."""
+        if self._segment is not None and self._cut is EndReason.NONE:
+            self._cut = EndReason.VOLUME
+
+    def move(self, volume: str, unwritten: Sequence[Action]) -> list[Action]:
+        """The disk refused `unwritten[0]`: what to do instead of all of `unwritten`, on another volume.
+
+        The segment that was begun elsewhere goes on in one of its own, which may begin without a clean point.
+        """
+        self.volume = volume
+        moved: list[Action] = []
+        part: _Moved | None = None
+        for action in unwritten:
+            if part is None or part.left != action.serial:
+                part = self._move(volume, action)
+            if part is not None:
+                moved.append(part.take(action))
+        segment = self._segment
+        if segment is not None and not segment.fragments:
+            segment.row = replace(segment.row, volume=volume)
+        return moved
+
+    def _move(self, volume: str, action: Action) -> _Moved | None:
+        """How the rest of a segment goes to another volume; None if there is no rest."""
+        if isinstance(action, Close):
+            return None
+        segment = self._segment if self._segment is not None and self._segment.serial == action.serial else None
+        if not action.offset:
+            if segment is not None:
+                segment.row = replace(segment.row, volume=volume)
+            return _Moved(action.serial, action.serial, replace(action.row, volume=volume), b"", (), [])
+        fragment = unpack_fragments(action.row.fragments)[-1]
+        times = mp4_edit.first_times(action.data)
+        later = min(time * US // mp4.timescale(action.row.formats[track]) for track, time in times.items())
+        self._serial += 1
+        row = replace(
+            action.row,
+            volume=volume,
+            path=segment_path(self.recording, fragment.start),
+            start=fragment.start,
+            end=fragment.start,
+            size=0,
+            fragments=b"",
+            kinds=NO_KIND,
+        )
+        if segment is not None:
+            shifts = tuple(timeline.move(later) for timeline in segment.timelines)
+        else:
+            shifts = tuple(later * mp4.timescale(each) // US for each in row.formats)
+        moved = _Moved(action.serial, self._serial, row, mp4.init_segment(row.formats), shifts, [])
+        if segment is not None:
+            segment.serial, segment.head, segment.fragments = self._serial, moved.head, moved.fragments
+            moved.segment = segment
+        return moved
 
     def _media_delta(self, last: AccessUnit, unit: AccessUnit) -> int:
         return (unit.ticks - last.ticks) * US // self._formats[self._main].clock_rate
@@ -254,10 +365,10 @@ class SegmentWriter:
         formats[self._main] = learned
         return self.set_formats(formats, room)
 
-    def _begin(self, unit: AccessUnit, room: bool) -> list[Action]:
+    def _begin(self, unit: AccessUnit, room: bool, continues: bool = False) -> list[Action]:
         """Start a segment with a clean point; without one, or without parameter sets, the unit is dropped."""
         self._cut = EndReason.NONE
-        if unit.key and room:
+        if (unit.key or continues) and room and self.volume:
             try:
                 head = mp4.init_segment(self._formats)
             except OnvifdError:
@@ -272,6 +383,7 @@ class SegmentWriter:
                     end=unit.utc,
                     size=0,
                     formats=self._formats,
+                    copy=self._copy,
                 )
                 timelines = [Timeline(each, unit.utc) for each in self._formats]
                 self._segment = _Open(self._serial, row, timelines, head, [])

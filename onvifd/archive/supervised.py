@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from onvifd.archive.budget import Budget
 from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
 from onvifd.archive.index import EndReason, SegmentRows
+from onvifd.archive.places import Places
 from onvifd.archive.segment import Append, Close
 from onvifd.archive.writer import OnState, RecordingWriter, WriterStats
 from onvifd.clock import Clock
@@ -31,8 +33,8 @@ _NOTHING = WriterStats(active=False, lost=0, written=0, fragments=0, queued=0, e
 class _Files(SegmentFiles):
     """Segment files that two writers may share one after the other: what is under way in a thread ends first."""
 
-    def __init__(self, volume: Volume, store: SegmentRows) -> None:
-        super().__init__(volume, store)
+    def __init__(self, volumes: Volume | Callable[[str], Volume | None], store: SegmentRows) -> None:
+        super().__init__(volumes, store)
         self._lock = threading.Lock()
         self.reached = 0
         """Where the footage on disk ends."""
@@ -70,34 +72,41 @@ class _Watched(RecordingWriter):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._forget()
 
 
 class SupervisedWriter:
-    """Records one recording to one volume. All methods are called on one event loop."""
+    """Records one recording, see `RecordingWriter`. All methods are called on one event loop."""
 
     def __init__(
         self,
         recording: str,
         formats: Sequence[TrackFormat],
         *,
-        volume: Volume,
+        volumes: Sequence[str],
+        places: Places,
         store: SegmentRows,
         pool: DiskPool,
         clock: Clock,
         on_state: OnState,
         segment_seconds: int = 60,
         fragment_seconds: float = 1.0,
+        budget: Budget | None = None,
+        copy: bool = False,
     ) -> None:
         self.recording = recording
         self._formats = tuple(formats)
-        self._volume = volume
+        self._volumes = tuple(volumes)
+        self._places = places
         self._store = store
         self._pool = pool
         self._clock = clock
         self._on_state = on_state
         self._segment_seconds = segment_seconds
         self._fragment_seconds = fragment_seconds
-        self._files = _Files(volume, store)
+        self._budget = budget
+        self._copy = copy
+        self._files = _Files(places.get, store)
         self._writer: _Watched | None = None
         self._restart: asyncio.Task[None] | None = None
         self._paused = False
@@ -144,6 +153,16 @@ class SupervisedWriter:
         self._formats = tuple(formats)
         self._tell(lambda writer: writer.set_formats(self._formats))
 
+    def set_volumes(self, volumes: Sequence[str]) -> None:
+        """Other volumes, or other ones are there now."""
+        self._volumes = tuple(volumes)
+        self._tell(lambda writer: writer.set_volumes(self._volumes))
+
+    @property
+    def room(self) -> bool:
+        """Whether more can be fed without being dropped for want of room."""
+        return self._writer is not None and self._writer.room
+
     def pause(self) -> None:
         """Stop recording until `resume` (job mode Idle)."""
         self._paused = True
@@ -176,13 +195,16 @@ class SupervisedWriter:
         writer = _Watched(
             self.recording,
             self._formats,
-            volume=self._volume,
+            volumes=self._volumes,
+            places=self._places,
             store=self._store,
             pool=self._pool,
             clock=self._clock,
             on_state=self._state,
             segment_seconds=self._segment_seconds,
             fragment_seconds=self._fragment_seconds,
+            budget=self._budget,
+            copy=self._copy,
             files=self._files,
         )
         writer.on_fault = self._failed

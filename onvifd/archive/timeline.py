@@ -25,6 +25,8 @@ class Timeline:
         """The units as samples. `ends` is the UTC at which the last one of a track without durations of its own ends."""
         if self._format.kind is Kind.AUDIO:
             return self._audio(track, units)
+        if self._format.kind is Kind.METADATA:
+            return self._documents(track, units, ends)
         times = [self._media_time(unit.utc) for unit in units]
         decode = self._growing(sorted(times))
         decode.append(max(decode[-1] + 1, self._media_time(ends)))
@@ -34,6 +36,26 @@ class Timeline:
             for n, unit in enumerate(units)
         ]
         return mp4.Run(track, units[0].utc, decode[0], samples)
+
+    def move(self, later: int) -> int:
+        """Media time 0 is `later` microseconds later from now on; gives the same in media time."""
+        by = later * self._scale // US
+        self._origin += later
+        self._next = max(0, self._next - by)
+        return by
+
+    def _documents(self, track: int, units: Sequence[AccessUnit], ends: int) -> mp4.Run:
+        """Each lasts until the next. They may come out of order, and one from before the segment counts from its start."""
+        floor = self._origin + self._next * US // self._scale
+        inside = sorted((max(unit.utc, floor), unit.data) for unit in units)
+        times = self._growing([self._media_time(utc) for utc, _ in inside])
+        times.append(max(times[-1] + 1, self._media_time(ends)))
+        # The next ones may lie in what the last one is said to last.
+        self._next = times[-2] + 1
+        samples = [
+            mp4.Sample(data, min(times[n + 1] - times[n], 0xFFFFFFFF), True) for n, (_, data) in enumerate(inside)
+        ]
+        return mp4.Run(track, self._origin + times[0] * US // self._scale, times[0], samples)
 
     def _media_time(self, utc: int) -> int:
         return (utc - self._origin) * self._scale // US

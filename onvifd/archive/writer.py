@@ -1,7 +1,8 @@
 """Recording to disk: the glue between a `SegmentWriter` and the file system.
 
 `feed` never waits. What the disk has not taken yet stands in a bounded queue; at the bound whole groups of pictures are
-dropped and counted. A disk that fails is tried again with growing pauses, and nobody else's recording notices.
+dropped and counted. A volume that fails is left at once for the next one: what it did not take is written there. Without
+another one it is tried again with growing pauses, the queue is kept, and nobody else's recording notices.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
+from onvifd.archive.budget import Budget
+from onvifd.archive.disk import DiskPool, SegmentFiles
 from onvifd.archive.index import EndReason, SegmentRows
+from onvifd.archive.places import Places
 from onvifd.archive.segment import Action, Append, Close, SegmentWriter
 from onvifd.clock import US, Clock
 from onvifd.media.types import AccessUnit, TrackFormat
@@ -26,7 +29,9 @@ OnState = Callable[[str, bool, int, str], None]
 MAX_QUEUE_BYTES = 32 << 20
 MAX_QUEUE_US = 20 * US
 _POLL_SECONDS = 1.0
-_FIRST_RETRY, _LAST_RETRY = 1.0, 30.0
+_FIRST_RETRY, _LAST_RETRY = 1.0, 5.0
+"""Seconds between attempts when no volume takes anything; less than the queue holds."""
+NO_VOLUME = "no volume takes this recording"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +47,18 @@ class WriterStats:
 
 
 class RecordingWriter:
-    """Records one recording to one volume. All methods are called on one event loop."""
+    """Records one recording to the first of `volumes` that takes it. All methods are called on one event loop.
+
+    `copy` makes it the second copy of a recording. `budget` bounds what all writers of a process have queued.
+    """
 
     def __init__(
         self,
         recording: str,
         formats: Sequence[TrackFormat],
         *,
-        volume: Volume,
+        volumes: Sequence[str],
+        places: Places,
         store: SegmentRows,
         pool: DiskPool,
         clock: Clock,
@@ -57,21 +66,27 @@ class RecordingWriter:
         segment_seconds: int = 60,
         fragment_seconds: float = 1.0,
         max_bytes: int = MAX_QUEUE_BYTES,
+        budget: Budget | None = None,
+        copy: bool = False,
         files: SegmentFiles | None = None,
     ) -> None:
         self.recording = recording
+        self._volumes = tuple(volumes)
+        self._places = places
         self._core = SegmentWriter(
             recording,
-            volume.id,
+            places.choose(volumes, clock.monotonic()),
             formats,
             segment_us=segment_seconds * US,
             fragment_us=round(fragment_seconds * US),
+            copy=copy,
         )
-        self._files = files or SegmentFiles(volume, store)
+        self._files = files or SegmentFiles(places.get, store)
         self._pool = pool
         self._clock = clock
         self._on_state = on_state
         self._max_bytes = max_bytes
+        self._budget = budget or Budget(max_bytes * 2)
 
         self._queue: deque[Action] = deque()
         self._queued = 0
@@ -88,6 +103,10 @@ class RecordingWriter:
         self._fragments = 0
         self._lost = 0
         self._error = ""
+        self._refused: frozenset[str] = frozenset()
+        """Volumes that did not take what is to be written next."""
+        self._given_up = False
+        """The file that it was for is given up: it has to go into another one."""
         self._retry = _FIRST_RETRY
         self._retry_at = 0.0
 
@@ -99,8 +118,13 @@ class RecordingWriter:
             written=self._written,
             fragments=self._fragments,
             queued=self._queued,
-            error=self._error,
+            error=self._error or ("" if self._core.volume or self._paused else NO_VOLUME),
         )
+
+    @property
+    def room(self) -> bool:
+        """Whether more can be fed without being dropped."""
+        return self._room()
 
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._poll())]
@@ -125,6 +149,23 @@ class RecordingWriter:
     def resume(self) -> None:
         self._paused = False
 
+    def set_volumes(self, volumes: Sequence[str]) -> None:
+        """Other volumes, or other ones are there: the open file ends if there is a better place, without loss."""
+        self._volumes = tuple(volumes)
+        before = self._core.volume
+        self._choose()
+        if before in self._volumes and self._places.get(before) is not None:
+            if before != self._core.volume:
+                self._core.cut()
+        elif before:
+            reason = EndReason.VOLUME if self._core.volume else EndReason.DISK
+            self._push(self._core.finish(reason, self._room()))
+        self._refused, self._retry, self._retry_at = frozenset(), _FIRST_RETRY, 0.0
+        self._wake.set()
+
+    def _choose(self) -> None:
+        self._core.volume = self._places.choose(self._volumes, self._clock.monotonic())
+
     async def drain(self) -> None:
         """Wait until the disk has taken, or refused, all that is queued."""
         await self._idle.wait()
@@ -132,7 +173,9 @@ class RecordingWriter:
     async def stop(self, timeout: float = 5.0) -> None:
         """Write what is pending, close the file and end; a disk that hangs is left alone after `timeout` seconds."""
         self._paused = True
+        self._retry_at = 0.0
         self._push(self._core.finish(EndReason.STOP, self._room()))
+        self._wake.set()
         try:
             await asyncio.wait_for(self._idle.wait(), timeout)
         except TimeoutError:
@@ -141,14 +184,22 @@ class RecordingWriter:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
+        self._forget()
+
+    def _forget(self) -> None:
+        """What is queued is lost."""
+        while self._queue:
+            action = self._take()
+            if isinstance(action, Append):
+                self._lost += action.frames
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.critical("%s: recording ended by a fault", self.recording, exc_info=error)
 
     def _room(self) -> bool:
-        """Whether the queue takes one more fragment, and the disk is not in a pause after an error."""
-        if self._clock.monotonic() < self._retry_at or self._queued > self._max_bytes:
+        """Whether the queue takes one more fragment."""
+        if self._queued > self._max_bytes or self._budget.spent:
             return False
         if len(self._queue) < 2:
             return True
@@ -159,6 +210,7 @@ class RecordingWriter:
             self._queue.append(action)
             if isinstance(action, Append):
                 self._queued += len(action.data)
+                self._budget.take(len(action.data))
         if actions:
             self._idle.clear()
             self._wake.set()
@@ -166,6 +218,9 @@ class RecordingWriter:
     async def _poll(self) -> None:
         while True:
             await self._clock.sleep(_POLL_SECONDS)
+            self._choose()
+            if self._queue:
+                self._wake.set()
             if not self._paused:
                 self._push(self._core.poll(self._clock.monotonic(), self._room()))
 
@@ -173,7 +228,7 @@ class RecordingWriter:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue and self._clock.monotonic() >= self._retry_at:
                 await self._perform(self._queue[0])
             self._idle.set()
 
@@ -181,52 +236,93 @@ class RecordingWriter:
         action = self._queue.popleft()
         if isinstance(action, Append):
             self._queued -= len(action.data)
+            self._budget.give(len(action.data))
         return action
 
     async def _perform(self, action: Action) -> None:
+        if isinstance(action, Close):
+            await self._close(action)
+            return
+        if self._given_up:
+            if not self._move():
+                return
+            action = self._queue[0]
+            assert isinstance(action, Append)
         try:
-            if isinstance(action, Append):
-                await self._pool.run(self._files.append, action)
-                self._take()
-                self._appended(action)
-            else:
-                await self._pool.run(self._files.close, action)
-                self._take()
-                self._closed(action)
+            await self._pool.run(self._files.append, action)
         except OSError as error:
-            await self._failed(error)
+            await self._failed(action, error)
+            return
+        self._take()
+        self._appended(action)
+
+    async def _close(self, action: Close) -> None:
+        try:
+            await self._pool.run(self._files.close, action)
+        except OSError as error:
+            # All of it was synced before.
+            log.warning("%s: closing a segment failed: %s", self.recording, error.strerror or error)
+        self._take()
+        self._closed(action)
 
     def _appended(self, action: Append) -> None:
         self._reached = action.row.end
         self._written += len(action.data)
         self._fragments += 1
+        self._places.works(action.row.volume)
         if self._error:
             log.info("%s: recording again", self.recording)
-        self._error, self._retry, self._retry_at = "", _FIRST_RETRY, 0.0
+            self._error = ""
+        self._refused, self._retry = frozenset(), _FIRST_RETRY
         if not self._active:
             self._state(True, action.row.start, "")
 
     def _closed(self, action: Close) -> None:
-        if self._active and not action.row.end_reason.continues:
-            if action.row.end_reason is EndReason.OVERLOAD:
-                log.warning("%s: disk is too slow, %d frames dropped", self.recording, self._core.lost)
-            self._state(False, action.row.end, action.row.end_reason.value)
+        reason = action.row.end_reason
+        if reason is EndReason.CLOCK:
+            log.warning("%s: the clock of its footage jumped, a new segment begins", self.recording)
+        if reason is EndReason.OVERLOAD:
+            log.warning("%s: disk is too slow, %d frames dropped", self.recording, self._core.lost)
+        if self._active and not reason.continues:
+            self._state(False, action.row.end, reason.value)
 
-    async def _failed(self, error: OSError) -> None:
-        """Give up the file and all that is queued; recording is tried again after a pause."""
-        while self._queue:
-            action = self._take()
-            if isinstance(action, Append):
-                self._lost += action.frames
-        self._core.break_off()
+    async def _failed(self, action: Append, error: OSError) -> None:
+        """Give up the file. What it did not take goes to the next volume, or waits."""
+        reason, volume = error.strerror or str(error), action.row.volume
+        self._places.failed(volume, reason, self._clock.monotonic())
+        self._refused |= {volume}
+        self._given_up = True
+        elsewhere = self._places.choose(self._volumes, self._clock.monotonic(), self._refused)
+        await self._pool.run(self._files.abandon, EndReason.VOLUME if elsewhere else EndReason.DISK)
+        if elsewhere:
+            if not self._error:
+                log.warning("%s: goes on on volume %s, %s failed: %s", self.recording, elsewhere, volume, reason)
+            return
+        if not self._error:
+            log.error("%s: recording stopped, disk failed: %s", self.recording, reason)
+        self._error = reason
         self._retry_at = self._clock.monotonic() + self._retry
         self._retry = min(_LAST_RETRY, self._retry * 2)
-        if not self._error:
-            log.error("%s: recording stopped, disk failed: %s", self.recording, error.strerror or error)
-        self._error = error.strerror or str(error)
-        await self._pool.run(self._files.abandon, EndReason.DISK)
         if self._active:
             self._state(False, self._reached, EndReason.DISK.value)
+
+    def _move(self) -> bool:
+        """Bring what is queued to another volume than those that refused it, or to any if all did."""
+        now = self._clock.monotonic()
+        volume = self._places.choose(self._volumes, now, self._refused)
+        if not volume:
+            self._refused = frozenset()
+            volume = self._places.choose(self._volumes, now)
+        if not volume:
+            self._retry_at = now + self._retry
+            self._error = NO_VOLUME
+            return False
+        unwritten = list(self._queue)
+        while self._queue:
+            self._take()
+        self._push(self._core.move(volume, unwritten))
+        self._given_up = False
+        return True
 
     def _state(self, active: bool, utc: int, reason: str) -> None:
         self._active = active

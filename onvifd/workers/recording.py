@@ -7,10 +7,12 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from onvifd.archive.budget import Budget
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.grouped import GroupedRows
 from onvifd.archive.index import SegmentStore
+from onvifd.archive.places import Places
 from onvifd.archive.recovery import recover
 from onvifd.archive.supervised import SupervisedWriter
 from onvifd.cameras.registry import AUDIO_TRACK, VIDEO_TRACK
@@ -18,11 +20,14 @@ from onvifd.clock import Clock
 from onvifd.errors import OnvifdError
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import AnyMessage, RecordingState, RecordSpec, Setup, VolumeSpec
+from onvifd.workers.messages import AnyMessage, RecordingState, RecordSpec, Setup, VolumeSpec, VolumeTrouble
 
 log = logging.getLogger(__name__)
 
 TRACK_TOKENS = {Kind.VIDEO: VIDEO_TRACK, Kind.AUDIO: AUDIO_TRACK, Kind.METADATA: "META001"}
+
+MAX_QUEUED = 512 << 20
+"""Bytes that wait for the disks of a worker; at the bound whole groups of pictures are dropped and counted."""
 
 Formats = tuple[TrackFormat, ...]
 
@@ -34,7 +39,8 @@ class Recordings:
         self.clock = clock
         self.send = send
         self.active: frozenset[str] = frozenset()
-        self.volumes: dict[str, Volume] = {}
+        self.places = Places(on_trouble=self._trouble)
+        self.budget = Budget(MAX_QUEUED)
         self.rows: GroupedRows | None = None
         self.pool = DiskPool()
         self.segment_seconds = 60
@@ -55,7 +61,12 @@ class Recordings:
 
     def set_volumes(self, volumes: tuple[VolumeSpec, ...]) -> None:
         """All volumes that may be written now."""
-        self.volumes = {each.id: Volume(each.id, Path(each.path)) for each in volumes}
+        self.places.set(Volume(each.id, Path(each.path), each.uuid) for each in volumes)
+        for feed in self._feeds:
+            feed.moved()
+
+    def _trouble(self, volume: str, reason: str) -> None:
+        self.send(VolumeTrouble(volume=volume, reason=reason, utc=self.clock.utc()))
 
     def set_orders(self, active: frozenset[str]) -> None:
         """The recordings that are to be written now."""
@@ -69,7 +80,7 @@ class Recordings:
         if not new or self._store is None:
             return
         try:
-            await asyncio.to_thread(recover, self._store, list(self.volumes.values()), recordings=new)
+            await asyncio.to_thread(recover, self._store, self.places.all(), recordings=new)
         except OnvifdError as error:
             # Recording must go on; the files are whole and the next start takes them in.
             log.error("archive is not recovered: %s", error.reason)
@@ -139,6 +150,10 @@ class StreamFeed:
         for recorder in self._recorders.values():
             recorder.ordered()
 
+    def moved(self) -> None:
+        for recorder in self._recorders.values():
+            recorder.moved()
+
     def check(self) -> None:
         """To be called every few seconds."""
         for recorder in self._recorders.values():
@@ -170,7 +185,9 @@ class Recorder:
         self.writer = SupervisedWriter(
             spec.recording,
             formats,
-            volume=next(owner.volumes[each] for each in spec.volumes if each in owner.volumes),
+            volumes=spec.volumes,
+            places=owner.places,
+            budget=owner.budget,
             store=owner.rows,
             pool=owner.pool,
             clock=owner.clock,
@@ -184,7 +201,7 @@ class Recorder:
 
     @staticmethod
     def possible(owner: Recordings, spec: RecordSpec) -> bool:
-        return owner.rows is not None and any(each in owner.volumes for each in spec.volumes)
+        return owner.rows is not None
 
     def set_formats(self, formats: Formats) -> None:
         self._formats = formats
@@ -195,6 +212,9 @@ class Recorder:
             self.writer.resume()
         else:
             self.writer.pause()
+
+    def moved(self) -> None:
+        self.writer.set_volumes(self._spec.volumes)
 
     def check(self) -> None:
         """A disk that fails before footage began makes no state change of the writer, but the job is in error."""

@@ -138,7 +138,7 @@ def test_a_jump_of_the_clock_ends_the_segment(h264: Clip, jump: int) -> None:
     core = writer(h264)
     actions = run(core, units[:40] + later) + core.finish(EndReason.STOP)
     first, second = closes(actions)
-    assert (first.row.end_reason, first.row.end) == (EndReason.GAP, T0 + 40 * FRAME)
+    assert (first.row.end_reason, first.row.end) == (EndReason.CLOCK, T0 + 40 * FRAME)
     assert second.row.start == T0 + 2 * US + jump
     assert core.lost == 10
 
@@ -188,15 +188,66 @@ def test_without_room_whole_groups_of_pictures_are_dropped(h264_long: Clip) -> N
     assert core.lost == 25 * 5
 
 
-def test_break_off_waits_for_a_clean_point(h264: Clip) -> None:
+def test_what_follows_a_pause_without_a_gap_goes_on_without_a_clean_point(h264: Clip) -> None:
+    units = list(video_units(h264, seconds=4))
+    core = writer(h264)
+    actions = run(core, units[:40]) + core.finish(EndReason.PAUSE)
+    actions += run(core, units[40:]) + core.finish(EndReason.STOP)
+    first, second = closes(actions)
+    assert (first.row.end, second.row.start) == (T0 + 40 * FRAME,) * 2
+    assert [f.clean for f in unpack_fragments(second.row.fragments)] == [False, True, True]
+    assert core.lost == 0
+
+
+@pytest.mark.parametrize("missing", [1, 30])
+def test_what_follows_a_pause_with_a_gap_waits_for_a_clean_point(h264: Clip, missing: int) -> None:
     units = list(video_units(h264, seconds=4))
     core = writer(h264)
     run(core, units[:40])
-    core.break_off()
-    actions = run(core, units[40:]) + core.finish(EndReason.STOP)
-    assert appends(actions)[0].offset == 0
-    assert appends(actions)[0].row.start == T0 + 2 * US
-    assert core.lost == 25
+    core.finish(EndReason.PAUSE)
+    core.set_formats([h264.format, PCMU] if missing == 1 else [h264.format])
+    actions = run(core, units[40 + missing :]) + core.finish(EndReason.STOP)
+    assert closes(actions)[0].row.start == T0 + (2 if missing == 1 else 3) * US
+
+
+def test_what_the_disk_refused_goes_on_in_a_segment_of_another_volume(h264_long: Clip) -> None:
+    core = SegmentWriter("rec-1", "v1", [h264_long.format, PCMU])
+    units = in_order(video_units(h264_long, seconds=6), g711_units(seconds=6))
+    actions = run(core, units[: len(units) * 3 // 4])
+    kept, refused = actions[:2], actions[2:]
+    moved = core.move("v2", refused) + run(core, units[len(units) * 3 // 4 :]) + core.finish(EndReason.STOP)
+    new = appends(moved)
+    assert {each.serial for each in new} == {2}
+    assert {each.row.volume for each in new} == {"v2"}
+    assert new[0].row.start == appends(kept)[-1].row.end
+    data = b"".join(each.data for each in new)
+    walk = mp4_parse.walk_file(lambda at, size: data[at : at + size], len(data))
+    assert (walk.torn, walk.formats) == (False, (h264_long.format, PCMU))
+    table = unpack_fragments(new[-1].row.fragments)
+    assert [(f.offset, f.size) for f in table] == [(f.offset, f.size) for f in walk.fragments]
+    whole = b"".join(each.data for each in appends(kept))
+    before = mp4_parse.walk_file(lambda at, size: whole[at : at + size], len(whole))
+    stamps = [
+        s.utc for each in (*before.fragments, *walk.fragments) for r in each.runs if not r.track for s in r.samples
+    ]
+    assert stamps == [unit.utc for unit in units if not unit.track]
+    assert closes(moved)[0].row.size == len(data)
+    assert core.lost == 0
+
+
+def test_moving_twice_and_before_anything_was_written(h264: Clip) -> None:
+    core = writer(h264)
+    first = run(core, video_units(h264, seconds=3.5))
+    again = core.move("v3", core.move("v2", first))
+    assert [(a.serial, a.row.volume, a.data) for a in appends(again)] == [
+        (a.serial, "v3", a.data) for a in appends(first)
+    ]
+    rest = core.move("v4", core.move("v1", again[1:]))
+    assert rest[0].row.start == T0 + US
+    assert appends(rest)[0].offset == 0
+    more = core.finish(EndReason.STOP)
+    assert appends(more)[0].offset == appends(rest)[-1].row.size
+    assert closes(more)[0].row.volume == "v4"
 
 
 def test_sound_alone_is_recorded_in_seconds() -> None:

@@ -14,6 +14,7 @@ from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
 from onvifd.archive.doctor import examine
 from onvifd.archive.index import EndReason, SegmentState
 from onvifd.archive.memory import MemorySegmentStore
+from onvifd.archive.places import Places
 from onvifd.archive.segment import Append, SegmentWriter
 from onvifd.archive.supervised import FIRST_RETRY, SupervisedWriter, _Files
 from onvifd.clock import US, SimulatedClock
@@ -31,7 +32,8 @@ class Bench:
         self.writer = SupervisedWriter(
             "rec-1",
             [clip.format],
-            volume=volume,
+            volumes=[volume.id],
+            places=Places([volume]),
             store=store,
             pool=pool,
             clock=self.clock,
