@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from onvifd.archive.index import SegmentRow
 from onvifd.archive.upkeep import START, Lock, light_row
 from onvifd.store.catalogue import Catalogue
@@ -21,9 +23,10 @@ class CatalogueUpkeep:
         before: int | None = None,
         after: tuple[int, int] = START,
         limit: int = 100,
+        locks: Mapping[str, Sequence[tuple[int, int]]] | None = None,
     ) -> tuple[SegmentRow, ...]:
         rows = self._catalogue.upkeep.oldest(
-            volume=volume, recording=recording, before=before, after=after, limit=limit
+            volume=volume, recording=recording, before=before, after=after, limit=limit, locks=locks
         )
         return tuple(light_row(**row) for row in rows)
 
@@ -50,5 +53,5 @@ class CatalogueUpkeep:
         return self._catalogue.segments.volume_bytes(volume)
 
     def earliest(self, recording: str) -> int | None:
-        times = self._catalogue.segments.times_by_kinds(recording)
+        times = self._catalogue.segments.times_by_kinds(recording).get(recording, {})
         return min((first for first, _ in times.values()), default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -32,10 +32,12 @@ class Upkeep(Protocol):
         before: int | None = None,
         after: tuple[int, int] = START,
         limit: int = 100,
+        locks: Mapping[str, Sequence[tuple[int, int]]] | None = None,
     ) -> tuple[SegmentRow, ...]:
         """Segments that are not open, in order of start and id behind `after`, without formats and fragments.
 
-        Of one volume, or of one recording, or of both; `before` takes those alone that ended before.
+        Of one volume, or of one recording, or of both; `before` takes those alone that ended before. `locks` has by recording
+        stretches of time (start, end): segments that overlap one are passed over, at no cost however many they are.
         """
         ...
 
@@ -72,14 +74,14 @@ class LockTable:
     """Locks by recording, asked for many segments."""
 
     def __init__(self, locks: Sequence[Lock]) -> None:
-        self._by_recording: dict[str, list[Lock]] = {}
+        self.stretches: dict[str, list[tuple[int, int]]] = {}
         for lock in locks:
-            self._by_recording.setdefault(lock.recording, []).append(lock)
+            self.stretches.setdefault(lock.recording, []).append((lock.start, lock.end))
 
     def covers(self, row: SegmentRow) -> bool:
         """Whether a part of a segment is locked. What has no length is covered by a lock around its start."""
         end = max(row.end, row.start + 1)
-        return any(lock.start < end and lock.end > row.start for lock in self._by_recording.get(row.recording, ()))
+        return any(low < end and high > row.start for low, high in self.stretches.get(row.recording, ()))
 
 
 def light_row(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, or_, select
 
 from onvifd.store import schema
 
@@ -34,6 +34,8 @@ class Ages:
     volume: str | None = None
     recording: str | None = None
     before: int | None = None
+    after: tuple[int, int] | None = None
+    """Start and number of the row behind which to go on."""
     locks: Mapping[str, Sequence[Stretch]]
     """By recording: stretches of which no segment may be deleted that overlaps them."""
 
@@ -96,6 +98,9 @@ class Ages:
         if self.before is not None:
             # The first condition bounds the walk through the index, the second is exact.
             query = query.where(t.c.start < self.before, t.c.end < self.before)
+        if self.after is not None:
+            start, number = self.after
+            query = query.where(t.c.start >= start, or_(t.c.start > start, t.c.id > number))
         return query
 
     def _within(self, query: Select[Any], run: _Run, low: int, high: int) -> Select[Any]:

@@ -119,6 +119,24 @@ class Segments:
         if segments:
             self._database.write(work)
 
+    def promote(self, chosen: Select[tuple[int]]) -> int:
+        """Make these copies footage that is played; gives how many."""
+        columns = (_t.c.id, _t.c.recording, _t.c.volume, _t.c.copy, _t.c.kinds, _t.c.size, _t.c.start, _t.c.end)
+
+        def work(connection: Connection) -> int:
+            tally = Tally()
+            # The row is taken as it was, and added as it is: RETURNING gives it as it is.
+            rows = connection.execute(
+                update(_t).where(_t.c.id.in_(chosen)).values(copy=False).returning(*columns)
+            ).all()
+            for row in rows:
+                tally.take(row, copy=True)
+                tally.add(row, kinds=row.kinds, size=row.size, length=row.end - row.start)
+            tally.store(connection)
+            return len(rows)
+
+        return self._database.write(work)
+
     # ---- playback: copies are left out
 
     def between(self, recording: str, start: int, end: int, limit: int) -> tuple[SegmentRow, ...]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, exists, func, select
 
 from onvifd.store import schema
+from onvifd.store.ages import Ages, Stretch
 from onvifd.store.engine import Database
 from onvifd.store.recordings import insert_recording
 from onvifd.store.rows import RecordingRow
-from onvifd.store.segments import OPEN, Segments
+from onvifd.store.segments import Segments
 from onvifd.store.settings import bump
 
 
@@ -30,28 +31,19 @@ class Upkeep:
         before: int | None,
         after: tuple[int, int],
         limit: int,
+        locks: Mapping[str, Sequence[Stretch]] | None = None,
     ) -> tuple[dict[str, Any], ...]:
-        """Rows that are not open in order of start, second copies too, without the large columns."""
+        """Rows that are not open in order of start, second copies too, without the large columns.
+
+        `locks` has by recording stretches of time; rows that overlap one are passed over, however many.
+        """
         t = schema.segments
         columns = (t.c.id, t.c.recording, t.c.volume, t.c.path, t.c.start, t.c.end, t.c.size, t.c.kinds, t.c.copy)
-        start, number = after
-        query = select(*columns).where(t.c.state != OPEN, t.c.start >= start)
-        query = query.where(or_(t.c.start > start, and_(t.c.start == start, t.c.id > number)))
-        if volume is not None:
-            query = query.where(t.c.volume == volume)
-        if before is not None:
-            query = query.where(t.c.start < before, t.c.end < before)
-        query = query.order_by(t.c.start, t.c.id).limit(limit)
-        # Each part is walked in the order of an index (recording and copy, or volume and recording): nothing is sorted by the
-        # database, however large the archive.
-        if recording is not None:
-            parts = [query.where(t.c.recording == recording, t.c.copy.is_(copy)) for copy in (False, True)]
-        else:
-            parts = [query.where(t.c.recording == each) for each in self._segments.recorded()]
+        ages = Ages(limit=limit, volume=volume, recording=recording, before=before, after=after, locks=locks or {})
 
         def work(connection: Connection) -> tuple[dict[str, Any], ...]:
-            found = [dict(row) for part in parts for row in connection.execute(part).mappings()]
-            return tuple(sorted(found, key=lambda row: (row["start"], row["id"]))[:limit])
+            query = select(*columns).where(t.c.id.in_(ages.ids(connection))).order_by(t.c.start, t.c.id)
+            return tuple(dict(row) for row in connection.execute(query).mappings())
 
         return self._database.read(work)
 
@@ -75,22 +67,26 @@ class Upkeep:
 
     def volume_bytes(self) -> dict[str, tuple[int, int]]:
         """Per volume: how many segments, and the sum of their sizes."""
-        t = schema.segments
-        query = select(t.c.volume, func.count().label("segments"), func.sum(t.c.size).label("bytes")).group_by(
-            t.c.volume
-        )
-        return self._database.read(
-            lambda connection: {row.volume: (int(row.segments), int(row.bytes)) for row in connection.execute(query)}
-        )
+        return self._segments.usage.volumes()
 
     def volume_times(self, volume: str) -> tuple[int, int] | None:
         """Least start and greatest end of what a volume holds."""
-        t = schema.segments
-        query = select(func.min(t.c.start).label("first"), func.max(t.c.end).label("last")).where(t.c.volume == volume)
+        t, u = schema.segments, schema.usage
+        runs = select(u.c.recording, func.max(u.c.longest).label("longest")).where(u.c.volume == volume)
+        run = runs.group_by(u.c.recording).subquery()
+        mine = (t.c.volume == volume, t.c.recording == run.c.recording)
+        first = select(func.min(t.c.start)).where(*mine).correlate(run).scalar_subquery()
+        other = t.alias()
+        latest = select(func.max(other.c.start)).where(other.c.volume == volume, other.c.recording == run.c.recording)
+        edge = latest.correlate(run).scalar_subquery() - run.c.longest
+        last = select(func.max(t.c.end)).where(*mine, t.c.start >= edge).correlate(run).scalar_subquery()
 
         def work(connection: Connection) -> tuple[int, int] | None:
-            row = connection.execute(query).one()
-            return None if row.first is None else (int(row.first), int(row.last))
+            found = [
+                (row.first, row.last) for row in connection.execute(select(first.label("first"), last.label("last")))
+            ]
+            times = [each for each in found if each[0] is not None]
+            return (min(low for low, _ in times), max(high for _, high in times)) if times else None
 
         return self._database.read(work)
 
@@ -128,5 +124,5 @@ class Upkeep:
             other.c.start < t.c.end,
             other.c.end > t.c.start,
         )
-        query = update(t).where(t.c.volume == volume, t.c.copy.is_(True), ~original).values(copy=False)
-        return self._database.write(lambda connection: connection.execute(query).rowcount)
+        chosen = select(t.c.id).where(t.c.volume == volume, t.c.copy.is_(True), ~original)
+        return self._segments.promote(chosen)

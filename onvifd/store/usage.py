@@ -43,19 +43,19 @@ class Tally:
 
     def add(self, row: Any, *, kinds: int, size: int, length: int) -> None:
         """A segment with `recording`, `volume` and `copy` of `row` is there now."""
-        change = self._of(row, kinds)
+        change = self._of(row, bool(row.copy), kinds)
         change[0] += 1
         change[1] += size
         change[2] = max(change[2], length)
 
-    def take(self, row: Any) -> None:
-        """A segment with `recording`, `volume`, `copy`, `kinds` and `size` of `row` is no more."""
-        change = self._of(row, row.kinds)
+    def take(self, row: Any, *, copy: bool | None = None) -> None:
+        """A segment with `recording`, `volume`, `copy` (or another), `kinds` and `size` of `row` is no more."""
+        change = self._of(row, bool(row.copy) if copy is None else copy, row.kinds)
         change[0] -= 1
         change[1] -= row.size
 
-    def _of(self, row: Any, kinds: int) -> list[int]:
-        return self._changes.setdefault((row.recording, row.volume, bool(row.copy), kinds), [0, 0, 0])
+    def _of(self, row: Any, copy: bool, kinds: int) -> list[int]:
+        return self._changes.setdefault((row.recording, row.volume, copy, kinds), [0, 0, 0])
 
     def store(self, connection: Connection) -> None:
         _add(connection, {key: (change[0], change[1], change[2]) for key, change in self._changes.items()})
@@ -133,6 +133,15 @@ class Usage:
         query = query.group_by(t.c.recording, t.c.volume)
         return self._database.read(
             lambda connection: {(row.recording, row.volume): int(row.total) for row in connection.execute(query)}
+        )
+
+    def volumes(self) -> dict[str, tuple[int, int]]:
+        """Per volume: how many segments, and their bytes."""
+        t = schema.usage
+        query = select(t.c.volume, func.sum(t.c.segments).label("segments"), func.sum(t.c.bytes).label("total"))
+        query = query.group_by(t.c.volume)
+        return self._database.read(
+            lambda connection: {row.volume: (int(row.segments), int(row.total)) for row in connection.execute(query)}
         )
 
     def check(self) -> tuple[Difference, ...]:

@@ -102,6 +102,7 @@ class Volumes:
                 raise Conflict(f"there is footage on {volume}")
             last = _number(connection)
             count = connection.execute(delete(s).where(s.c.volume == volume)).rowcount
+            connection.execute(delete(schema.usage).where(schema.usage.c.volume == volume))
             connection.execute(delete(t).where(t.c.id == volume))
             settings = schema.settings
             if (
