@@ -64,7 +64,7 @@ class _Hold:
 
     def update(self, on: bool, now: float, post: float) -> None:
         if self.on and not on:
-            self.until = now + post
+            self.until = max(self.until, now + post)
         self.on = on
 
     def holds(self, now: float) -> bool:
@@ -157,13 +157,14 @@ class Triggers:
 
     def resume(self, recording: str, kinds: Iterable[RecordType], now: Now) -> None:
         """An event was being recorded when the recorder ended: its post-record is begun anew, until the camera says whether
-        the event still lasts."""
+        the event still lasts. Types that are not armed are left out."""
         state = self._states.get(recording)
         if state is None or state.watched.policy is None or state.watched.policy.mode is not Mode.AUTO:
             return
         until = now.monotonic + state.watched.policy.post
+        armed = effective(self.armed(state.watched.camera, now.utc)) - {RecordType.GENERAL}
         for kind in kinds:
-            if kind in (*CAUSES, RecordType.MOTION_AND_ALARM):
+            if kind in armed:
                 hold = state.triggered.setdefault(kind, _Hold())
                 hold.until = max(hold.until, until)
 
