@@ -81,6 +81,9 @@ class CatalogueSegmentStore:
     def segment_at(self, recording: str, utc: int) -> SegmentRow | None:
         return _maybe(self._segments.at(recording, utc))
 
+    def segments_at(self, recordings: Sequence[str], utc: int) -> dict[str, SegmentRow]:
+        return {row.recording: _row(row) for row in self._segments.at_once(recordings, utc)}
+
     def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
         return _maybe(self._segments.after(recording, utc))
 

@@ -336,6 +336,10 @@ class SegmentStore(Protocol):
         """The last segment with `row.start <= utc`; it may end before `utc`. No copy."""
         ...
 
+    def segments_at(self, recordings: Sequence[str], utc: int) -> dict[str, SegmentRow]:
+        """`segment_at` for many recordings at once, by recording; those without are left out."""
+        ...
+
     def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
         """The first segment with `row.start > utc` that is no copy."""
         ...

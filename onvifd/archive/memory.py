@@ -84,6 +84,10 @@ class MemorySegmentStore:
     def segment_at(self, recording: str, utc: int) -> SegmentRow | None:
         return next((row for row in reversed(self._sorted(recording)) if row.start <= utc), None)
 
+    def segments_at(self, recordings: Sequence[str], utc: int) -> dict[str, SegmentRow]:
+        found = ((recording, self.segment_at(recording, utc)) for recording in recordings)
+        return {recording: row for recording, row in found if row is not None}
+
     def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
         return next((row for row in self._sorted(recording) if row.start > utc), None)
 

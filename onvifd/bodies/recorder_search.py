@@ -65,8 +65,11 @@ class RecorderSearch:
 
     async def recording_data(self, tokens: tuple[str, ...] | None = None) -> tuple[RecordingData, ...]:
         recordings = self._named(tokens)
-        times = await self._run(lambda: [self._segments.track_times(each.token) for each in recordings])
-        return tuple(self._data(each, found) for each, found in zip(recordings, times, strict=True))
+        if len(recordings) == 1:
+            times = {recordings[0].token: await self._run(self._segments.track_times, recordings[0].token)}
+        else:
+            times = await self._run(self._segments.all_times)
+        return tuple(self._data(each, times.get(each.token, {})) for each in recordings)
 
     def _data(self, recording: Recording, times: dict[Kind, tuple[int, int]]) -> RecordingData:
         known = {track.kind: track for track in recording.tracks}
@@ -95,8 +98,8 @@ class RecorderSearch:
 
     async def media_attributes(self, tokens: tuple[str, ...], at: int) -> tuple[RecordingMedia, ...]:
         recordings = self._named(tokens)
-        rows = await self._run(lambda: [self._segments.segment_at(each.token, at) for each in recordings])
-        found = (self._media(each, row, at) for each, row in zip(recordings, rows, strict=True) if row is not None)
+        rows = await self._run(self._segments.segments_at, tuple(each.token for each in recordings), at)
+        found = (self._media(each, rows[each.token], at) for each in recordings if each.token in rows)
         media = tuple(each for each in found if each is not None)
         # In a thread of its own each: many recordings may be asked for, and another search need not wait for all.
         return tuple([await self._run(self._with_metadata, each, at) for each in media])

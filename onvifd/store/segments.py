@@ -169,6 +169,20 @@ class Segments:
         query = _select().where(*_played(recording), _t.c.start <= utc)
         return self._one(query.order_by(_t.c.start.desc(), _t.c.id.desc()).limit(1))
 
+    def at_once(self, recordings: Sequence[str], utc: int) -> tuple[SegmentRow, ...]:
+        """`at` for many recordings."""
+        u = schema.usage
+        run = select(u.c.recording).where(~u.c.copy, u.c.recording.in_(recordings)).distinct().subquery()
+        last = (
+            select(_t.c.id)
+            .where(_t.c.recording == run.c.recording, ~_t.c.copy, _t.c.start <= utc)
+            .order_by(_t.c.start.desc(), _t.c.id.desc())
+            .limit(1)
+            .correlate(run)
+            .scalar_subquery()
+        )
+        return self._rows(_select().where(_t.c.id.in_(select(last))))
+
     def after(self, recording: str, utc: int) -> SegmentRow | None:
         """The first row with `start` > utc, copies left out."""
         query = _select().where(*_played(recording), _t.c.start > utc)

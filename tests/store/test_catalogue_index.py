@@ -199,6 +199,11 @@ def assert_same(memory: MemorySegmentStore, store: SegmentStore, names: dict[int
             assert plain(store.segments_between(recording, start, end, limit)) == plain(
                 memory.segments_between(recording, start, end, limit), names
             )
+            at = store.segments_at(("rec-a", "rec-b", "rec-none"), start)
+            oracle = memory.segments_at(("rec-a", "rec-b", "rec-none"), start)
+            assert {name: plain((each,)) for name, each in at.items()} == {
+                name: plain((each,), names) for name, each in oracle.items()
+            }
             for ask in ("segment_at", "segment_after"):
                 ours, theirs = getattr(store, ask)(recording, start), getattr(memory, ask)(recording, start)
                 assert plain((ours,) if ours else ()) == plain((theirs,) if theirs else (), names)
