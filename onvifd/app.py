@@ -146,6 +146,7 @@ class RecorderApp:
         )
         self._parts.push_async_callback(self._device.close)
         await self._device.load()
+        self._access.follow(self._device.ip_filter)
         folders = self._device.folders
         self._volumes = await asyncio.to_thread(prepare_volumes, config, catalogue, self._clock.utc(), folders)
         report = await asyncio.to_thread(recover, self._segments, self._volumes)

@@ -7,6 +7,7 @@ clear. People who use the console have accounts of their own (`access.console`).
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -73,6 +74,7 @@ class Accounts:
         # Replaced as a whole, so that readers in other threads need no lock.
         self._credentials: Mapping[str, Credential] = {}
         self._rows: Mapping[str, AccountRow] = {}
+        self._withdrawn: deque[str] = deque()
         self.limit = limit
         self.policy = AccessPolicy()
 
@@ -107,8 +109,20 @@ class Accounts:
             except (OnvifdError, ValueError) as error:
                 log.error("account %s cannot be used: %s", row.name, error)
         changed = tuple(name for name, row in self._rows.items() if rows.get(name) != row)
+        self._withdrawn += [name for name, old in self._credentials.items() if not _still(old, found.get(name))]
         self._credentials, self._rows, self.policy = found, rows, policy
         return changed
+
+    def withdrawn(self) -> frozenset[str]:
+        """Accounts that are gone or have another password or level since this was asked last: who is in by the old one goes."""
+        names = set()
+        while self._withdrawn:
+            names.add(self._withdrawn.popleft())
+        return frozenset(names)
+
+    def outside_periods(self, utc: int) -> frozenset[str]:
+        """Accounts that may not log in at this time."""
+        return frozenset(name for name, one in self._credentials.items() if not one.periods.allows_utc(utc))
 
     def _credential(self, row: AccountRow) -> Credential:
         password = self._box.open(row.password, _context(row.name))
@@ -240,6 +254,10 @@ class Accounts:
             changed=now,
             periods=account.periods.format(),
         )
+
+
+def _still(old: Credential, new: Credential | None) -> bool:
+    return new is not None and (new.account, new.password) == (old.account, old.password)
 
 
 def used_before(hasher: PasswordHasher, hashes: Sequence[str], password: str) -> bool:

@@ -95,6 +95,10 @@ class ConsoleSessions:
             self.close(one.id)
         return found
 
+    def accounts(self) -> frozenset[str]:
+        """Who has a session."""
+        return frozenset(one.account for one in self._sessions.values())
+
     def _over(self, session: ConsoleSession, now: int) -> bool:
         return now - session.last > self._idle or now - session.since > LIFETIME
 

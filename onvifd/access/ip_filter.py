@@ -6,6 +6,7 @@ Whoever accepts connections asks `IpFilter.permits` with the peer's address befo
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,10 +34,14 @@ class FilterRules:
 
 
 class IpFilter:
-    """The filter in force. One instance is shared by all listeners; `replace` takes effect with the next connection."""
+    """The filter in force. One instance is shared by all listeners; `replace` takes effect with the next connection.
+
+    `changed` is called then, for those who keep connections that stand.
+    """
 
     def __init__(self, rules: FilterRules | None = None) -> None:
         self._rules = rules or FilterRules()
+        self.changed: Callable[[], None] | None = None
 
     @property
     def rules(self) -> FilterRules:
@@ -44,6 +49,8 @@ class IpFilter:
 
     def replace(self, rules: FilterRules) -> None:
         self._rules = rules
+        if self.changed is not None:
+            self.changed()
 
     def permits(self, address: str) -> bool:
         """Whether a peer may connect. `address` is as a socket names it: a zone is ignored, IPv4 within IPv6 is IPv4.

@@ -13,6 +13,7 @@ from onvifd.access.console import ConsoleAccounts, ConsoleChange
 from onvifd.access.console_sessions import ConsoleSessions
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.gate import Gate, Refusal, account_key
+from onvifd.access.ip_filter import IpFilter
 from onvifd.access.keyfile import SecretBox
 from onvifd.access.lockout import Lock, Lockout, LockoutPolicy
 from onvifd.access.policy import ALGORITHMS, AccessPolicy, FailureMonitor
@@ -21,11 +22,19 @@ from onvifd.access.types import Account, Credential, Level
 from onvifd.bodies import host
 from onvifd.clock import Clock
 from onvifd.config import Config
-from onvifd.errors import NotFound, OnvifdError
+from onvifd.errors import NotFound
 from onvifd.events.device_topics import auth_failed
 from onvifd.events.types import Event
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import AnyMessage, Credentials, CredentialSpec, LockSpec, LoginNotice, Stats
+from onvifd.workers.messages import (
+    AnyMessage,
+    Credentials,
+    CredentialSpec,
+    FilterSpec,
+    LockSpec,
+    LoginNotice,
+    Stats,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +49,14 @@ class Workers(Protocol):
     def set_credentials(self, credentials: Credentials) -> None: ...
 
     async def kick(self, worker: str, session: str) -> None: ...
+
+
+class Face(Protocol):
+    """Who has connections that stand (`bodies.gate.HttpGate`)."""
+
+    def expel(self, refusal: Callable[[str, str], str]) -> None:
+        """End those that `refusal` gives a reason against, by account and address."""
+        ...
 
 
 class AccessControl:
@@ -75,6 +92,8 @@ class AccessControl:
         self._changed: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self._task: asyncio.Task[None] | None = None
         self._interfaces: dict[str, str] = {}
+        self._faces: list[Face] = []
+        self._filter = IpFilter()
 
     # ---- life
 
@@ -90,6 +109,19 @@ class AccessControl:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self.audit.close()
+
+    def attach(self, face: Face) -> None:
+        """A face whose connections end with what allows them."""
+        self._faces.append(face)
+
+    def follow(self, filter_: IpFilter) -> None:
+        """The address filter in force."""
+        self._filter = filter_
+        filter_.changed = self._filter_changed
+
+    def _filter_changed(self) -> None:
+        self._expel(frozenset(), "")
+        self.tell_workers()
 
     def reload(self) -> None:
         """Read everything again; blocks. What belongs on the loop is done by `reloaded`."""
@@ -110,6 +142,8 @@ class AccessControl:
     def tell_workers(self) -> None:
         """All accounts, algorithms and locks, to those who serve RTSP; the algorithms to our own face too."""
         self.verifier.algorithms = self.hashing_algorithms()
+        if withdrawn := self.accounts.withdrawn():
+            self._expel(withdrawn, "its account has changed")
         locks = self.lockout.locks(self._clock.monotonic())
         self._told = _names(locks)
         if self._workers is None:
@@ -121,7 +155,22 @@ class AccessControl:
             for lock in locks
             if not lock.account.startswith(f"{CONSOLE}:")
         )
-        self._workers.set_credentials(Credentials(accounts=specs, algorithms=self.hashing_algorithms(), locks=mine))
+        rules = self._filter.rules
+        kept_out = FilterSpec(allow=rules.allow, prefixes=tuple(map(str, rules.prefixes)))
+        self._workers.set_credentials(
+            Credentials(accounts=specs, algorithms=self.hashing_algorithms(), locks=mine, filter=kept_out)
+        )
+
+    def _expel(self, accounts: frozenset[str], why: str) -> None:
+        """End HTTP connections of accounts and of addresses that may not be here any more. Workers see to theirs."""
+
+        def refusal(account: str, address: str) -> str:
+            if account in accounts:
+                return why
+            return "" if self._filter.permits(address) else "the IP address filter keeps it out"
+
+        for face in self._faces:
+            face.expel(refusal)
 
     async def _watch(self) -> None:
         while True:
@@ -138,8 +187,19 @@ class AccessControl:
             self.audit.put(Kind.LOGOUT, "silent", account=gone.account, address=gone.address, face=ONVIF)
         for session in self.console_sessions.expire(now):
             self.audit.put(Kind.LOGOUT, "timed out", account=session.account, face=CONSOLE)
+        self._end_periods(now)
         if _names(self.lockout.locks(self._clock.monotonic())) != self._told:
             self.tell_workers()
+
+    def _end_periods(self, now: int) -> None:
+        """Whose login period is over goes."""
+        if over := self.accounts.outside_periods(now):
+            self._expel(over, "its login period is over")
+        for name in self.console_sessions.accounts():
+            account = self.console.lookup(name)
+            if account is None or not account.enabled or not account.periods.allows_utc(now):
+                for session in self.console_sessions.close_account(name):
+                    self.audit.put(Kind.LOGOUT, "login period over", account=session.account, face=CONSOLE)
 
     # ---- what gates and workers tell
 
@@ -269,7 +329,6 @@ class AccessControl:
         await self._run(self.accounts.remove, names)
         for name in names:
             self._account_changed(actor, peer, "removed", name, None)
-        await self._end_sessions(set(names))
 
     async def change_console_password(self, name: str, password: str) -> None:
         """A person's own change, already authenticated. Raises Prohibited."""
@@ -332,15 +391,6 @@ class AccessControl:
         elif session.kind is SessionKind.RTSP and self._workers is not None:
             await self._workers.kick(session.worker, session.id)
         self.sessions.close(session.id)
-
-    async def _end_sessions(self, names: set[str]) -> None:
-        """End what removed accounts still do by RTSP."""
-        for session in self.sessions.all():
-            if session.account in names and session.kind is not SessionKind.CONSOLE:
-                try:
-                    await self._end(session)
-                except OnvifdError as error:
-                    log.warning("a session of %s cannot be ended: %s", session.account, error.reason)
 
 
 def _names(locks: Iterable[Lock]) -> tuple[tuple[str, str], ...]:

@@ -76,6 +76,9 @@ class HttpFace:
         keeper = Doorkeeper(total=max_connections, per_address=max_per_address, permits=permits)
         self._gate = HttpGate(self._protocol, keeper, limits=limits, peers=peers, tunnels=tunnels)
         app = web.Application(client_max_size=envelope.MAX_BODY + 1, middlewares=[self._gate.middleware])
+        app[server.ADMITTED] = self._gate.admitted
+        if access is not None:
+            access.attach(self._gate)
         if peers is not None:
             app[server.CERTIFICATE_USER] = peers.user
         app.on_response_prepare.append(_anonymous)

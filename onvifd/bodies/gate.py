@@ -44,6 +44,8 @@ class GateLimits:
     pace_window: float = 15.0
     pace: int = 1 << 10
     """Octets per second that a body must come at, seen over each window."""
+    dismissal: float = 2.0
+    """What a request under way still gets when its connection is no longer allowed; it may be the one that asked for that."""
     unread: float = 30.0
     """How long the client's system may take none of an answer (TCP_USER_TIMEOUT)."""
 
@@ -75,6 +77,7 @@ class HttpGate:
         """By port: each socket with the task that accepts on it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[asyncio.Protocol, _Connection] = {}
+        self._spliced: set[Splice] = set()
 
     def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Serve on a port, 0 for a free one; gives the port. Raises OSError when it cannot bind."""
@@ -100,6 +103,9 @@ class HttpGate:
             for sock, _ in listeners:
                 sock.close()
         self._listeners.clear()
+        for splice in list(self._spliced):
+            splice.abort()
+        await asyncio.sleep(0)
 
     @web.middleware
     async def middleware(
@@ -115,9 +121,26 @@ class HttpGate:
             return response
         connection.begin(request.content)
         try:
-            return await handler(request)
+            answer = await handler(request)
         finally:
             connection.end()
+        if connection.dismissed:
+            answer.force_close()
+        return answer
+
+    def admitted(self, request: web.Request, account: str) -> None:
+        """The ONVIF account that a request comes from."""
+        connection = self._connections.get(request.protocol)
+        if connection is not None:
+            connection.account = account
+
+    def expel(self, refusal: Callable[[str, str], str]) -> None:
+        """End the connections that `refusal` gives a reason against; it is asked with the account of the last request (empty
+        for none) and the address."""
+        for connection in list(self._connections.values()):
+            if reason := refusal(connection.account, connection.address):
+                log.info("HTTP: %s is cut: %s", connection.address, reason)
+                connection.dismiss()
 
     # ---- accepting
 
@@ -182,6 +205,10 @@ class HttpGate:
     def opened(self, connection: _Connection) -> None:
         self._connections[connection.inner] = connection
 
+    def spliced(self, splice: Splice, on: bool) -> None:
+        """A connection has become a relay, which ends with us; or has ended."""
+        (self._spliced.add if on else self._spliced.discard)(splice)
+
     def closed(self, connection: _Connection) -> None:
         self._connections.pop(connection.inner, None)
         self.keeper.leave(connection.address)
@@ -194,7 +221,9 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, gate: HttpGate, address: str) -> None:
         self.address = address
+        self.account = ""
         self.made = False
+        self.dismissed = False
         self._gate = gate
         self._limits = gate.limits
         self._transport: asyncio.Transport | None = None
@@ -230,6 +259,7 @@ class _Connection(asyncio.Protocol):
             self.inner.connection_lost(exc)
         if self._splice is not None:
             self._splice.lost()
+            self._gate.spliced(self._splice, False)
 
     def data_received(self, data: bytes) -> None:
         if self._splice is not None:
@@ -291,6 +321,7 @@ class _Connection(asyncio.Protocol):
         if secure:
             sock.close()
             self._splice = Splice(transport)
+            self._gate.spliced(self._splice, True)
             sock = self._splice.far
         else:
             transport.pause_reading()
@@ -313,6 +344,16 @@ class _Connection(asyncio.Protocol):
         self._busy = False
         self._head, self._head_done, self._tail = 0, False, b""
         self._disarm()
+
+    def dismiss(self) -> None:
+        """Close: at once when nothing is asked, else when that is answered, or after a moment."""
+        if self.dismissed or self._transport is None:
+            return
+        self.dismissed = True
+        if self._busy:
+            self._arm(self._limits.dismissal, self._transport.abort)
+        else:
+            self._transport.close()
 
     def _take_head(self, data: bytes) -> bool:
         """Count the octets of a head; False when they are too many."""

@@ -6,6 +6,7 @@ import asyncio
 import importlib.resources
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 CertificateUser = Callable[[Any], str | None]
 """The account that the certificate of a TLS connection (an ssl.SSLObject) stands for, None if certificates stand for none."""
 CERTIFICATE_USER: Final[web.AppKey[CertificateUser]] = web.AppKey("certificate_user")
+Admitted = Callable[[web.Request, str], object]
+ADMITTED: Final[web.AppKey[Admitted]] = web.AppKey("admitted")
+"""Is told the ONVIF account that a request comes from, once that is known."""
 
 BODY_TIMEOUT = 15.0
 """Seconds a client may take to send a request's body."""
@@ -132,6 +136,7 @@ def _http_request(request: web.Request, body: bytes, parts: Mapping[str, mtom.Pa
     peer = transport.get_extra_info("peername") if transport is not None else None
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
     user_of = request.app.get(CERTIFICATE_USER)
+    admitted = request.app.get(ADMITTED)
     address = local[0] if isinstance(local, tuple) else ""
     host = request.headers.get(hdrs.HOST)
     if not host:
@@ -150,6 +155,7 @@ def _http_request(request: web.Request, body: bytes, parts: Mapping[str, mtom.Pa
         certificate_user=user_of(tls) if user_of is not None and tls is not None else None,
         body=body,
         parts=parts or {},
+        **({"admitted": partial(admitted, request)} if admitted is not None else {}),
     )
 
 

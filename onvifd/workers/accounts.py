@@ -6,10 +6,12 @@ and says who is locked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ipaddress
+from collections.abc import Callable, Collection
 
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.gate import Gate, Refusal, account_key
+from onvifd.access.ip_filter import FilterRules, IpFilter
 from onvifd.access.lockout import Lockout, LockoutPolicy
 from onvifd.access.periods import WeekPlan
 from onvifd.access.sessions import SessionKind, session_id
@@ -26,12 +28,14 @@ REALM = "onvif"
 class AccountTable:
     """Gives credentials by name, from memory (CredentialLookup), and makes the verifier that asks for them.
 
-    `send` takes notices for control.
+    `send` takes notices for control. `server` is the RTSP server whose connections end when they are not allowed any more.
     """
 
     def __init__(self, clock: Clock, send: Callable[[LoginNotice], None]) -> None:
         self._clock = clock
         self._send = send
+        self.server: RtspServer | None = None
+        self._filter = IpFilter()
         self._known: dict[str, Credential] = {}
         self._changed: dict[str, int] = {}
         self._algorithms: tuple[str, ...] = ("MD5",)
@@ -50,7 +54,7 @@ class AccountTable:
     def replace(self, message: Credentials) -> None:
         """Take over all accounts; those not named are gone."""
         now = self._clock.monotonic()
-        self._known = {spec.name: _credential(spec) for spec in message.accounts}
+        before, self._known = self._known, {spec.name: _credential(spec) for spec in message.accounts}
         for spec in message.accounts:
             if self._changed.get(spec.name, spec.changed) != spec.changed:
                 self._lockout.unlock(account_key(REALM, spec.name))
@@ -60,6 +64,31 @@ class AccountTable:
         self._algorithms = message.algorithms
         if self._verifier is not None:
             self._verifier.algorithms = message.algorithms
+        prefixes = tuple(ipaddress.ip_network(prefix) for prefix in message.filter.prefixes)
+        self._filter.replace(FilterRules(message.filter.allow, prefixes))
+        self.expel([name for name, old in before.items() if not _same(old, self._known.get(name))])
+
+    def expel(self, names: Collection[str] = ()) -> None:
+        """End the connections of accounts that are gone or have another password or level (`names`), of those whose login
+        period is over, and from addresses that the filter keeps out."""
+        if self.server is None:
+            return
+        utc = self._clock.utc()
+        over = {name for name, one in self._known.items() if not one.periods.allows_utc(utc)}
+
+        def refusal(account: str, address: str) -> str:
+            if account in names:
+                return "its account has changed"
+            if account in over:
+                return "its login period is over"
+            return "" if self._filter.permits(address) else "the IP address filter keeps it out"
+
+        self.server.expel(refusal)
+
+    def sessions(self) -> tuple[SessionSpec, ...]:
+        """The RTSP sessions that may go on, as control lists them."""
+        self.expel()
+        return session_specs(self.server)
 
     def lookup(self, name: str) -> Credential | None:
         return self._known.get(name)
@@ -111,6 +140,11 @@ def kick(server: RtspServer | None, session: str) -> bool:
     return any(
         session_id(SessionKind.RTSP, secret) == session and server.kick(secret) for secret, *_ in server.listing()
     )
+
+
+def _same(old: Credential, new: Credential | None) -> bool:
+    """Whether who logged in with `old` may go on."""
+    return new is not None and (old.ha1, old.account) == (new.ha1, new.account)
 
 
 def _credential(spec: CredentialSpec) -> Credential:

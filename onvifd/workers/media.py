@@ -21,7 +21,7 @@ from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.play import Mount
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
-from onvifd.workers.accounts import AccountTable, kick, session_specs
+from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere, Elsewhere
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
@@ -152,6 +152,7 @@ class MediaWorker:
         verifier = self._accounts.verifier(setup)
         self._poller = ReadPoller(self._watched)
         self._server = RtspServer(mounts, verifier, self._clock, max_connections=setup.max_clients)
+        self._accounts.server = self._server
         self._reporter = asyncio.create_task(self._report())
         return Ready(name=setup.name, pid=os.getpid())
 
@@ -274,7 +275,7 @@ class MediaWorker:
             if self._setup is not None and self._server is not None:
                 self._link.send(
                     Stats(
-                        sessions=session_specs(self._server),
+                        sessions=self._accounts.sessions(),
                         worker=self._setup.name,
                         clients=self._server.connections,
                         streams=tuple(self._stats(running, now) for running in self._streams.values()),

@@ -16,7 +16,7 @@ from onvifd.clock import Clock, SystemClock
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.accounts import AccountTable, kick, session_specs
+from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
@@ -89,6 +89,7 @@ class ReplayWorker:
         self._server = RtspServer(
             {"/replay": mount, "/live": AlwaysElsewhere()}, verifier, self._clock, max_connections=setup.max_replay
         )
+        self._accounts.server = self._server
         self._reporter = asyncio.create_task(self._report(setup.name))
         return Ready(name=setup.name, pid=os.getpid())
 
@@ -96,7 +97,7 @@ class ReplayWorker:
         while True:
             await self._clock.sleep(STATS_INTERVAL)
             if self._server is not None:
-                sessions = session_specs(self._server)
+                sessions = self._accounts.sessions()
                 self._link.send(Stats(worker=name, clients=self._server.connections, sessions=sessions))
 
     def adopt(self, arrival: Arrival) -> None:

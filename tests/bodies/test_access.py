@@ -399,12 +399,11 @@ async def test_who_is_sent_away_with_a_block_stays_away(scene: Scene) -> None:
     await scene.ok(tds.GetScopes(), user="eve", password="OnvifTest123")
 
 
-async def test_streams_of_a_removed_account_end(scene: Scene) -> None:
+async def test_workers_are_told_of_a_removed_account(scene: Scene) -> None:
     await scene.ok(tds.CreateUsers(user=(user("eve"),)))
-    spec = SessionSpec(id="rtsp-2", account="eve", address=HERE, path="/live/cam-1/main")
-    scene.access.heard(Stats(worker="media-1", clients=1, sessions=(spec,)))
+    assert "eve" in [account.name for account in scene.workers.told.accounts]
     await scene.ok(tds.DeleteUsers(username=("eve",)))
-    assert scene.workers.kicked == [("media-1", "rtsp-2")]
+    assert "eve" not in [account.name for account in scene.workers.told.accounts]
 
 
 # ---- the console

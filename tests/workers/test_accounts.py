@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+
 import pytest
 
 from onvifd.access.digest import ClientDigest, DigestRejected, DigestVerifier, make_ha1, make_ha1_sha256
-from onvifd.clock import SimulatedClock
+from onvifd.clock import SimulatedClock, SystemClock, from_datetime
+from onvifd.rtsp.client import RtspClient
+from onvifd.rtsp.server import RtspServer
 from onvifd.workers.accounts import AccountTable
-from onvifd.workers.messages import Credentials, CredentialSpec, LockSpec, LoginNotice, Setup
+from onvifd.workers.messages import Credentials, CredentialSpec, FilterSpec, LockSpec, LoginNotice, Setup
+from tests.rtsp.sample import feeding, live
 
 REALM, URI, PEER = "onvifd", "rtsp://nvr/live/cam-1/main", "192.0.2.7"
 SETUP = Setup(
@@ -117,3 +124,86 @@ def test_secrets_do_not_show() -> None:
     shown = repr(spec("vms", "good"))
     assert make_ha1("vms", REALM, "good") not in shown
     assert make_ha1_sha256("vms", REALM, "good") not in shown
+
+
+# ---- connections that stand ------------------------------------------------------------------------
+
+
+class Stage:
+    """The RTSP server of a worker with clients that play."""
+
+    def __init__(self, table: AccountTable, server: RtspServer, port: int) -> None:
+        self.table, self.server, self.port = table, server, port
+        self.clients: list[RtspClient] = []
+
+    async def play(self, user: str) -> None:
+        client = RtspClient(f"rtsp://127.0.0.1:{self.port}/live/cam-1/main", user, "good")
+        self.clients.append(client)
+        await client.connect()
+        description = await client.describe()
+        await client.setup(description.tracks[0], 0)
+        await client.play(lambda buffer, start, end: end)
+
+    def playing(self) -> set[str]:
+        return {spec.account for spec in self.table.sessions()}
+
+    async def until(self, accounts: set[str]) -> None:
+        async with asyncio.timeout(20):
+            while self.playing() != accounts or self.server.connections != len(accounts):
+                await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[Stage]:
+    clock = SimulatedClock(from_datetime(datetime(2026, 1, 5, 17, 59, 58).astimezone()))
+    table = AccountTable(clock, lambda notice: None)
+    stream, mount = live()
+    server = RtspServer({"/live": mount}, table.verifier(SETUP), SystemClock())
+    table.server = server
+    table.replace(Credentials(accounts=(spec("vms", "good"), spec("other", "good"))))
+    async with feeding(stream):
+        made = Stage(table, server, await server.serve("127.0.0.1", 0))
+        for user in ("vms", "other"):
+            await made.play(user)
+        assert made.playing() == {"vms", "other"}
+        yield made
+        for client in made.clients:
+            await client.close()
+        await server.close()
+
+
+@pytest.mark.covers("ACC-16")
+@pytest.mark.parametrize(
+    "changed", [(), (spec("vms", "new", changed=2),)], ids=["the account is gone", "it has another password"]
+)
+async def test_sessions_of_a_changed_account_end(stage: Stage, changed: tuple[CredentialSpec, ...]) -> None:
+    stage.table.replace(Credentials(accounts=(*changed, spec("other", "good"))))
+    await stage.until({"other"})
+
+
+async def test_sessions_go_on_while_their_account_stays_as_it_is(stage: Stage) -> None:
+    same = (spec("vms", "good", changed=2), spec("other", "good"))
+    stage.table.replace(Credentials(accounts=same, locks=(LockSpec(account="onvif:vms", seconds=60),)))
+    assert stage.playing() == {"vms", "other"}
+
+
+async def test_sessions_end_with_the_login_period(stage: Stage) -> None:
+    plan = "mon 08:00-18:00"
+    stage.table.replace(Credentials(accounts=(spec("vms", "good", periods=plan), spec("other", "good"))))
+    assert stage.playing() == {"vms", "other"}
+    clock = stage.table._clock
+    assert isinstance(clock, SimulatedClock)
+    await clock.advance(2)
+    await stage.until({"other"})
+
+
+async def test_connections_of_addresses_that_are_kept_out_end(stage: Stage) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", stage.port, local_addr=("127.0.0.2", 0))
+    writer.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"RTSP/1.0 200")
+    accounts = (spec("vms", "good"), spec("other", "good"))
+    stage.table.replace(Credentials(accounts=accounts, filter=FilterSpec(allow=True, prefixes=("192.0.2.0/24",))))
+    async with asyncio.timeout(20):
+        assert await reader.read() == b""
+    writer.close()
+    assert stage.playing() == {"vms", "other"}  # this machine itself is never kept out

@@ -60,6 +60,10 @@ class Call:
     attachments: Attachments = field(default_factory=Attachments)
 
 
+def _nobody_listens(account: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
     """What the dispatcher needs of an HTTP request. `target` is the request target as sent, for HTTP Digest; `parts` came with
@@ -75,6 +79,8 @@ class HttpRequest:
     authorization: str | None
     certificate_user: str | None = None
     """The account that the certificate of a TLS client stands for."""
+    admitted: Callable[[str], object] = field(default=_nobody_listens, repr=False, compare=False)
+    """Is told the account that calls, so that the connection can end when the account does."""
     body: bytes = field(repr=False)
     parts: Mapping[str, Part] = field(default_factory=dict)
 
@@ -282,6 +288,8 @@ class Dispatcher:
         name = item.request.__name__
         caller = self._authenticator.identify(http, message.security, name, item.access, now, monotonic)
         self._authorize(http, caller, item, monotonic)
+        if caller.account is not None:
+            http.admitted(caller.account.name)
         try:
             kind, body = await self._call(http, message, item, handler, caller.account, now)
         except OnvifdError as error:
