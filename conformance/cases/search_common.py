@@ -281,22 +281,22 @@ class Footage:
 
 
 @contextlib.asynccontextmanager
-async def footage(x: Examination, kind: str = "") -> AsyncIterator[Footage]:
-    """The recording that the operator named, or the longest one that does not need him: with data, and a track of `kind`."""
+async def footage(x: Examination, *wanted: str) -> AsyncIterator[Footage]:
+    """The recording that the operator named, or the longest one: with data, and tracks of all `wanted` types."""
     async with stopped_recordings(x):
         found = []
         for information in await search(x, RECORDINGS, scope()):
             token = text(information, "tt:RecordingToken")
             listed = findall(information, "tt:Track")
             kinds = {text(each, "tt:TrackType") for each in listed}
-            if not listed or (kind and kind not in kinds):
+            if not listed or not kinds.issuperset(wanted):
                 continue
             if x.settings.recording and token != x.settings.recording:
                 continue
             start = min(moment(text(each, "tt:DataFrom")) for each in listed)
             end = max(moment(text(each, "tt:DataTo")) for each in listed)
             found.append(Footage(token, start, end, await recording_information(x, token)))
-        what = f" with a track of {kind}" if kind else ""
+        what = f" with tracks of {' and '.join(wanted)}" if wanted else ""
         x.check(found, f"no recording{what} has data; the case wants one (Search Test 6.1)")
         chosen = max(found, key=lambda each: each.end - each.start)
         seconds = (chosen.end - chosen.start).total_seconds()
