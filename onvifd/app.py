@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import logging
 import os
 import signal
 import uuid
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from onvifd.access.digest import DigestVerifier
-from onvifd.access.keyfile import SecretBox, load_key
+from onvifd.access.keyfile import load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.recovery import recover
 from onvifd.bodies import garbage
 from onvifd.bodies.access import AccessControl
 from onvifd.bodies.broker_tls import BrokerTls
-from onvifd.bodies.channel import archived_recording, recording_token
-from onvifd.bodies.configured import bounds_of, channel_of, setup_of, spec_of
+from onvifd.bodies.configured import bounds_of, channel_of, setup_of
 from onvifd.bodies.console import Console
 from onvifd.bodies.device_archive import Premises, take_over
 from onvifd.bodies.device_parts import DeviceParts
@@ -37,6 +37,7 @@ from onvifd.bodies.premises import free_port, lock, prepare_volumes, raise_descr
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
+from onvifd.bodies.recording_wiring import RecordingWiring
 from onvifd.bodies.rtsps import listen_rtsps
 from onvifd.bodies.tls import Tls
 from onvifd.cameras.keyframes import KeyframeRequests
@@ -47,7 +48,7 @@ from onvifd.errors import OnvifdError, Unavailable
 from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.events.topics import RECORDER_TOPICS
-from onvifd.onvif.backend import Identity, Ports, Recording
+from onvifd.onvif.backend import Identity, Ports
 from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
 from onvifd.onvif.services import device_files
@@ -55,6 +56,7 @@ from onvifd.onvif.services.common import ServiceRegistry
 from onvifd.onvif.services.device import DeviceService
 from onvifd.onvif.services.media import MediaService
 from onvifd.onvif.services.media2 import Media2Service
+from onvifd.onvif.services.receiver import ReceiverService
 from onvifd.onvif.services.recording import RecordingService
 from onvifd.onvif.services.replay import ReplayService
 from onvifd.onvif.services.search import SearchService
@@ -127,7 +129,7 @@ class RecorderApp:
         self._parts.push_async_callback(self._catalogue.close)
         self._parts.callback(self._executor.shutdown, wait=False, cancel_futures=True)
         await asyncio.to_thread(take_over, catalogue.configuration, Premises(config.data, config.key_file))
-        box: SecretBox = await asyncio.to_thread(load_key, config.key_file)
+        self._box = box = await asyncio.to_thread(load_key, config.key_file)
         self._access = AccessControl(config, catalogue, box, self._clock, self._catalogue.run)
         self._registry = Registry(catalogue, box, self._clock, limit=config.limits.cameras)
         self._segments: SegmentStore = CatalogueSegmentStore(catalogue)
@@ -217,24 +219,36 @@ class RecorderApp:
         self.recorder = Recorder(
             identity=await self._identity(),
             device=self._device,
-            retention=config.archive.retention_seconds,
             replay_timeout=replay_timeout,
             clock=self._clock,
             bus=self.bus,
             actions=Actions(
                 snapshot=self.cluster.snapshot,
                 synchronize=self._keyframes.ask,
-                set_record=self._set_record,
                 set_replay_timeout=self._set_replay_timeout,
                 users=self._access.users,
             ),
-            no_storage="" if self._volumes else "no volume for recordings is there",
         )
+        self._recording = RecordingWiring(
+            config,
+            self._catalogue,
+            self._segments,
+            self._box,
+            self.bus,
+            self._clock,
+            recorder=self.recorder,
+            cluster=self.cluster,
+            events=self._event_parts,
+            volumes=lambda: self._volumes,
+            change=self._change,
+        )
+        self._parts.push_async_callback(self._recording.stop)
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()
         await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
         await self.cluster.start()
+        self._recording.start()
         await self._listen(door)
         self._parts.push_async_callback(self._stop_tasks)
         self._tasks.append(asyncio.create_task(self._poll(), name="catalogue poll"))
@@ -273,7 +287,8 @@ class RecorderApp:
             MediaService(recorder, recorder),
             Media2Service(recorder, recorder),
             events,
-            RecordingService(recorder, max_recordings=config.limits.cameras),
+            RecordingService(self._recording.control),
+            ReceiverService(self._recording.receivers),
             searches,
             ReplayService(recorder, recorder, reverse=True),
             SecurityService(self.tls.manager, lambda: recorder.ports().https is not None),
@@ -342,28 +357,10 @@ class RecorderApp:
         self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
         modes = await self._catalogue.run(self._registry.modes)
         self._access.reloaded(self.cluster)
-        archived = await self._catalogue.run(self._archived)
-        self.recorder.configure(
-            tuple(channel_of(camera, modes[camera.id] != "off") for camera in self._cameras), archived
-        )
-        self._event_parts.configured(self.recorder.recordings(), self.recorder.jobs())
-        volumes = tuple(volume.id for volume in self._volumes)
-        self.cluster.set_cameras(spec_of(camera, volumes) for camera in self._cameras)
-        self.cluster.set_orders(
-            frozenset(recording_token(camera.id) for camera in self._cameras if modes[camera.id] != "off")
-        )
+        self.recorder.configure(tuple(channel_of(camera, modes[camera.id] != "off") for camera in self._cameras))
+        await self._recording.take_over(self._cameras)
         self._keyframes.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
-
-    def _archived(self) -> tuple[Recording, ...]:
-        """Recordings that still hold footage though their camera was removed or is disabled. Blocks."""
-        present = {recording_token(camera.id) for camera in self._cameras}
-        retention = self.config.archive.retention_seconds
-        return tuple(
-            archived_recording(row, retention)
-            for row in self._catalogue.sync.recordings.all()
-            if row.token not in present and self._segments.recording_times(row.token) is not None
-        )
 
     def _heard(self, message: AnyMessage) -> None:
         self._access.heard(message)
@@ -397,28 +394,21 @@ class RecorderApp:
     async def _worker_lost(self, cameras: tuple[str, ...]) -> None:
         """A media worker died: its cameras are not received nor recorded until it is back."""
         now = self._clock.utc()
-        ends: dict[str, int] = {}
+        lost = frozenset(cameras)
+        ends: Mapping[str, int] = {}
         try:
-            ends = await self._catalogue.run(self._footage_ends, cameras)
+            ends = await self._recording.ends_of(lost)
         except OnvifdError as error:
             log.error("catalogue: %s; recordings are taken to end now", error.reason)
-        for channel in self.recorder.channels:
-            if channel.camera in cameras:
-                state = self.recorder.interrupted(channel, now, min(now, ends.get(channel.camera, now)))
-                if state is not None:
-                    self._housekeeping.recording_changed(state)
+        for state in self.recorder.interrupted(lost, now, ends):
+            self._housekeeping.recording_changed(state)
 
-    def _footage_ends(self, cameras: tuple[str, ...]) -> dict[str, int]:
-        """Where the footage of cameras ends by the index. Blocks."""
-        found = ((camera, self._segments.recording_times(recording_token(camera))) for camera in cameras)
-        return {camera: times[1] for camera, times in found if times is not None}
-
-    async def _set_record(self, camera: str, active: bool) -> None:
+    async def _change(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """Change the catalogue and take over what it says then."""
         async with self._changing:
-            policy = await self._catalogue.run(self._catalogue.sync.policies.get, camera, "main")
-            mode = policy.resume if active else "off"
-            await self._catalogue.run(self._catalogue.sync.policies.put, dataclasses.replace(policy, mode=mode))
+            result = await self._catalogue.run(call, *args, **named)
             await self._take_over()
+            return result
 
     async def _set_replay_timeout(self, seconds: int) -> None:
         await self._catalogue.run(self._catalogue.sync.settings.put, REPLAY_TIMEOUT_SETTING, str(seconds))
@@ -437,7 +427,8 @@ class RecorderApp:
 
     async def _record_all(self, active: bool) -> None:
         for job in self.recorder.jobs():
-            await self.recorder.set_job_mode(job.token, active)
+            if job.fixed:
+                await self.recorder.set_job_mode(job.token, active)
 
     def request_stop(self) -> None:
         """Make `run` return."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from onvifd.cameras.registry import (
-    AUDIO_TRACK,
-    VIDEO_TRACK,
     job_token,
     profile_token,
     recording_token,
@@ -21,12 +19,9 @@ from onvifd.onvif.backend import (
     AudioSource,
     MediaModel,
     MediaProfile,
-    Recording,
-    Track,
     VideoEncoder,
     VideoSource,
 )
-from onvifd.store.rows import RecordingRow
 
 __all__ = ["job_token", "profile_token", "recording_token", "source_token"]
 
@@ -81,7 +76,6 @@ class Channel:
     motion: bool = False
     recording: bool = False
     recording_error: str = ""
-    recording_tracks: tuple[str, ...] = ()
 
     @property
     def main(self) -> ChannelStream:
@@ -90,45 +84,6 @@ class Channel:
     @property
     def audio(self) -> TrackFormat | None:
         return next((f for s in self.streams.values() if (f := s.format_of(Kind.AUDIO))), None)
-
-    @property
-    def tracks(self) -> tuple[Track, ...]:
-        """Tracks of its recording: audio only where the recorded stream carries it."""
-        video = Track(token=VIDEO_TRACK, kind=Kind.VIDEO, description=f"{self.name} video")
-        if self.main.format_of(Kind.AUDIO) is None:
-            return (video,)
-        return (video, Track(token=AUDIO_TRACK, kind=Kind.AUDIO, description=f"{self.name} audio"))
-
-    def as_recording(self, retention: int) -> Recording:
-        """The recording container of this channel."""
-        return Recording(
-            token=recording_token(self.camera),
-            source_id=source_token(self.camera),
-            source_name=self.name,
-            source_location=self.location,
-            source_description=f"Channel {self.number}",
-            source_address=self.address,
-            content=f"Continuous recording of {self.name}",
-            retention=retention,
-            tracks=self.tracks,
-        )
-
-
-def archived_recording(row: RecordingRow, retention: int) -> Recording:
-    """The recording container of a camera that is no longer there, from the catalogue."""
-    return Recording(
-        token=row.token,
-        source_id=row.source_id,
-        source_name=row.source_name,
-        source_location=row.source_location,
-        source_description=row.source_description,
-        source_address=row.source_address,
-        content=row.content,
-        retention=retention,
-        tracks=tuple(
-            Track(token=track.token, kind=Kind(track.kind), description=track.description) for track in row.tracks
-        ),
-    )
 
 
 def _codec_profile(video: TrackFormat) -> str:

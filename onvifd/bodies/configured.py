@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from onvifd.archive.disk import Volume
 from onvifd.archive.retention import Bounds
-from onvifd.bodies.channel import Channel, ChannelStream, recording_token
-from onvifd.cameras.registry import Camera, Role
+from onvifd.bodies.channel import Channel, ChannelStream
+from onvifd.cameras.registry import Camera
 from onvifd.clock import US
 from onvifd.config import Config
 from onvifd.media.types import TrackFormat
@@ -44,9 +44,8 @@ def channel_of(camera: Camera, record: bool) -> Channel:
     )
 
 
-def spec_of(camera: Camera, volumes: tuple[str, ...]) -> CameraSpec:
-    """What a media worker must know of a camera. Its main stream is recorded to the first of the volumes that takes it."""
-    recordings = (RecordSpec(recording=recording_token(camera.id), volumes=volumes),)
+def spec_of(camera: Camera, recordings: Mapping[tuple[str, str], tuple[RecordSpec, ...]]) -> CameraSpec:
+    """What a media worker must know of a camera. `recordings` are those that each stream of each camera feeds."""
     return CameraSpec(
         id=camera.id,
         channel=camera.channel,
@@ -56,7 +55,7 @@ def spec_of(camera: Camera, volumes: tuple[str, ...]) -> CameraSpec:
                 url=stream.uri,
                 user=camera.credentials.user if camera.credentials else "",
                 password=camera.credentials.password if camera.credentials else "",
-                recordings=recordings if stream.role is Role.MAIN else (),
+                recordings=recordings.get((camera.id, stream.role), ()),
             )
             for stream in camera.streams
         ),

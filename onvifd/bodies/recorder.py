@@ -6,7 +6,7 @@ It lives on control's event loop and hears from the workers what happens; everyt
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,13 +14,14 @@ from onvifd.access.types import Level
 from onvifd.bodies.channel import (
     Channel,
     ChannelStream,
-    job_token,
     media_model,
     profile_token,
     recording_token,
     replay_path,
     source_token,
 )
+from onvifd.bodies.recording_control import RecordingControl
+from onvifd.bodies.recording_plan import Feed
 from onvifd.clock import Clock
 from onvifd.errors import NotFound, Unavailable
 from onvifd.events import topics
@@ -29,7 +30,6 @@ from onvifd.media.types import Codec, TrackFormat
 from onvifd.onvif.backend import (
     Identity,
     Job,
-    JobState,
     JobStatus,
     MediaModel,
     Network,
@@ -42,8 +42,6 @@ from onvifd.workers.messages import CameraState, RecordingState, StreamFormats, 
 
 log = logging.getLogger(__name__)
 
-JOB_PRIORITY = 1
-
 Snapshot = Callable[[str, str], Awaitable[bytes]]
 """Camera id and stream name to a JPEG of the latest key frame."""
 
@@ -55,8 +53,6 @@ class Actions:
     snapshot: Snapshot
     synchronize: Callable[[str, str], Awaitable[None]]
     """Camera id and stream name: ask the camera for a key frame."""
-    set_record: Callable[[str, bool], Awaitable[None]]
-    """Camera id and mode: persist the job's mode and tell the worker."""
     set_replay_timeout: Callable[[int], Awaitable[None]]
     users: Callable[[], tuple[tuple[str, Level], ...]]
 
@@ -85,31 +81,29 @@ class RecorderDevice(Protocol):
 
 
 class Recorder:
-    """Implements DeviceBackend, MediaBackend, RecordingBackend and ReplayBackend (SearchBackend: `recorder_search`)."""
+    """Implements DeviceBackend, MediaBackend and ReplayBackend; what it says of recordings comes from its `control`
+    (SearchBackend: `recorder_search`)."""
+
+    control: RecordingControl
+    """Set once, before anything else is asked."""
 
     def __init__(
         self,
         *,
         identity: Identity,
         device: RecorderDevice,
-        retention: int,
         replay_timeout: int,
         clock: Clock,
         bus: EventBus,
         actions: Actions,
-        no_storage: str = "",
     ) -> None:
-        """`no_storage` says why nothing can be recorded at all; every job is in error then (RecordingControl 5.19)."""
         self._identity = identity
         self._device = device
-        self._retention = retention
         self._replay_timeout = replay_timeout
         self._clock = clock
         self.bus = bus
         self._actions = actions
-        self._no_storage = no_storage
         self._channels: dict[str, Channel] = {}
-        self._archived: dict[str, Recording] = {}
         self._model = MediaModel()
 
     # ---- device --------------------------------------------------------------------------------
@@ -141,13 +135,12 @@ class Recorder:
     def channels(self) -> tuple[Channel, ...]:
         return tuple(self._channels.values())
 
-    def configure(self, channels: tuple[Channel, ...], archived: tuple[Recording, ...] = ()) -> None:
+    def configure(self, channels: tuple[Channel, ...]) -> None:
         """Take over the configured cameras, in channel order. What is known of a camera's present state is kept.
 
-        `archived` are the recordings without a channel: nothing is added to them, but they are searched and replayed.
+        Recordings and jobs are taken over by `control.configure`, which comes after.
         """
         before = self._channels
-        former, self._archived = self._archived, {recording.token: recording for recording in archived}
         self._channels = {}
         for channel in channels:
             known = before.pop(channel.camera, None)
@@ -157,27 +150,17 @@ class Recorder:
                 channel.motion = known.motion
                 channel.recording = known.recording
                 channel.recording_error = known.recording_error
-                channel.recording_tracks = known.recording_tracks
             self._channels[channel.camera] = channel
-        for channel in before.values():
-            self._forget(source_token(channel.camera), job_token(channel.camera))
-            former.setdefault(recording_token(channel.camera), channel.as_recording(self._retention))
-        present = {recording_token(camera) for camera in self._channels} | self._archived.keys()
-        self._forget(*(former.keys() - present))
+        self._forget(*(source_token(camera) for camera in before))
         for channel in self._channels.values():
             self._announce(channel)
         self._refresh()
 
     def _announce(self, channel: Channel) -> None:
-        """Give every property of a channel a value from the start, so that a subscriber sees it (Core 9.4.2)."""
-        now = self._clock.utc()
+        """Give the properties of a channel a value from the start, so that a subscriber sees them (Core 9.4.2)."""
         recording = recording_token(channel.camera)
-        self.bus.publish(topics.motion_alarm(source_token(channel.camera), channel.motion, now, recording))
-        self.bus.publish(topics.recording_state(recording, channel.recording, now))
-        for track in channel.tracks:
-            present = channel.recording and track.token in channel.recording_tracks
-            self.bus.publish(topics.track_state(recording, track.token, present, now))
-        self.bus.publish(topics.job_state(self.job_status(job_token(channel.camera)), now))
+        event = topics.motion_alarm(source_token(channel.camera), channel.motion, self._clock.utc(), recording)
+        self.bus.publish(event)
 
     def _forget(self, *tokens: str) -> None:
         """The properties of what these tokens name are no more."""
@@ -211,6 +194,7 @@ class Recorder:
         """A stream came up or was lost."""
         channel = self._channel(state.camera)
         if channel is None or state.stream not in channel.streams:
+            self.control.receiver_state(state)
             return
         stream = channel.streams[state.stream]
         stream.online, stream.reason = state.online, state.reason
@@ -218,7 +202,7 @@ class Recorder:
             recording = recording_token(channel.camera)
             lost = topics.signal_loss(source_token(channel.camera), not state.online, state.utc, recording)
             self.bus.publish(lost)
-            self._job_changed(channel, state.utc)
+        self.control.source_changed(state.camera, state.utc)
 
     def stream_formats(self, message: StreamFormats) -> bool:
         """What a stream carries now; true if that is news worth keeping."""
@@ -246,43 +230,25 @@ class Recorder:
 
     def recording_state(self, state: RecordingState) -> None:
         """Writing of a recording began or ended."""
-        channel = next((c for c in self.channels if recording_token(c.camera) == state.recording), None)
-        if channel is None:
-            self._archived_state(state)
-            return
-        channel.recording = state.active
-        channel.recording_error = state.reason if state.error else ""
-        if state.active:
-            channel.recording_tracks = state.tracks
-        self.bus.publish(topics.recording_state(state.recording, state.active, state.utc))
-        for track in channel.tracks:
-            present = state.active and track.token in state.tracks
-            self.bus.publish(topics.track_state(state.recording, track.token, present, state.utc))
-        self._job_changed(channel, state.utc)
+        for channel in self.channels:
+            if recording_token(channel.camera) == state.recording:
+                channel.recording = state.active
+                channel.recording_error = state.reason if state.error else ""
+        self.control.recording_state(state)
 
-    def _archived_state(self, state: RecordingState) -> None:
-        """A camera was removed while it recorded: its recording ends."""
-        recording = self._archived.get(state.recording)
-        if recording is None or state.active:
-            return
-        self.bus.publish(topics.recording_state(recording.token, False, state.utc))
-        for track in recording.tracks:
-            self.bus.publish(topics.track_state(recording.token, track.token, False, state.utc))
+    def interrupted(self, cameras: frozenset[str], utc: int, ends: Mapping[str, int]) -> tuple[RecordingState, ...]:
+        """The worker of these cameras and receivers died at `utc`: until it is back nothing is received or recorded.
 
-    def interrupted(self, channel: Channel, utc: int, end: int) -> RecordingState | None:
-        """The worker of a channel died at `utc`: until it is back nothing is received or recorded.
-
-        `end` is where the footage ends; gives the state of the recording if it was active.
+        `ends` is where the footage of recordings ends; gives the states of those that were active.
         """
-        for stream in channel.streams.values():
-            stream.online, stream.reason = False, "the media worker is restarting"
-        recording = recording_token(channel.camera)
-        self.bus.publish(topics.signal_loss(source_token(channel.camera), True, utc, recording))
-        if not channel.recording:
-            return None
-        state = RecordingState(recording=recording, active=False, utc=end, reason="the media worker is restarting")
-        self.recording_state(state)
-        return state
+        for channel in self.channels:
+            if channel.camera in cameras:
+                channel.recording = False
+                for stream in channel.streams.values():
+                    stream.online, stream.reason = False, "the media worker is restarting"
+                recording = recording_token(channel.camera)
+                self.bus.publish(topics.signal_loss(source_token(channel.camera), True, utc, recording))
+        return self.control.interrupted(cameras, utc, ends)
 
     def motion(self, camera: str, state: bool, utc: int) -> None:
         """The camera says that motion began or ended."""
@@ -291,9 +257,6 @@ class Recorder:
             return
         channel.motion = state
         self.bus.publish(topics.motion_alarm(source_token(camera), state, utc, recording_token(camera)))
-
-    def _job_changed(self, channel: Channel, utc: int) -> None:
-        self.bus.publish(topics.job_state(self.job_status(job_token(channel.camera)), utc))
 
     # ---- media ---------------------------------------------------------------------------------
 
@@ -319,83 +282,47 @@ class Recorder:
 
     # ---- recording and replay ------------------------------------------------------------------
 
+    def profile_feeds(self) -> Mapping[str, Feed]:
+        """The stream behind each media profile, as a source of recording jobs. One that was never received is expected
+        only once it was."""
+        return {
+            profile_token(channel.camera, stream.name): Feed(
+                camera=channel.camera,
+                stream=stream.name,
+                online=stream.online,
+                expected=bool(stream.formats),
+                reason=stream.reason or "the camera does not deliver",
+            )
+            for channel in self.channels
+            for stream in channel.streams.values()
+        }
+
     def recordings(self) -> tuple[Recording, ...]:
-        """Those of the channels first, then those whose camera is gone."""
-        return (*(channel.as_recording(self._retention) for channel in self.channels), *self._archived.values())
+        return self.control.recordings()
 
     def recording(self, token: str, detail: str = "NoRecording") -> Recording:
         """One recording. Raises NotFound with `detail`."""
-        for channel in self.channels:
-            if recording_token(channel.camera) == token:
-                return channel.as_recording(self._retention)
-        if token in self._archived:
-            return self._archived[token]
-        raise NotFound(f"There is no recording {token}.", detail=detail)
+        return self.control.recording(token, detail)
 
     def is_recording(self, token: str) -> bool:
-        return any(c.recording for c in self.channels if recording_token(c.camera) == token)
+        return self.control.is_recording(token)
 
     def framerate_of(self, recording: str) -> float:
         """Measured frame rate of the recorded stream, 0 if unknown."""
-        return next((c.main.framerate for c in self.channels if recording_token(c.camera) == recording), 0.0)
+        taken = self.control.taken(recording)
+        channel = self._channel(taken.camera) if taken is not None else None
+        if taken is None or channel is None or taken.stream not in channel.streams:
+            return 0.0
+        return channel.streams[taken.stream].framerate
 
     def jobs(self) -> tuple[Job, ...]:
-        return tuple(
-            Job(
-                token=job_token(channel.camera),
-                recording=recording_token(channel.camera),
-                active=channel.record,
-                priority=JOB_PRIORITY,
-                profile=profile_token(channel.camera, "main"),
-                tracks=tuple(track.token for track in channel.tracks),
-            )
-            for channel in self.channels
-        )
-
-    def _job_channel(self, token: str) -> Channel:
-        for channel in self.channels:
-            if job_token(channel.camera) == token:
-                return channel
-        raise NotFound(f"There is no recording job {token}.", detail="NoRecordingJob")
+        return self.control.jobs()
 
     def job_status(self, token: str) -> JobStatus:
-        channel = self._job_channel(token)
-        error = ""
-        if not channel.record:
-            state = JobState.IDLE
-        elif channel.recording:
-            state = JobState.ACTIVE
-        elif self._no_storage:
-            state, error = JobState.ERROR, self._no_storage
-        elif channel.recording_error:
-            state, error = JobState.ERROR, channel.recording_error
-        elif not channel.main.online and channel.main.formats:
-            state, error = JobState.ERROR, channel.main.reason or "the camera does not deliver"
-        else:
-            state = JobState.IDLE
-        tracks = tuple(
-            (
-                track.token,
-                state if state is not JobState.ACTIVE or track.token in channel.recording_tracks else JobState.IDLE,
-            )
-            for track in channel.tracks
-        )
-        if state is JobState.ACTIVE and any(s is not JobState.ACTIVE for _, s in tracks):
-            state = JobState.PARTIAL  # RecordingControl 5.19: a mixture of active and idle tracks
-        return JobStatus(
-            job=token,
-            recording=recording_token(channel.camera),
-            state=state,
-            profile=profile_token(channel.camera, "main"),
-            tracks=tracks,
-            error=error,
-        )
+        return self.control.job_status(token)
 
     async def set_job_mode(self, token: str, active: bool) -> None:
-        channel = self._job_channel(token)
-        await self._actions.set_record(channel.camera, active)
-        channel.record = active
-        self._job_changed(channel, self._clock.utc())
+        await self.control.set_job_mode(token, active)
 
     def replay_path(self, recording: str) -> str:
         return replay_path(self.recording(recording).token)

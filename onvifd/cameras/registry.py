@@ -439,7 +439,6 @@ def job_row(camera: Camera, recording: RecordingRow) -> JobRow:
         recording=recording.token,
         camera=camera.id,
         sources=(source,),
-        active=camera.record,
     )
 
 

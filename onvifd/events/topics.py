@@ -8,6 +8,7 @@ from typing import Protocol
 from lxml import etree
 
 from onvifd.events.device_topics import DEVICE_TOPICS
+from onvifd.events.receiver_topics import RECEIVER_TOPICS
 from onvifd.events.recording_topics import RECORDING_TOPICS
 from onvifd.events.relayed_topics import RELAYED_TOPICS
 from onvifd.events.security_topics import SECURITY_TOPICS
@@ -21,6 +22,8 @@ __all__ = ["Item", "Topic"]
 
 PROFILE_SOURCE = "http://www.onvif.org/ver10/schema/Profile"
 """Type of a source token that names a media profile (RecordingControl 5.3.3)."""
+RECEIVER_SOURCE = "http://www.onvif.org/ver10/schema/Receiver"
+SOURCE_TYPES = {"profile": PROFILE_SOURCE, "receiver": RECEIVER_SOURCE}
 
 MOTION_ALARM = state("VideoSource/MotionAlarm")
 SIGNAL_LOSS = state("VideoSource/SignalLoss")
@@ -66,6 +69,7 @@ RECORDER_TOPICS = (
     PROFILE_CHANGED,
     CONFIGURATION_CHANGED,
     *RECORDING_TOPICS,
+    *RECEIVER_TOPICS,
     *DEVICE_TOPICS,
     *RELAYED_TOPICS,
     *SECURITY_TOPICS,
@@ -94,9 +98,31 @@ def track_state(recording: str, track: str, is_data_present: bool, utc: int) -> 
     return message(TRACK_STATE, utc, (recording, track), (boolean(is_data_present),), recording)
 
 
-class JobStatusLike(Protocol):
-    """What `job_state` reads of a job's status (onvif.backend.JobStatus, which is above this room)."""
+class TrackStatusLike(Protocol):
+    """What `job_state` reads of a track's status (the types of onvif.backend, which is above this room)."""
 
+    @property
+    def source_tag(self) -> str: ...
+    @property
+    def destination(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def error(self) -> str: ...
+
+
+class SourceStatusLike(Protocol):
+    @property
+    def kind(self) -> str: ...
+    @property
+    def token(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def tracks(self) -> Sequence[TrackStatusLike]: ...
+
+
+class JobStatusLike(Protocol):
     @property
     def job(self) -> str: ...
     @property
@@ -104,30 +130,31 @@ class JobStatusLike(Protocol):
     @property
     def state(self) -> str: ...
     @property
-    def profile(self) -> str: ...
-    @property
-    def tracks(self) -> Sequence[tuple[str, str]]: ...
-    @property
-    def error(self) -> str: ...
+    def sources(self) -> Sequence[SourceStatusLike]: ...
+
+
+def _source_state(source: SourceStatusLike) -> tt.RecordingJobStateSource:
+    tracks = tuple(
+        tt.RecordingJobStateTrack(
+            source_tag=track.source_tag,
+            destination=track.destination,
+            state=str(track.state),
+            error=track.error or None,
+        )
+        for track in source.tracks
+    )
+    return tt.RecordingJobStateSource(
+        source_token=tt.SourceReference(token=source.token, type_=SOURCE_TYPES[source.kind]),
+        state=str(source.state),
+        tracks=tt.RecordingJobStateTracks(track=tracks),
+    )
 
 
 def job_state_information(status: JobStatusLike) -> tt.RecordingJobStateInformation:
-    """The state of a job and its tracks (RecordingControl 5.19). One source, the media profile."""
-    tracks = tuple(
-        tt.RecordingJobStateTrack(
-            source_tag=track,
-            destination=track,
-            state=str(state),
-            error=(status.error or None) if str(state) == "Error" else None,
-        )
-        for track, state in status.tracks
+    """The state of a job, its sources and tracks (RecordingControl 5.19)."""
+    return tt.RecordingJobStateInformation(
+        recording_token=status.recording, state=str(status.state), sources=tuple(map(_source_state, status.sources))
     )
-    source = tt.RecordingJobStateSource(
-        source_token=tt.SourceReference(token=status.profile, type_=PROFILE_SOURCE),
-        state=str(status.state),
-        tracks=tt.RecordingJobStateTracks(track=tracks),
-    )
-    return tt.RecordingJobStateInformation(recording_token=status.recording, state=str(status.state), sources=(source,))
 
 
 def job_state(status: JobStatusLike, utc: int) -> Event:

@@ -244,15 +244,13 @@ def insert_recording(connection: Connection, recording: RecordingRow, *, replace
 
 
 def insert_job(connection: Connection, job: JobRow, *, replace: bool = False) -> None:
-    """Insert a job. With `replace`, one that exists takes the mode; priority and tracks stay as a client set them, but a
-    source gains the tracks that are new."""
+    """Insert a job. With `replace`, one that exists stays as it is, but its source gains the tracks that are new."""
     t = schema.jobs
     if replace and (row := connection.execute(select(t).where(t.c.token == job.token)).first()) is not None:
         sources = _gained(_sources(row.sources), job.sources)
-        values: dict[str, Any] = {"active": job.active, "sources": _text(sources)}
-        connection.execute(update(t).where(t.c.token == job.token).values(values))
+        connection.execute(update(t).where(t.c.token == job.token).values(sources=_text(sources)))
         return
-    values = asdict(job) | {"sources": _text(job.sources)}
+    values: dict[str, Any] = asdict(job) | {"sources": _text(job.sources)}
     connection.execute(insert(t).values(values))
 
 

@@ -108,13 +108,15 @@ class RecordSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream to pull, and the recordings that it feeds. `audio` is whether its sound is pulled at all."""
+    """One stream to pull, and the recordings that it feeds. `audio` is whether its sound is pulled at all, `udp` whether RTP
+    is to come by UDP instead of within the RTSP connection."""
 
     name: str
     url: str
     user: str = ""
     password: str = ""
     audio: bool = True
+    udp: bool = False
     recordings: tuple[RecordSpec, ...] = ()
 
     def __repr__(self) -> str:

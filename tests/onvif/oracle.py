@@ -24,6 +24,7 @@ WSDLS = {
     "http://www.onvif.org/ver10/recording/wsdl": "ver10/recording.wsdl",
     "http://www.onvif.org/ver10/search/wsdl": "ver10/search.wsdl",
     "http://www.onvif.org/ver10/replay/wsdl": "ver10/replay.wsdl",
+    "http://www.onvif.org/ver10/receiver/wsdl": "ver10/receiver.wsdl",
     "http://www.onvif.org/ver10/deviceIO/wsdl": "ver10/deviceio.wsdl",
     "http://www.onvif.org/ver20/imaging/wsdl": "ver20/imaging/wsdl/imaging.wsdl",
     "http://www.onvif.org/ver20/ptz/wsdl": "ver20/ptz/wsdl/ptz.wsdl",

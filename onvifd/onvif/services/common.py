@@ -21,6 +21,7 @@ NS_MEDIA2 = "http://www.onvif.org/ver20/media/wsdl"
 NS_RECORDING = "http://www.onvif.org/ver10/recording/wsdl"
 NS_SEARCH = "http://www.onvif.org/ver10/search/wsdl"
 NS_REPLAY = "http://www.onvif.org/ver10/replay/wsdl"
+NS_RECEIVER = "http://www.onvif.org/ver10/receiver/wsdl"
 NS_SECURITY = "http://www.onvif.org/ver10/advancedsecurity/wsdl"
 
 DEVICE_PATH = "/onvif/device_service"
@@ -31,6 +32,7 @@ MEDIA2_PATH = "/onvif/media2_service"
 RECORDING_PATH = "/onvif/recording_service"
 SEARCH_PATH = "/onvif/search_service"
 REPLAY_PATH = "/onvif/replay_service"
+RECEIVER_PATH = "/onvif/receiver_service"
 SECURITY_PATH = "/onvif/security_service"
 SNAPSHOT_PATH = "/onvif/snapshot"
 WSDL_PATH = "/onvif/wsdl/"
@@ -45,6 +47,7 @@ VERSIONS: dict[str, Version] = {
     NS_RECORDING: (26, 6),
     NS_SEARCH: (26, 6),
     NS_REPLAY: (21, 12),
+    NS_RECEIVER: (26, 6),
     NS_SECURITY: (26, 6),
 }
 """Release of the specification of each service (major, minor) that its implementation follows (tt:OnvifVersion)."""

@@ -12,6 +12,7 @@ from onvifd.onvif.services.common import (
     NS_DEVICE,
     NS_EVENTS,
     NS_MEDIA,
+    NS_RECEIVER,
     NS_RECORDING,
     NS_REPLAY,
     NS_SEARCH,
@@ -24,14 +25,14 @@ from onvifd.onvif.services.common import (
 from onvifd.onvif.services.device_inventory import LOCAL, DeviceInventory
 from onvifd.onvif.soap.codec import encode
 from onvifd.onvif.soap.dispatch import Call
-from onvifd.onvif.types import tds, tev, trc, trt, tse, tt
+from onvifd.onvif.types import tds, tev, trc, trt, trv, tse, tt
 
 Branch = TypeVar("Branch")
 
 TLS_ADDON: Final = "TLSServerConfiguration"
 """Name of the TLS Configuration add-on."""
 
-MAX_STRING: Final = 256
+MAX_STRING: Final = 255
 """Longest text in a recording configuration (tt:RecordingCapabilities MaxStringLength)."""
 
 
@@ -226,21 +227,36 @@ def media(registry: ServiceRegistry, call: Call) -> tt.MediaCapabilities | None:
 
 def extension(registry: ServiceRegistry, call: Call) -> tt.CapabilitiesExtension | None:
     """Services that came after the categories; None where there is none of them."""
-    recording, search, replay = (registry.get(namespace) for namespace in (NS_RECORDING, NS_SEARCH, NS_REPLAY))
-    if recording is None and search is None and replay is None:
+    recording, search, replay, receiver = (
+        registry.get(namespace) for namespace in (NS_RECORDING, NS_SEARCH, NS_REPLAY, NS_RECEIVER)
+    )
+    if recording is None and search is None and replay is None and receiver is None:
         return None
     return tt.CapabilitiesExtension(
-        recording=None if recording is None else _recording(xaddr(call, recording.path), recording.capabilities(call)),
+        recording=None
+        if recording is None
+        else _recording(xaddr(call, recording.path), recording.capabilities(call), receiver is not None),
         search=None if search is None else _search(xaddr(call, search.path), search.capabilities(call)),
         replay=None if replay is None else tt.ReplayCapabilities(x_addr=xaddr(call, replay.path)),
+        receiver=None if receiver is None else _receiver(xaddr(call, receiver.path), receiver.capabilities(call)),
     )
 
 
-def _recording(address: str, own: trc.Capabilities) -> tt.RecordingCapabilities:
-    # Media profiles are the source of every recording here; the Receiver service is not there.
+def _receiver(address: str, own: trv.Capabilities) -> tt.ReceiverCapabilities:
+    return tt.ReceiverCapabilities(
+        x_addr=address,
+        rtp_multicast=bool(own.rtp_multicast),
+        rtp_tcp=bool(own.rtp_tcp),
+        rtp_rtsp_tcp=bool(own.rtp_rtsp_tcp),
+        supported_receivers=own.supported_receivers,
+        maximum_rtspuri_length=own.maximum_rtspuri_length or 0,
+    )
+
+
+def _recording(address: str, own: trc.Capabilities, receivers: bool) -> tt.RecordingCapabilities:
     return tt.RecordingCapabilities(
         x_addr=address,
-        receiver_source=False,
+        receiver_source=receivers,
         media_profile_source=True,
         dynamic_recordings=bool(own.dynamic_recordings),
         dynamic_tracks=bool(own.dynamic_tracks),

@@ -16,6 +16,7 @@ TEV: Final = "http://www.onvif.org/ver10/events/wsdl"
 TRC: Final = "http://www.onvif.org/ver10/recording/wsdl"
 TSE: Final = "http://www.onvif.org/ver10/search/wsdl"
 TRP: Final = "http://www.onvif.org/ver10/replay/wsdl"
+TRV: Final = "http://www.onvif.org/ver10/receiver/wsdl"
 TMD: Final = "http://www.onvif.org/ver10/deviceIO/wsdl"
 TIMG: Final = "http://www.onvif.org/ver20/imaging/wsdl"
 TPTZ: Final = "http://www.onvif.org/ver20/ptz/wsdl"
@@ -45,6 +46,7 @@ PREFIXES: Final[dict[str, str]] = {
     "trc": TRC,
     "tse": TSE,
     "trp": TRP,
+    "trv": TRV,
     "tmd": TMD,
     "timg": TIMG,
     "tptz": TPTZ,

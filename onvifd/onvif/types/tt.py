@@ -298,6 +298,13 @@ class SearchState(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class ReceiverState(StrEnum):
+    NOT_CONNECTED = "NotConnected"
+    CONNECTING = "Connecting"
+    CONNECTED = "Connected"
+    UNKNOWN = "Unknown"
+
+
 class RecordingStatus(StrEnum):
     INITIATED = "Initiated"
     RECORDING = "Recording"
@@ -2759,6 +2766,20 @@ class ReceiverConfiguration:
     mode: ReceiverMode = element("Mode")
     media_uri: str = element("MediaUri")
     stream_setup: StreamSetup = element("StreamSetup")
+    any_: AnyElements = any_elements(default=())
+
+
+@schema(TT)
+class Receiver:
+    token: str = element("Token")
+    configuration: ReceiverConfiguration = element("Configuration")
+    any_: AnyElements = any_elements(default=())
+
+
+@schema(TT)
+class ReceiverStateInformation:
+    state: ReceiverState = element("State")
+    auto_created: bool = element("AutoCreated")
     any_: AnyElements = any_elements(default=())
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from lxml import etree
 
 from onvifd.onvif.soap.schema import Element, FieldPlan, Form, plan_of
-from onvifd.onvif.types import tas, tds, tev, timg, tmd, tptz, tr2, trc, trp, trt, tse, wsnt, wsrf_r
+from onvifd.onvif.types import tas, tds, tev, timg, tmd, tptz, tr2, trc, trp, trt, trv, tse, wsnt, wsrf_r
 
-MODULES = (tas, tds, trt, tr2, tev, trc, tse, trp, tmd, timg, tptz, wsnt, wsrf_r)
+MODULES = (tas, tds, trt, tr2, tev, trc, tse, trp, trv, tmd, timg, tptz, wsnt, wsrf_r)
 FILLED = (
     "ItemListElementItem",
     "NotificationMessageHolderTypeMessage",

@@ -25,9 +25,7 @@ def upgrade() -> None:
         "receivers",
         sa.Column("token", sa.String(length=64), nullable=False, comment="rcv- and 8 hex digits"),
         sa.Column("mode", sa.String(length=16), nullable=False, comment="tt:ReceiverMode"),
-        sa.Column(
-            "uri", sa.Text(), nullable=False, comment="where the stream is, as shown: without credentials"
-        ),
+        sa.Column("uri", sa.Text(), nullable=False, comment="where the stream is, as shown: without credentials"),
         sa.Column(
             "secret",
             sa.LargeBinary(),
@@ -110,9 +108,7 @@ def _jobs() -> None:
     op.drop_table("jobs")
     jobs = op.create_table(
         "jobs",
-        sa.Column(
-            "token", sa.String(length=64), nullable=False, comment="job-<camera> or job- and 8 hex digits"
-        ),
+        sa.Column("token", sa.String(length=64), nullable=False, comment="job-<camera> or job- and 8 hex digits"),
         sa.Column("recording", sa.String(length=64), nullable=False),
         sa.Column(
             "camera", sa.String(length=12), nullable=True, comment="that it belongs to; NULL for one of a client"
@@ -125,9 +121,7 @@ def _jobs() -> None:
             nullable=False,
             comment="where from and which track to which, JSON made by the store",
         ),
-        sa.Column(
-            "created", sa.BigInteger(), nullable=False, comment="microseconds UTC; 0 for those of cameras"
-        ),
+        sa.Column("created", sa.BigInteger(), nullable=False, comment="microseconds UTC; 0 for those of cameras"),
         sa.ForeignKeyConstraint(["camera"], ["cameras.id"], name=op.f("fk_jobs_camera"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
             ["recording"], ["recordings.token"], name=op.f("fk_jobs_recording"), ondelete="CASCADE"

@@ -1,0 +1,163 @@
+"""Recording control and receivers put together: between the catalogue, the workers and the services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from onvifd.access.keyfile import SecretBox
+from onvifd.archive.catalogue_upkeep import CatalogueUpkeep
+from onvifd.archive.disk import Volume
+from onvifd.archive.index import SegmentStore
+from onvifd.bodies.configured import spec_of
+from onvifd.bodies.events_parts import EventParts
+from onvifd.bodies.receivers import Receivers
+from onvifd.bodies.recorder import Recorder
+from onvifd.bodies.recording_control import ControlActions, RecordingControl, read_tables
+from onvifd.bodies.recording_plan import Watch, record_specs, watches
+from onvifd.bodies.recording_purge import Purge
+from onvifd.cameras.registry import Camera, Role, job_row, recording_row
+from onvifd.clock import Clock
+from onvifd.config import Config
+from onvifd.events.bus import EventBus
+from onvifd.store.catalogue import AsyncCatalogue, Catalogue
+from onvifd.store.policies import MAIN, OFF
+from onvifd.store.rows import PolicyRow
+from onvifd.workers.cluster import Cluster
+from onvifd.workers.messages import RecordSpec
+
+NO_STORAGE = "no volume for recordings is there"
+
+
+class RecordingWiring:
+    """`change` changes the catalogue and has `take_over` called. `ordered`, if given, is told what is to be watched and
+    decides itself what is written when; without it everything that is taken is written."""
+
+    def __init__(
+        self,
+        config: Config,
+        catalogue: AsyncCatalogue,
+        segments: SegmentStore,
+        box: SecretBox,
+        bus: EventBus,
+        clock: Clock,
+        *,
+        recorder: Recorder,
+        cluster: Cluster,
+        events: EventParts,
+        volumes: Callable[[], Sequence[Volume]],
+        change: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._catalogue = catalogue
+        self._segments = segments
+        self._cluster = cluster
+        self._recorder = recorder
+        self._events = events
+        self._volumes = volumes
+        self._change = change
+        self._cameras: tuple[Camera, ...] = ()
+        self._policies: dict[tuple[str, str], PolicyRow] = {}
+        self.ordered: Callable[[tuple[Watch, ...]], None] | None = None
+        self.volumes_for: Callable[[str], tuple[str, ...]] = lambda _: tuple(each.id for each in volumes())
+        self.copies_for: Callable[[str], tuple[str, ...]] = lambda _: ()
+        self._purge = Purge(catalogue, CatalogueUpkeep(catalogue.sync), volumes, clock, events.deleted)
+        self.receivers = Receivers(catalogue.sync, box, bus, clock, change=change, told=self._receiver_changed)
+        self.control = RecordingControl(
+            catalogue=catalogue.sync,
+            segments=segments,
+            streams=recorder,
+            receivers=self.receivers,
+            bus=bus,
+            clock=clock,
+            actions=ControlActions(
+                change=change,
+                set_record=self.set_record,
+                purge=lambda _: self._purge.wake(),
+                replanned=self.push,
+            ),
+            retention=config.archive.retention_seconds,
+            cameras=config.limits.cameras,
+            no_storage="" if volumes() else NO_STORAGE,
+        )
+        recorder.control = self.control
+
+    def start(self) -> None:
+        self._purge.start()
+
+    async def stop(self) -> None:
+        await self._purge.stop()
+
+    # ---- from the catalogue to the workers -----------------------------------------------------
+
+    async def take_over(self, cameras: tuple[Camera, ...]) -> None:
+        """What the catalogue says now; `cameras` are those in use. The recorder knows their channels already."""
+        self._cameras = cameras
+        policies, tables = await self._catalogue.run(_read, self._catalogue.sync, self._segments, cameras)
+        self._policies = {(row.camera, row.stream): row for row in policies}
+        self.control.configure(tables)
+        self._events.configured(self.control.recordings(), self.control.jobs())
+        self.push()
+
+    def push(self) -> None:
+        """Tell the workers what to pull and what to record of it."""
+        plan = self.control.plan()
+        specs = record_specs(plan, {each.recording: self._rule(each.recording) for each in plan})
+        cameras = tuple(spec_of(camera, specs) for camera in self._cameras)
+        self._cluster.set_cameras((*cameras, *self.receivers.specs(specs)))
+        if self.ordered is not None:
+            self.ordered(watches(plan))
+        else:
+            self._cluster.set_orders(frozenset(each.recording for each in plan))
+
+    def _rule(self, recording: str) -> RecordSpec:
+        """Where a recording is written, and how much is kept before an event."""
+        spec = RecordSpec(recording=recording, volumes=self.volumes_for(recording))
+        row = self.control.row(recording)
+        policy = self._policies.get((row.camera, row.role)) if row is not None and row.camera is not None else None
+        if policy is None:
+            return spec
+        copies = self.copies_for(recording) if policy.redundant else ()
+        return RecordSpec(
+            recording=recording, volumes=spec.volumes, copies=copies, pre=float(policy.pre), audio=policy.audio
+        )
+
+    async def set_record(self, camera: str, stream: str, active: bool) -> None:
+        """Persist the mode of a camera's own job: off, or what it was before."""
+
+        def work() -> None:
+            policy = self._catalogue.sync.policies.get(camera, stream)
+            mode = policy.resume if active else OFF
+            self._catalogue.sync.policies.put(replace(policy, mode=mode))
+
+        await self._change(work)
+
+    # ---- from the workers ----------------------------------------------------------------------
+
+    def _receiver_changed(self, token: str, utc: int) -> None:
+        self.control.source_changed(token, utc)
+
+    async def ends_of(self, cameras: frozenset[str]) -> Mapping[str, int]:
+        """Where the recordings that these fill end by the index."""
+        tokens = self.control.of_cameras(cameras)
+
+        def work() -> dict[str, int]:
+            found = ((token, self._segments.recording_times(token)) for token in tokens)
+            return {token: times[1] for token, times in found if times is not None}
+
+        return await asyncio.to_thread(work)
+
+
+def _read(catalogue: Catalogue, segments: SegmentStore, cameras: tuple[Camera, ...]) -> Any:
+    """Policies and tables; the recording of a second stream is made when somebody wants it for the first time. Blocks."""
+    policies = catalogue.policies.all()
+    wanted = {row.camera for row in policies if row.stream != MAIN and row.mode != OFF}
+    known = {row.token for row in catalogue.recordings.jobs()}
+    for camera in cameras:
+        if camera.id in wanted and camera.sub is not None:
+            recording = recording_row(camera, Role.SUB)
+            job = job_row(camera, recording)
+            if job.token not in known:
+                catalogue.recordings.keep_second(recording, job)
+    return policies, read_tables(catalogue, segments, frozenset(camera.id for camera in cameras))
