@@ -181,7 +181,7 @@ class Segments:
             .correlate(run)
             .scalar_subquery()
         )
-        return self._rows(_select().where(_t.c.id.in_(select(last))))
+        return self._rows(_select().where(_t.c.id.in_(select(last).select_from(run))))
 
     def after(self, recording: str, utc: int) -> SegmentRow | None:
         """The first row with `start` > utc, copies left out."""

@@ -83,12 +83,20 @@ class Upkeep:
 
         def work(connection: Connection) -> tuple[int, int] | None:
             found = [
-                (row.first, row.last) for row in connection.execute(select(first.label("first"), last.label("last")))
+                (row.first, row.last)
+                for row in connection.execute(select(first.label("first"), last.label("last")).select_from(run))
             ]
             times = [each for each in found if each[0] is not None]
             return (min(low for low, _ in times), max(high for _, high in times)) if times else None
 
         return self._database.read(work)
+
+    def newest(self, volume: str, recording: str, limit: int) -> tuple[str, ...]:
+        """Paths of the newest segments of a recording on a volume."""
+        t = schema.segments
+        query = select(t.c.path).where(t.c.volume == volume, t.c.recording == recording)
+        query = query.order_by(t.c.start.desc()).limit(limit)
+        return self._database.read(lambda connection: tuple(connection.scalars(query)))
 
     def sizes(self, volume: str, after: int = 0, limit: int = 10_000) -> tuple[tuple[int, str, int, str], ...]:
         """Id, path, size and state of a volume's segments in order of id, for walking all of them in steps."""
