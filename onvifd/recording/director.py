@@ -57,7 +57,7 @@ class Director:
     """Lives on control's loop. `configure` may be called before `start` and any number of times.
 
     `local` gives the recorder's local time, `storage` the reason why a recording cannot be stored (empty if it can), `ends`
-    where the footage of a recording ends by the index (blocks), `changed` makes the recorder read the catalogue anew.
+    where the footage of a recording ends by the index (blocks); `rezoned` is told when the local time is another one.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class Director:
         on_orders: OnOrders,
         storage: Callable[[str], str] = lambda recording: "",
         ends: Callable[[str], int | None] = lambda recording: None,
+        rezoned: Callable[[], None] = lambda: None,
     ) -> None:
         self._catalogue = catalogue
         self._clock = clock
@@ -78,6 +79,7 @@ class Director:
         self._on_orders = on_orders
         self._storage = storage
         self._ends = ends
+        self._rezoned = rezoned
         # What is configured
         self._settings = Settings()
         self._watched: dict[str, Watched] = {}
@@ -112,7 +114,10 @@ class Director:
         self._look()
 
     async def set_mode(self, camera: str, stream: str, mode: Mode) -> None:
-        """Keep the mode of a stream; it counts when the catalogue is read anew. Raises NotFound or InvalidArgument."""
+        """Keep the mode of a stream; like all settings it counts when the catalogue is read anew, which its revision asks for.
+
+        Raises NotFound or InvalidArgument.
+        """
         await self._catalogue.run(Changes(self._catalogue.sync).set_mode, (camera,), stream, mode)
 
     async def set_active(self, camera: str, stream: str, active: bool) -> None:
@@ -228,6 +233,7 @@ class Director:
             log.info("the local time is that of %s now", zone.zone.text)
             self._zone = zone
             self._triggers.configure(self._settings.rules(zone), self._watched.values(), now)
+            self._rezoned()
         self._triggers.look(now)
         decisions = self._triggers.decide(now)
         before, self._decisions = self._decisions, decisions
@@ -258,6 +264,10 @@ class Director:
     def decisions(self) -> Mapping[str, Decision]:
         """The same, with record type and marks."""
         return dict(self._decisions)
+
+    def active(self, camera: str) -> frozenset[RecordType]:
+        """Types of the events that last and concern a camera."""
+        return self._triggers.active(camera)
 
     def status(self) -> tuple[RecordingStatus, ...]:
         """How each recording stands, those that are off included, in the order of the configuration."""
