@@ -247,9 +247,14 @@ class _Connection(asyncio.Protocol):
         if self._gate.kept_out(transport, self.address):
             self._transport.abort()
             return
-        self._forward = True
         self._gate.opened(self)
         self._arm(self._limits.head, self._head_is_late)
+        if self._first is None:
+            self._begin(self._transport)
+
+    def _begin(self, transport: asyncio.Transport) -> None:
+        """The connection is one for the web server."""
+        self._forward = True
         self.inner.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -265,13 +270,16 @@ class _Connection(asyncio.Protocol):
         if self._splice is not None:
             self._splice.data_received(data)
             return
-        if not self._forward or self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing():
             return
         if self._first is not None:
             self._first += data
             if self._may_be_tunnel(self._first):
                 return
             data, self._first = bytes(self._first), None
+            self._begin(self._transport)
+        if not self._forward:
+            return
         if not self._busy and (self._content is None or self._content.is_eof()) and not self._take_head(data):
             self._answer(_TOO_LARGE)
             return
@@ -311,8 +319,6 @@ class _Connection(asyncio.Protocol):
         if transport is None or tunnels is None:
             return
         self._disarm()
-        self._forward = False
-        self.inner.connection_lost(None)
         local = str(transport.get_extra_info("sockname")[0])
         sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         # A client of replay steers by not reading (Streaming 6.5.2); the RTSP server has its own patience with live.

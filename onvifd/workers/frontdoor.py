@@ -58,6 +58,7 @@ class FrontDoor:
         self._kept_out = kept_out
         self._tls_keeper = Doorkeeper(total=max_tls, per_address=max_tls, permits=permits)
         """Encrypted connections, for as long as they last."""
+        self._relays: set[TlsRelay] = set()
         self._max_waiting = max_waiting
         self._keeper = Doorkeeper(total=2 * max_waiting, per_address=2 * max_waiting, permits=permits)
         """Those who wait and those who are being handed over."""
@@ -128,9 +129,14 @@ class FrontDoor:
             peer,
             self._kept_out,
             ready=lambda far: self._enter(far, peer, local),
-            ended=lambda: self._tls_keeper.leave(peer),
+            ended=lambda: self._left(relay, peer),
         )
+        self._relays.add(relay)
         self._own(self._shake_hands(client, peer, tls, relay))
+
+    def _left(self, relay: TlsRelay, peer: str) -> None:
+        self._relays.discard(relay)
+        self._tls_keeper.leave(peer)
 
     async def _shake_hands(self, client: socket.socket, peer: str, tls: ssl.SSLContext, relay: TlsRelay) -> None:
         try:
@@ -142,7 +148,7 @@ class FrontDoor:
         finally:
             if not relay.made:
                 client.close()
-                self._tls_keeper.leave(peer)
+                self._left(relay, peer)
 
     def _enter(self, client: socket.socket, peer: str, local: str = "") -> None:
         """Read the first request of a client. `local` is the address it reached if the socket is behind a relay."""
@@ -233,12 +239,15 @@ class FrontDoor:
         return first.path, first.buffer
 
     async def close(self) -> None:
-        """Stop listening and drop connections that were not handed over yet."""
+        """Stop listening, drop connections that were not handed over yet and those whose TLS ends here."""
         await self.tunnels.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for relay in list(self._relays):
+            relay.abort()
+        await asyncio.sleep(0)
         for listeners in self._listeners.values():
             for sock, _ in listeners:
                 sock.close()

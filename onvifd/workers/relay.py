@@ -75,6 +75,10 @@ class Splice:
         if self._inner is not None and not self._inner.is_closing():
             self._inner.resume_reading()
 
+    def abort(self) -> None:
+        """End both sides at once, for the end of the process."""
+        self._outer.abort()
+
     def lost(self) -> None:
         """The client is gone, or has said that nothing more comes."""
         self._ended = True
@@ -144,6 +148,10 @@ class TlsRelay(asyncio.Protocol):
             return
         self._splice = Splice(outer)
         self._ready(self._splice.far)
+
+    def abort(self) -> None:
+        if self._splice is not None:
+            self._splice.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._splice is not None:

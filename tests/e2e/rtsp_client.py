@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import os
 import re
 import socket
+import ssl
 import struct
 import time
 from collections import deque
@@ -122,11 +125,32 @@ def units(packets: Iterator[Packet]) -> Iterator[Unit]:
             current = None
 
 
-class RtspClient:
-    """One connection. `with` closes it; every read has a deadline."""
+def unverified() -> ssl.SSLContext:
+    """For a recorder whose authority this client does not know."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
-    def __init__(self, url: str, user: str, password: str, timeout: float = 10.0) -> None:
+
+class RtspClient:
+    """One connection, or with `tunnel` two that make an HTTP tunnel, by `tls` or not. `with` closes them; every read has a
+    deadline. `url` keeps the scheme rtsp in its requests, whatever it is carried by."""
+
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        password: str,
+        timeout: float = 10.0,
+        *,
+        tunnel: bool = False,
+        tls: ssl.SSLContext | None = None,
+        line_length: int = 0,
+    ) -> None:
         parts = urlsplit(url)
+        if parts.scheme in ("http", "https"):
+            url = url.replace(parts.scheme, "rtsp", 1)
         self.url = url
         self.timeout = timeout
         self.session = ""
@@ -135,13 +159,56 @@ class RtspClient:
         self._challenge: dict[str, str] = {}
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._buffer = bytearray()
-        self.socket = socket.create_connection((parts.hostname, parts.port or 554), timeout)
+        self._address = (parts.hostname or "", parts.port or 554)
+        self._path = parts.path
+        self._tls = tls
+        self._line_length = line_length
+        self.cookie = os.urandom(12).hex()
+        self.socket = self._connect()
+        self.post: socket.socket | None = None
+        if tunnel:
+            self.socket.sendall(self._head("GET", "Accept: application/x-rtsp-tunnelled"))
+            while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+                assert self._fill(len(self._buffer) + 1, time.monotonic() + timeout), "no answer to the GET"
+            self.tunnel_answer = self._buffer[:end].decode()
+            del self._buffer[: end + 4]
+            self.post_anew()
 
     def __enter__(self) -> RtspClient:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.socket.close()
+        if self.post is not None:
+            self.post.close()
+
+    # ---- ways ------------------------------------------------------------------------------------
+
+    def _connect(self) -> socket.socket:
+        plain = socket.create_connection(self._address, self.timeout)
+        return plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=self._address[0])
+
+    def _head(self, method: str, *lines: str) -> bytes:
+        first = (f"{method} {self._path} HTTP/1.0", f"x-sessioncookie: {self.cookie}", *lines, "", "")
+        return "\r\n".join(first).encode()
+
+    def post_anew(self) -> None:
+        """Go on in another POST of the tunnel."""
+        if self.post is not None:
+            self.post.close()
+        self.post = self._connect()
+        length = ("Content-Type: application/x-rtsp-tunnelled", "Content-Length: 32767")
+        self.post.sendall(self._head("POST", *length))
+
+    def send(self, data: bytes) -> None:
+        if self.post is None:
+            self.socket.sendall(data)
+            return
+        text = base64.b64encode(data)
+        if self._line_length:
+            size = self._line_length
+            text = b"".join(text[begin : begin + size] + b"\r\n" for begin in range(0, len(text), size))
+        self.post.sendall(text)
 
     # ---- requests --------------------------------------------------------------------------------
 
@@ -198,7 +265,7 @@ class RtspClient:
         if self._challenge:
             lines.append(f"Authorization: {self._authorization(method, url)}")
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.send(("\r\n".join(lines) + "\r\n\r\n").encode())
         while True:
             reply = self._next_reply()
             if int(reply.headers.get("cseq", "-1")) == self.cseq:
