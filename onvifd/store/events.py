@@ -36,7 +36,7 @@ class Events:
 
     def insert(self, rows: Sequence[EventRow]) -> None:
         """Keep all of them or none."""
-        values = [_values(row) for row in rows]
+        values = [values_of(row) for row in rows]
 
         def work(connection: Connection) -> dict[str, int]:
             numbers = self._topics.made(connection, {row.topic for row in rows})
@@ -283,7 +283,8 @@ def _of(query: Select[Any], recordings: Collection[str] | None) -> Select[Any]:
     return query.where(schema.events.c.recording.in_(sorted(recordings)))
 
 
-def _values(row: EventRow) -> dict[str, Any]:
+def values_of(row: EventRow) -> dict[str, Any]:
+    """The columns of a row, but for the number of its topic."""
     body = [row.source, row.key, row.data, row.elements]
     return {
         "utc": row.utc,

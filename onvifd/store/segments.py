@@ -60,7 +60,7 @@ class Segments:
         def work(connection: Connection) -> int:
             tally = Tally()
             _delete(connection, and_(_t.c.volume == row.volume, _t.c.path == row.path), tally)
-            values["format"] = _format(connection, row.formats)
+            values["format"] = format_row(connection, row.formats)
             number = int(connection.execute(insert(_t).values(values).returning(_t.c.id)).scalar_one())
             tally.add(row, kinds=row.kinds, size=row.size, length=row.end - row.start)
             tally.store(connection)
@@ -327,7 +327,7 @@ def _reach(recording: str) -> Any:
     )
 
 
-def _format(connection: Connection, body: str) -> int:
+def format_row(connection: Connection, body: str) -> int:
     """The row of formats with this body, made if it is new."""
     digest = hashlib.blake2b(body.encode(), digest_size=16).digest()
     known = select(_f.c.id).where(_f.c.digest == digest)
