@@ -242,7 +242,12 @@ class Cluster:
         keyframe = await self._owner_of(camera).request(GetKeyframe(camera=camera, stream=stream))
         if not isinstance(keyframe, Keyframe):
             raise Unavailable("the media worker gave no key frame")
-        wanted = MakeJpeg(codec=keyframe.codec, parameter_sets=keyframe.parameter_sets, data=keyframe.data)
+        return await self.picture(
+            MakeJpeg(codec=keyframe.codec, parameter_sets=keyframe.parameter_sets, data=keyframe.data)
+        )
+
+    async def picture(self, wanted: MakeJpeg) -> bytes:
+        """A JPEG of a key frame, wherever it comes from. Raises Unavailable."""
         jpeg = await self._vision.request(wanted, timeout=10.0)
         if not isinstance(jpeg, Jpeg):
             raise Unavailable("the vision worker gave no picture")

@@ -172,12 +172,14 @@ class GetKeyframe(Message):
 
 
 class MakeJpeg(Message):
-    """Ask the vision worker for a JPEG of a key frame; answered by `Jpeg` or `Failure`."""
+    """Ask the vision worker for a JPEG of a key frame; answered by `Jpeg` or `Failure`. `width` 0 keeps its size; it is
+    never made larger."""
 
     codec: str
     parameter_sets: tuple[bytes, ...]
     data: bytes
     quality: int = 85
+    width: int = 0
 
 
 class Stop(Message):
@@ -296,12 +298,13 @@ class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An RTSP session. `id` is its public name, not the one of the protocol."""
+    """An RTSP session. `id` is its public name, not the one of the protocol; `kinds` are those of the tracks that it is sent."""
 
     id: str
     account: str
     address: str
     path: str
+    kinds: tuple[str, ...] = ()
 
 
 class Stats(Message):

@@ -22,8 +22,11 @@ CACHE_ENTRIES = 64
 _DECODERS = {"h264": "h264", "h265": "hevc"}
 
 
-def jpeg_of_keyframe(codec: str, parameter_sets: tuple[bytes, ...], data: bytes, quality: int = 85) -> bytes:
-    """Decode one key frame (length-prefixed NAL units) and give it as JPEG of the same size.
+def jpeg_of_keyframe(
+    codec: str, parameter_sets: tuple[bytes, ...], data: bytes, quality: int = 85, width: int = 0
+) -> bytes:
+    """Decode one key frame (length-prefixed NAL units) and give it as JPEG of the same size, or `width` pixels wide if that
+    is less.
 
     Raises InvalidArgument when it does not decode. Blocking: milliseconds to tens of milliseconds.
     """
@@ -41,15 +44,24 @@ def jpeg_of_keyframe(codec: str, parameter_sets: tuple[bytes, ...], data: bytes,
         raise InvalidArgument("the key frame holds no picture")
     frame = frames[0]
     encoder = VideoCodecContext.create("mjpeg", "w")
-    encoder.width, encoder.height = frame.width, frame.height
+    encoder.width, encoder.height = _size(frame.width, frame.height, width)
     encoder.pix_fmt = "yuvj420p"
     encoder.options = {"qmin": "1", "qmax": str(max(2, 31 - quality * 29 // 100))}
-    picture = frame.reformat(format="yuvj420p", src_color_range=frame.color_range or 1, dst_color_range=2)
+    picture = frame.reformat(
+        encoder.width, encoder.height, format="yuvj420p", src_color_range=frame.color_range or 1, dst_color_range=2
+    )
     picture.pts = 0
     buffer = io.BytesIO()
     for packet in [*encoder.encode(picture), *encoder.encode(None)]:
         buffer.write(bytes(packet))
     return buffer.getvalue()
+
+
+def _size(width: int, height: int, wanted: int) -> tuple[int, int]:
+    """Even numbers of the same shape."""
+    if not 0 < wanted < width:
+        return width, height
+    return max(2, wanted & -2), max(2, round(height * wanted / width) & -2)
 
 
 class VisionWorker:
@@ -76,7 +88,7 @@ class VisionWorker:
         return None
 
     async def _jpeg(self, request: MakeJpeg) -> AnyMessage:
-        key = hash((request.codec, request.parameter_sets, request.data, request.quality))
+        key = hash((request.codec, request.parameter_sets, request.data, request.quality, request.width))
         jpeg = self._cache.get(key)
         if jpeg is None:
             try:
@@ -87,6 +99,7 @@ class VisionWorker:
                     request.parameter_sets,
                     request.data,
                     request.quality,
+                    request.width,
                 )
             except InvalidArgument as error:
                 return Failure(reason=error.reason)

@@ -46,6 +46,19 @@ def test_jpeg_shows_the_key_frame(codec: str) -> None:
     assert picture[:, 170:].mean() > 245
 
 
+@pytest.mark.covers("PLY-11")
+@pytest.mark.parametrize(
+    ("width", "shape"), [(160, (96, 160)), (101, (60, 100)), (320, (192, 320)), (4000, (192, 320))]
+)
+def test_a_small_picture_keeps_its_shape(width: int, shape: tuple[int, int]) -> None:
+    jpeg = jpeg_of_keyframe("h264", (), key_frame("h264"), 70, width)
+    with av.open(io.BytesIO(jpeg), format="image2pipe") as container:
+        picture = next(container.decode(video=0)).to_ndarray(format="gray")
+    assert picture.shape == shape
+    assert picture[:, : shape[1] // 3].mean() < 20
+    assert picture[:, -shape[1] // 3 :].mean() > 235
+
+
 def test_garbage_is_an_error() -> None:
     with pytest.raises(InvalidArgument):
         jpeg_of_keyframe("h264", (), b"\0\0\0\4abcd")
