@@ -41,6 +41,7 @@ Host = Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 
 HttpPort = Annotated[int | None, typer.Option(min=0, max=65535, help="HTTP port, 0 for a free one.")]
 HttpsPort = Annotated[int | None, typer.Option(min=0, max=65535, help="HTTPS port, 0 for a free one.")]
 RtspPort = Annotated[int | None, typer.Option(min=0, max=65535, help="RTSP port, 0 for a free one.")]
+RtspsPort = Annotated[int | None, typer.Option(min=0, max=65535, help="Port of RTSP in TLS, 0 for not at all.")]
 
 
 def _config(
@@ -50,6 +51,7 @@ def _config(
     https_port: int | None,
     rtsp_port: int | None,
     config: Path | None,
+    rtsps_port: int | None = None,
 ) -> Config:
     from onvifd.config import load
 
@@ -60,6 +62,7 @@ def _config(
             "network.http_port": http_port,
             "network.https_port": https_port,
             "network.rtsp_port": rtsp_port,
+            "network.rtsps_port": rtsps_port,
         },
         file=config,
     )
@@ -86,6 +89,8 @@ def ready_line(app: RecorderApp) -> str:
     if ports.http and ports.https:
         parts.append(f"https://{host}:{ports.https}/")
     parts.append(f"rtsp://{host}:{ports.rtsp}/")
+    if app.rtsps_port:
+        parts.append(f"rtsps://{host}:{app.rtsps_port}/")
     return " ".join(parts)
 
 
@@ -96,10 +101,11 @@ def run(
     http_port: HttpPort = None,
     https_port: HttpsPort = None,
     rtsp_port: RtspPort = None,
+    rtsps_port: RtspsPort = None,
     config: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Settings file.")] = None,
 ) -> None:
     """Run the recorder until SIGTERM or Ctrl-C. Needs `onvifd init` once before."""
-    settings = _config(data, host, http_port, https_port, rtsp_port, config)
+    settings = _config(data, host, http_port, https_port, rtsp_port, config, rtsps_port)
     _set_up_logging(settings)
     os.environ.pop(ADMIN_VARIABLE, None)  # only `init` wants it; workers need not inherit it
     _until_the_end(lambda again: _run(settings, again))
@@ -178,6 +184,7 @@ def demo(
     http_port: HttpPort = None,
     https_port: HttpsPort = None,
     rtsp_port: RtspPort = None,
+    rtsps_port: RtspsPort = None,
     codec: Annotated[str, typer.Option(help="Codec of the cameras: h264 or h265.")] = "h264",
     clip: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cameras play this footage.")] = None,
 ) -> None:
@@ -185,7 +192,11 @@ def demo(
 
     The password of `admin` comes from ONVIFD_ADMIN_PASSWORD; without it one is made at the first start and printed once.
     """
-    settings = _config(data, host, http_port, https_port, rtsp_port, None)
+    # TLS is part of what a demo shows; the address is in the line with `ready`.
+    from onvifd.bodies.premises import free_port
+
+    rtsps = free_port(host, 0) if rtsps_port is None and host else rtsps_port
+    settings = _config(data, host, http_port, https_port, rtsp_port, None, rtsps)
     _set_up_logging(settings)
     _until_the_end(lambda again: _demo(settings, cameras, codec, clip, again))
 

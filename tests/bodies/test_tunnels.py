@@ -21,7 +21,7 @@ from onvifd.rtsp.server import RtspServer
 from onvifd.workers import tunnels as tunnels_module
 from onvifd.workers.frontdoor import FrontDoor
 from tests.bodies.test_gate import GET, pages
-from tests.bodies.test_gate import tls as tls  # noqa: PLC0414 - a fixture
+from tests.bodies.test_gate import tls as tls
 from tests.e2e.rtsp_client import RtspClient, unverified
 from tests.rtsp.sample import PASSWORD, USER, feeding, live, verifier
 
