@@ -190,9 +190,11 @@ class SegmentWriter:
         """Other formats from the next unit on: what is pending is written and the segment ends."""
         if tuple(formats) == self._formats:
             return []
+        before = self._formats[self._main]
+        whole = not self.waiting and room
         actions = self._end(EndReason.FORMAT, None, room)
-        self._continues = False
         self._use(tuple(formats))
+        self._continues = whole and self._formats[self._main] == before
         return actions
 
     def _use(self, formats: tuple[TrackFormat, ...]) -> None:

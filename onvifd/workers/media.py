@@ -35,6 +35,7 @@ from onvifd.workers.messages import (
     GetKeyframe,
     Keyframe,
     Kick,
+    MetadataDocument,
     Orders,
     Ping,
     Pong,
@@ -48,6 +49,7 @@ from onvifd.workers.messages import (
     TrackSpec,
     Volumes,
 )
+from onvifd.workers.recorder import Sink
 from onvifd.workers.recording import Recordings, StreamFeed
 
 log = logging.getLogger(__name__)
@@ -127,11 +129,12 @@ class MediaWorker:
                 return Done()
             case Orders():
                 self._recordings.set_orders(frozenset(message.active))
-                self._wire()
                 return Done()
             case Volumes():
                 self._recordings.set_volumes(message.volumes)
-                self._wire()
+                return Done()
+            case MetadataDocument():
+                self._recordings.document(message)
                 return Done()
             case GetKeyframe():
                 return self._keyframe(message)
@@ -192,7 +195,6 @@ class MediaWorker:
             else:
                 running.spec = spec
                 await running.feed.change(spec.recordings)
-        self._wire()
 
     def _must_restart(self, key: tuple[str, str], spec: StreamSpec) -> bool:
         old = self._streams[key].spec
@@ -224,10 +226,15 @@ class MediaWorker:
             silence=setup.camera_silence,
             poller=self._poller,
         )
+
+        def wire(sink: Sink | None) -> None:
+            # Access units are joined only where somebody wants them.
+            intake.on_frame = sink
+
         task = asyncio.create_task(intake.run(), name=f"intake {name}")
         task.add_done_callback(_ended)
         self._streams[camera, spec.name] = _Running(
-            camera, spec, stream, intake, task, self._recordings.open(spec.recordings)
+            camera, spec, stream, intake, task, self._recordings.open(spec.recordings, wire)
         )
 
     def _tracks(self, camera: str, name: str, tracks: tuple[InboundTrack, ...]) -> None:
@@ -237,12 +244,6 @@ class MediaWorker:
         formats = tuple(track.format for track in tracks)
         self._link.send(StreamFormats(camera=camera, stream=name, tracks=tuple(to_spec(each) for each in formats)))
         running.feed.set_formats(formats)
-        running.intake.on_frame = running.feed.on_frame
-
-    def _wire(self) -> None:
-        """Access units are joined only where somebody wants them."""
-        for running in self._streams.values():
-            running.intake.on_frame = running.feed.on_frame
 
     async def _end(self, running: _Running) -> None:
         """Stop a stream. Its clients are ended too: what takes its place is another stream, to be described anew."""

@@ -13,23 +13,20 @@ from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.grouped import GroupedRows
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.places import Places
+from onvifd.archive.prerecord import WORKER_BYTES
 from onvifd.archive.recovery import recover
-from onvifd.archive.supervised import SupervisedWriter
-from onvifd.cameras.registry import AUDIO_TRACK, VIDEO_TRACK
+from onvifd.archive.tracks import TrackNumbers, tracks_setting
 from onvifd.clock import Clock
 from onvifd.errors import OnvifdError
-from onvifd.media.types import AccessUnit, Kind, TrackFormat
+from onvifd.media.types import AccessUnit
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import AnyMessage, RecordingState, RecordSpec, Setup, VolumeSpec, VolumeTrouble
+from onvifd.workers.messages import AnyMessage, MetadataDocument, RecordSpec, Setup, VolumeSpec, VolumeTrouble
+from onvifd.workers.recorder import Formats, Recorder, Sink
 
 log = logging.getLogger(__name__)
 
-TRACK_TOKENS = {Kind.VIDEO: VIDEO_TRACK, Kind.AUDIO: AUDIO_TRACK, Kind.METADATA: "META001"}
-
 MAX_QUEUED = 512 << 20
 """Bytes that wait for the disks of a worker; at the bound whole groups of pictures are dropped and counted."""
-
-Formats = tuple[TrackFormat, ...]
 
 
 class Recordings:
@@ -40,7 +37,8 @@ class Recordings:
         self.send = send
         self.active: frozenset[str] = frozenset()
         self.places = Places(on_trouble=self._trouble)
-        self.budget = Budget(MAX_QUEUED)
+        self.queued = Budget(MAX_QUEUED)
+        self.memory = Budget(WORKER_BYTES)
         self.rows: GroupedRows | None = None
         self.pool = DiskPool()
         self.segment_seconds = 60
@@ -49,6 +47,8 @@ class Recordings:
         self._store: SegmentStore | None = None
         self._recovered: set[str] = set()
         self._feeds: list[StreamFeed] = []
+        self._tracks: dict[str, TrackNumbers] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, setup: Setup) -> None:
         """Open the index. Raises OnvifdError."""
@@ -80,15 +80,61 @@ class Recordings:
         if not new or self._store is None:
             return
         try:
+            self._tracks |= await asyncio.to_thread(self._load_tracks, new)
             await asyncio.to_thread(recover, self._store, self.places.all(), recordings=new)
         except OnvifdError as error:
             # Recording must go on; the files are whole and the next start takes them in.
             log.error("archive is not recovered: %s", error.reason)
         self._recovered |= new
 
-    def open(self, specs: tuple[RecordSpec, ...]) -> StreamFeed:
+    # ---- tracks --------------------------------------------------------------------------------
+
+    def _load_tracks(self, recordings: frozenset[str]) -> dict[str, TrackNumbers]:
+        """Blocks."""
+        assert self._catalogue is not None
+        assert self._store is not None
+        found = {}
+        for recording in recordings:
+            text = self._catalogue.settings.get(tracks_setting(recording))
+            numbers = TrackNumbers.parse(text or "")
+            if text is None:
+                # Footage of before they were kept, or an index that was built anew.
+                rows = (self._store.segment_after(recording, -1), self._store.segment_at(recording, 1 << 62))
+                numbers = numbers.with_formats(each for row in rows if row is not None for each in row.formats)
+            found[recording] = numbers
+        return found
+
+    def tracks_of(self, recording: str, formats: Formats) -> tuple[str, ...]:
+        """Tokens of the tracks that take these formats; new ones are remembered."""
+        before = self._tracks.get(recording, TrackNumbers())
+        numbers = before.with_formats(formats)
+        if numbers != before:
+            self._tracks[recording] = numbers
+            task = asyncio.create_task(self._keep_tracks(recording, numbers), name=f"tracks of {recording}")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return numbers.tokens(formats)
+
+    async def _keep_tracks(self, recording: str, numbers: TrackNumbers) -> None:
+        if self._catalogue is None:
+            return
+        try:
+            await asyncio.to_thread(self._catalogue.settings.put, tracks_setting(recording), str(numbers))
+        except OnvifdError as error:
+            log.error("%s: its tracks are not remembered: %s", recording, error.reason)
+
+    # ---- streams -------------------------------------------------------------------------------
+
+    def document(self, message: MetadataDocument) -> None:
+        """A document for the metadata track of a recording; without a stream that feeds it, it is dropped."""
+        for feed in self._feeds:
+            recorder = feed.recorders.get(message.recording)
+            if recorder is not None:
+                recorder.document(message.utc, message.document)
+
+    def open(self, specs: tuple[RecordSpec, ...], wire: Callable[[Sink | None], None]) -> StreamFeed:
         """What a stream feeds."""
-        feed = StreamFeed(self, specs)
+        feed = StreamFeed(self, specs, wire)
         self._feeds.append(feed)
         return feed
 
@@ -97,6 +143,7 @@ class Recordings:
 
     async def close(self) -> None:
         """After all feeds have stopped."""
+        await asyncio.gather(*self._tasks)
         self.pool.close()
         if self.rows is not None:
             await asyncio.to_thread(self.rows.close)
@@ -105,136 +152,78 @@ class Recordings:
 
 
 class StreamFeed:
-    """The recordings that one stream feeds. `on_frame` takes its access units; None while nobody wants them."""
+    """The recordings that one stream feeds. `wire` is given what takes its access units, None while nobody wants them."""
 
-    def __init__(self, owner: Recordings, specs: tuple[RecordSpec, ...]) -> None:
+    def __init__(self, owner: Recordings, specs: tuple[RecordSpec, ...], wire: Callable[[Sink | None], None]) -> None:
         self._owner = owner
         self._specs = specs
+        self._wire = wire
         self._formats: Formats = ()
-        self._recorders: dict[str, Recorder] = {}
+        self.recorders: dict[str, Recorder] = {}
 
-    @property
-    def on_frame(self) -> Callable[[AccessUnit], None] | None:
-        recorders = tuple(self._recorders.values())
-        if len(recorders) < 2:
-            return recorders[0].feed if recorders else None
+    def _rewire(self) -> None:
+        sinks = [sink for recorder in self.recorders.values() if (sink := recorder.sink) is not None]
+        if len(sinks) < 2:
+            self._wire(sinks[0] if sinks else None)
+            return
+        fixed = tuple(sinks)
 
         def feed(unit: AccessUnit) -> None:
-            for each in recorders:
-                each.feed(unit)
+            for sink in fixed:
+                sink(unit)
 
-        return feed
+        self._wire(feed)
 
     def set_formats(self, formats: Formats) -> None:
         """The stream's tracks, from the next unit on."""
         self._formats = formats
-        for recorder in self._recorders.values():
+        for recorder in self.recorders.values():
             recorder.set_formats(formats)
         self._begin()
 
     def _begin(self) -> None:
         for spec in self._specs:
-            if self._formats and spec.recording not in self._recorders and Recorder.possible(self._owner, spec):
-                self._recorders[spec.recording] = Recorder(self._owner, spec, self._formats)
+            if self._formats and spec.recording not in self.recorders and self._owner.rows is not None:
+                self.recorders[spec.recording] = Recorder(self._owner, spec, self._formats, self._rewire)
+        self._rewire()
 
     async def change(self, specs: tuple[RecordSpec, ...]) -> None:
         """Other recordings, or other settings of them."""
-        old = {spec.recording: spec for spec in self._specs}
-        wanted = {spec.recording: spec for spec in specs}
+        if specs == self._specs:
+            return
         self._specs = specs
-        ended = [self._recorders.pop(each) for each in list(self._recorders) if old[each] != wanted.get(each)]
+        wanted = {spec.recording: spec for spec in specs}
+        ended = [self.recorders.pop(each) for each in list(self.recorders) if each not in wanted]
+        self._rewire()
         await asyncio.gather(*(recorder.stop() for recorder in ended))
+        for recording, recorder in self.recorders.items():
+            if recorder.spec != wanted[recording]:
+                recorder.change(wanted[recording])
         self._begin()
 
     def ordered(self) -> None:
-        for recorder in self._recorders.values():
+        for recorder in self.recorders.values():
             recorder.ordered()
 
     def moved(self) -> None:
-        for recorder in self._recorders.values():
+        for recorder in self.recorders.values():
             recorder.moved()
 
     def check(self) -> None:
         """To be called every few seconds."""
-        for recorder in self._recorders.values():
+        for recorder in self.recorders.values():
             recorder.check()
 
     @property
     def written(self) -> int:
-        return sum(recorder.writer.stats.written for recorder in self._recorders.values())
+        return sum(recorder.writer.stats.written for recorder in self.recorders.values())
 
     @property
     def lost(self) -> int:
-        return sum(recorder.writer.stats.lost for recorder in self._recorders.values())
+        return sum(recorder.writer.stats.lost for recorder in self.recorders.values())
 
     async def stop(self) -> None:
-        recorders, self._recorders = list(self._recorders.values()), {}
+        recorders, self.recorders = list(self.recorders.values()), {}
+        self._rewire()
         await asyncio.gather(*(recorder.stop() for recorder in recorders))
         self._owner.forget(self)
-
-
-class Recorder:
-    """One recording that a stream feeds."""
-
-    def __init__(self, owner: Recordings, spec: RecordSpec, formats: Formats) -> None:
-        assert owner.rows is not None
-        self._owner = owner
-        self._spec = spec
-        self._formats = formats
-        self._reported = ""
-        self.writer = SupervisedWriter(
-            spec.recording,
-            formats,
-            volumes=spec.volumes,
-            places=owner.places,
-            budget=owner.budget,
-            store=owner.rows,
-            pool=owner.pool,
-            clock=owner.clock,
-            on_state=self._state,
-            segment_seconds=owner.segment_seconds,
-            fragment_seconds=owner.fragment_seconds,
-        )
-        self.feed = self.writer.feed
-        self.ordered()
-        self.writer.start()
-
-    @staticmethod
-    def possible(owner: Recordings, spec: RecordSpec) -> bool:
-        return owner.rows is not None
-
-    def set_formats(self, formats: Formats) -> None:
-        self._formats = formats
-        self.writer.set_formats(formats)
-
-    def ordered(self) -> None:
-        if self._spec.recording in self._owner.active:
-            self.writer.resume()
-        else:
-            self.writer.pause()
-
-    def moved(self) -> None:
-        self.writer.set_volumes(self._spec.volumes)
-
-    def check(self) -> None:
-        """A disk that fails before footage began makes no state change of the writer, but the job is in error."""
-        stats = self.writer.stats
-        if not stats.active and stats.error and stats.error != self._reported:
-            self._state(self._spec.recording, False, self._owner.clock.utc(), stats.error)
-
-    def _state(self, recording: str, active: bool, utc: int, reason: str) -> None:
-        error = "" if active else self.writer.stats.error
-        self._reported = error
-        self._owner.send(
-            RecordingState(
-                recording=recording,
-                active=active,
-                utc=utc,
-                reason=error or reason,
-                error=bool(error),
-                tracks=tuple(dict.fromkeys(TRACK_TOKENS[each.kind] for each in self._formats)),
-            )
-        )
-
-    async def stop(self) -> None:
-        await self.writer.stop()

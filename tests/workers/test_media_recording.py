@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,13 @@ from onvifd.workers.messages import (
     GetKeyframe,
     Jpeg,
     Keyframe,
+    MetadataDocument,
     Ready,
     RecordingState,
+    RecordSpec,
     Stats,
     StreamFormats,
+    Volumes,
 )
 from tests.workers.conftest import RECORDING, Control, spec
 
@@ -37,7 +41,7 @@ async def test_recording_follows_its_orders(control: Control, camera: SimulatedD
     await control.until(lambda: states(control), "recording")
     (began,) = control.of(RecordingState)
     assert isinstance(began, RecordingState)
-    assert (began.recording, began.tracks) == (RECORDING, ("VIDEO001", "AUDIO001"))
+    assert (began.recording, began.tracks) == (RECORDING, ("VIDEO001", "AUDIO001", "META001"))
     first = control.worker._lookup("/live/cam-1/main")
     await control.order()
     await control.until(lambda: len(states(control)) == 2, "pause")
@@ -102,13 +106,42 @@ async def test_a_lost_camera_ends_recording_and_comes_back(control: Control, cam
     assert online[-1] is False
 
 
-async def test_without_a_volume_there_is_live_alone(control: Control, camera: SimulatedDevice) -> None:
+async def test_without_a_volume_there_is_live_and_an_error_of_the_recording(
+    control: Control, camera: SimulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "STATS_INTERVAL", 0.05)
     await control.begin(volumes=())
     await control.ask(spec(camera))
     await control.until(lambda: control.of(StreamFormats), "formats")
     stream = control.worker._lookup("/live/cam-1/main")
     await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
-    assert states(control) == []
+    await control.until(lambda: states(control), "error")
+    assert [(active, error) for active, _, error in states(control)] == [(False, True)]
+    await control.ask(Volumes(volumes=control.setup.volumes))
+    await control.until(lambda: len(states(control)) == 2, "recording")
+    assert states(control)[1] == (True, "", False)
+
+
+async def test_what_went_before_an_order_is_written_with_the_documents_of_that_time(
+    control: Control, camera: SimulatedDevice
+) -> None:
+    await control.begin(record=False)
+    await control.ask(spec(camera, "main", RecordSpec(recording=RECORDING, volumes=("vol-1",), pre=20.0)))
+    stream = control.worker._lookup("/live/cam-1/main")
+    await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
+    await asyncio.sleep(0.5)
+    ordered = time.time_ns() // 1000
+    await control.ask(MetadataDocument(recording=RECORDING, utc=ordered, document=b"<tt:MetadataStream/>"))
+    await control.order(RECORDING)
+    await control.until(lambda: states(control), "recording")
+    (began,) = control.of(RecordingState)
+    assert isinstance(began, RecordingState)
+    assert began.utc <= ordered - 400_000
+    await control.order()
+    await control.until(lambda: len(states(control)) == 2, "pause")
+    (row,) = await asyncio.to_thread(control.segments)
+    assert row.start == began.utc
+    assert row.kinds & 4
 
 
 async def test_a_volume_that_is_gone_is_an_error_of_the_recording(

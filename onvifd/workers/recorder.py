@@ -1,0 +1,302 @@
+"""One recording that a stream feeds: written, or kept in memory until it is ordered.
+
+The units of a stream go one of three ways: straight to the writer; into memory while nobody ordered the recording; and, in
+between, through memory to the writer until memory is empty, at the pace of the disk and a piece at a time, so that a minute of
+footage neither overruns the writer's queue nor holds up other cameras.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from onvifd.archive.prerecord import Memory
+from onvifd.archive.supervised import SupervisedWriter
+from onvifd.clock import US
+from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
+from onvifd.workers.messages import RecordingState, RecordSpec
+
+if TYPE_CHECKING:
+    from onvifd.workers.recording import Recordings
+
+log = logging.getLogger(__name__)
+
+Sink = Callable[[AccessUnit], None]
+Formats = tuple[TrackFormat, ...]
+
+METADATA = TrackFormat(codec=Codec.METADATA, clock_rate=90_000)
+MAX_SKEW = 10 * US
+"""A document whose time is farther from the clock than this counts as of now: footage of that time may be long closed."""
+_PIECE = 64
+"""Units that go from memory to the writer with each unit that comes."""
+
+
+class Recorder:
+    """Writes one recording, and a second copy of its pictures where that is wanted. `rewire` is called when `sink` changes."""
+
+    def __init__(self, owner: Recordings, spec: RecordSpec, formats: Formats, rewire: Callable[[], None]) -> None:
+        self.spec = spec
+        self._owner = owner
+        self._rewire = rewire
+        self._source = formats
+        self._own: Formats = ()
+        self._tracks: tuple[int, ...] = ()
+        """Own track of each track of the stream; -1 for those that are not recorded."""
+        self._video = -1
+        self._written: Formats = ()
+        self._reported = ""
+        self._joining = False
+        self._ordered = False
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._adopt(formats)
+        self.memory = Memory(spec.pre, self._own, owner.memory)
+        self._written = self._own
+        self.writer = self._make(self._own, spec.volumes, self._state)
+        self.writer.pause()
+        self.writer.start()
+        self.copy: SupervisedWriter | None = None
+        self._adjust_copy()
+        self.ordered()
+
+    def _make(
+        self,
+        formats: Formats,
+        volumes: tuple[str, ...],
+        on_state: Callable[[str, bool, int, str], None],
+        copy: bool = False,
+    ) -> SupervisedWriter:
+        owner = self._owner
+        assert owner.rows is not None
+        return SupervisedWriter(
+            self.spec.recording,
+            formats,
+            volumes=volumes,
+            places=owner.places,
+            store=owner.rows,
+            pool=owner.pool,
+            clock=owner.clock,
+            on_state=on_state,
+            segment_seconds=owner.segment_seconds,
+            fragment_seconds=owner.fragment_seconds,
+            budget=owner.queued,
+            copy=copy,
+        )
+
+    # ---- what is recorded ----------------------------------------------------------------------
+
+    def _adopt(self, formats: Formats) -> None:
+        """Which of the stream's tracks are recorded."""
+        spec = self.spec
+        wanted = {Kind.VIDEO: True, Kind.AUDIO: spec.audio, Kind.METADATA: spec.metadata}
+        own: list[TrackFormat] = []
+        tracks: list[int] = []
+        for each in formats:
+            # One track for documents, whoever made them.
+            once = each.kind is not Kind.METADATA or METADATA not in own
+            tracks.append(len(own) if wanted[each.kind] and once else -1)
+            if wanted[each.kind] and once:
+                own.append(METADATA if each.kind is Kind.METADATA else each)
+        if spec.metadata and METADATA not in own:
+            own.append(METADATA)
+        self._source, self._own, self._tracks = formats, tuple(own), tuple(tracks)
+        self._video = next((n for n, each in enumerate(own) if each.kind is Kind.VIDEO), -1)
+
+    def set_formats(self, formats: Formats) -> None:
+        """The stream's tracks, from the next unit on."""
+        before = self._own
+        self._adopt(formats)
+        if self._own != before:
+            if self._ordered and not self._joining:
+                self._write_as(self._own)
+            else:
+                self.memory.set_formats(self._own)
+        self._adjust_copy()
+
+    def _write_as(self, formats: Formats) -> None:
+        if formats != self._written:
+            self._written = formats
+            self.writer.set_formats(formats)
+            video = self._pictures(formats)
+            if self.copy is not None and video:
+                self.copy.set_formats(video)
+
+    @staticmethod
+    def _pictures(formats: Formats) -> Formats:
+        return tuple(each for each in formats if each.kind is Kind.VIDEO)[:1]
+
+    def change(self, spec: RecordSpec) -> None:
+        """Other settings of the same recording."""
+        before, self.spec = self.spec, spec
+        if spec.volumes != before.volumes:
+            self.writer.set_volumes(spec.volumes)
+        if (spec.audio, spec.metadata) != (before.audio, before.metadata):
+            self.set_formats(self._source)
+        if spec.pre != before.pre:
+            self.memory.seconds = spec.pre
+            if not spec.pre and not self._ordered:
+                self.memory.clear()
+        if spec.copies != before.copies:
+            self._adjust_copy()
+        self._rewire()
+
+    def moved(self) -> None:
+        """Other volumes are there."""
+        self.writer.set_volumes(self.spec.volumes)
+        if self.copy is not None:
+            self.copy.set_volumes(self.spec.copies)
+
+    def _adjust_copy(self) -> None:
+        """The second copy holds pictures alone (REC-11)."""
+        video = self._pictures(self._written)
+        wanted = bool(self.spec.copies) and bool(video)
+        if wanted and self.copy is None:
+            self.copy = self._make(video, self.spec.copies, self._copy_state, copy=True)
+            if not self._ordered:
+                self.copy.pause()
+            self.copy.start()
+        elif wanted and self.copy is not None:
+            self.copy.set_volumes(self.spec.copies)
+        elif self.copy is not None:
+            task = asyncio.create_task(self.copy.stop(), name=f"end of the copy of {self.spec.recording}")
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+            self.copy = None
+
+    def _copy_state(self, recording: str, active: bool, utc: int, reason: str) -> None:
+        log.info("%s: second copy %s", recording, "is being written" if active else f"ended: {reason}")
+
+    # ---- units ---------------------------------------------------------------------------------
+
+    @property
+    def sink(self) -> Sink | None:
+        """Where the stream's units go now; None while nobody wants them."""
+        if not self._ordered:
+            return self._remember if self.spec.pre > 0 else None
+        if self._joining:
+            return self._join
+        straight = all(n == track for n, track in enumerate(self._tracks))
+        return self.writer.feed if straight and self.copy is None else self._write
+
+    def _mine(self, unit: AccessUnit) -> AccessUnit | None:
+        track = self._tracks[unit.track] if 0 <= unit.track < len(self._tracks) else -1
+        if track < 0:
+            return None
+        return unit if track == unit.track else structs.replace(unit, track=track)
+
+    def _write(self, unit: AccessUnit) -> None:
+        mine = self._mine(unit)
+        if mine is not None:
+            self._out(mine)
+
+    def _out(self, unit: AccessUnit) -> None:
+        self.writer.feed(unit)
+        if self.copy is not None and unit.track == self._video:
+            self.copy.feed(structs.replace(unit, track=0) if unit.track else unit)
+
+    def _remember(self, unit: AccessUnit) -> None:
+        mine = self._mine(unit)
+        if mine is not None:
+            self.memory.remember(mine, self._owner.clock.monotonic())
+
+    def _join(self, unit: AccessUnit) -> None:
+        mine = self._mine(unit)
+        if mine is not None:
+            self.memory.append(mine, self._owner.clock.monotonic())
+        self._pump()
+
+    def _pump(self) -> None:
+        """Bring some of what is kept to the writer. What it has no room for stays, up to memory's own bound."""
+        for _ in range(_PIECE):
+            if not (self.writer.room or self.memory.full):
+                return
+            taken = self.memory.take()
+            if taken is None:
+                break
+            formats, unit = taken
+            self._write_as(formats)
+            self._out(unit)
+        if not self.memory:
+            self._joining = False
+            self._write_as(self._own)
+            self._rewire()
+
+    def document(self, utc: int, document: bytes) -> None:
+        """A document for the metadata track."""
+        if METADATA not in self._own or not document:
+            return
+        now = self._owner.clock.utc()
+        utc = utc if abs(utc - now) <= MAX_SKEW else now
+        unit = AccessUnit(self._own.index(METADATA), utc, utc * METADATA.clock_rate // US, True, document)
+        if self._ordered and not self._joining:
+            self.writer.feed(unit)
+        elif self._ordered:
+            self.memory.append(unit, self._owner.clock.monotonic())
+        elif self.spec.pre > 0:
+            self.memory.remember(unit, self._owner.clock.monotonic())
+
+    # ---- orders --------------------------------------------------------------------------------
+
+    def ordered(self) -> None:
+        """Orders have come."""
+        ordered = self.spec.recording in self._owner.active
+        if ordered == self._ordered:
+            return
+        self._ordered = ordered
+        now = self._owner.clock.monotonic()
+        if ordered:
+            self.writer.resume()
+            if self.copy is not None:
+                self.copy.resume()
+            self.memory.expire(now)
+            self._joining = True
+            self._pump()
+        else:
+            self.writer.pause()
+            if self.copy is not None:
+                self.copy.pause()
+            joining, self._joining = self._joining, False
+            if not joining:
+                self.memory.set_formats(self._own)
+                if self.spec.pre > 0:
+                    self.memory.follow(now)
+            if not self.spec.pre:
+                self.memory.clear()
+        self._rewire()
+
+    def check(self) -> None:
+        """To be called every few seconds. A disk that fails before footage began makes no state change of the writer, but the
+        job is in error."""
+        if self._joining:
+            self._pump()
+        stats = self.writer.stats
+        if self._ordered and not stats.active and stats.error and stats.error != self._reported:
+            self._state(self.spec.recording, False, self._owner.clock.utc(), stats.error)
+
+    def _state(self, recording: str, active: bool, utc: int, reason: str) -> None:
+        error = "" if active or not self._ordered else self.writer.stats.error
+        self._reported = error
+        self._owner.send(
+            RecordingState(
+                recording=recording,
+                active=active,
+                utc=utc,
+                reason=error or reason,
+                error=bool(error),
+                tracks=self._owner.tracks_of(recording, self._written),
+            )
+        )
+
+    async def stop(self) -> None:
+        """Write what is pending and end. What is in memory was not ordered, unless it is on its way."""
+        while self._joining and self.memory:
+            taken = self.memory.take()
+            if taken is not None:
+                self._write_as(taken[0])
+                self._out(taken[1])
+        self.memory.clear()
+        writers = [self.writer, *([self.copy] if self.copy is not None else [])]
+        await asyncio.gather(*(writer.stop() for writer in writers), *self._stopping)
