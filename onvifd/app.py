@@ -20,11 +20,11 @@ from onvifd.access.digest import DigestVerifier
 from onvifd.access.keyfile import load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
-from onvifd.archive.recovery import recover
 from onvifd.bodies import garbage
 from onvifd.bodies.access import AccessControl
+from onvifd.bodies.archive_parts import ArchiveParts
 from onvifd.bodies.broker_tls import BrokerTls
-from onvifd.bodies.configured import bounds_of, channel_of, setup_of
+from onvifd.bodies.configured import channel_of, setup_of
 from onvifd.bodies.console import Console
 from onvifd.bodies.device_archive import Premises, take_over
 from onvifd.bodies.device_parts import DeviceParts
@@ -33,10 +33,11 @@ from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.housekeeping import Housekeeping
-from onvifd.bodies.premises import free_port, lock, prepare_volumes, raise_descriptors
+from onvifd.bodies.premises import free_port, lock, raise_descriptors
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
+from onvifd.bodies.recording_parts import RecordingParts
 from onvifd.bodies.recording_wiring import RecordingWiring
 from onvifd.bodies.rtsps import listen_rtsps
 from onvifd.bodies.tls import Tls
@@ -149,19 +150,16 @@ class RecorderApp:
         self._parts.push_async_callback(self._device.close)
         await self._device.load()
         self._access.follow(self._device.ip_filter)
-        folders = self._device.folders
-        self._volumes = await asyncio.to_thread(prepare_volumes, config, catalogue, self._clock.utc(), folders)
-        report = await asyncio.to_thread(recover, self._segments, self._volumes)
-        for failure in report.failed:
-            log.error("archive: %s", failure)
         self.bus = EventBus(self._clock, self._events)
         await self.bus.start()
         self._parts.push_async_callback(self.bus.close)
+        folders = self._device.folders
+        self.archive = ArchiveParts(config, self._catalogue, self._segments, self.bus, self._clock, folders)
+        self._parts.push_async_callback(self.archive.close)
+        await self.archive.open()
         name = (await self._identity()).uuid
         trust = BrokerTls(lambda: self.tls, config.events.ca_file)
-        self._event_parts = EventParts(
-            config, self._catalogue, box, self.bus, self._clock, self._volumes, name=name, tls=trust
-        )
+        self._event_parts = EventParts(config, self._catalogue, box, self.bus, self._clock, name=name, tls=trust)
         self._parts.push_async_callback(self._event_parts.close)
         self.tls = Tls(
             self._catalogue, box, self._clock, self.bus, config, enabled=lambda: self.ports.https is not None
@@ -196,18 +194,19 @@ class RecorderApp:
             self._segments,
             self._events,
             self.bus,
-            self._volumes,
-            bounds_of(config),
+            self.archive.retention,
             config.archive.event_retention_seconds * US,
             self._clock,
-            self._event_parts.deleted,
         )
         # It ends after the workers: they tell at their end where the recordings end.
         self._parts.push_async_callback(self._housekeeping.stop)
+        self._when = RecordingParts(self._catalogue, self._segments, self.bus, self._clock, self._device.system_time)
+        self._parts.push_async_callback(self._when.stop)
         launch = launch_local(start_local) if config.workers.one_process else launch_process
-        setup = setup_of(config, self._volumes, replay_timeout)
+        setup = setup_of(config, self.archive.volumes(), replay_timeout)
         self.cluster = Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
         self._parts.push_async_callback(self.cluster.stop)
+        self.archive.attach(self.cluster, self._reload, self._event_parts.deleted)
         permits = self._device.ip_filter.permits
         door = FrontDoor(self.cluster.route, permits=permits, kept_out=self.tls.refusal)
         self._parts.push_async_callback(door.close)
@@ -239,13 +238,17 @@ class RecorderApp:
             recorder=self.recorder,
             cluster=self.cluster,
             events=self._event_parts,
-            volumes=lambda: self._volumes,
+            volumes=self.archive.volumes,
             change=self._change,
         )
         self._parts.push_async_callback(self._recording.stop)
+        self._recording.volumes_for = self.archive.keeper.volumes_for
+        self._recording.copies_for = self.archive.keeper.copies_for
+        self._when.attach(self.cluster, self._recording, self.archive.keeper)
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()
+        await self._when.start()
         await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
         await self.cluster.start()
         self._recording.start()
@@ -267,8 +270,12 @@ class RecorderApp:
         """The HTTP face with all services."""
         config, recorder = self.config, self.recorder
         registry = ServiceRegistry()
-        page = RecorderStatus(recorder, self.cluster, self._segments, self._volumes, self._executor, self._clock)
-        control = await self._device.control(self._access, self.bus, self._volumes, page.report, self._record_all)
+        page = RecorderStatus(
+            recorder, self.cluster, self._segments, self.archive.volumes(), self._executor, self._clock
+        )
+        control = await self._device.control(
+            self._access, self.bus, self.archive.volumes(), page.report, self._record_all
+        )
         device = DeviceService(
             recorder,
             registry,
@@ -277,7 +284,7 @@ class RecorderApp:
             users=self._access,
             control=control,
         )
-        volumes = lambda: {volume.id: volume for volume in self._volumes}  # noqa: E731
+        volumes = lambda: {volume.id: volume for volume in self.archive.volumes()}  # noqa: E731
         search = RecorderSearch(recorder, self._segments, self._events, self._executor, volumes)
         await self._event_parts.start()
         self._device.tell(self._event_parts.monitor)
@@ -354,16 +361,19 @@ class RecorderApp:
         self._revision = await self._catalogue.run(self._catalogue.sync.revision)
         await self._catalogue.run(self._access.reload)
         await self.tls.refresh()
+        await self.archive.reload()
         self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
         modes = await self._catalogue.run(self._registry.modes)
         self._access.reloaded(self.cluster)
         self.recorder.configure(tuple(channel_of(camera, modes[camera.id] != "off") for camera in self._cameras))
+        await self._when.read()
         await self._recording.take_over(self._cameras)
         self._keyframes.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
 
     def _heard(self, message: AnyMessage) -> None:
         self._access.heard(message)
+        self.archive.heard(message)
         match message:
             case CameraState():
                 self.recorder.stream_state(message)
@@ -372,7 +382,7 @@ class RecorderApp:
                     self._keep(message)
             case RecordingState():
                 self.recorder.recording_state(message)
-                self._housekeeping.recording_changed(message)
+                self._when.recording_changed(message)
             case Stats():
                 for stats in message.streams:
                     self.recorder.stream_stats(stats)
@@ -401,7 +411,7 @@ class RecorderApp:
         except OnvifdError as error:
             log.error("catalogue: %s; recordings are taken to end now", error.reason)
         for state in self.recorder.interrupted(lost, now, ends):
-            self._housekeeping.recording_changed(state)
+            self._when.recording_changed(state)
 
     async def _change(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """Change the catalogue and take over what it says then."""

@@ -1,7 +1,8 @@
-"""Deleting the oldest footage: by age, by a bound of bytes per volume and by the part of the file system that stays free.
+"""Deleting footage: by age and quota of each recording, and the oldest of a volume that has grown over its bounds.
 
-The file goes first, then its row: a crash in between leaves a row without file, which the doctor finds and a later sweep
-removes, never a file that nobody knows.
+It goes segment by segment in small batches with pauses, so that writing never waits for it. Open segments, those that are
+locked and those on volumes that are not there or may only be read stay. The file goes first, then its row: a crash in between
+leaves a row without file, which the check finds and a later sweep removes, never a file that nobody knows.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from onvifd.archive.disk import DiskPool, Volume
-from onvifd.archive.index import SegmentRow, SegmentStore
+from onvifd.archive.index import SegmentRow
+from onvifd.archive.upkeep import START, LockTable, Upkeep
 from onvifd.clock import Clock
 from onvifd.errors import OnvifdError
 
@@ -21,43 +23,84 @@ log = logging.getLogger(__name__)
 
 BATCH = 20
 """Segments that are deleted before others get the disk again."""
+PAGE = 50
+"""Segments that are looked at at once."""
 _PAUSE_SECONDS = 0.2
 _SWEEP_SECONDS = 30.0
 
 OnDeleted = Callable[[SegmentRow], None]
 """Called on the event loop after a segment is gone."""
+Forget = Callable[[str, int], None]
+"""`forget(recording, utc)`: what describes footage before `utc` goes with it. Blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """`max_bytes` per volume (0: none), `reserve` the part of the file system (0 to 1) that stays free, `max_age` in
-    microseconds (0: none)."""
+class VolumeBounds:
+    """What is kept of a volume: `max_bytes` (0: no bound), and `reserve` is the part (0 to 1) of the file system that stays
+    free."""
 
+    volume: Volume
     max_bytes: int = 0
     reserve: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What retention has to keep to now. `volumes` are those that are there and may be written, by id.
+
+    Without `overwrite` a full volume stays full. Ages are microseconds: `max_age` holds for recordings that `ages` does not
+    name, 0 is for ever. `quotas` are bytes.
+    """
+
+    volumes: Mapping[str, VolumeBounds] = field(default_factory=dict)
+    overwrite: bool = True
     max_age: int = 0
+    ages: Mapping[str, int] = field(default_factory=dict)
+    quotas: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a sweep did: segments deleted, and the volumes that stay over their bounds because what is left is locked."""
+
+    deleted: int = 0
+    locked_up: frozenset[str] = frozenset()
+
+
+OnSwept = Callable[[Swept], None]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was done in one go. `after` is where to go on; None at the end of the list or when enough was deleted."""
+
+    deleted: list[SegmentRow] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
+    after: tuple[int, int] | None = None
 
 
 class Retention:
-    """Keeps volumes inside their bounds. Open segments are never touched."""
+    """Keeps the archive inside its rules, which are asked anew for each sweep."""
 
     def __init__(
         self,
-        store: SegmentStore,
-        volumes: Sequence[Volume],
-        bounds: Bounds,
+        store: Upkeep,
+        rules: Callable[[], Rules],
         *,
         pool: DiskPool,
         clock: Clock,
         on_deleted: OnDeleted | None = None,
+        on_swept: OnSwept | None = None,
+        forget: Forget | None = None,
     ) -> None:
         self._store = store
-        self._volumes = tuple(volumes)
-        self._bounds = bounds
+        self._rules = rules
         self._pool = pool
         self._clock = clock
         self._on_deleted = on_deleted
-        self._failed: set[str] = set()
+        self._on_swept = on_swept
+        self._forget = forget
+        self._failed: dict[str, str] = {}
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -68,7 +111,11 @@ class Retention:
         """Sweep for ever; to be run as a task and cancelled."""
         while True:
             self._wake.clear()
-            await self.sweep()
+            try:
+                await self.sweep()
+            except Exception:
+                # a defect must cost one sweep, not all that follow
+                log.exception("retention: the sweep failed")
             pauses = [
                 asyncio.ensure_future(self._clock.sleep(_SWEEP_SECONDS)),
                 asyncio.ensure_future(self._wake.wait()),
@@ -80,71 +127,180 @@ class Retention:
                     pause.cancel()
                 await asyncio.gather(*pauses, return_exceptions=True)
 
-    async def sweep(self) -> int:
-        """Delete what is over the bounds on every volume, in batches; gives the number of segments deleted."""
+    async def sweep(self) -> Swept:
+        """Delete what the rules do not let stay, in batches."""
+        rules = self._rules()
+        failures: dict[str, str] = {}
+        touched: set[str] = set()
         total = 0
-        for volume in self._volumes:
-            while True:
-                try:
-                    deleted, failure = await self._pool.run(self._batch, volume)
-                except (OSError, OnvifdError) as error:
-                    self._report(volume, error)
-                    break
-                if failure is None:
-                    self._failed.discard(volume.id)
-                else:
-                    self._report(volume, failure)
-                for row in deleted:
-                    if self._on_deleted is not None:
-                        self._on_deleted(row)
-                total += len(deleted)
-                if len(deleted) < BATCH:
-                    break
-                await self._clock.sleep(_PAUSE_SECONDS)
+        locked_up = set()
+        try:
+            locks = await self._pool.run(lambda: LockTable(self._store.locks(self._clock.utc())))
+            total += await self._by_recording(rules, locks, failures, touched)
+            for bounds in rules.volumes.values():
+                deleted, full = await self._by_volume(rules, bounds, locks, failures, touched)
+                total += deleted
+                if full:
+                    locked_up.add(bounds.volume.id)
+        except OnvifdError as error:
+            failures["the catalogue"] = error.reason
+        await self._describe(touched, failures)
+        self._report(failures)
         if total:
             log.info("retention: %d segments deleted", total)
+        swept = Swept(deleted=total, locked_up=frozenset(locked_up))
+        if self._on_swept is not None:
+            self._on_swept(swept)
+        return swept
+
+    async def _by_recording(self, rules: Rules, locks: LockTable, failures: dict[str, str], touched: set[str]) -> int:
+        """What is older than its recording may keep, and what is over its quota."""
+        if not (rules.max_age or any(rules.ages.values()) or rules.quotas):
+            return 0
+        total = 0
+        for recording in await self._pool.run(self._store.recorded):
+            age = rules.ages.get(recording, rules.max_age)
+            if age:
+                before = self._clock.utc() - age
+
+                def expired(after: tuple[int, int], recording: str = recording, before: int = before) -> _Batch:
+                    rows = self._store.oldest(
+                        recording=recording, before=before, after=after, limit=PAGE, locks=locks.stretches
+                    )
+                    return self._delete(rows, rules, locks, None)
+
+                total += await self._batches(expired, failures, touched)
+            quota = rules.quotas.get(recording, 0)
+            if quota:
+
+                def over(after: tuple[int, int], recording: str = recording, quota: int = quota) -> _Batch:
+                    excess = self._store.recording_bytes(recording) - quota
+                    rows = self._after(after, locks, recording=recording) if excess > 0 else ()
+                    return self._delete(rows, rules, locks, excess)
+
+                total += await self._batches(over, failures, touched)
         return total
 
-    def _report(self, volume: Volume, error: OSError | OnvifdError) -> None:
-        """Once per volume until it works again."""
-        if volume.id not in self._failed:
-            reason = error.reason if isinstance(error, OnvifdError) else error.strerror
-            log.error("retention: volume %s: %s", volume.id, reason)
-        self._failed.add(volume.id)
+    async def _by_volume(
+        self, rules: Rules, bounds: VolumeBounds, locks: LockTable, failures: dict[str, str], touched: set[str]
+    ) -> tuple[int, bool]:
+        """The oldest of a volume that is over its bounds; true if that was not enough because of locks."""
+        volume = bounds.volume
+        if not rules.overwrite:
+            return 0, False
 
-    def _batch(self, volume: Volume) -> tuple[list[SegmentRow], OSError | None]:
-        """What was deleted. A file that cannot be deleted is left out, so that it does not keep the volume full."""
-        deleted: list[SegmentRow] = []
-        failure: OSError | None = None
-        excess = self._excess(volume)
-        for row in self._store.oldest_segments(volume.id, BATCH):
-            too_old = self._bounds.max_age and row.end < self._clock.utc() - self._bounds.max_age
-            if excess <= 0 and not too_old:
-                break
-            try:
-                delete_segment(self._store, volume, row)
-            except OSError as error:
-                failure = error
+        def oldest(after: tuple[int, int]) -> _Batch:
+            excess = self._excess(bounds)
+            rows = self._after(after, locks, volume=volume.id) if excess > 0 else ()
+            return self._delete(rows, rules, locks, excess)
+
+        def locked_up() -> bool:
+            left = self._store.oldest(volume=volume.id, limit=1)
+            return bool(left) and locks.covers(left[0]) and self._excess(bounds) > 0
+
+        try:
+            deleted = await self._batches(oldest, failures, touched)
+            full = await self._pool.run(locked_up)
+        except OSError as error:
+            failures[volume.id] = os.strerror(error.errno) if error.errno else type(error).__name__
+            return 0, False
+        return deleted, full
+
+    async def _batches(
+        self, step: Callable[[tuple[int, int]], _Batch], failures: dict[str, str], touched: set[str]
+    ) -> int:
+        """Run batches until there is nothing left to do. Raises OSError, Unavailable."""
+        total, after = 0, START
+        while True:
+            batch = await self._pool.run(step, after)
+            failures |= batch.failures
+            for row in batch.deleted:
+                touched.add(row.recording)
+                if self._on_deleted is not None:
+                    self._on_deleted(row)
+            total += len(batch.deleted)
+            if batch.after is None:
+                return total
+            after = batch.after
+            await self._clock.sleep(_PAUSE_SECONDS)
+
+    def _after(
+        self, after: tuple[int, int], locks: LockTable, *, volume: str | None = None, recording: str | None = None
+    ) -> tuple[SegmentRow, ...]:
+        """The next page of what may be deleted."""
+        return self._store.oldest(volume=volume, recording=recording, after=after, limit=PAGE, locks=locks.stretches)
+
+    def _delete(self, rows: tuple[SegmentRow, ...], rules: Rules, locks: LockTable, excess: int | None) -> _Batch:
+        """Delete from a page of segments, oldest first, at most a batch and no more than `excess` bytes ask for.
+
+        A file that cannot be deleted is left out, so that it does not keep the volume full.
+        """
+        batch = _Batch()
+        for row in rows:
+            if excess is not None and excess <= 0:
+                return batch
+            batch.after = (row.start, row.id)
+            if locks.covers(row):
                 continue
-            excess -= row.size
-            deleted.append(row)
-        return deleted, failure
+            bounds = rules.volumes.get(row.volume)
+            if bounds is None:
+                continue
+            try:
+                # asked again: it may have been locked since the sweep began
+                if self._store.is_locked(row.recording, row.start, max(row.end, row.start + 1), self._clock.utc()):
+                    continue
+                delete_segment(self._store, bounds.volume, row)
+            except OSError as error:
+                batch.failures[row.volume] = os.strerror(error.errno) if error.errno else type(error).__name__
+                continue
+            batch.deleted.append(row)
+            if excess is not None:
+                excess -= row.size
+            if len(batch.deleted) == BATCH:
+                return batch
+        if len(rows) < PAGE:
+            batch.after = None
+        return batch
 
-    def _excess(self, volume: Volume) -> int:
-        """Bytes to be deleted."""
+    def _excess(self, bounds: VolumeBounds) -> int:
+        """Bytes to be deleted. Raises OSError."""
         over = 0
-        if self._bounds.max_bytes:
-            over = self._store.volume_bytes(volume.id) - self._bounds.max_bytes
-        info = os.statvfs(volume.root)
-        reserve = int(info.f_blocks * info.f_frsize * self._bounds.reserve)
+        if bounds.max_bytes:
+            over = self._store.volume_bytes(bounds.volume.id) - bounds.max_bytes
+        info = os.statvfs(bounds.volume.root)
+        reserve = int(info.f_blocks * info.f_frsize * bounds.reserve)
         return max(over, reserve - info.f_bavail * info.f_frsize)
 
+    async def _describe(self, touched: set[str], failures: dict[str, str]) -> None:
+        """What tells of deleted time is forgotten with it."""
+        if self._forget is None:
+            return
+        now = self._clock.utc()
+        for recording in sorted(touched):
+            try:
+                earliest = await self._pool.run(self._store.earliest, recording)
+                await self._pool.run(self._forget, recording, now if earliest is None else earliest)
+            except OnvifdError as error:
+                failures[recording] = error.reason
 
-def delete_segment(store: SegmentStore, volume: Volume, row: SegmentRow) -> None:
+    def _report(self, failures: dict[str, str]) -> None:
+        """Once for each subject and reason until it works again."""
+        for subject, reason in failures.items():
+            if self._failed.get(subject) != reason:
+                log.error("retention: %s: %s", subject, reason)
+        self._failed = failures
+
+
+def delete_segment(store: Upkeep, volume: Volume, row: SegmentRow) -> None:
     """Remove a segment's file, then its row, then folders that became empty. Raises OSError or Unavailable."""
     path = volume.path(row.path)
-    path.unlink(missing_ok=True)
-    store.delete_segment(row.id)
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        # Of a volume that has just been pulled nothing is gone.
+        if not volume.is_there():
+            raise
+    store.forget(row.id)
     for folder in list(path.parents)[:3]:
         if folder == volume.root:
             break

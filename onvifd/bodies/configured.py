@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from onvifd.archive.disk import Volume
-from onvifd.archive.retention import Bounds
 from onvifd.bodies.channel import Channel, ChannelStream
 from onvifd.cameras.registry import Camera
-from onvifd.clock import US
 from onvifd.config import Config
 from onvifd.media.types import TrackFormat
 from onvifd.workers.messages import CameraSpec, RecordSpec, Setup, StreamSpec, VolumeSpec
@@ -62,23 +60,13 @@ def spec_of(camera: Camera, recordings: Mapping[tuple[str, str], tuple[RecordSpe
     )
 
 
-def bounds_of(config: Config) -> Bounds:
-    """How much of the archive is kept, and for how long."""
-    archive = config.archive
-    return Bounds(
-        max_bytes=archive.max_bytes, reserve=archive.reserve_percent / 100, max_age=archive.retention_seconds * US
-    )
-
-
 def setup_of(config: Config, volumes: Iterable[Volume], replay_timeout: int) -> Setup:
     """What every worker is told first; the cluster fills in kind and name."""
     return Setup(
         kind="",
         name="",
         database_url=config.database_url,
-        volumes=tuple(
-            VolumeSpec(id=volume.id, path=str(volume.root), max_bytes=config.archive.max_bytes) for volume in volumes
-        ),
+        volumes=tuple(VolumeSpec(id=volume.id, path=str(volume.root), uuid=volume.uuid) for volume in volumes),
         realm=config.access.realm,
         segment_seconds=config.archive.segment_seconds,
         session_timeout=config.timeouts.rtsp_session,

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from onvifd.access.keyfile import SecretBox
-from onvifd.archive.disk import Volume
 from onvifd.archive.index import SegmentRow
 from onvifd.bodies.events_monitor import Monitor, read_synchronized, read_ticks
 from onvifd.bodies.events_recording import Deletions, RecordingChanges
 from onvifd.bodies.events_relay import EventRelay
-from onvifd.bodies.events_storage import StorageWatch
 from onvifd.clock import Clock
 from onvifd.config import Config
 from onvifd.errors import OnvifdError
@@ -31,8 +29,6 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 """How often the machine is looked at (Core 8.9.1: about every 5 s at most)."""
-STORAGE_EVERY = 3
-"""Looks between two of the disks."""
 
 RESET_SETTING = "device.last_reset"
 BACKUP_SETTING = "device.last_backup"
@@ -49,7 +45,6 @@ class EventParts:
         box: SecretBox,
         bus: EventBus,
         clock: Clock,
-        volumes: Sequence[Volume],
         *,
         name: str,
         tls: TlsContexts | None = None,
@@ -61,7 +56,6 @@ class EventParts:
         self.relay = EventRelay(bus.publish, clock)
         self._changes = RecordingChanges(bus.publish)
         self._deletions = Deletions(bus.publish)
-        self._storage = StorageWatch(_all_volumes(config, volumes), bus.publish, clock)
         settings = config.events
         ca_file = Path(settings.ca_file) if settings.ca_file else None
         trust = SystemTrust(ca_file)
@@ -99,7 +93,6 @@ class EventParts:
             await asyncio.gather(self._task, return_exceptions=True)
         self._deletions.flush(self._clock.utc())
         await self.brokers.close()
-        self._storage.close()
 
     async def service(self) -> EventService:
         """The ONVIF event service over all of this. Whoever takes it closes it."""
@@ -127,16 +120,14 @@ class EventParts:
         self._deletions.deleted(row, self._clock.utc())
 
     async def _look(self, monitor: Monitor) -> None:
-        looks = 0
         while True:
             try:
-                await self._look_once(monitor, disks=looks % STORAGE_EVERY == 0)
+                await self._look_once(monitor)
             except OnvifdError as error:
                 log.error("the machine cannot be looked at: %s", error.reason)
-            looks += 1
             await self._clock.sleep(LOOK_SECONDS)
 
-    async def _look_once(self, monitor: Monitor, *, disks: bool) -> None:
+    async def _look_once(self, monitor: Monitor) -> None:
         ticks, heard = await asyncio.to_thread(lambda: (read_ticks(), read_synchronized()))
         now = self._clock.utc()
         monitor.look(now, self._clock.monotonic())
@@ -144,17 +135,8 @@ class EventParts:
         if heard is not None:
             monitor.clock_set(min(heard, now), now)
         self._deletions.flush(now)
-        if disks:
-            await self._storage.look()
 
 
 def _moment(text: str | None) -> int:
     """A stored time; 1970 if there is none (Core 8.9.4)."""
     return int(text) if text and text.isdigit() else device_topics.NEVER
-
-
-def _all_volumes(config: Config, present: Sequence[Volume]) -> tuple[Volume, ...]:
-    """The volumes, and those that are configured but were not there at the start."""
-    roots = {volume.root for volume in present}
-    missing = [path for path in config.volume_paths if path not in roots]
-    return (*present, *(Volume(f"missing-{number}", path) for number, path in enumerate(missing, 1)))

@@ -1,15 +1,13 @@
-"""What keeps catalogue and volumes in order while the recorder runs: retention, old events, spans, and ends after a crash."""
+"""What keeps catalogue and volumes in order while the recorder runs: retention, old events, and ends after a crash."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 
-from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import SegmentStore
-from onvifd.archive.retention import Bounds, OnDeleted, Retention
+from onvifd.archive.retention import Retention
 from onvifd.clock import US, Clock
 from onvifd.errors import Conflict, NotFound, OnvifdError
 from onvifd.events import topics
@@ -17,17 +15,11 @@ from onvifd.events.bus import EventBus
 from onvifd.events.store import EventStore
 from onvifd.events.types import Operation
 from onvifd.store.catalogue import AsyncCatalogue
-from onvifd.workers.messages import RecordingState
 
 log = logging.getLogger(__name__)
 
 EVENT_SWEEP = 600.0
 """Seconds between deletions of old events and of recordings that are empty for good."""
-
-GENERAL = "general"
-"""Record type of continuous recording."""
-
-MAX_CHANGES = 10_000
 
 
 class Housekeeping:
@@ -39,11 +31,9 @@ class Housekeeping:
         segments: SegmentStore,
         events: EventStore,
         bus: EventBus,
-        volumes: Sequence[Volume],
-        bounds: Bounds,
+        retention: Retention,
         event_age: int,
         clock: Clock,
-        on_deleted: OnDeleted | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._segments = segments
@@ -51,24 +41,15 @@ class Housekeeping:
         self._bus = bus
         self._event_age = event_age
         self._clock = clock
-        self._pool = DiskPool(1)
-        self._retention = Retention(segments, volumes, bounds, pool=self._pool, clock=clock, on_deleted=on_deleted)
-        self._changes: asyncio.Queue[RecordingState] = asyncio.Queue(MAX_CHANGES)
-        self._spans: dict[str, int] = {}
+        self._retention = retention
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, recordings: frozenset[str]) -> None:
         """End what a crash left open, then keep house."""
         await self._end_states(recordings)
-        for span in await self._catalogue.run(self._catalogue.sync.spans.unfinished):
-            times = await self._catalogue.run(self._segments.recording_times, span.recording)
-            await self._catalogue.run(
-                self._catalogue.sync.spans.finish, span.id, max(span.start, times[1] if times else span.start)
-            )
         self._tasks = [
             asyncio.create_task(self._retention.run(), name="retention"),
             asyncio.create_task(self._sweep_catalogue(), name="event retention"),
-            asyncio.create_task(self._write_spans(), name="spans"),
         ]
 
     async def _end_states(self, recordings: frozenset[str]) -> None:
@@ -80,33 +61,6 @@ class Housekeeping:
             times = await self._catalogue.run(self._segments.recording_times, state.recording)
             end = max(state.utc, times[1] if times else state.utc)
             self._bus.record(replace(state, utc=end, data=((state.data[0][0], "false"),), operation=Operation.CHANGED))
-
-    def recording_changed(self, state: RecordingState) -> None:
-        """Recording began or ended: the span follows. If the disk refused, room is made at once."""
-        if state.error:
-            self._retention.wake()
-        try:
-            self._changes.put_nowait(state)
-        except asyncio.QueueFull:
-            log.error("%s: its span is not stored, the database is too slow", state.recording)
-
-    async def _write_spans(self) -> None:
-        while True:
-            state = await self._changes.get()
-            try:
-                await self._write_span(state)
-            except OnvifdError as error:
-                log.error("%s: its span is not stored: %s", state.recording, error.reason)
-            finally:
-                self._changes.task_done()
-
-    async def _write_span(self, state: RecordingState) -> None:
-        spans = self._catalogue.sync.spans
-        known = self._spans.pop(state.recording, None)
-        if known is not None:
-            await self._catalogue.run(spans.finish, known, state.utc)
-        if state.active:
-            self._spans[state.recording] = await self._catalogue.run(spans.begin, state.recording, GENERAL, state.utc)
 
     async def _sweep_catalogue(self) -> None:
         while True:
@@ -140,13 +94,7 @@ class Housekeeping:
             log.info("recording %s has no camera and no footage any more: removed", row.token)
 
     async def stop(self) -> None:
-        """End all tasks; spans that wait are written first, for at most a second."""
-        try:
-            async with asyncio.timeout(1):
-                await self._changes.join()
-        except TimeoutError:
-            log.warning("%d spans are not stored", self._changes.qsize())
+        """End all tasks."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._pool.close()

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import resource
 import socket
 from importlib.resources import files
 from pathlib import Path
 
-from onvifd.archive.disk import Volume
-from onvifd.config import Config
 from onvifd.errors import Unavailable
-from onvifd.store.catalogue import Catalogue
-
-log = logging.getLogger(__name__)
 
 DESCRIPTORS = 65_536
 """Descriptors that a process may have, where the system allows it."""
@@ -56,18 +50,3 @@ def free_port(address: str, port: int) -> int:
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.bind((address, 0))
         return int(probe.getsockname()[1])
-
-
-def prepare_volumes(config: Config, catalogue: Catalogue, now: int, added: tuple[Path, ...] = ()) -> list[Volume]:
-    """The configured volumes that are there, and folders that clients have `added`. Only the default one, inside the data
-    folder, is made here."""
-    if not config.archive.volumes:
-        config.volume_paths[0].mkdir(mode=0o700, exist_ok=True)
-    volumes = []
-    for path in dict.fromkeys((*config.volume_paths, *added)):
-        if path.is_dir():
-            row = catalogue.volumes.ensure(str(path), config.archive.max_bytes, now)
-            volumes.append(Volume(row.id, path))
-        else:
-            log.error("volume %s is not there: nothing is recorded on it", path)
-    return volumes

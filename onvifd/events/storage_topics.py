@@ -9,21 +9,21 @@ STORAGE_STATE = Topic(
     name="Monitoring/Storage/State",
     is_property=True,
     source=(Item("Token", TOKEN),),
-    data=(Item("State", STRING), Item("Reason", STRING), Item("LowSpace", BOOLEAN)),
+    data=(
+        Item("State", STRING),
+        Item("Reason", STRING),
+        Item("LowSpace", BOOLEAN),
+        Item("DiskFailing", BOOLEAN),
+        Item("DiskHot", BOOLEAN),
+    ),
 )
-# Core 8.9.10
-TEMPERATURE_CRITICAL = Topic(
-    name="Device/HardwareFailure/TemperatureCritical", is_property=True, data=(Item("Critical", BOOLEAN),)
-)
 
-STORAGE_TOPICS = (STORAGE_STATE, TEMPERATURE_CRITICAL)
+STORAGE_TOPICS = (STORAGE_STATE,)
 
 
-def storage_state(volume: str, state: str, reason: str, low: bool, utc: int) -> Event:
-    """How a volume is: ok, error, missing, ..., why, and whether less is free than should be."""
-    return message(STORAGE_STATE, utc, (volume,), (state, reason, boolean(low)))
-
-
-def temperature_critical(critical: bool, utc: int) -> Event:
-    """A disk is too hot, or no longer."""
-    return message(TEMPERATURE_CRITICAL, utc, (), (boolean(critical),))
+def storage_state(
+    volume: str, state: str, reason: str, utc: int, *, low: bool = False, failing: bool = False, hot: bool = False
+) -> Event:
+    """How a volume is: ok, error, missing, ..., and why; whether less is free than should be, its disk says that it will fail,
+    or is too hot."""
+    return message(STORAGE_STATE, utc, (volume,), (state, reason, boolean(low), boolean(failing), boolean(hot)))

@@ -12,6 +12,7 @@ from onvifd.events.receiver_topics import RECEIVER_TOPICS
 from onvifd.events.recording_topics import RECORDING_TOPICS
 from onvifd.events.relayed_topics import RELAYED_TOPICS
 from onvifd.events.security_topics import SECURITY_TOPICS
+from onvifd.events.storage_topics import STORAGE_TOPICS
 from onvifd.events.topic import BOOLEAN, STRING, TOKEN, Item, Topic, boolean, message, state
 from onvifd.events.types import Event
 from onvifd.onvif.soap.codec import encode
@@ -71,6 +72,7 @@ RECORDER_TOPICS = (
     *RECORDING_TOPICS,
     *RECEIVER_TOPICS,
     *DEVICE_TOPICS,
+    *STORAGE_TOPICS,
     *RELAYED_TOPICS,
     *SECURITY_TOPICS,
     BUFFER_BEGIN,

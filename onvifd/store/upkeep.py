@@ -91,6 +91,12 @@ class Upkeep:
 
         return self._database.read(work)
 
+    def times(self, recording: str) -> tuple[int, int] | None:
+        """Least start and greatest end of what can be played of a recording."""
+        found = self._segments.times_by_kinds(recording).get(recording, {})
+        times = [each for kinds, each in found.items() if kinds]
+        return (min(first for first, _ in times), max(last for _, last in times)) if times else None
+
     def newest(self, volume: str, recording: str, limit: int) -> tuple[str, ...]:
         """Paths of the newest segments of a recording on a volume."""
         t = schema.segments

@@ -72,6 +72,8 @@ class _Watched:
     distrust: Distrust = field(default_factory=Distrust)
     pending: asyncio.Future[Look] | None = None
     health: Health | None = None
+    failing: bool = False
+    hot: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -111,7 +113,6 @@ class VolumeKeeper:
         """Seconds that recordings are kept at most by what VMS set, if anything."""
         self.options = Options()
         self._order: object = None
-        self._hot = False
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
 
@@ -281,7 +282,7 @@ class VolumeKeeper:
         became_low, watched.low = low and not watched.low, low
         now, volume = self._clock.utc(), watched.row.id
         self._publish(device_topics.storage_failure(volume, state is not VolumeState.OK, now))
-        self._publish(storage_topics.storage_state(volume, state.value, reason, low, now))
+        self._publish_state(watched)
         if state is not VolumeState.OK:
             log.error("volume %s (%s): %s: %s", volume, watched.row.path, state.value, reason)
         elif former not in (None, VolumeState.OK):
@@ -315,25 +316,36 @@ class VolumeKeeper:
             watched.segments, watched.used = found.get(volume, (0, 0))
 
     async def _ask_disks(self) -> None:
-        """Health of the disks below the volumes. Each volume's own thread asks: a disk may take its time."""
-        hottest = None
+        """Health of the disks below the volumes. A disk may take its time: nobody waits for the answer but this task."""
         for watched in tuple(self._watched.values()):
             if not watched.seen.device or watched.pending is not None:
                 continue
             disks = await asyncio.to_thread(self._smart, watched.seen.device)
-            before, watched.health = watched.health, smart.worst_of(disks)
-            health = watched.health
-            if health is not None:
-                if health.passed is False and (before is None or before.passed is not False):
-                    log.error("volume %s: its disk %s says that it will fail", watched.row.id, health.device)
-                if health.celsius is not None:
-                    hottest = max(hottest or -100, health.celsius)
-        if hottest is not None:
-            hot = hottest >= self.options.critical_celsius
-            if hot and not self._hot:
-                log.error("a disk has %d °C", hottest)
-            self._hot = hot
-            self._publish(storage_topics.temperature_critical(hot, self._clock.utc()))
+            health = watched.health = smart.worst_of(disks)
+            failing = any(disk.passed is False for disk in disks)
+            hot = any(disk.celsius is not None and disk.celsius >= self.options.critical_celsius for disk in disks)
+            if (failing, hot) == (watched.failing, watched.hot):
+                continue
+            if failing and not watched.failing:
+                log.error("volume %s: its disk says that it will fail", watched.row.id)
+            if hot and not watched.hot and health is not None:
+                log.error("volume %s: its disk has %s °C", watched.row.id, health.celsius)
+            watched.failing, watched.hot = failing, hot
+            self._publish_state(watched)
+
+    def _publish_state(self, watched: _Watched) -> None:
+        state = watched.state or VolumeState.MISSING
+        self._publish(
+            storage_topics.storage_state(
+                watched.row.id,
+                state.value,
+                watched.reason,
+                self._clock.utc(),
+                low=watched.low,
+                failing=watched.failing,
+                hot=watched.hot,
+            )
+        )
 
     # ---- what others ask -----------------------------------------------------------------------
 

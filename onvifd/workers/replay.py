@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 
 from onvifd.archive.cache import FragmentCache
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
-from onvifd.archive.disk import DiskPool, Volume
+from onvifd.archive.disk import DiskPool
 from onvifd.archive.index import SegmentStore
 from onvifd.archive.reader import RecordingReader
 from onvifd.archive.replay import ReplayMount
@@ -16,6 +15,7 @@ from onvifd.clock import Clock, SystemClock
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
+from onvifd.volumes.known import KnownVolumes
 from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere
 from onvifd.workers.link import Link
@@ -77,7 +77,7 @@ class ReplayWorker:
         self._timeout = setup.replay_timeout
         self._catalogue = await asyncio.to_thread(Catalogue.open, setup.database_url)
         store: SegmentStore = CatalogueSegmentStore(self._catalogue)
-        volumes = {volume.id: Volume(volume.id, Path(volume.path)) for volume in setup.volumes}
+        volumes = KnownVolumes(self._catalogue)
         cache = FragmentCache(CACHE_BYTES)
         pool = self._pool = DiskPool(READ_THREADS)
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from pathlib import Path
-
 import pytest
 
-from onvifd.archive.disk import Volume
-from onvifd.bodies import events_storage
 from onvifd.bodies.events_monitor import Monitor, parse_ticks, read_ticks
-from onvifd.bodies.events_storage import StorageWatch, probe
 from onvifd.clock import US, SimulatedClock, isoformat
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Event
@@ -79,80 +72,3 @@ def test_ticks_are_read_from_the_kernel() -> None:
     assert parse_ticks("") is None
     assert parse_ticks("intr 1 2 3 4 5 6") is None
     assert read_ticks() is not None
-
-
-def test_a_folder_that_takes_files_is_well_and_is_left_as_it_was(tmp_path: Path) -> None:
-    assert probe(tmp_path) == ""
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_is_tried_where_files_must_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events_storage.os, "O_TMPFILE", 0)
-    assert probe(tmp_path) == ""
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.covers("ALM-23", "P212", "P213", "P214")
-def test_what_is_wrong_with_a_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert probe(tmp_path / "missing") == "it is not there"
-    monkeypatch.setattr(events_storage, "LOW", 1 << 62)
-    assert probe(tmp_path) == "it is full"
-    monkeypatch.setattr(events_storage, "LOW", 0)
-
-    def fail(descriptor: int) -> None:
-        raise OSError(5, "Input/output error")
-
-    monkeypatch.setattr(events_storage.os, "fdatasync", fail)
-    assert probe(tmp_path) == "Input/output error"
-
-
-@pytest.mark.covers("ALM-23", "P212", "P213", "P214", "P217", "A043")
-async def test_a_volume_fails_and_recovers(side: Side, tmp_path: Path) -> None:
-    good, bad = tmp_path / "good", tmp_path / "bad"
-    good.mkdir()
-    watch = StorageWatch((Volume("vol-1", good), Volume("vol-2", bad)), side.bus.publish, side.clock)
-    try:
-        await watch.look()
-        assert [(e.source[0][1], e.data[0][1], str(e.operation)) for e in side.events] == [
-            ("vol-1", "false", "Initialized"),
-            ("vol-2", "true", "Initialized"),
-        ]
-        side.told()
-        bad.mkdir()
-        await watch.look()
-        await watch.look()
-        assert side.told() == [("StorageFailure", "false")]
-        good.rmdir()
-        await watch.look()
-        assert side.told() == [("StorageFailure", "true")]
-    finally:
-        watch.close()
-
-
-async def test_a_disk_that_hangs_fails_its_volume_only_and_takes_one_thread(
-    side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release, probes = threading.Event(), []
-
-    def hanging(root: Path) -> str:
-        probes.append(root.name)
-        if root.name == "slow":
-            release.wait(10)
-        return ""
-
-    monkeypatch.setattr(events_storage, "probe", hanging)
-    monkeypatch.setattr(events_storage, "PROBE_TIMEOUT", 0.02)
-    volumes = (Volume("vol-1", tmp_path / "fast"), Volume("vol-2", tmp_path / "slow"))
-    watch = StorageWatch(volumes, side.bus.publish, side.clock)
-    try:
-        await watch.look()
-        await watch.look()
-        assert probes.count("slow") == 1
-        assert [event.data[0][1] for event in side.bus.properties()] == ["false", "true"]
-        release.set()
-        async with asyncio.timeout(5):
-            while side.bus.properties()[1].data[0][1] == "true":
-                await watch.look()
-    finally:
-        release.set()
-        watch.close()
