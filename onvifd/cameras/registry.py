@@ -23,7 +23,7 @@ from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.store.cameras import Parts
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.policies import OFF
-from onvifd.store.rows import CameraRow, JobRow, PolicyRow, ProfileRow, RecordingRow, StreamRow, TrackRow
+from onvifd.store.rows import CameraRow, JobRow, JobSourceRow, PolicyRow, ProfileRow, RecordingRow, StreamRow, TrackRow
 
 log = logging.getLogger(__name__)
 
@@ -316,12 +316,9 @@ class Registry:
             )
             for stream in camera.streams
         ]
-        job = JobRow(
-            token=job_token(camera.id),
-            recording=recording_token(camera.id),
-            profile=profile_token(camera.id, Role.MAIN),
-        )
-        return row, profiles, _recording(camera), job
+        recording = recording_row(camera, Role.MAIN)
+        job = job_row(camera, recording)
+        return row, profiles, recording, job
 
     def _seal(self, camera: Camera) -> bytes | None:
         """Login and the URLs that hold secrets, as one encrypted blob; None if there are neither."""
