@@ -77,9 +77,7 @@ def _all(connection: Connection) -> tuple[PolicyRow, ...]:
     t, c, s = schema.record_policies, schema.cameras, schema.streams
     known = {(row["camera"], row["stream"]): PolicyRow(**row) for row in connection.execute(select(t)).mappings()}
     query = select(s.c.camera, s.c.role).join(c, c.c.id == s.c.camera).order_by(c.c.channel, s.c.role)
-    return tuple(
-        known.get((camera, stream), default(camera, stream)) for camera, stream in connection.execute(query).tuples()
-    )
+    return tuple(known.get((camera, stream), default(camera, stream)) for camera, stream in connection.execute(query))
 
 
 def _put(connection: Connection, row: PolicyRow) -> None:
