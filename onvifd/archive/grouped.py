@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentState, SegmentStore
-from onvifd.errors import OnvifdError
+from onvifd.errors import OnvifdError, Unavailable
 
 log = logging.getLogger(__name__)
+
+REFUSAL = 2.0
+"""Seconds for which a store that did not answer is not asked again: each question waits for its lock, and what is to be written
+meanwhile waits behind it."""
 
 INTERVAL = 0.25
 """Seconds between two transactions: how far the index may lag behind the files, besides what it does anyhow."""
@@ -30,12 +35,23 @@ class GroupedRows:
         self._grown: dict[int, SegmentChange] = {}
         self._ended = threading.Event()
         self._failed = False
+        self._refused = -REFUSAL
+        """When the store did not answer last, monotonic seconds."""
         self._thread = threading.Thread(target=self._work, name="segment-rows", daemon=True)
         self._thread.start()
 
     def insert_segment(self, row: SegmentRow) -> int:
         """See SegmentStore."""
-        return self._store.insert_segment(row)
+        self._check()
+        try:
+            return self._store.insert_segment(row)
+        except Unavailable:
+            self._refused = time.monotonic()
+            raise
+
+    def _check(self) -> None:
+        if time.monotonic() < self._refused + REFUSAL:
+            raise Unavailable("catalogue does not answer")
 
     def update_segment(self, segment: int, change: SegmentChange) -> None:
         """Remember the newest growth of a segment; it is stored with the next transaction."""
@@ -44,11 +60,16 @@ class GroupedRows:
 
     def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
         """See SegmentStore. No growth of this segment is stored after this."""
+        self._check()
         # A transaction under way may still hold older growth, and puts it back if it is refused.
         with self._writing:
             with self._lock:
                 self._grown.pop(segment, None)
-            self._store.close_segment(segment, change, state=state, reason=reason)
+            try:
+                self._store.close_segment(segment, change, state=state, reason=reason)
+            except Unavailable:
+                self._refused = time.monotonic()
+                raise
 
     def flush(self) -> None:
         """Store what is waiting. What the store refuses waits on, unless something newer came."""

@@ -37,7 +37,8 @@ NON_SYNC = 0x00010000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _UNDETERMINED_LANGUAGE = 0x55C4
 _MOVIE_TIMESCALE = 1000
-METADATA_MIME = b"application/xml"
+METADATA_NAMESPACE = b"http://www.onvif.org/ver10/schema"
+"""Of timed XML metadata (Export File Format 5.5)."""
 
 
 class Sample(NamedTuple):
@@ -143,7 +144,8 @@ def sample_entry(track: TrackFormat) -> bytes:
         case Codec.PCMA:
             return _audio_entry(b"alaw", track)
         case Codec.METADATA:
-            return box(b"mett", bytes(6), struct.pack(">H", 1), b"\0", METADATA_MIME + b"\0")
+            # ISO/IEC 14496-12 12.3.3: no content encoding, namespace, no schema location
+            return box(b"metx", bytes(6), struct.pack(">H", 1), b"\0", METADATA_NAMESPACE + b"\0", b"\0")
     raise NotSupported(f"no MP4 sample entry for {track.codec}")
 
 

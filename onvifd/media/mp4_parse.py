@@ -115,7 +115,7 @@ def _format(data: Buffer, mdia: Box) -> TrackFormat:
         codec = {b"ulaw": Codec.PCMU, b"alaw": Codec.PCMA, b"mp4a": Codec.AAC}[entry.kind]
         config = _audio_config(data, entry) if codec is Codec.AAC else b""
         return TrackFormat(codec=codec, clock_rate=rate, config=config, channels=channels)
-    if entry.kind == b"mett":
+    if entry.kind == b"metx":
         return TrackFormat(codec=Codec.METADATA, clock_rate=90_000)
     raise InvalidArgument("sample entry is unknown")
 

@@ -53,6 +53,10 @@ def test_formats_survive(clip: Encoded, audio: TrackFormat | None) -> None:
 def test_metadata_track_survives() -> None:
     metadata = TrackFormat(codec=Codec.METADATA, clock_rate=90000)
     assert mp4_parse.parse_init(mp4.init_segment([metadata])) == (metadata,)
+    # Export File Format 5.5: XMLMetaDataSampleEntry with the namespace of ONVIF
+    entry = mp4.sample_entry(metadata)
+    assert entry[4:8] == b"metx"
+    assert entry[16:].split(b"\0") == [b"", b"http://www.onvif.org/ver10/schema", b"", b""]
 
 
 def test_samples_have_their_times_to_the_microsecond(clip: Encoded) -> None:
