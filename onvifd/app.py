@@ -48,7 +48,7 @@ from onvifd.config import Config, prepare_data_folder
 from onvifd.errors import OnvifdError, Unavailable
 from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
-from onvifd.events.topics import RECORDER_TOPICS
+from onvifd.host.sensors import Sensors
 from onvifd.onvif.backend import Identity, Ports
 from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
@@ -159,7 +159,10 @@ class RecorderApp:
         await self.archive.open()
         name = (await self._identity()).uuid
         trust = BrokerTls(lambda: self.tls, config.events.ca_file)
-        self._event_parts = EventParts(config, self._catalogue, box, self.bus, self._clock, name=name, tls=trust)
+        sensors = await asyncio.to_thread(Sensors)
+        self._event_parts = EventParts(
+            config, self._catalogue, box, self.bus, self._clock, name=name, tls=trust, sensors=sensors
+        )
         self._parts.push_async_callback(self._event_parts.close)
         self.tls = Tls(
             self._catalogue, box, self._clock, self.bus, config, enabled=lambda: self.ports.https is not None
@@ -289,7 +292,9 @@ class RecorderApp:
         await self._event_parts.start()
         self._device.tell(self._event_parts.monitor)
         events = await self._event_parts.service()
-        searches = SearchService(search, recorder, self._clock, RECORDER_TOPICS, max_searches=config.limits.searches)
+        searches = SearchService(
+            search, recorder, self._clock, self._event_parts.topics, max_searches=config.limits.searches
+        )
         others = (
             MediaService(recorder, recorder),
             Media2Service(recorder, recorder),
@@ -384,6 +389,7 @@ class RecorderApp:
                 self.recorder.recording_state(message)
                 self._when.recording_changed(message)
             case Stats():
+                self._event_parts.heard(message, self.recorder.media())
                 for stats in message.streams:
                     self.recorder.stream_stats(stats)
 
@@ -453,6 +459,7 @@ class RecorderApp:
         try:
             await self._stopped.wait()
             log.info("stopping")
+            await self._event_parts.farewell()
         finally:
             await self.stop()
             for number in (signal.SIGINT, signal.SIGTERM):

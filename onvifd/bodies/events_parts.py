@@ -9,26 +9,31 @@ from pathlib import Path
 
 from onvifd.access.keyfile import SecretBox
 from onvifd.archive.index import SegmentRow
+from onvifd.bodies.events_hardware import ActiveSessions, Hardware
 from onvifd.bodies.events_monitor import Monitor, read_synchronized, read_ticks
 from onvifd.bodies.events_recording import Deletions, RecordingChanges
 from onvifd.bodies.events_relay import EventRelay
 from onvifd.clock import Clock
 from onvifd.config import Config
 from onvifd.errors import OnvifdError
-from onvifd.events import device_topics
+from onvifd.events import device_topics, hardware_topics
 from onvifd.events.bus import EventBus
 from onvifd.events.topics import RECORDER_TOPICS
-from onvifd.onvif.backend import Job, Recording
+from onvifd.host.sensors import Readings, Sensors
+from onvifd.onvif.backend import Job, MediaModel, Recording
 from onvifd.onvif.notification.callback import parse_networks
 from onvifd.onvif.notification.mqtt.brokers import Brokers, SystemTrust, TlsContexts
 from onvifd.onvif.notification.pusher import Pusher
 from onvifd.onvif.services.events import EventService
 from onvifd.store.catalogue import AsyncCatalogue
+from onvifd.workers.messages import Stats
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 """How often the machine is looked at (Core 8.9.1: about every 5 s at most)."""
+FAREWELL = 0.2
+"""Seconds that the news of the end gets to reach those who wait for events."""
 
 RESET_SETTING = "device.last_reset"
 BACKUP_SETTING = "device.last_backup"
@@ -36,7 +41,10 @@ BACKUP_SETTING = "device.last_backup"
 
 
 class EventParts:
-    """One per recorder. `tls` gives the TLS of connections to brokers; without it the authorities of the system are trusted."""
+    """One per recorder. `tls` gives the TLS of connections to brokers; without it the authorities of the system are trusted.
+
+    What `sensors` do not have is no topic. `topics` is everything that the recorder emits.
+    """
 
     def __init__(
         self,
@@ -48,11 +56,16 @@ class EventParts:
         *,
         name: str,
         tls: TlsContexts | None = None,
+        sensors: Sensors | None = None,
     ) -> None:
         self._config = config
         self._catalogue = catalogue
         self._bus = bus
         self._clock = clock
+        self._sensors = sensors
+        self._hardware = Hardware(bus.publish, sensors.first if sensors is not None else Readings())
+        self.topics = (*RECORDER_TOPICS, *self._hardware.topics)
+        self._sessions = ActiveSessions(bus.publish)
         self.relay = EventRelay(bus.publish, clock)
         self._changes = RecordingChanges(bus.publish)
         self._deletions = Deletions(bus.publish)
@@ -64,7 +77,7 @@ class EventParts:
             box,
             bus,
             clock,
-            RECORDER_TOPICS,
+            self.topics,
             tls or trust,
             name=name,
             limit=config.limits.event_brokers,
@@ -104,7 +117,7 @@ class EventParts:
         return EventService(
             self._bus,
             self._clock,
-            RECORDER_TOPICS,
+            self.topics,
             max_pull_points=self._config.limits.pull_points,
             max_pushed=self._config.limits.subscriptions,
             pusher=pusher,
@@ -114,6 +127,15 @@ class EventParts:
     def configured(self, recordings: Sequence[Recording], jobs: Sequence[Job]) -> None:
         """What recordings and jobs there are now."""
         self._changes.update(recordings, jobs, self._clock.utc())
+
+    def heard(self, stats: Stats, media: MediaModel) -> None:
+        """Who is sent what by a worker."""
+        self._sessions.heard(stats.worker, stats.sessions, media, self._clock.utc())
+
+    async def farewell(self) -> None:
+        """The recorder goes down: whoever waits for events is told while it still can be."""
+        self._bus.publish(hardware_topics.shutdown_initiated(self._clock.utc()))
+        await self._clock.sleep(FAREWELL)
 
     def deleted(self, row: SegmentRow) -> None:
         """Retention deleted a segment."""
@@ -128,13 +150,17 @@ class EventParts:
             await self._clock.sleep(LOOK_SECONDS)
 
     async def _look_once(self, monitor: Monitor) -> None:
-        ticks, heard = await asyncio.to_thread(lambda: (read_ticks(), read_synchronized()))
+        ticks, heard, readings = await asyncio.to_thread(self._read)
         now = self._clock.utc()
+        self._hardware.look(readings, now)
         monitor.look(now, self._clock.monotonic())
         monitor.processor(ticks, now)
         if heard is not None:
             monitor.clock_set(min(heard, now), now)
         self._deletions.flush(now)
+
+    def _read(self) -> tuple[tuple[int, int] | None, int | None, Readings]:
+        return read_ticks(), read_synchronized(), self._sensors.read() if self._sensors is not None else Readings()
 
 
 def _moment(text: str | None) -> int:

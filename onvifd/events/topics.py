@@ -8,6 +8,7 @@ from typing import Protocol
 from lxml import etree
 
 from onvifd.events.device_topics import DEVICE_TOPICS
+from onvifd.events.hardware_topics import ALWAYS_TOPICS
 from onvifd.events.receiver_topics import RECEIVER_TOPICS
 from onvifd.events.recording_topics import RECORDING_TOPICS
 from onvifd.events.relayed_topics import RELAYED_TOPICS
@@ -72,12 +73,13 @@ RECORDER_TOPICS = (
     *RECORDING_TOPICS,
     *RECEIVER_TOPICS,
     *DEVICE_TOPICS,
+    *ALWAYS_TOPICS,
     *STORAGE_TOPICS,
     *RELAYED_TOPICS,
     *SECURITY_TOPICS,
     BUFFER_BEGIN,
 )
-"""What the recorder emits."""
+"""What the recorder emits on any machine; sensors add theirs (`bodies.events_parts.EventParts.topics`)."""
 
 
 def motion_alarm(source: str, state: bool, utc: int, recording: str = "") -> Event:

@@ -23,7 +23,7 @@ from onvifd.rtsp.connection import Connection
 from onvifd.rtsp.messages import Response
 from onvifd.rtsp.outlet import SEND_BUFFER
 from onvifd.rtsp.play import Mount, Presentation
-from onvifd.rtsp.server_events import Limits, Verifier
+from onvifd.rtsp.server_events import Limits, Session, Verifier
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +71,10 @@ class RtspServer:
     def sessions(self) -> int:
         return sum(len(connection.machine.sessions) for connection in self._connections)
 
-    def listing(self) -> tuple[tuple[str, str, str, str], ...]:
-        """Every session: its id, its account, the client's address and the path."""
+    def listing(self) -> tuple[tuple[str, str, str, str, tuple[str, ...]], ...]:
+        """Every session: its id, its account, the client's address, the path, and the kinds of the tracks that are sent now."""
         return tuple(
-            (session.id, connection.machine.account.name, connection.peer, session.path)
+            (session.id, connection.machine.account.name, connection.peer, session.path, _kinds(session))
             for connection in self._connections
             if connection.machine.account is not None
             for session in connection.machine.sessions.values()
@@ -225,3 +225,10 @@ class RtspServer:
             listener.close()
         for connection in connections:
             connection.close_socket()
+
+
+def _kinds(session: Session) -> tuple[str, ...]:
+    if not session.playing:
+        return ()
+    tracks = session.presentation.tracks
+    return tuple(sorted({tracks[number].format.kind.value for number in session.tracks if number < len(tracks)}))

@@ -128,8 +128,8 @@ def session_specs(server: RtspServer | None) -> tuple[SessionSpec, ...]:
     if server is None:
         return ()
     return tuple(
-        SessionSpec(id=session_id(SessionKind.RTSP, secret), account=account, address=peer, path=path)
-        for secret, account, peer, path in server.listing()
+        SessionSpec(id=session_id(SessionKind.RTSP, secret), account=account, address=peer, path=path, kinds=kinds)
+        for secret, account, peer, path, kinds in server.listing()
     )
 
 

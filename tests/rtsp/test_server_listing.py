@@ -24,8 +24,8 @@ async def test_a_session_is_listed_and_ended() -> None:
         assert server.listing() == ()
         await client.setup(description.tracks[0], 0)
         await client.play(lambda buffer, start, end: end)
-        ((session, account, peer, path),) = server.listing()
-        assert (account, peer, path) == (USER, "127.0.0.1", "/live/cam-1/main")
+        ((session, account, peer, path, kinds),) = server.listing()
+        assert (account, peer, path, kinds) == (USER, "127.0.0.1", "/live/cam-1/main", ("video",))
         assert not server.kick("other")
         assert server.kick(session)
         async with asyncio.timeout(LIMIT):
