@@ -108,7 +108,9 @@ moments = st.integers(at("2025-12-01T00:00"), at("2027-02-01T00:00"))
 # Close to what is difficult: shifts of the wall clock, and New Year.
 difficult = st.builds(
     lambda text, off: at(text) + off,
-    st.sampled_from(["2026-03-29T00:00", "2026-10-24T20:00", "2026-04-04T14:00", "2026-10-03T15:00", "2026-12-31T20:00"]),
+    st.sampled_from(
+        ["2026-03-29T00:00", "2026-10-24T20:00", "2026-04-04T14:00", "2026-10-03T15:00", "2026-12-31T20:00"]
+    ),
     st.integers(-3600 * US, 8 * 3600 * US),
 )
 dates = st.dates(date(2026, 1, 1), date(2026, 12, 31))
