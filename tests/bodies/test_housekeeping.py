@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
-from onvifd.archive.disk import Volume
+from onvifd.archive.catalogue_upkeep import CatalogueUpkeep
+from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import FragmentFlag, SegmentRow, SegmentState
-from onvifd.archive.retention import Bounds
+from onvifd.archive.retention import Retention, Rules, VolumeBounds
 from onvifd.bodies.housekeeping import Housekeeping
 from onvifd.clock import US, SimulatedClock
 from onvifd.events.bus import EventBus
@@ -17,7 +18,6 @@ from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.store.rows import CameraRow, JobRow, JobSourceRow, ProfileRow, RecordingRow, StreamRow
-from onvifd.workers.messages import RecordingState
 
 T0 = 1_767_225_600 * US
 
@@ -33,8 +33,10 @@ def housekeeping(catalogue: AsyncCatalogue, tmp_path: Path) -> Housekeeping:
     clock = SimulatedClock(T0)
     events = CatalogueEventStore(catalogue.sync)
     segments = CatalogueSegmentStore(catalogue.sync)
-    volumes = [Volume("vol-1", tmp_path)]
-    return Housekeeping(catalogue, segments, events, EventBus(clock), volumes, Bounds(reserve=0), 0, clock)
+    bounds = VolumeBounds(volume=Volume("vol-1", tmp_path), reserve=0)
+    rules = Rules(volumes={"vol-1": bounds})
+    retention = Retention(CatalogueUpkeep(catalogue.sync), lambda: rules, pool=DiskPool(1), clock=clock)
+    return Housekeeping(catalogue, segments, events, EventBus(clock), retention, 0, clock)
 
 
 def add_camera(catalogue: Catalogue, ident: str) -> None:
@@ -55,7 +57,7 @@ def add_camera(catalogue: Catalogue, ident: str) -> None:
         camera=ident,
         sources=(JobSourceRow(kind="profile", token=f"{ident}-main"),),
     )
-    profile = ProfileRow(token=job.profile, camera=ident, role="main", name="main")
+    profile = ProfileRow(token=f"{ident}-main", camera=ident, role="main", name="main")
     catalogue.cameras.add(camera, [profile], recording, job, limit=10)
 
 
@@ -91,16 +93,3 @@ async def test_recordings_go_with_the_last_of_their_footage(catalogue: AsyncCata
         assert sync.revision() > before  # whoever lists recordings looks again
     finally:
         await made.stop()
-
-
-async def test_spans_told_before_the_end_are_stored(catalogue: AsyncCatalogue, tmp_path: Path) -> None:
-    add_camera(catalogue.sync, "cam-1")
-    made = housekeeping(catalogue, tmp_path)
-    await made.start(frozenset())
-    made.recording_changed(RecordingState(recording="rec-cam-1", active=True, utc=T0))
-    made.recording_changed(RecordingState(recording="rec-cam-1", active=False, utc=T0 + 5 * US))
-    await made.stop()
-    assert [(span.start, span.end) for span in catalogue.sync.spans.between("rec-cam-1", 0, 1 << 62)] == [
-        (T0, T0 + 5 * US)
-    ]
-    assert catalogue.sync.spans.unfinished() == ()
