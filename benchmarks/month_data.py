@@ -178,20 +178,16 @@ def fill(catalogue: Catalogue, month: Month, progress: Progress) -> None:
     copy(catalogue, "spans", SPAN_COLUMNS, span_rows(month))
     progress("indices")
     engine = database.engine
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+    with engine.begin() as connection:
         if not database.is_sqlite:
-            connection.execute(text("SET statement_timeout = 0"))
-            connection.execute(text("SET maintenance_work_mem = '512MB'"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL maintenance_work_mem = '512MB'"))
         for table in (schema.segments, schema.events, schema.spans):
             for index in table.indexes:
                 connection.execute(CreateIndex(index))
-        if not database.is_sqlite:
-            for table in (schema.segments, schema.events, schema.spans):
-                connection.execute(
-                    text(
-                        f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), (SELECT max(id) FROM {table.name}))"
-                    )
-                )
+            if not database.is_sqlite:
+                last = f"(SELECT max(id) FROM {table.name})"
+                connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {last})"))
     progress("counters")
     catalogue.segments.usage.repair()
     if database.is_sqlite:

@@ -269,20 +269,23 @@ def merged(
 ) -> tuple[tuple[int, int], ...]:
     """Stretches of time, given in order of start, cut to `start` and `end` and joined where at most `tolerance` apart."""
     found: list[tuple[int, int]] = []
-    low = high = None
+    low = high = start
+    # A month has tens of thousands: what is not at either end is only compared.
     for first, last in stretches:
-        first, last = max(first, start), min(last, end)
+        if first >= end:
+            break
+        if first - high <= tolerance and low < high:
+            if last > high:
+                high = last
+            continue
+        first = max(first, start)
         if first >= last:
             continue
-        if low is None or high is None:
-            low, high = first, last
-        elif first - high <= tolerance:
-            high = max(high, last)
-        else:
+        if low < high:
             found.append((low, high))
-            low, high = first, last
-    if low is not None and high is not None:
-        found.append((low, high))
+        low, high = first, last
+    if low < high:
+        found.append((low, min(high, end)))
     return tuple(found)
 
 

@@ -102,7 +102,14 @@ class RecorderSearch:
         found = (self._media(each, rows[each.token], at) for each in recordings if each.token in rows)
         media = tuple(each for each in found if each is not None)
         # In a thread of its own each: many recordings may be asked for, and another search need not wait for all.
-        return tuple([await self._run(self._with_metadata, each, at) for each in media])
+        return tuple(
+            [
+                await self._run(self._with_metadata, each, at)
+                if any(track.kind is Kind.METADATA for track in each.tracks)
+                else each
+                for each in media
+            ]
+        )
 
     def _with_metadata(self, media: RecordingMedia, at: int) -> RecordingMedia:
         """What the metadata track carries, as its documents show (Search 5.6). Blocks."""

@@ -241,6 +241,7 @@ spans = Table(
     Column("end", BigInteger, comment="microseconds UTC; NULL while it lasts"),
     Column("marks", String(96), nullable=False, server_default="", comment="all types that apply, with commas"),
     Index(None, "recording", "start"),
+    Index("ix_spans_open", "recording", sqlite_where=text('"end" IS NULL'), postgresql_where=text('"end" IS NULL')),
     sqlite_autoincrement=True,
 )
 

@@ -222,16 +222,20 @@ class Segments:
 
         return self._database.read(work)
 
-    def stretches(self, recording: str, start: int, end: int) -> list[tuple[int, int]]:
-        """Start and end of all segments with data that touch this time, in order of start. Answered from the index alone."""
+    def stretches(self, recording: str, start: int, end: int) -> Sequence[tuple[int, int]]:
+        """Start and end of all segments with data that touch this time, in order of start, and perhaps of some just before.
+        Answered from the index alone."""
         query = (
             select(_t.c.start, _t.c.end)
             .where(*_played(recording), _t.c.kinds != 0, _t.c.start < end, _t.c.start > start - _reach(recording))
             .order_by(_t.c.start, _t.c.end)
         )
-        return self._database.read(
-            lambda connection: [(first, last) for first, last in connection.execute(query) if last > start]
-        )
+
+        def work(connection: Connection) -> Sequence[tuple[int, int]]:
+            # As the driver gives them: there may be tens of thousands.
+            return connection.execute(query).cursor.fetchall()
+
+        return self._database.read(work)
 
     def any_in(self, recording: str, stretches: Sequence[Stretch]) -> tuple[bool, ...]:
         """For each stretch of time, whether there is a segment with data in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from onvifd.store import schema
 from onvifd.store.engine import Database
@@ -53,6 +53,9 @@ class Spans:
         query = select(t).where(
             and_(t.c.recording == recording, t.c.start < end, or_(t.c.end.is_(None), t.c.end > start))
         )
+        # Spans of a recording follow each other: of those that began before `start` only the last can reach into it.
+        last = select(func.max(t.c.start)).where(t.c.recording == recording, t.c.start <= start).scalar_subquery()
+        query = query.where(t.c.start >= func.coalesce(last, start))
         if kinds:
             marked = ("," + t.c.marks + ",").contains
             query = query.where(or_(t.c.kind.in_(kinds), *(marked(f",{kind},", autoescape=True) for kind in kinds)))
@@ -65,5 +68,7 @@ class Spans:
         """Delete the spans that ended before `utc`, with the footage they described."""
         t = schema.spans
         self._database.write(
-            lambda connection: connection.execute(delete(t).where(t.c.recording == recording, t.c.end <= utc))
+            lambda connection: connection.execute(
+                delete(t).where(t.c.recording == recording, t.c.start <= utc, t.c.end <= utc)
+            )
         )

@@ -105,6 +105,13 @@ def _number_formats() -> None:
         batch.alter_column("format", server_default=None)
     op.create_index("ix_segments_time", "segments", ["recording", "copy", "start", "end", "kinds", "state"])
     op.create_index("ix_segments_kinds", "segments", ["recording", "copy", "kinds", "start"])
+    op.create_index(
+        "ix_spans_open",
+        "spans",
+        ["recording"],
+        sqlite_where=sa.text('"end" IS NULL'),
+        postgresql_where=sa.text('"end" IS NULL'),
+    )
     op.create_index("ix_segments_age", "segments", ["volume", "recording", "start"])
 
 
