@@ -158,7 +158,8 @@ class Receivers:
         for row in rows:
             known = before.get(row.token) or _Known(row)
             moved = (known.row.uri, known.row.secret, known.row.protocol) != (row.uri, row.secret, row.protocol)
-            known.row, was = row, known.wanted and not moved
+            was = row.token in before and known.wanted and not moved
+            known.row = row
             known.used = row.token in used
             self._known[row.token] = known
             if not known.wanted:

@@ -7,7 +7,7 @@ attribute, so that a test changes what it needs (`dataclasses.replace`).
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from onvifd.access.types import Level
@@ -22,8 +22,10 @@ from onvifd.onvif.backend import (
     Identity,
     Interface,
     Job,
+    JobSource,
     JobState,
     JobStatus,
+    JobTrack,
     MediaBackend,
     MediaModel,
     MediaProfile,
@@ -37,10 +39,13 @@ from onvifd.onvif.backend import (
     ReplayBackend,
     Scope,
     SearchBackend,
+    SourceKind,
+    SourceStatus,
     SystemTime,
     Track,
     TrackData,
     TrackMedia,
+    TrackStatus,
     VideoEncoder,
     VideoSource,
 )
@@ -184,8 +189,14 @@ def _job(camera: str, *tracks: Track) -> Job:
         recording=f"rec-{camera}",
         active=camera == CAM1,
         priority=1,
-        profile=f"{camera}-main",
-        tracks=tuple(track.token for track in tracks),
+        sources=(
+            JobSource(
+                kind=SourceKind.PROFILE,
+                token=f"{camera}-main",
+                tracks=tuple(JobTrack(track.token, track.token) for track in tracks),
+            ),
+        ),
+        fixed=True,
     )
 
 
@@ -320,20 +331,22 @@ class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, R
             job=token,
             recording=job.recording,
             state=state,
-            profile=job.profile,
-            tracks=tuple((track, state) for track in job.tracks),
+            sources=tuple(
+                SourceStatus(
+                    kind=source.kind,
+                    token=source.token,
+                    state=state,
+                    tracks=tuple(
+                        TrackStatus(source_tag=track.source_tag, destination=track.destination, state=state)
+                        for track in source.tracks
+                    ),
+                )
+                for source in job.sources
+            ),
         )
 
     async def set_job_mode(self, token: str, active: bool) -> None:
-        job = self._job(token)
-        self.jobs_[token] = Job(
-            token=token,
-            recording=job.recording,
-            active=active,
-            priority=job.priority,
-            profile=job.profile,
-            tracks=job.tracks,
-        )
+        self.jobs_[token] = replace(self._job(token), active=active)
 
     # ---- search
 

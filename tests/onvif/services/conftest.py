@@ -117,3 +117,25 @@ class Client:
 def client(assert_valid: Callable[[bytes], Any]) -> Callable[..., Client]:
     """Makes a client of services: `client(service, ...)`."""
     return lambda *services: Client(services, assert_valid)
+
+
+@pytest.fixture
+def recording_stage(tmp_path: Path) -> Iterable[Any]:
+    """Makes stages of recording control (module `recording_stage`) that share one catalogue."""
+    name = "onvif_recording_stage"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "recording_stage.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    made: list[Any] = []
+
+    def make(**named: Any) -> Any:
+        made.append(sys.modules[name].RecordingStage(tmp_path, **named))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        stage.close()
