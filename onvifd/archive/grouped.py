@@ -60,9 +60,9 @@ class GroupedRows:
 
     def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
         """See SegmentStore. No growth of this segment is stored after this."""
-        self._check()
         # A transaction under way may still hold older growth, and puts it back if it is refused.
         with self._writing:
+            self._check()
             with self._lock:
                 self._grown.pop(segment, None)
             try:
@@ -98,7 +98,8 @@ class GroupedRows:
 
     def _work(self) -> None:
         while not self._ended.wait(self._interval):
-            self._try()
+            if time.monotonic() >= self._refused + REFUSAL:
+                self._try()
         self._try()
 
     def _try(self) -> None:
