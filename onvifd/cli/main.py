@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from onvifd.cli import account, backup, camera, certificate, user
+from onvifd.cli import account, backup, camera, certificate, user, volume_upkeep
 from onvifd.cli.doctor import doctor
 from onvifd.cli.init import init
 from onvifd.cli.serve import demo, run
@@ -43,6 +43,7 @@ app.add_typer(backup.app, name="backup")
 app.add_typer(camera.app, name="camera")
 app.add_typer(certificate.app, name="certificate")
 app.add_typer(user.app, name="user")
+app.add_typer(volume_upkeep.app, name="volume")
 app.add_typer(account.app, name="account")
 app.add_typer(account.groups, name="group")
 app.command()(account.audit)
