@@ -13,6 +13,7 @@ import aiohttp
 from onvifd.cameras import onvif_driver, rtsp_driver
 from onvifd.cameras.camera_events import CameraListener
 from onvifd.cameras.event_feed import CameraEventFeed, MotionCallback
+from onvifd.cameras.event_scope import EventScope
 from onvifd.cameras.probe import CameraProbe
 from onvifd.cameras.registry import Camera, Credentials, Driver, NewCamera, Role, Stream, redact, split_credentials
 from onvifd.clock import Clock, SystemClock
@@ -173,6 +174,11 @@ def event_feed(
     def connect() -> OnvifClient:
         return OnvifClient(camera.address, login.user, login.password, session, clock=clock)
 
+    profiles = frozenset(stream.source_profile for stream in camera.streams if stream.source_profile)
+
+    async def scope() -> EventScope | None:
+        return await onvif_driver.event_scope(connect(), profiles)
+
     return CameraEventFeed(
         camera.id,
         camera.event_address,
@@ -181,4 +187,5 @@ def event_feed(
         clock,
         rewrite=onvif_driver.reachable,
         listener=listener,
+        scope=scope if profiles else None,
     )

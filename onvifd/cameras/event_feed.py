@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from onvifd.cameras.camera_events import CLOCK_TOLERANCE, CameraListener, plain_topic, read_messages
+from onvifd.cameras.event_scope import EventScope, admitted
 from onvifd.clock import US, Clock
 from onvifd.errors import InvalidArgument, LimitReached, NotAuthorized, NotSupported, OnvifdError, Unavailable
 from onvifd.onvif.soap.codec import Element, decode
@@ -142,7 +143,7 @@ class CameraEventFeed:
 
     `address` is the camera's event service. `connect` makes a client of its device service, anew for every attempt: the
     camera's clock may have been set meanwhile. `on_motion` hears changes only; when the camera is lost or the feed closed, motion ends.
-    `listener` hears every message.
+    `listener` hears every message. `scope` asks the device which messages concern this camera.
     """
 
     def __init__(
@@ -155,6 +156,7 @@ class CameraEventFeed:
         *,
         rewrite: Callable[[str, str], str] = lambda given, asked: given,
         listener: CameraListener | None = None,
+        scope: Callable[[], Awaitable[EventScope | None]] | None = None,
     ) -> None:
         self._camera = camera
         self._address = address
@@ -164,6 +166,8 @@ class CameraEventFeed:
         self._clock = clock
         self._rewrite = rewrite
         self._listener = listener
+        self._ask_scope = scope
+        self._scope: EventScope | None = None
         self._tracker = MotionTracker()
         self._task: asyncio.Task[None] | None = None
         self._point: _PullPoint | None = None
@@ -212,6 +216,9 @@ class CameraEventFeed:
 
     async def _create(self) -> _PullPoint:
         self._client = self._connect()
+        if self._ask_scope is not None:
+            # Anew for each connection: a device is set up while it is away.
+            self._scope = await self._ask_scope()
         request = tev.CreatePullPointSubscription(initial_termination_time=f"PT{LIFE:.0f}S")
         answer = await self._client.call(
             request,
@@ -245,12 +252,11 @@ class CameraEventFeed:
             if not self.connected:
                 self.connected = True
                 log.info("events of camera %s: connected", self._camera)
-            for state, utc in self._tracker.receive(answer.notification_message, self._clock.utc()):
+            messages = admitted(answer.notification_message, self._scope)
+            for state, utc in self._tracker.receive(messages, self._clock.utc()):
                 self._on_motion(self._camera, state, utc)
-            if self._listener is not None and answer.notification_message:
-                self._listener.camera_events(
-                    self._camera, read_messages(answer.notification_message, self._clock.utc())
-                )
+            if self._listener is not None and messages:
+                self._listener.camera_events(self._camera, read_messages(messages, self._clock.utc()))
             now = self._clock.monotonic()
             if renews and now - renewed >= point.life / 3:
                 renews = await self._renew(point)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import aiohttp
 
+from onvifd.cameras.event_scope import EventScope, SourceTokens, scope_of
 from onvifd.cameras.probe import CameraProbe, ProbedStream
 from onvifd.cameras.registry import Credentials, Driver, Role, Stream, redact, split_credentials
 from onvifd.clock import Clock
@@ -108,6 +109,47 @@ class Synchronizer:
         await self._client.at(media).call(
             trt.SetSynchronizationPoint(profile_token=profile), trt.SetSynchronizationPointResponse
         )
+
+
+async def event_scope(client: OnvifClient, ours: Collection[str]) -> EventScope | None:
+    """Which events concern the camera whose streams are the profiles `ours` of the device. Raises what the client raises."""
+    addresses = await _addresses(client)
+    found: list[SourceTokens] = []
+    if addresses.media2:
+        found += await _or_else(_media2_tokens(client.at(addresses.media2)), ())
+    if addresses.media and not any(each.profile in ours for each in found):
+        found += await _or_else(_media_tokens(client.at(addresses.media)), ())
+    return scope_of(found, ours)
+
+
+async def _media2_tokens(client: OnvifClient) -> tuple[SourceTokens, ...]:
+    answer = await client.call(tr2.GetProfiles(type_=("All",)), tr2.GetProfilesResponse)
+    found = []
+    for profile in answer.profiles:
+        parts = profile.configurations
+        if parts is not None and (source := _source(parts.video_source)):
+            others = (parts.video_source, parts.video_encoder, parts.analytics)
+            found.append(_tokens(profile.token, source, others))
+    return tuple(found)
+
+
+async def _media_tokens(client: OnvifClient) -> tuple[SourceTokens, ...]:
+    answer = await client.call(trt.GetProfiles(), trt.GetProfilesResponse)
+    found = []
+    for profile in answer.profiles:
+        if source := _source(profile.video_source_configuration):
+            others = (
+                profile.video_source_configuration,
+                profile.video_encoder_configuration,
+                profile.video_analytics_configuration,
+            )
+            found.append(_tokens(profile.token, source, others))
+    return tuple(found)
+
+
+def _tokens(profile: str, source: str, parts: Iterable[tt.ConfigurationEntity | None]) -> SourceTokens:
+    tokens = {profile, source, *(part.token for part in parts if part is not None)}
+    return SourceTokens(source, profile, frozenset(tokens - {""}))
 
 
 def reachable(address: str, asked: str) -> str:

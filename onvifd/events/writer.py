@@ -86,7 +86,9 @@ class EventWriter:
         self._waiting.append(between)
         self._ready.set()
         try:
-            return await asyncio.wait_for(between.answer, SEAM_TIMEOUT)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the answer.
+            async with asyncio.timeout(SEAM_TIMEOUT):
+                return await between.answer
         except TimeoutError:
             raise Timeout("the event store does not answer") from None
 

@@ -63,7 +63,8 @@ class Pusher:
         self._lookups += 1
         future.add_done_callback(self._looked_up)
         try:
-            found = await asyncio.wait_for(asyncio.shield(future), LOOKUP_TIMEOUT)
+            async with asyncio.timeout(LOOKUP_TIMEOUT):
+                found = await asyncio.shield(future)
         except (TimeoutError, OSError, UnicodeError):
             raise refused("its name is not known") from None
         return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
