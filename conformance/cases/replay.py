@@ -100,7 +100,9 @@ async def configuration(x: Examination) -> None:
 # ---- steps --------------------------------------------------------------------------------------------
 
 
-async def _shown(x: Examination, stage: Scene, cseq: int, *, backward: bool = False, seconds: float = SHOWN) -> None:
+async def _shown(
+    x: Examination, stage: Scene, cseq: int, *, backward: bool = False, seconds: float = SHOWN, seek: bool = False
+) -> None:
     """Await some seconds of each track, or its end, and judge what came."""
     client = stage.client
     x.check(
@@ -112,7 +114,7 @@ async def _shown(x: Examination, stage: Scene, cseq: int, *, backward: bool = Fa
         return all(_span(since(track, cseq)) >= seconds or _terminated(since(track, cseq)) for track in client.tracks)
 
     await client.until(enough, seconds + SILENCE)
-    _judge(x, stage, cseq, backward=backward)
+    _judge(x, stage, cseq, backward=backward, seek=seek)
 
 
 def _missing(stage: Scene, cseq: int) -> str:
@@ -127,11 +129,11 @@ def _terminated(packets: list[Rtp]) -> bool:
     return any(each.extension is not None and each.extension.terminal for each in packets)
 
 
-def _judge(x: Examination, stage: Scene, cseq: int, *, backward: bool = False) -> None:
+def _judge(x: Examination, stage: Scene, cseq: int, *, backward: bool = False, seek: bool = False) -> None:
     for track in stage.client.tracks:
         x.check(not track.wrong, track.wrong)
         packets = since(track, cseq)
-        check_packets(x, track, packets, cseq=cseq, transport=stage.client.transport, backward=backward)
+        check_packets(x, track, packets, cseq=cseq, transport=stage.client.transport, backward=backward, seek=seek)
         check_stamps(x, track, packets, backward=backward)
 
 
@@ -221,7 +223,7 @@ async def _immediate(x: Examination, kinds: tuple[str, ...]) -> None:
         await _shown(x, stage, first, seconds=1.0)
         target = stage.place.start + stage.delta
         _reply, second = await stage.client.play(Range=clock_range(target), Immediate="yes")
-        await _shown(x, stage, second)
+        await _shown(x, stage, second, seek=True)
         _arrived_at(x, stage, second, target)
 
 
@@ -280,7 +282,7 @@ async def _seek(x: Examination, kinds: tuple[str, ...]) -> None:
         for number, target in enumerate((place.start, middle, middle - step, middle + step)):
             more = {"Immediate": "yes"} if number else {}
             _reply, cseq = await stage.client.play(Range=clock_range(target), Rate_Control="no", **more)
-            await _shown(x, stage, cseq, seconds=0.5)
+            await _shown(x, stage, cseq, seconds=0.5, seek=bool(number))
             _arrived_at(x, stage, cseq, target)
 
 

@@ -102,7 +102,8 @@ _SOAP = (("Content-Type", "application/soap+xml; charset=utf-8"),)
 
 def message(inside: str, headers: str = "") -> bytes:
     spaces = " ".join(
-        f'xmlns:{prefix}="{NS[prefix]}"' for prefix in ("env", "ter", "tds", "tt", "tev", "tas", "wsnt", "wsa")
+        f'xmlns:{prefix}="{NS[prefix]}"'
+        for prefix in ("env", "ter", "tds", "tt", "tev", "tas", "trc", "trv", "tse", "trp", "wsnt", "wsa")
     )
     return f'<?xml version="1.0" encoding="utf-8"?>\n<env:Envelope {spaces}><env:Header>{headers}</env:Header><env:Body>{inside}</env:Body></env:Envelope>'.encode()
 
@@ -158,6 +159,8 @@ class Defect:
     """Requests that it treats; empty: all."""
     discovery: str = ""
     """What the responder does wrong (`conformance.defects.responder`)."""
+    streams: bool = False
+    """Whether it is one of RTSP (`conformance.defects.stream`)."""
 
 
 DEFECTS: dict[str, Defect] = {}

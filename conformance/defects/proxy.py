@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 from aiohttp import web
@@ -17,6 +17,7 @@ from lxml import etree
 from conformance.auth import Digest, read_challenges
 from conformance.defects.model import Answer, Defect, Exchange, Stage, body_of, succeed
 from conformance.defects.responder import Description, Responder
+from conformance.defects.stream import STREAMS, RtspRelay
 from conformance.names import clark, findall, text
 from conformance.soap import envelope
 
@@ -50,6 +51,7 @@ class Proxy:
     _runner: web.AppRunner | None = None
     _digest: Digest | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _rtsp: RtspRelay | None = None
 
     async def __aenter__(self) -> Proxy:
         self._session = aiohttp.ClientSession(
@@ -65,6 +67,8 @@ class Proxy:
         self.port = self._runner.addresses[0][1]
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"http://{name}:{self.port}{urlsplit(self.target).path}"
+        self._rtsp = RtspRelay(self.host)
+        await self._rtsp.start()
         if self.discovery_port:
             self.responder = Responder(self.host, self.discovery_port)
             self.responder.description = await self._describe()
@@ -79,6 +83,8 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self.responder is not None:
             await self.responder.stop()
+        if self._rtsp is not None:
+            await self._rtsp.stop()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._session is not None:
@@ -88,6 +94,8 @@ class Proxy:
         """Have this defect from now on, with an empty memory."""
         self.defect = defect
         self._memory.clear()
+        if self._rtsp is not None:
+            self._rtsp.seed(STREAMS.get(defect.name) if defect is not None else None)
         if self.responder is not None:
             self.responder.defect = defect.discovery if defect is not None else ""
 
@@ -116,9 +124,22 @@ class Proxy:
             answer = await made.apply(exchange, stage)
         else:
             answer = await self._forward(exchange)
+        if operation == "GetReplayUri" and answer.status == 200:
+            answer = self._through_relay(answer)
         if operation in ("SetScopes", "AddScopes", "RemoveScopes", "SetDiscoveryMode") and answer.status == 200:
             await self._announce(operation)
         return answer
+
+    def _through_relay(self, answer: Answer) -> Answer:
+        """Have the client fetch streams through the relay."""
+        root = answer.root
+        for each in findall(body_of(root), "trp:Uri"):
+            target = urlsplit(text(each))
+            if target.scheme == "rtsp" and target.hostname and self._rtsp is not None:
+                self._rtsp.target = (target.hostname, target.port or 554)
+                name = f"[{self.host}]" if ":" in self.host else self.host
+                each.text = urlunsplit(target._replace(netloc=f"{name}:{self._rtsp.port}"))
+        return answer.with_root(root)
 
     async def _forward(self, exchange: Exchange) -> Answer:
         if exchange.operation in RESTARTS and self.responder is not None:
