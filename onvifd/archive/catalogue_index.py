@@ -99,7 +99,13 @@ class CatalogueSegmentStore:
         return {recording: times for recording, times in found.items() if times}
 
     def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
-        return merged(self._segments.stretches(recording, start, end), start, end, tolerance)
+        return self.timelines((recording,), start, end, tolerance)[recording]
+
+    def timelines(
+        self, recordings: Sequence[str], start: int, end: int, tolerance: int = 0
+    ) -> dict[str, tuple[tuple[int, int], ...]]:
+        found = self._segments.stretches(recordings, start, end)
+        return {recording: merged(each, start, end, tolerance) for recording, each in found.items()}
 
     def calendar(self, recording: str, days: Sequence[tuple[int, int]]) -> tuple[bool, ...]:
         return self._segments.any_in(recording, days)

@@ -367,6 +367,12 @@ class SegmentStore(Protocol):
         """
         ...
 
+    def timelines(
+        self, recordings: Sequence[str], start: int, end: int, tolerance: int = 0
+    ) -> dict[str, tuple[tuple[int, int], ...]]:
+        """`covered` of several recordings at once."""
+        ...
+
     def calendar(self, recording: str, days: Sequence[tuple[int, int]]) -> tuple[bool, ...]:
         """For each day, given by its start and end, whether something is recorded in it; copies are left out."""
         ...

@@ -110,6 +110,11 @@ class MemorySegmentStore:
     def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
         return merged(((row.start, row.end) for row in self._sorted(recording) if row.kinds), start, end, tolerance)
 
+    def timelines(
+        self, recordings: Sequence[str], start: int, end: int, tolerance: int = 0
+    ) -> dict[str, tuple[tuple[int, int], ...]]:
+        return {recording: self.covered(recording, start, end, tolerance) for recording in recordings}
+
     def calendar(self, recording: str, days: Sequence[tuple[int, int]]) -> tuple[bool, ...]:
         return tuple(bool(self.covered(recording, *day)) for day in days)
 

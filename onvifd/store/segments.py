@@ -8,18 +8,21 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     and_,
     bindparam,
     delete,
-    exists,
     func,
     insert,
+    literal,
     literal_column,
     or_,
     select,
+    union_all,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -222,18 +225,23 @@ class Segments:
 
         return self._database.read(work)
 
-    def stretches(self, recording: str, start: int, end: int) -> Sequence[tuple[int, int]]:
-        """Start and end of all segments with data that touch this time, in order of start, and perhaps of some just before.
-        Answered from the index alone."""
-        query = (
-            select(_t.c.start, _t.c.end)
-            .where(*_played(recording), _t.c.kinds != 0, _t.c.start < end, _t.c.start > start - _reach(recording))
-            .order_by(_t.c.start, _t.c.end)
-        )
+    def stretches(self, recordings: Sequence[str], start: int, end: int) -> dict[str, Sequence[tuple[int, int]]]:
+        """By recording: start and end of all segments with data that touch this time, in order of start, and perhaps of some
+        just before. Answered from the index alone."""
 
-        def work(connection: Connection) -> Sequence[tuple[int, int]]:
-            # As the driver gives them: there may be tens of thousands.
-            return connection.execute(query).cursor.fetchall()
+        def work(connection: Connection) -> dict[str, Sequence[tuple[int, int]]]:
+            found = {}
+            for recording in recordings:
+                query = (
+                    select(_t.c.start, _t.c.end)
+                    .where(
+                        *_played(recording), _t.c.kinds != 0, _t.c.start < end, _t.c.start > start - _reach(recording)
+                    )
+                    .order_by(_t.c.start, _t.c.end)
+                )
+                # As the driver gives them: there may be tens of thousands.
+                found[recording] = connection.execute(query).cursor.fetchall()
+            return found
 
         return self._database.read(work)
 
@@ -244,17 +252,32 @@ class Segments:
         def work(connection: Connection) -> tuple[bool, ...]:
             found: list[bool] = []
             for at in range(0, len(stretches), DAYS):
-                looks = [
-                    exists().where(
+                days = [
+                    select(
+                        literal(number, Integer).label("day"),
+                        literal(start, BigInteger).label("first"),
+                        literal(end, BigInteger).label("last"),
+                    )
+                    for number, (start, end) in enumerate(stretches[at : at + DAYS])
+                ]
+                day = (union_all(*days) if len(days) > 1 else days[0]).subquery()
+                # A row with a bound, not EXISTS: PostgreSQL would join all rows of the recording with all days.
+                segment = (
+                    select(_t.c.id)
+                    .where(
                         *_played(recording),
                         _t.c.kinds != 0,
-                        _t.c.start < end,
-                        _t.c.start > start - reach,
-                        _t.c.end > start,
+                        _t.c.start < day.c.last,
+                        _t.c.start > day.c.first - reach,
+                        _t.c.end > day.c.first,
                     )
-                    for start, end in stretches[at : at + DAYS]
-                ]
-                found += map(bool, connection.execute(select(*looks)).one())
+                    .order_by(_t.c.start)
+                    .limit(1)
+                    .correlate(day)
+                    .scalar_subquery()
+                )
+                query = select(segment.label("segment")).select_from(day).order_by(day.c.day)
+                found += [row.segment is not None for row in connection.execute(query)]
             return tuple(found)
 
         return self._database.read(work)
