@@ -148,6 +148,7 @@ class RtspSource:
     _news: asyncio.Condition = field(default_factory=asyncio.Condition)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
     _udp: list[asyncio.DatagramTransport] = field(default_factory=list)
 
     async def __aenter__(self) -> RtspSource:
@@ -177,8 +178,9 @@ class RtspSource:
     ) -> None:
         if self._server is not None:
             self._server.close()
-        for task in self._tasks:
-            task.cancel()
+        # Tasks of connections end by themselves when these are gone; asyncio complains of cancelled ones.
+        for writer in list(self._writers):
+            writer.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for transport in self._udp:
             transport.close()
@@ -204,6 +206,7 @@ class RtspSource:
             writer.close()
             return
         self._tasks.add(task)
+        self._writers.add(writer)
         session: list[_Session] = []
         try:
             while True:
@@ -226,6 +229,7 @@ class RtspSource:
                     each.task.cancel()
                     await asyncio.gather(each.task, return_exceptions=True)
             writer.close()
+            self._writers.discard(writer)
             self._tasks.discard(task)
 
     async def _read(self, reader: asyncio.StreamReader) -> tuple[str, ...] | None:

@@ -60,6 +60,7 @@ class RtspRelay:
     memory: dict[str, Any] = field(default_factory=dict)
     _server: asyncio.Server | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, self.host, 0, limit=1 << 20)
@@ -68,8 +69,9 @@ class RtspRelay:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
+        # Tasks of connections end by themselves when these are gone; asyncio complains of cancelled ones.
+        for writer in list(self._writers):
+            writer.transport.abort()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def seed(self, defect: StreamDefect | None) -> None:
@@ -80,11 +82,13 @@ class RtspRelay:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         try:
             async with asyncio.timeout(10):
                 far_reader, far_writer = await asyncio.open_connection(*self.target)
         except (OSError, TimeoutError):
             writer.close()
+            self._writers.discard(writer)
             self._tasks.discard(task)
             return
         ways = (self._pass(reader, far_writer, answers=False), self._pass(far_reader, writer, answers=True))
@@ -97,6 +101,7 @@ class RtspRelay:
             await asyncio.gather(*running, return_exceptions=True)
             far_writer.close()
             writer.close()
+            self._writers.discard(writer)
             self._tasks.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
