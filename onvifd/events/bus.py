@@ -162,6 +162,12 @@ class EventBus:
             raise NotSupported("events are not kept")
         return await self._writer.seam()
 
+    def mark(self) -> asyncio.Future[tuple[int, int | None]]:
+        """What `seam` gives, for this moment, to be awaited later. Raises NotSupported, Unavailable."""
+        if self._writer is None:
+            raise NotSupported("events are not kept")
+        return self._writer.mark()
+
     async def history(
         self,
         *,

@@ -78,17 +78,22 @@ class EventWriter:
         self._waiting.append(event)
         self._ready.set()
 
-    async def seam(self) -> tuple[int, int | None]:
-        """`EventStore.bounds` at exactly this point in the stream of events. Raises Unavailable or Timeout."""
+    def mark(self) -> asyncio.Future[tuple[int, int | None]]:
+        """`EventStore.bounds` at exactly this point in the stream of events, to be awaited later. Raises Unavailable."""
         if self._task is None or self._closing or len(self._waiting) >= self._limit:
             raise Unavailable("the event store does not take requests")
         between = _Between(self._store.bounds)
         self._waiting.append(between)
         self._ready.set()
+        return between.answer
+
+    async def seam(self) -> tuple[int, int | None]:
+        """`mark`, answered. Raises Unavailable or Timeout."""
+        answer = self.mark()
         try:
             # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the answer.
             async with asyncio.timeout(SEAM_TIMEOUT):
-                return await between.answer
+                return await answer
         except TimeoutError:
             raise Timeout("the event store does not answer") from None
 

@@ -67,7 +67,11 @@ class History:
         """At most `limit` of the events that were read."""
         return tuple(self._ready.popleft() for _ in range(min(limit, len(self._ready))))
 
-    def again(self, seam: int) -> None:
-        """The queue of live events overflowed while the past was read: read what was stored meanwhile, too."""
+    def again(self, seam: int, *, after: int | None = None) -> None:
+        """The queue of live events overflowed: read what was stored meanwhile, too, up to number `seam`.
+
+        That begins after the seam of the last pass, or after the number `after` when later events were delivered live.
+        """
         assert self.seam is not None
-        self.after, self.seam, self.position, self.done = self.seam, seam, None, False
+        self.after = self.seam if after is None else max(self.seam, after)
+        self.seam, self.position, self.done = seam, None, False

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onvifd.clock import Clock
-from onvifd.errors import NotSupported
+from onvifd.errors import NotSupported, OnvifdError
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Event
+from onvifd.events.writer import SEAM_TIMEOUT
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter
 from onvifd.onvif.notification.history import History
@@ -62,6 +63,8 @@ class SubscriptionManager:
         self._pusher = pusher
         self._topics = tuple(topics)
         self._all: dict[str, Subscription] = {}
+        self._marks: dict[str, asyncio.Future[tuple[int, int | None]]] = {}
+        """Where in the store the queues end of those that are behind."""
         self._next_expiry = float("inf")
         self._subscription = bus.subscribe(self._deliver)
 
@@ -227,6 +230,8 @@ class SubscriptionManager:
 
     async def _past(self, point: PullPoint) -> tuple[Event, ...] | None:
         """Stored events that a Seek asked for; None when there are none (left), or none were found before the time-out."""
+        if point.behind and not len(point) and not point.closed:
+            await self._continue(point)
         history = point.history
         # A Timeout of nothing still asks for what is there.
         end = max(point.pull_end, self._clock.monotonic() + READ_SECONDS)
@@ -265,7 +270,7 @@ class SubscriptionManager:
             return False
         if point.lost:
             return True
-        point.history = None
+        point.caught_up()
         return False
 
     async def _reseam(self, point: PullPoint, history: History) -> None:
@@ -275,12 +280,45 @@ class SubscriptionManager:
         if point.history is history:
             history.again(seam)
 
+    async def _continue(self, point: PullPoint) -> None:
+        """The queue overflowed after the past was read, and has been delivered: what did not fit is in the store."""
+        history, mark = point.past, self._marks.pop(point.id, None)
+        if history is None:
+            return
+        after = None
+        try:
+            if mark is not None:
+                async with asyncio.timeout(SEAM_TIMEOUT):
+                    after, _ = await mark
+        except (OnvifdError, TimeoutError) as error:
+            # Some will come twice, which is better than never.
+            log.warning("subscription %s: where its queue ended is not known: %s", point.id, error)
+        point.seek(history)
+        seam, _ = await self._bus.seam()
+        if point.history is history:
+            history.utc = 0  # live events are delivered whatever their time
+            history.again(seam, after=after)
+
     def _deliver(self, event: Event) -> None:
         self._expire(self.now())
         for subscription in self._all.values():
             lost = subscription.lost
-            if subscription.offer(event) and not lost:
+            if not subscription.offer(event):
+                continue
+            if isinstance(subscription, PullPoint) and subscription.behind:
+                self._mark(subscription)
+            elif not lost:
                 log.warning("subscription %s is not read: its oldest messages are dropped", subscription.id)
+
+    def _mark(self, point: PullPoint) -> None:
+        """Where in the store the queue of a pull point ends; the bus has put the event on its way there already."""
+        log.info("subscription %s is not read: it goes on from the store", point.id)
+        try:
+            mark = self._marks[point.id] = self._bus.mark()
+        except OnvifdError as error:
+            log.warning("subscription %s: the store does not say where its queue ends: %s", point.id, error.reason)
+        else:
+            mark.add_done_callback(_looked_at)
 
     def _expire(self, now: Moment) -> None:
         if now.monotonic < self._next_expiry:
@@ -292,4 +330,11 @@ class SubscriptionManager:
 
     def _remove(self, subscription: Subscription) -> None:
         self._all.pop(subscription.id, None)
+        self._marks.pop(subscription.id, None)
         subscription.close()
+
+
+def _looked_at(mark: asyncio.Future[tuple[int, int | None]]) -> None:
+    """A subscription may end without asking: an error is then nobody's."""
+    if not mark.cancelled():
+        mark.exception()

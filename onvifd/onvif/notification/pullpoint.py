@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from onvifd.events.types import Event
+from onvifd.onvif.notification import subscription as bounds
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter
 from onvifd.onvif.notification.history import History
@@ -27,6 +28,10 @@ class PullPoint(Subscription):
         """What a Seek asked for and is not yet read to its end."""
         self.sought = False
         """Whether a Seek ever came."""
+        self.past: History | None = None
+        """What was read to its end and is followed by live events."""
+        self.behind = False
+        """Live events are not queued any more, for the queue was full; they are in the store."""
         self._pulling = False
         self._pull_timeout = 0.0
         self._pull_end = 0.0
@@ -35,10 +40,19 @@ class PullPoint(Subscription):
     # ---- messages in
 
     def offer(self, event: Event) -> bool:
-        """See Subscription. While it is read backwards, nothing new is delivered (Core 9.1.5)."""
-        if self.history is not None and self.history.reverse:
+        """See Subscription. While it is read backwards, nothing new is delivered (Core 9.1.5).
+
+        After a Seek the oldest are not dropped: what does not fit is left to the store. True says that it begins.
+        """
+        if self.behind or (self.history is not None and self.history.reverse):
             return False
-        return super().offer(event)
+        if self.past is None or len(self) < bounds.QUEUE_LIMIT:
+            return super().offer(event)
+        if not self.filter.matches(event):
+            return False
+        self._queue.append(event)  # the one above the bound: from the next on the store is asked
+        self.behind = True
+        return True
 
     def synchronize(self, properties: Iterable[Event]) -> None:
         """See Subscription. After a Seek, states of properties are not repeated (Core 9.1.5)."""
@@ -48,6 +62,8 @@ class PullPoint(Subscription):
     def seek(self, history: History) -> None:
         """Deliver from the store, from now on (Core 9.1.5): what waits is dropped, initial states of properties included."""
         self.history = history
+        self.past = None
+        self.behind = False
         self.sought = True
         self.lost = False
         self._queue.clear()
@@ -56,6 +72,10 @@ class PullPoint(Subscription):
         """The history can be read: let a waiting PullMessages look."""
         if self.on_ready is not None:
             self.on_ready()
+
+    def caught_up(self) -> None:
+        """The store is read to where the queue begins."""
+        self.past, self.history = self.history, None
 
     # ---- pulling
 

@@ -154,6 +154,39 @@ async def test_what_overflows_while_the_past_is_read_comes_from_the_store(
     assert await all_of(manager, point.id, 2) == ["p1", "p2", *(f"n{number}" for number in range(7))]
 
 
+async def test_what_overflows_after_the_past_was_read_comes_from_the_store(
+    manager: SubscriptionManager, bus: EventBus, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "QUEUE_LIMIT", 3)
+    monkeypatch.setattr(module, "HISTORY_PAGE", 2)
+    fill(bus, 1000 * US, 1)
+    point = manager.create(only("tns1:Media/ProfileChanged"), 60)
+    await manager.seek(point.id, 1000 * US, reverse=False)
+    assert await all_of(manager, point.id) == ["p0"]  # nothing is left of the past
+    for round_ in range(3):
+        for number in range(9):
+            bus.publish(topics.profile_changed(f"n{round_}{number}", clock.utc() + number))
+            bus.publish(topics.motion_alarm("vs-1", bool(number % 2), clock.utc() + number))
+        assert len(point) == 4
+        assert await all_of(manager, point.id, 2) == [f"n{round_}{number}" for number in range(9)]
+        bus.publish(topics.profile_changed("live", 5 * US))  # far before the time of the Seek
+        assert await all_of(manager, point.id) == ["live"]
+
+
+async def test_a_waiting_pull_goes_on_from_the_store(
+    manager: SubscriptionManager, bus: EventBus, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "QUEUE_LIMIT", 2)
+    point = manager.create(only("tns1:Media/ProfileChanged"), 60)
+    await manager.seek(point.id, 1000 * US, reverse=False)
+    assert await all_of(manager, point.id) == []
+    waiting = asyncio.create_task(manager.pull(point.id, 10, 100))
+    await asyncio.sleep(0)
+    fill(bus, clock.utc(), 6)
+    found = names((await waiting).events)
+    assert found + await all_of(manager, point.id) == [f"p{number}" for number in range(6)]
+
+
 async def test_states_are_not_told_after_a_seek(
     manager: SubscriptionManager, bus: EventBus, clock: SimulatedClock
 ) -> None:
