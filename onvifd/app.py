@@ -32,6 +32,7 @@ from onvifd.bodies.discovery_memory import SettingsMemory
 from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
+from onvifd.bodies.footage_parts import FootageParts
 from onvifd.bodies.housekeeping import Housekeeping
 from onvifd.bodies.premises import free_port, lock, raise_descriptors
 from onvifd.bodies.recorder import Actions, Recorder, to_format
@@ -248,6 +249,17 @@ class RecorderApp:
         self._recording.volumes_for = self.archive.keeper.volumes_for
         self._recording.copies_for = self.archive.keeper.copies_for
         self._when.attach(self.cluster, self._recording, self.archive.keeper)
+        shared = (self._catalogue, self._segments, self._events, self.bus, self._clock)
+        self._footage = FootageParts(
+            *shared,
+            recorder=self.recorder,
+            cluster=self.cluster,
+            storage=self.archive,
+            when=self._when,
+            audit=self._access.audit,
+        )
+        self._parts.push_async_callback(self._footage.close)
+        self._recording.fed = self._footage.tracks.configure
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()
@@ -287,8 +299,7 @@ class RecorderApp:
             users=self._access,
             control=control,
         )
-        volumes = lambda: {volume.id: volume for volume in self.archive.volumes()}  # noqa: E731
-        search = RecorderSearch(recorder, self._segments, self._events, self._executor, volumes)
+        search = RecorderSearch(recorder, self._segments, self._events, self._executor, self._footage.volumes)
         await self._event_parts.start()
         self._device.tell(self._event_parts.monitor)
         events = await self._event_parts.service()
@@ -313,6 +324,7 @@ class RecorderApp:
             guard = Guard(verifier, signed_in)
             status.add_routes(app, page, guard)
             console.add_routes(app, signed_in, guard)
+            self._footage.add_routes(app, guard)
             certificate.add_routes(app, self.tls)
             device_files.add_routes(app, device_files.SystemFiles(control.system, verifier, self._clock))
 
@@ -388,6 +400,7 @@ class RecorderApp:
             case RecordingState():
                 self.recorder.recording_state(message)
                 self._when.recording_changed(message)
+                self._footage.tracks.recording_state(message)
             case Stats():
                 self._event_parts.heard(message, self.recorder.media())
                 for stats in message.streams:

@@ -26,7 +26,7 @@ from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.store.policies import MAIN, OFF
 from onvifd.store.rows import PolicyRow
 from onvifd.workers.cluster import Cluster
-from onvifd.workers.messages import RecordSpec
+from onvifd.workers.messages import CameraSpec, RecordSpec
 
 NO_STORAGE = "no volume for recordings is there"
 
@@ -60,6 +60,8 @@ class RecordingWiring:
         self._cameras: tuple[Camera, ...] = ()
         self._policies: dict[tuple[str, str], PolicyRow] = {}
         self.ordered: Callable[[tuple[Watch, ...]], None] | None = None
+        self.fed: Callable[[Sequence[CameraSpec]], None] = lambda sources: None
+        """Told which source feeds which recordings."""
         self.volumes_for: Callable[[str], tuple[str, ...]] = lambda _: tuple(each.id for each in volumes())
         self.copies_for: Callable[[str], tuple[str, ...]] = lambda _: ()
         self._purge = Purge(catalogue, CatalogueUpkeep(catalogue.sync), volumes, clock, events.deleted)
@@ -105,7 +107,9 @@ class RecordingWiring:
         plan = self.control.plan()
         specs = record_specs(plan, {each.recording: self._rule(each.recording) for each in plan})
         cameras = tuple(spec_of(camera, specs) for camera in self._cameras)
-        self._cluster.set_cameras((*cameras, *self.receivers.specs(specs)))
+        sources = (*cameras, *self.receivers.specs(specs))
+        self._cluster.set_cameras(sources)
+        self.fed(sources)
         if self.ordered is not None:
             self.ordered(watches(plan))
         else:
