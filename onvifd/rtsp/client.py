@@ -1,4 +1,4 @@
-"""RTSP client over TCP with interleaved media: the conversation on a real connection.
+"""RTSP client: the conversation on a real connection, with media interleaved in it or by UDP beside it.
 
 After `play` all bytes go to the receiver given, straight from the receive buffer.
 """
@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from onvifd.errors import OnvifdError, Timeout, Unavailable
 from onvifd.rtsp.client_session import MAX_REDIRECTS, ClientSession, parse_url
+from onvifd.rtsp.client_udp import DatagramTrack
 from onvifd.rtsp.messages import Parser, Response, RtspError
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.sdp import DescribedTrack, Description
@@ -195,6 +196,7 @@ class RtspClient:
         self.session = ClientSession(url, user, password)
         self._poller = poller
         self._connection: _Connection | None = None
+        self._datagrams: list[DatagramTrack] = []
 
     async def connect(self, timeout: float = CONNECT_TIMEOUT) -> None:
         """Open the connection. Raises Unavailable or Timeout."""
@@ -266,10 +268,27 @@ class RtspClient:
         response = await self._ask(self.session.setup(track, channel))
         return self.session.channel_of(response, channel)
 
+    async def setup_udp(self, track: DescribedTrack, channel: int) -> int | None:
+        """Set a track up by UDP; its packets will come as if interleaved on `channel`. Gives their SSRC if it was told.
+
+        Raises Unavailable if the camera does not send by UDP.
+        """
+        transport = self._open().transport
+        assert transport is not None
+        sock, peer = transport.get_extra_info("socket"), transport.get_extra_info("peername")[0]
+        datagrams = DatagramTrack.open(channel, sock.family, sock.getsockname()[0])
+        self._datagrams.append(datagrams)
+        response = await self._ask(self.session.setup_udp(track, datagrams.port))
+        ports, ssrc = self.session.ports_of(response)
+        datagrams.connect(peer, ports)
+        return ssrc
+
     async def play(self, receiver: Receiver) -> Response:
-        """Start; from its answer on every byte goes to `receiver`."""
+        """Start; from its answer on every byte goes to `receiver`, datagrams as well."""
         connection = self._open()
         connection.hold = True
+        for datagrams in self._datagrams:
+            datagrams.start(receiver, self._poller)
         response = await self._ask(self.session.request("PLAY", "", (("Range", "npt=0.000-"),)))
         connection.switch(receiver)
         return response
@@ -278,12 +297,16 @@ class RtspClient:
         """Take what has come since the poller looked last."""
         if self._connection is not None:
             self._connection.read_now()
+        for datagrams in self._datagrams:
+            datagrams.read_now()
 
     def keep_alive(self) -> None:
         """Send a request that keeps the session alive; give its answer, which arrives among the media, to `answered`."""
         connection = self._open()
         if connection.transport is not None:
             connection.transport.write(self.session.keep_alive())
+        for datagrams in self._datagrams:
+            datagrams.report()
 
     def answered(self, message: bytes) -> None:
         """Take an RTSP message from among the media. A nonce may have become too old: then the request is repeated."""
@@ -309,6 +332,8 @@ class RtspClient:
     async def close(self) -> None:
         """Say TEARDOWN if a session is open, and close. Never raises for what the camera does."""
         connection, self._connection = self._connection, None
+        while self._datagrams:
+            self._datagrams.pop().close()
         if connection is None or connection.transport is None:
             return
         connection.leave_poller()

@@ -146,6 +146,19 @@ class ClientSession:
         transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
         return self.request("SETUP", track.url, (("Transport", transport),))
 
+    def setup_udp(self, track: DescribedTrack, port: int) -> bytes:
+        """Ask for a track by UDP on the local ports `port` and `port + 1`."""
+        transport = f"RTP/AVP;unicast;client_port={port}-{port + 1}"
+        return self.request("SETUP", track.url, (("Transport", transport),))
+
+    @staticmethod
+    def ports_of(response: Response) -> tuple[tuple[int, int] | None, int | None]:
+        """The camera's ports and the SSRC, as far as it tells them. Raises Unavailable when it does not send by UDP."""
+        for transport in parse_transport(response.headers.get("Transport") or ""):
+            if not transport.tcp and transport.unicast:
+                return transport.server_port, transport.ssrc
+        raise Unavailable("camera does not stream by UDP")
+
     @staticmethod
     def channel_of(response: Response, asked: int) -> tuple[int, int | None]:
         """Channel and SSRC that the server chose, normally the channel asked for; None if it does not tell the SSRC.

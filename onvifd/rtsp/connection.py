@@ -13,7 +13,7 @@ from onvifd.access.types import Account
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.outlet import STALL_TIMEOUT, Link, TcpOutlet, UdpOutlet
-from onvifd.rtsp.play import Playback, Presentation
+from onvifd.rtsp.play import PausesAt, Playback, Presentation
 from onvifd.rtsp.server_events import (
     Closed,
     Event,
@@ -246,9 +246,13 @@ class Connection:
 
     async def _pause(self, event: Pause) -> None:
         media = self._media.get(event.session.id)
+        now = True
         if media is not None and media.playback is not None:
-            await media.playback.pause()
-        self.machine.paused()
+            if event.at is not None and isinstance(media.playback, PausesAt):
+                now = await media.playback.pause_at(event.at)
+            else:
+                await media.playback.pause()
+        self.machine.paused(now)
 
     def _ended(self, session: Session) -> None:
         """The source of a session has ended: what is queued still goes out."""

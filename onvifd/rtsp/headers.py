@@ -144,6 +144,8 @@ def parse_range(value: str) -> Range:
     # 12.29: "range;time=" says when the operation starts; we start at once
     unit, mark, text = value.split(";", 1)[0].strip().partition("=")
     unit, text = unit.strip().lower(), text.strip()
+    if unit == "clock" and not mark:
+        return Range()  # Streaming 6.5.1: the times may be left out
     first, dash, last = text.partition("-")
     first, last = first.strip(), last.strip()
     if not mark or not dash or not (first or last):
@@ -155,6 +157,14 @@ def parse_range(value: str) -> Range:
         start = None if now or not first else _npt(first)
         return Range(npt=True, now=now, npt_start=start, npt_end=_npt(last) if last else None)
     raise RtspError(457, "Range must be in clock or npt units")
+
+
+def parse_pause_point(value: str) -> int:
+    """The Range of a PAUSE: one time, microseconds UTC (RFC 2326 10.6; a dash behind it is borne). Raises RtspError 457."""
+    unit, mark, text = value.strip().partition("=")
+    if unit.strip().lower() != "clock" or not mark:
+        raise RtspError(457, "Range of PAUSE must be one time in clock units")
+    return parse_utc(text.strip().removesuffix("-").rstrip())
 
 
 def _npt(text: str) -> float:

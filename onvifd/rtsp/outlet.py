@@ -299,6 +299,11 @@ class TcpOutlet:
         """The session stops sending: what waits is not wanted any more."""
         self._link.drop(self)
 
+    @property
+    def ready(self) -> bool:
+        """See Outlet."""
+        return self._link.queued <= LOW_WATER
+
     async def drain(self) -> None:
         """See Outlet."""
         await self._link.wait_below()
@@ -448,6 +453,11 @@ class UdpOutlet:
         self._queued = 0
         self._watch()
         self._wake()
+
+    @property
+    def ready(self) -> bool:
+        """See Outlet."""
+        return self._queued <= LOW_WATER
 
     async def drain(self) -> None:
         """See Outlet."""

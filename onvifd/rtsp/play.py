@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from onvifd.access.types import Account
 from onvifd.media.types import FlushUnit, TrackFormat
@@ -57,6 +57,7 @@ class PlayReply:
     end: int | None = None
     rtp: tuple[RtpInfo, ...] = ()
     scale: float = 1.0
+    speed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,11 @@ class Outlet(Protocol):
 
     def send(self, unit: FlushUnit) -> None:
         """Queue a unit, never blocking. At the bound (2 MB or 2 s) it drops to the next key unit."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether `drain` would return at once."""
         ...
 
     async def drain(self) -> None:
@@ -106,6 +112,15 @@ class Playback(Protocol):
 
     async def close(self) -> None:
         """Stop for good and free everything."""
+        ...
+
+
+@runtime_checkable
+class PausesAt(Protocol):
+    """A Playback that can be told where to pause (RFC 2326 10.6): that of a recording."""
+
+    async def pause_at(self, utc: int) -> bool:
+        """Stop at a time in microseconds UTC. True when it has been passed and sending has stopped."""
         ...
 
 

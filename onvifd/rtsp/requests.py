@@ -78,8 +78,9 @@ def play_request(request: Request, replay: bool) -> PlayRequest:
     )
 
 
-def play_fields(session: Session, reply: PlayReply) -> list[tuple[str, str]]:
-    """Range and RTP-Info of a PLAY answer: clock units, and rtptime that belongs to the start (Streaming 5.2.2.1.1)."""
+def play_fields(request: Request, session: Session, reply: PlayReply) -> list[tuple[str, str]]:
+    """Range and RTP-Info of a PLAY answer: clock units, and rtptime that belongs to the start (Streaming 5.2.2.3). Scale and
+    Speed say what is really done, where they were asked for (RFC 2326 12.34, 12.35)."""
     span = h.Range(npt=True, now=True) if reply.start is None else h.Range(start=reply.start, end=reply.end)
     fields = [("Range", span.format())]
     tracks = session.presentation.tracks
@@ -90,6 +91,10 @@ def play_fields(session: Session, reply: PlayReply) -> list[tuple[str, str]]:
     ]
     if items:
         fields.append(("RTP-Info", h.format_rtp_info(items)))
+    if "Scale" in request.headers:
+        fields.append(("Scale", f"{reply.scale:.6g}"))
+    if "Speed" in request.headers:
+        fields.append(("Speed", f"{reply.speed:.6g}"))
     return fields
 
 

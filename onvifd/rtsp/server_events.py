@@ -80,9 +80,10 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Stop sending; answer `paused` or `failed`."""
+    """Stop sending, at once or at a time (microseconds UTC); answer `paused` or `failed`."""
 
     session: Session
+    at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,9 +190,9 @@ class ServerConnection:
         """Answer to Play."""
         self._resume(reply)
 
-    def paused(self) -> None:
-        """Answer to Pause."""
-        self._resume()
+    def paused(self, now: bool = True) -> None:
+        """Answer to Pause; `now` is false while the time at which to pause is still to come."""
+        self._resume(now)
 
     def failed(self, error: OnvifdError) -> None:
         """The pending event could not be done."""
@@ -402,38 +402,41 @@ class ServerConnection:
         session, request = pending.session, pending.request
         assert session is not None
         session.playing = True
-        fields = play_fields(session, reply)
-        if "Scale" in request.headers:
-            fields.append(("Scale", f"{reply.scale:.6g}"))
-        self._answer(request, 200, fields, session)
+        self._answer(request, 200, play_fields(request, session, reply), session)
         return None
 
     def _pause(self, request: Request) -> Event | None:
         session = self._needed_session(request)
         check_aggregate(request, session)
+        check_require(request, replay=session.presentation.replay)
+        value = request.headers.get("Range")
+        # live media has no other time than now
+        at = h.parse_pause_point(value) if value is not None and session.presentation.replay else None
         if not session.playing:
             # RFC 2326 A.2 has no PAUSE in Ready, and A.1 none in Init; clients that pause twice lose nothing by 200
             self._answer(request, 200, [], session)
             return None
         self._pending = _Pending(request, self._is_paused, session)
-        return Pause(session)
+        return Pause(session, at)
 
-    def _is_paused(self, pending: _Pending) -> Event | None:
+    def _is_paused(self, pending: _Pending, now: bool) -> Event | None:
         session = pending.session
         assert session is not None
-        session.playing = False
+        session.playing = session.playing and not now
         self._answer(pending.request, 200, [], session)
         return None
 
     def _teardown(self, request: Request) -> Event | None:
         session = self._needed_session(request)
         check_aggregate(request, session)
+        check_require(request, replay=True)
         self._answer(request, 200, [], session)
         self._end(session, "TEARDOWN")
         return None
 
     def _parameter(self, request: Request) -> Event | None:
         session = self._named_session(request)
+        check_require(request, replay=True)
         if request.method == "SET_PARAMETER" and request.body.strip():
             raise RtspError(451, "no parameter can be set")
         self._answer(request, 200, [], session)

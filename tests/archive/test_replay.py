@@ -15,7 +15,8 @@ from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
 from onvifd.archive.index import EndReason
 from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.reader import RecordingReader
-from onvifd.archive.replay import ReplayMount, ReplayPlayback, ReplayPresentation
+from onvifd.archive.playback import ReplayPlayback
+from onvifd.archive.replay import ReplayMount, ReplayPresentation
 from onvifd.archive.segment import Append, SegmentWriter
 from onvifd.clock import US, SimulatedClock, ntp_to_utc
 from onvifd.errors import InvalidArgument, NotFound
@@ -23,6 +24,7 @@ from onvifd.media import sei
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import ReplayExtension, RtpPacket, parse_replay_extension, parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
+from onvifd.rtsp.messages import RtspError
 from onvifd.rtsp.play import Frames, PlayReply, PlayRequest
 from tests.archive.conftest import FRAME, PCMU, T0, Clip, Record, g711_units, in_order, video_units
 
@@ -89,12 +91,20 @@ class Outlet:
 
     def __init__(self) -> None:
         self.units: list[Sent] = []
+        self.reports: list[FlushUnit] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.ended = False
         self.limit = 1 << 30
 
+    @property
+    def ready(self) -> bool:
+        return self.gate.is_set()
+
     def send(self, unit: FlushUnit) -> None:
+        if unit.rtcp:
+            self.reports.append(unit)
+            return
         self.units.append(sent(unit))
         if len(self.units) >= self.limit:
             self.gate.clear()
@@ -271,9 +281,9 @@ async def test_npt_counts_from_the_start_of_the_recording(stage: Stage) -> None:
 
 @pytest.mark.usefixtures("footage")
 async def test_a_range_against_the_direction_is_refused(stage: Stage) -> None:
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(RtspError, match="direction"):
         await stage.play(start=T0 + 5 * US, end=T0 + 4 * US)
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(RtspError, match="direction"):
         await stage.play(start=T0 + 4 * US, end=T0 + 5 * US, scale=-1.0)
 
 

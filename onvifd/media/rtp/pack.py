@@ -27,8 +27,10 @@ _PLAIN, _EXTENDED = 0x80, 0x90
 _MARKER = 0x80
 # '$', channel, length, then the RTP header (RFC 3550 5.1), then what the payload format puts in front
 _HEAD = struct.Struct(">BBHBBHII").pack
-_HEAD_2 = struct.Struct(">BBHBBHII2s").pack
-_HEAD_3 = struct.Struct(">BBHBBHII3s").pack
+# the same in two parts, for packets of which nothing but the sequence number between them differs
+_BEFORE = struct.Struct(">BBHBB").pack
+_AFTER = struct.Struct(">II").pack
+_SEQUENCE = tuple(number.to_bytes(2, "big") for number in range(1 << 16))
 
 _SUPPORTED = (Codec.H264, Codec.H265, Codec.PCMU, Codec.PCMA, Codec.AAC, Codec.METADATA)
 _Parts = list[bytes | memoryview]
@@ -166,10 +168,10 @@ class Packer:
     def _fragment(self, nal: memoryview, mark: int, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
         """A NAL unit over several packets: FU-A (RFC 6184 5.8) or FU (RFC 7798 4.4.3)."""
         if self.format.codec is Codec.H264:
-            skip, pack = 1, _HEAD_2
+            skip = 1
             front, kind = bytes((nal[0] & 0xE0 | h264.NAL_FU_A,)), nal[0] & 0x1F
         else:
-            skip, pack = 2, _HEAD_3
+            skip = 2
             front, kind = bytes((nal[0] & 0x81 | h265.NAL_FU << 1, nal[1])), (nal[0] >> 1) & 0x3F
         prefix, middle = front + bytes((0x80 | kind,)), front + bytes((kind,))
         chunk = self._room - len(prefix)
@@ -178,18 +180,24 @@ class Packer:
             stop = begin + chunk - len(self._extension)
             self._packet(nal[begin:stop], self.payload_type, rtp_time, parts, sizes, prefix)
             begin, prefix = stop, middle
-        channel, seq, ssrc, payload_type = self._channel, self.seq, self.ssrc, self.payload_type
         length = self._room + RTP_HEADER
         offsets = range(begin, end - chunk, chunk)
-        append = parts.append
-        for offset in offsets:
-            append(pack(_DOLLAR, channel, length, _PLAIN, payload_type, seq, rtp_time, ssrc, prefix))
-            append(nal[offset : offset + chunk])
-            seq = (seq + 1) & 0xFFFF
+        count = len(offsets)
+        if count:
+            # Whole columns at once: a loop over the packets would cost more than copying their bytes.
+            seq, after = self.seq, _AFTER(rtp_time, self.ssrc)
+            stop = seq + count
+            column = _SEQUENCE[seq:stop] if stop <= 1 << 16 else _SEQUENCE[seq:] + _SEQUENCE[: stop - (1 << 16)]
+            rows: _Parts = [_BEFORE(_DOLLAR, self._channel, length, _PLAIN, self.payload_type)] * (4 * count)
+            rows[1::4] = column
+            rows[2::4] = [after + middle] * count
+            rows[2] = after + prefix
+            rows[3::4] = [nal[offset : offset + chunk] for offset in offsets]
+            parts += rows
+            sizes += [length + _FRAMING] * count
+            self.seq = stop & 0xFFFF
             prefix = middle
-        sizes += [length + _FRAMING] * len(offsets)
-        self.seq = seq
-        begin += chunk * len(offsets)
+            begin += chunk * count
         self._packet(nal[begin:end], mark, rtp_time, parts, sizes, front + bytes((0x40 | kind,)))
 
     def _aac(self, data: bytes, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
