@@ -24,6 +24,9 @@ MAX_RUN = 3
 _NO_NAME = frozenset(':"\\<>&')
 """`:` separates name and realm in digests (RFC 7616 3.4.2); the others are mangled by too many clients."""
 
+_NO_PASSWORD = frozenset("'\";:& ")
+"""They end a password early in RTSP addresses, in the SOAP of careless clients and in the shell, and are lost in forms."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Complexity:
@@ -71,6 +74,8 @@ def weakness(password: str, name: str, rules: Complexity = BASIC) -> str | None:
         return f"the password is shorter than {rules.min_length} characters"
     if any(unicodedata.category(one)[0] == "C" for one in password):
         return "the password has control characters"
+    if any(one in _NO_PASSWORD or one.isspace() for one in password):
+        return "the password has a space or one of ' \" ; : &"
     counts = _classes(password)
     if sum(1 for count in counts if count) < MIN_CLASSES:
         return f"the password needs {MIN_CLASSES} of: lower case, upper case, digits, other characters"

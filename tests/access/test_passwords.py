@@ -47,6 +47,7 @@ def test_passwords_that_are_allowed(password: str) -> None:
         ("Operator1", "operator1", "Password"),
         ("1rotarepo", "operator1", "Password"),
         ("abcdefg1\0", "admin", "Password"),
+        *((f"abcxef1{mark}", "admin", "Password") for mark in "'\";:& \u00a0"),
         ("x1" * 16 + "y", "admin", "PasswordTooLong"),
     ],
 )

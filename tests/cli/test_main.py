@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
+from onvifd.cli import main
 from onvifd.cli.common import counting, waiting
 
 
@@ -93,3 +94,22 @@ def test_counting_shows_counts_to_a_person_alone(
     assert "segment files" in terminal.getvalue()
     assert "3/7" in terminal.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def test_a_defect_is_one_line_without_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> None:
+        raise ValueError("secret-value")
+
+    monkeypatch.setattr(main, "app", broken)
+    with pytest.raises(SystemExit) as end:
+        main.main()
+    assert end.value.code == main.INTERNAL
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("onvifd: internal error: ValueError at ")
+    assert "secret-value" not in line
+    monkeypatch.setenv("ONVIFD_LOG_LEVEL", "debug")
+    with pytest.raises(SystemExit):
+        main.main()
+    assert "Traceback" in capsys.readouterr().err
