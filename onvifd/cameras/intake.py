@@ -45,6 +45,8 @@ class Source:
     user: str = ""
     password: str = ""
     audio: bool = True
+    udp: bool = False
+    """Whether RTP is to come by UDP."""
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"
@@ -141,7 +143,11 @@ class Intake:
         self.tracks = self._begin(wanted)
         channels: dict[int, InboundTrack] = {}
         for track, described in zip(self.tracks, wanted, strict=True):
-            channel, ssrc = await client.setup(described, 2 * track.index)
+            channel = 2 * track.index
+            if self.source.udp:
+                ssrc = await client.setup_udp(described, channel)
+            else:
+                channel, ssrc = await client.setup(described, channel)
             channels[channel] = track
             if ssrc is not None and all(other.ssrc != ssrc for other in self.tracks):
                 track.adopt(ssrc)

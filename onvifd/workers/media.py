@@ -198,7 +198,13 @@ class MediaWorker:
 
     def _must_restart(self, key: tuple[str, str], spec: StreamSpec) -> bool:
         old = self._streams[key].spec
-        return (old.url, old.user, old.password, old.audio) != (spec.url, spec.user, spec.password, spec.audio)
+        return (old.url, old.user, old.password, old.audio, old.udp) != (
+            spec.url,
+            spec.user,
+            spec.password,
+            spec.audio,
+            spec.udp,
+        )
 
     def _start(self, camera: str, spec: StreamSpec) -> None:
         setup = self._setup
@@ -206,7 +212,7 @@ class MediaWorker:
             raise Unavailable("cameras came before the set-up")
         name = f"{camera}/{spec.name}"
         stream = LiveStream(name)
-        source = Source(name, spec.url, spec.user, spec.password, spec.audio)
+        source = Source(name, spec.url, spec.user, spec.password, spec.audio, spec.udp)
 
         def on_state(online: bool, reason: str) -> None:
             self._link.send(

@@ -28,7 +28,9 @@ SDP = b"v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:track
 class Recorder:
     """An intake that runs, with all that it says."""
 
-    def __init__(self, url: str, *, password: str = PASSWORD, silence: float = 5.0, frames: bool = True) -> None:
+    def __init__(
+        self, url: str, *, password: str = PASSWORD, silence: float = 5.0, frames: bool = True, udp: bool = False
+    ) -> None:
         self.stream = LiveStream("cam-1/main")
         self.units: list[FlushUnit] = []
         self.frames: list[AccessUnit] = []
@@ -36,7 +38,7 @@ class Recorder:
         self.formats: list[tuple[TrackFormat, ...]] = []
         self.stream.attach(self.units.append, lambda: None)
         self.intake = Intake(
-            Source("cam-1/main", url, USER, password),
+            Source("cam-1/main", url, USER, password, udp=udp),
             self.stream,
             SystemClock(),
             on_state=lambda online, reason: self.states.append((online, reason)),
@@ -96,6 +98,18 @@ async def test_relays_and_records() -> None:
         assert isinstance(report, SenderReport)
         assert report.ssrc == recorder.stream.tracks[0].ssrc
         assert all(track.told for track in recorder.intake.tracks)
+
+
+async def test_receives_by_udp() -> None:
+    camera, mount = live()
+    async with serving(mount) as (_, port), feeding(camera), Recorder(url(port), udp=True).running() as recorder:
+        await recorder.until(lambda: len(recorder.frames) >= 30)
+        assert recorder.states == [(True, "")]
+        assert recorder.intake.counters.lost_packets == 0
+        assert [frame.key for frame in recorder.frames[:30]] == [number % 10 == 0 for number in range(30)]
+        numbers = [seq for seq, _, _ in recorder.packets()]
+        assert {after - before & 0xFFFF for before, after in itertools.pairwise(numbers)} == {1}
+        assert any(unit.rtcp for unit in recorder.units)
 
 
 async def test_numbers_go_on_when_the_camera_comes_back() -> None:

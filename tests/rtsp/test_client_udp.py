@@ -1,0 +1,114 @@
+"""Media by UDP for our client: order, foreign packets, a foreign server, and one that will not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from onvifd.errors import Unavailable
+from onvifd.media.rtp.packet import parse_rtp
+from onvifd.media.types import Codec
+from onvifd.rtsp.client import RtspClient
+from onvifd.rtsp.client_session import ClientSession
+from onvifd.rtsp.client_udp import DatagramTrack
+from onvifd.rtsp.messages import Headers, Response
+from tests.rtsp.test_client import gst_server
+
+
+def rtp(number: int) -> bytes:
+    return b"\x80\x60" + number.to_bytes(2, "big") + bytes(8) + b"payload"
+
+
+class Sink:
+    """What the receiver is given: channel and content of each frame."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[int, bytes]] = []
+
+    def receive(self, buffer: bytearray, start: int, end: int) -> int:
+        while start < end:
+            assert buffer[start] == 0x24
+            size = int.from_bytes(buffer[start + 2 : start + 4], "big")
+            self.frames.append((buffer[start + 1], bytes(buffer[start + 4 : start + 4 + size])))
+            start += 4 + size
+        return end
+
+    @property
+    def numbers(self) -> list[int]:
+        return [parse_rtp(data, 0).seq for channel, data in self.frames if not channel & 1]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def camera() -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    return sock
+
+
+async def test_packets_of_one_reading_are_put_in_order(camera: socket.socket) -> None:
+    track, sink = DatagramTrack.open(2, socket.AF_INET, "127.0.0.1"), Sink()
+    for number in (65534, 1, 65535, 0, 2):
+        camera.sendto(rtp(number), ("127.0.0.1", track.port))
+    track.start(sink.receive, None)
+    try:
+        await until(lambda: len(sink.frames) == 5)
+        assert sink.numbers == [65534, 65535, 0, 1, 2]
+        assert {channel for channel, _ in sink.frames} == {2}
+    finally:
+        track.close()
+        camera.close()
+
+
+async def test_only_the_camera_is_heard(camera: socket.socket) -> None:
+    track, sink = DatagramTrack.open(0, socket.AF_INET, "127.0.0.1"), Sink()
+    other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    other.bind(("127.0.0.1", 0))
+    port = camera.getsockname()[1]
+    track.connect("127.0.0.1", (port, port))
+    track.start(sink.receive, None)
+    try:
+        other.sendto(rtp(7), ("127.0.0.1", track.port))
+        camera.sendto(b"too short", ("127.0.0.1", track.port))
+        camera.sendto(rtp(8), ("127.0.0.1", track.port))
+        camera.sendto(b"\x81\xc8" + bytes(26), ("127.0.0.1", track.port + 1))
+        await until(lambda: len(sink.frames) == 2)
+        assert sink.numbers == [8]
+        assert [channel for channel, _ in sink.frames if channel & 1] == [1]
+        track.report()
+        camera.settimeout(5)
+        assert await asyncio.to_thread(camera.recv, 100) == b"\x80\xc9\0\1" + track._ssrc.to_bytes(4, "big")
+    finally:
+        track.close()
+        camera.close()
+        other.close()
+
+
+async def test_plays_from_gst_rtsp_server() -> None:
+    async with gst_server() as url:
+        client, sink = RtspClient(url), Sink()
+        await client.connect()
+        try:
+            description = await client.describe()
+            for index, track in enumerate(description.tracks):
+                await client.setup_udp(track, 2 * index)
+            assert description.tracks[0].format.codec is Codec.H264
+            await client.play(sink.receive)
+            await until(lambda: len(sink.numbers) > 50)
+            assert {channel for channel, _ in sink.frames} >= {0, 2}
+        finally:
+            await client.close()
+
+
+def test_a_camera_that_does_not_send_by_udp_is_told_of() -> None:
+    answer = Response(200, Headers([("CSeq", "1"), ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1")]))
+    with pytest.raises(Unavailable, match="does not stream by UDP"):
+        ClientSession.ports_of(answer)
