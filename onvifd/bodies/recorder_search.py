@@ -154,16 +154,22 @@ class RecorderSearch:
         )
 
     async def events(
-        self, *, start: int, end: int | None, recordings: frozenset[str], backward: bool, limit: int
+        self,
+        *,
+        start: int,
+        end: int | None,
+        recordings: frozenset[str],
+        backward: bool,
+        limit: int,
+        topics: Callable[[str], bool] | None = None,
     ) -> tuple[tuple[str, Event], ...]:
-        found = await self._run(
-            self._events.events_between,
-            start=start,
-            end=end,
-            recordings=recordings,
-            backward=backward,
-            limit=limit,
-        )
+        def work() -> tuple[Event, ...]:
+            chosen = None if topics is None else frozenset(filter(topics, self._events.topics()))
+            return self._events.events_between(
+                start=start, end=end, recordings=recordings, backward=backward, limit=limit, topics=chosen
+            )
+
+        found = await self._run(work)
         return tuple((event.recording, event) for event in found)
 
     async def states_at(self, at: int, recordings: frozenset[str]) -> tuple[tuple[str, Event], ...]:

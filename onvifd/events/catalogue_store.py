@@ -34,6 +34,9 @@ class CatalogueEventStore:
         )
         return tuple(_event(row) for row in found)
 
+    def topics(self) -> tuple[str, ...]:
+        return self._events.topics()
+
     def states_at(self, at: int, recordings: frozenset[str] | None) -> tuple[Event, ...]:
         return tuple(_event(row) for row in self._events.states_at(at, recordings))
 

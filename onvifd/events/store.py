@@ -50,6 +50,10 @@ class EventStore(Protocol):
         """
         ...
 
+    def topics(self) -> tuple[str, ...]:
+        """All topics that stored events ever had."""
+        ...
+
     def states_at(self, at: int, recordings: frozenset[str] | None) -> tuple[StoredEvent, ...]:
         """The last event with `utc` <= `at` of every property instance, unless that event is a deletion.
 

@@ -393,11 +393,19 @@ class SearchBackend(Protocol):
         ...
 
     async def events(
-        self, *, start: int, end: int | None, recordings: frozenset[str], backward: bool, limit: int
+        self,
+        *,
+        start: int,
+        end: int | None,
+        recordings: frozenset[str],
+        backward: bool,
+        limit: int,
+        topics: Callable[[str], bool] | None = None,
     ) -> tuple[tuple[str, Event], ...]:
         """Stored events of the named recordings between two times in order (newest first if `backward`), at most `limit`.
 
-        Each comes with its recording's token ("" for events that belong to no recording). `start` <= `end` always.
+        Each comes with its recording's token ("" for events that belong to no recording). `start` <= `end` always. `topics`
+        says which are wanted; None: all.
         """
         ...
 

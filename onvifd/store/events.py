@@ -69,6 +69,10 @@ class Events:
 
         return self._database.read(work)
 
+    def topics(self) -> tuple[str, ...]:
+        """All topics that events ever had."""
+        return self._database.read(lambda connection: tuple(self._topics.names(connection).values()))
+
     def states_at(self, at: int, recordings: Collection[str] | None) -> tuple[EventRow, ...]:
         """The last event with utc <= `at` of every property instance, unless it is a deletion."""
         t = schema.events

@@ -12,7 +12,7 @@ from typing import Any
 
 from onvifd.access.types import Level
 from onvifd.clock import US
-from onvifd.errors import NotFound
+from onvifd.errors import Conflict, InvalidArgument, LimitReached, NotFound
 from onvifd.events.types import Event, Operation
 from onvifd.media.types import Codec, Kind
 from onvifd.onvif.backend import (
@@ -32,7 +32,6 @@ from onvifd.onvif.backend import (
     Network,
     Ports,
     Recording,
-    RecordingBackend,
     RecordingData,
     RecordingMedia,
     RecordingStatus,
@@ -48,6 +47,13 @@ from onvifd.onvif.backend import (
     TrackStatus,
     VideoEncoder,
     VideoSource,
+)
+from onvifd.onvif.recording_backend import (
+    JobSettings,
+    RecordingControlBackend,
+    RecordingLimits,
+    RecordingOptions,
+    RecordingSettings,
 )
 
 CAM1 = "cam-1a2b3c4d"
@@ -241,7 +247,7 @@ class _Scanned:
 
 
 @dataclass
-class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, ReplayBackend):
+class SampleBody(DeviceBackend, MediaBackend, RecordingControlBackend, SearchBackend, ReplayBackend):
     """The sample device. `synchronized` lists the profile tokens for which a key frame was asked."""
 
     identity_: Identity = field(default_factory=_identity)
@@ -348,6 +354,42 @@ class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, R
     async def set_job_mode(self, token: str, active: bool) -> None:
         self.jobs_[token] = replace(self._job(token), active=active)
 
+    def limits(self) -> RecordingLimits:
+        return RecordingLimits(recordings=256, jobs=256)
+
+    def options(self, recording: str) -> RecordingOptions:
+        jobs = [job for job in self.jobs_.values() if job.recording == recording]
+        if not any(each.token == recording for each in self.recordings_):
+            raise NotFound("There is no such recording.", detail="NoRecording")
+        return RecordingOptions(jobs=0, profiles=tuple(job.profile for job in jobs), tracks={})
+
+    async def create_recording(self, settings: RecordingSettings) -> str:
+        raise LimitReached("The sample is full.", detail="MaxRecordings")
+
+    async def delete_recording(self, token: str) -> None:
+        raise Conflict("The sample stays as it is.", detail="CannotDelete")
+
+    async def configure_recording(self, token: str, settings: RecordingSettings) -> None:
+        raise InvalidArgument("The sample stays as it is.", detail="BadConfiguration")
+
+    async def create_track(self, recording: str, kind: Kind, description: str) -> str:
+        raise LimitReached("The sample is full.", detail="MaxTracks")
+
+    async def delete_track(self, recording: str, track: str) -> None:
+        raise Conflict("The sample stays as it is.", detail="CannotDelete")
+
+    async def describe_track(self, recording: str, track: str, description: str) -> None:
+        raise InvalidArgument("The sample stays as it is.", detail="BadConfiguration")
+
+    async def create_job(self, settings: JobSettings) -> Job:
+        raise LimitReached("The sample is full.", detail="MaxRecordingJobs")
+
+    async def configure_job(self, token: str, settings: JobSettings) -> Job:
+        raise InvalidArgument("The sample stays as it is.", detail="BadConfiguration")
+
+    async def delete_job(self, token: str) -> None:
+        raise Conflict("The sample stays as it is.", detail="CannotDelete")
+
     # ---- search
 
     def _named(self, tokens: tuple[str, ...]) -> tuple[Recording, ...]:
@@ -415,12 +457,22 @@ class SampleBody(DeviceBackend, MediaBackend, RecordingBackend, SearchBackend, R
         )
 
     async def events(
-        self, *, start: int, end: int | None, recordings: frozenset[str], backward: bool, limit: int
+        self,
+        *,
+        start: int,
+        end: int | None,
+        recordings: frozenset[str],
+        backward: bool,
+        limit: int,
+        topics: Any = None,
     ) -> tuple[tuple[str, Event], ...]:
         chosen = [
             (event.recording, event)
             for event in self.events_
-            if event.recording in recordings and start <= event.utc and (end is None or event.utc <= end)
+            if event.recording in recordings
+            and start <= event.utc
+            and (end is None or event.utc <= end)
+            and (topics is None or topics(event.topic))
         ]
         chosen.sort(key=lambda pair: pair[1].utc, reverse=backward)
         return tuple(chosen[:limit])

@@ -24,6 +24,11 @@ class EventFilter:
         self._content = content
         self._known: dict[str, bool] = {}
 
+    @property
+    def by_topic(self) -> bool:
+        """Whether not all topics are wanted."""
+        return bool(self._topics)
+
     def matches_topic(self, topic: str) -> bool:
         known = self._known.get(topic)
         if known is None:

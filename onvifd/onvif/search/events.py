@@ -12,6 +12,7 @@ from onvifd.onvif.search.session import Sink
 
 PAGE = 500
 """Events asked of the backend at a time."""
+FIRST_PAGE = 100
 MAX_PAGE = 32_000
 """Most events of one and the same instant; further ones are skipped."""
 
@@ -65,10 +66,12 @@ class EventSearch:
         low, high = self._range()
         if low > high:
             return True
-        seen, limit = 0, PAGE
+        # The first page is what a client wants to see at once; longer ones cost less for each event.
+        seen, limit = 0, min(FIRST_PAGE, PAGE)
+        topics = self.filter.matches_topic if self.filter.by_topic else None
         while True:
             page = await self.backend.events(
-                start=low, end=high, recordings=self.recordings, backward=backward, limit=limit
+                start=low, end=high, recordings=self.recordings, backward=backward, limit=limit, topics=topics
             )
             for recording, event in page[seen:]:
                 if not self._held(recording, event.utc) or not self.filter.matches(event):

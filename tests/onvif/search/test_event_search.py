@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,12 +29,20 @@ class History:
         self.asked = 0
 
     async def events(
-        self, *, start: int, end: int | None, recordings: frozenset[str], backward: bool, limit: int
+        self,
+        *,
+        start: int,
+        end: int | None,
+        recordings: frozenset[str],
+        backward: bool,
+        limit: int,
+        topics: Callable[[str], bool] | None = None,
     ) -> tuple[tuple[str, Event], ...]:
         assert end is not None
         assert start <= end
         self.asked += 1
         chosen = [event for event in self.stored if start <= event.utc <= end and event.recording in recordings]
+        chosen = [event for event in chosen if topics is None or topics(event.topic)]
         if backward:
             chosen.reverse()
         return tuple((event.recording, event) for event in chosen[:limit])
