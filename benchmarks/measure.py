@@ -151,7 +151,7 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(lines)
 
 
-def report(name: str, figures: Sequence[Figure]) -> None:
+def report(name: str, figures: Sequence[Figure], command: str = "") -> None:
     """Print the table and put it between the markers of its name in docs/benchmarks.md."""
     text = table(figures)
     print(f"\n{name}\n{text}", flush=True)
@@ -165,7 +165,7 @@ def report(name: str, figures: Sequence[Figure]) -> None:
     )
     busy = os.getloadavg()[0]
     about = (
-        f"`python -m benchmarks {name}`, {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {cpu}, "
+        f"`python -m benchmarks {command or name}`, {datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores of {cpu}, "
         f"Linux {platform.release().split('-')[0]}, Python {platform.python_version()}, load average at the end {busy:.1f}"
     )
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
