@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from onvifd.archive.cache import LoadedFragment
-from onvifd.archive.reader import Position, RecordingReader
+from onvifd.archive.reader import Position, RecordingReader, same_encoding
 from onvifd.clock import US, Clock
 from onvifd.errors import Unavailable
 from onvifd.media import h265
@@ -84,6 +84,11 @@ class Selection:
         self._last_intra: int | None = None
 
     @property
+    def video(self) -> bool:
+        """Whether pictures are sent, so that everything begins with a clean point of theirs."""
+        return self._video
+
+    @property
     def single(self) -> bool:
         """Whether one track is sent, so that nothing has to be interleaved."""
         return len(self._wanted.tracks) == 1
@@ -127,16 +132,12 @@ class Selection:
         free = sorted(self._wanted.tracks)
         found = []
         for format in formats:
-            match = next((n for n in free if _same_encoding(self._presented[n], format)), -1)
+            match = next((n for n in free if same_encoding(self._presented[n], format)), -1)
             if match >= 0:
                 free.remove(match)
             found.append(match)
         self._maps = {formats: tuple(found)}
         return self._maps[formats]
-
-
-def _same_encoding(one: TrackFormat, other: TrackFormat) -> bool:
-    return one.codec is other.codec and one.clock_rate == other.clock_rate
 
 
 def disposable(codec: Codec, data: bytes, sample: SampleRef) -> bool:
@@ -184,6 +185,8 @@ class ForwardCursor:
         self._rows: list[_Row] = []
         self._ready: list[Item] = []
         self._fresh = set(wanted.tracks)
+        self._started = False
+        """Whether anything behind the time asked for was seen."""
         self._video_time = 0
         self._ahead: asyncio.Task[tuple[Position, LoadedFragment] | None] | None = None
         self._silent_since: float | None = None
@@ -253,7 +256,18 @@ class ForwardCursor:
                     time = self._video_time = max(time, self._video_time)
                 self._rows.append(_Row(time, loaded, sample, track, after_gap))
                 after_gap = 0
+        if not self._selection.video and not self._started:
+            self._trim()
         return items + self._release()
+
+    def _trim(self) -> None:
+        """Without pictures every access unit is a clean point (6.5.4): the last one at or before the start of each track is
+        enough."""
+        self._started = any(row.time > self._requested for row in self._rows)
+        lasts = {row.track: index for index, row in enumerate(self._rows) if row.time <= self._requested}
+        self._rows = [
+            row for index, row in enumerate(self._rows) if row.time > self._requested or lasts.get(row.track) == index
+        ]
 
     def _release(self) -> list[Item]:
         """Rows that are followed by another of their track."""
@@ -323,7 +337,10 @@ class ForwardCursor:
 
 
 class ReverseCursor:
-    """Groups of pictures in reverse order, each forward in itself (6.6.1). Video only."""
+    """Groups of pictures in reverse order, each forward in itself (6.6.1); metadata goes with them, sound does not.
+
+    Without pictures each access unit is a group of its own.
+    """
 
     def __init__(
         self,
@@ -333,12 +350,12 @@ class ReverseCursor:
         first: Position | None,
         requested: int,
     ) -> None:
-        video = frozenset(n for n in wanted.tracks if presented[n].kind is Kind.VIDEO)
+        silent = frozenset(n for n in wanted.tracks if presented[n].kind is not Kind.AUDIO)
         self._reader = reader
         self._wanted = wanted
         self._selection = Selection(
             presented,
-            Wanted(end=wanted.end, tracks=video or wanted.tracks, frames=wanted.frames, interval=wanted.interval),
+            Wanted(end=wanted.end, tracks=silent or wanted.tracks, frames=wanted.frames, interval=wanted.interval),
         )
         self._requested = requested
         self._position = first
@@ -378,19 +395,28 @@ class ReverseCursor:
         target = before
         while target is not None and not target.fragment.clean:
             target = await self._reader.previous(target)
+        video, earliest = self._selection.video, self._wanted.end or 0
         samples = [
             (each, sample, track)
             for each in loaded
             for sample, track in self._selection.take(each, intra_reverse=True)
+            # Pictures before the end are the lead-in of those behind it.
             if sample.utc <= self._requested
+            and (sample.utc >= earliest or each.formats[sample.track].kind is Kind.VIDEO)
         ]
+        if not video:
+            samples.sort(key=lambda entry: entry[1].utc, reverse=True)
         after_gap, self._after_gap = self._after_gap, first.fragment.start if gap else 0
         self._position = None if last_group else target
-        final = len(samples) - 1
-        return [
-            Item(each, sample, track, gap and n == final, n == 0, last_group and n == final, after_gap if n == 0 else 0)
-            for n, (each, sample, track) in enumerate(samples)
-        ]
+        lasts = {track: n for n, (_, _, track) in enumerate(samples)}
+        seen: set[int] = set()
+        items = []
+        for n, (each, sample, track) in enumerate(samples):
+            final, fresh = lasts[track] == n, track not in seen or not video
+            seen.add(track)
+            gap_before = after_gap if n == 0 else 0
+            items.append(Item(each, sample, track, gap and final, fresh, last_group and final, gap_before))
+        return items
 
     async def _group(self, position: Position) -> list[LoadedFragment]:
         """The fragments of one group of pictures; a damaged one ends it."""

@@ -30,6 +30,7 @@ READ_AHEAD = 1 << 19
 
 _KEPT_SEGMENTS = 32
 _PAGE = 200
+_MAX_BISECTIONS = 48
 _FAR = 1 << 62
 
 
@@ -105,9 +106,10 @@ class RecordingReader:
         """First and last time of the footage; None when there is none."""
         return await self._pool.run(self.times_now)
 
-    async def latest_formats(self) -> tuple[TrackFormat, ...]:
-        """Formats of the newest segment; empty without footage."""
-        return await self._pool.run(self.latest_formats_now)
+    async def encodings(self) -> tuple[TrackFormat, ...]:
+        """A format for each encoding that the recording holds: those of the newest segment first, then what only older
+        footage has (a codec that was changed, sound or metadata that was switched off). Empty without footage."""
+        return await self._pool.run(self.encodings_now)
 
     async def spans(self, start: int, end: int, limit: int = 10_000) -> tuple[Span, ...]:
         """Contiguous sections that touch the time from `start` to `end`, not clipped, at most `limit`."""
@@ -166,9 +168,43 @@ class RecordingReader:
                 return first, max(last, max(fragment.end for fragment in segment.fragments))
         return times
 
-    def latest_formats_now(self) -> tuple[TrackFormat, ...]:
-        row = self._store.segment_at(self.recording, _FAR)
-        return row.formats if row is not None else ()
+    def encodings_now(self) -> tuple[TrackFormat, ...]:
+        newest = self._store.segment_at(self.recording, _FAR)
+        if newest is None:
+            return ()
+        found = list(newest.formats)
+
+        def add(row: SegmentRow | None) -> None:
+            for format in row.formats if row is not None else ():
+                if not any(same_encoding(format, known) for known in found):
+                    found.append(format)
+
+        for kind, (_, last) in self._store.track_times(self.recording).items():
+            if all(format.kind is not kind for format in newest.formats):
+                add(self._store.segment_at(self.recording, last))
+        oldest = self._store.segment_after(self.recording, -1)
+        if oldest is not None:
+            for row in self._changes(oldest, newest):
+                add(row)
+        return tuple(found)
+
+    def _changes(self, oldest: SegmentRow, newest: SegmentRow) -> list[SegmentRow]:
+        """Rows with other encodings than the newest one, found by bisection: a codec that was changed and changed back within
+        it may be missed, which costs its footage in replay, not more."""
+        if _encodings(oldest) == _encodings(newest):
+            return []
+        found, low, high = [oldest], oldest, newest
+        for _ in range(_MAX_BISECTIONS):
+            middle = self._store.segment_at(self.recording, (low.start + high.start) // 2)
+            if middle is None or middle.start <= low.start:
+                break
+            if _encodings(middle) == _encodings(low):
+                low = middle
+            else:
+                if _encodings(middle) != _encodings(newest):
+                    found.append(middle)
+                high = middle
+        return found
 
     def spans_now(self, start: int, end: int, limit: int = 10_000) -> tuple[Span, ...]:
         spans: list[Span] = []
@@ -364,6 +400,15 @@ class RecordingReader:
             return os.open(volume.path(row.path), os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise Unavailable(f"segment cannot be opened: {error.strerror}") from error
+
+
+def same_encoding(one: TrackFormat, other: TrackFormat) -> bool:
+    """Whether both can be one track of a replay: parameter sets may change in band, codec and clock may not."""
+    return one.codec is other.codec and one.clock_rate == other.clock_rate
+
+
+def _encodings(row: SegmentRow) -> set[tuple[str, int]]:
+    return {(format.codec.value, format.clock_rate) for format in row.formats if format.kind is not Kind.METADATA}
 
 
 def _merge(runs: tuple[mp4_parse.ParsedRun, ...], formats: tuple[TrackFormat, ...]) -> tuple[mp4_parse.SampleRef, ...]:

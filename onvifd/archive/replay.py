@@ -57,7 +57,7 @@ class ReplayMount:
         if not path.startswith(self._prefix) or not recording or "/" in recording:
             raise NotFound("no recording at this path", detail="NoRecording")
         reader = self._readers(recording)
-        times, formats = await reader.times(), await reader.latest_formats()
+        times, formats = await reader.times(), await reader.encodings()
         if times is None or not formats:
             raise NotFound("no footage in this recording", detail="NoRecording")
         return ReplayPresentation(

@@ -82,7 +82,6 @@ def test_npt_range() -> None:
     "value",
     [
         "",
-        "clock",
         "clock=-",
         "clock=20090615T114900.440Z",
         "clock=20091315T114900Z-",
