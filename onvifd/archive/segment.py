@@ -247,7 +247,8 @@ class SegmentWriter:
 
     def _jumped(self, last: AccessUnit, unit: AccessUnit) -> bool:
         delta = unit.utc - last.utc
-        return delta < -_JUMP or abs(delta - self._media_delta(last, unit)) > _JUMP
+        media = (unit.ticks - last.ticks) * US // self._formats[self._main].clock_rate
+        return delta < -_JUMP or abs(delta - media) > _JUMP
 
     def _follows(self, last: AccessUnit, unit: AccessUnit) -> bool:
         """Whether nothing is missing between two main-track units."""
@@ -338,9 +339,6 @@ class SegmentWriter:
             segment.serial, segment.head, segment.fragments = self._serial, moved.head, moved.fragments
             moved.segment = segment
         return moved
-
-    def _media_delta(self, last: AccessUnit, unit: AccessUnit) -> int:
-        return (unit.ticks - last.ticks) * US // self._formats[self._main].clock_rate
 
     def _due(self, unit: AccessUnit) -> EndReason:
         """Why the segment ends before this clean point."""

@@ -1,4 +1,4 @@
-"""Tokens of a recording's tracks. A track has one encoding for ever (RecordingControl 4.2): another one makes another track.
+"""Tokens of a recording's tracks. A track has one encoding for ever (RecordingControl 5.1): another one makes another track.
 
 Tracks are numbered per kind in the order in which a recording got its encodings: VIDEO001 may be H.264 and VIDEO002 H.265.
 """
