@@ -149,7 +149,9 @@ def _what_is_left(volume: Volume, row: SegmentRow) -> SegmentRow | None:
     try:
         size = os.fstat(fd).st_size
         formats, found = scan(fd, size)
-        formats = formats or row.formats
+        if not formats:
+            # Without a head nothing in it can be played.
+            return None
         walked = [fragment_of(each, formats) for each in found]
         known = {each.offset for each in walked}
         candidates: list[Fragment] = walked + [each for each in table if each.offset not in known]
@@ -163,8 +165,7 @@ def _what_is_left(volume: Volume, row: SegmentRow) -> SegmentRow | None:
         )
     finally:
         os.close(fd)
-    if not good or not found:
-        # Without a head nothing in it can be played.
+    if not good:
         return None
     end = good[-1].offset + good[-1].size
     return row_of(row.recording, volume.id, row.path, formats, good, end, copy=row.copy)
