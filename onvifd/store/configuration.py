@@ -12,6 +12,7 @@ from onvifd.errors import Conflict, InvalidArgument, Unavailable
 from onvifd.store import schema
 from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.migrate import upgrade
+from onvifd.store.schedules import PREDEFINED
 from onvifd.store.settings import REVISION, bump
 
 DATA: Final = frozenset(("segments", "spans", "events", "volumes", "locks", "audit", "snapshots", "record_states"))
@@ -107,6 +108,8 @@ class Configuration:
                 connection.execute(query)
             # What clients made has no job any more: it goes as that of removed cameras does.
             connection.execute(update(schema.recordings).values(dynamic=False))
+            weeks = [{"name": name, "week": week} for name, week in PREDEFINED.items()]
+            connection.execute(insert(schema.named_schedules), weeks)
             t = schema.settings
             connection.execute(delete(t).where(t.c.key.in_(names)))
             bump(connection)

@@ -15,6 +15,17 @@ from onvifd.store.settings import bump
 
 VIDEO, SNAPSHOT = "video", "snapshot"
 
+_DAY, _NONE = "[[0,1440,[]]]", "[]"
+PREDEFINED = {
+    name: f'{{"days":[{",".join(rows)}],"holiday":null}}'
+    for name, rows in {
+        "24x7": [_DAY] * 7,
+        "24x5": [_DAY] * 5 + [_NONE] * 2,
+        "24x2": [_NONE] * 5 + [_DAY] * 2,
+    }.items()
+}
+"""Named schedules that every recorder begins with."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleRows:
