@@ -248,6 +248,7 @@ class RecorderApp:
         self._parts.push_async_callback(self._recording.stop)
         self._recording.volumes_for = self.archive.keeper.volumes_for
         self._recording.copies_for = self.archive.keeper.copies_for
+        self._recording.control.reason_for = self.archive.keeper.reason_for
         self._when.attach(self.cluster, self._recording, self.archive.keeper)
         shared = (self._catalogue, self._segments, self._events, self.bus, self._clock)
         self._footage = FootageParts(
@@ -299,6 +300,7 @@ class RecorderApp:
             users=self._access,
             control=control,
         )
+        self._recording.storage = control.storage
         search = RecorderSearch(recorder, self._segments, self._events, self._executor, self._footage.volumes)
         await self._event_parts.start()
         self._device.tell(self._event_parts.monitor)
@@ -310,7 +312,7 @@ class RecorderApp:
             MediaService(recorder, recorder),
             Media2Service(recorder, recorder),
             events,
-            RecordingService(self._recording.control),
+            RecordingService(self._recording.control, self._recording.export, search),
             ReceiverService(self._recording.receivers),
             searches,
             ReplayService(recorder, recorder, reverse=True),

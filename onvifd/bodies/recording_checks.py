@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from onvifd.bodies.recording_plan import SourceKey
+from onvifd.clock import US
 from onvifd.errors import Conflict, InvalidArgument
 from onvifd.onvif.backend import JobState, JobTrack, Recording, RecordingTarget
 from onvifd.onvif.recording_backend import JobSettings, RecordingSettings, WantedSource
@@ -19,8 +20,9 @@ MAX_SOURCES = 4
 """Sources of one job."""
 MAX_TAG = 64
 MAX_PRIORITY = 2**31 - 1
-MAX_SEGMENT = 3600 * 1_000_000
-STRATEGIES = ("Local",)
+MAX_SEGMENT = 3600 * US
+STRATEGIES = ("Local", "Both")
+"""External would keep nothing here; it is what holds where a target names none (Annex 8.2)."""
 FORMATS = ("MP4",)
 
 
@@ -28,8 +30,9 @@ def _bad(reason: str) -> InvalidArgument:
     return InvalidArgument(reason, detail="BadConfiguration")
 
 
-def check_settings(settings: RecordingSettings, storages: Collection[str]) -> RecordingSettings:
-    """The settings as they are kept: descriptive strings are cut. Raises Conflict (UnsupportedStorageStrategy) too."""
+def check_settings(settings: RecordingSettings, storages: Collection[str], segment: int = 60) -> RecordingSettings:
+    """The settings as they are kept: descriptive strings are cut. `segment` is the length of segments in seconds, `storages`
+    are tokens. Raises Conflict (UnsupportedStorageStrategy) too."""
     bounds = (
         ("SourceId", settings.source_id, MAX_SOURCE_ID),
         ("Name", settings.source_name, MAX_NAME),
@@ -41,7 +44,7 @@ def check_settings(settings: RecordingSettings, storages: Collection[str]) -> Re
     if not 0 <= settings.retention <= MAX_RETENTION:
         raise _bad("MaximumRetentionTime is 0 or a positive duration of at most a hundred years.")
     if settings.target is not None:
-        _check_target(settings.target, storages)
+        _check_target(settings.target, storages, segment)
     return replace(
         settings,
         source_location=settings.source_location[:MAX_TEXT],
@@ -50,15 +53,16 @@ def check_settings(settings: RecordingSettings, storages: Collection[str]) -> Re
     )
 
 
-def _check_target(target: RecordingTarget, storages: Collection[str]) -> None:
+def _check_target(target: RecordingTarget, storages: Collection[str], segment: int) -> None:
     if target.strategy not in STRATEGIES:
         raise Conflict(f"The storage strategy {target.strategy} is not served.", detail="UnsupportedStorageStrategy")
     if target.storage not in storages:
         raise _bad("There is no such storage configuration.")
     if target.format not in FORMATS:
         raise _bad(f"Formats are {', '.join(FORMATS)}.")
-    if not 0 < target.segment <= MAX_SEGMENT or (target.span is not None and target.span < target.segment):
-        raise _bad("SegmentDuration is at most an hour and not longer than SpanDuration.")
+    # Both are upper bounds (5.3.1). Spans end at midnight UTC.
+    if not segment * US <= target.segment <= MAX_SEGMENT or (target.span is not None and target.span < 86_400 * US):
+        raise _bad(f"SegmentDuration is {segment} s to an hour, SpanDuration a day or more.")
     for part in (target.prefix, target.postfix):
         if len(part) > MAX_TEXT or part.startswith("/") or ".." in part.split("/"):
             raise _bad("Prefix and Postfix are parts of a path below the storage.")

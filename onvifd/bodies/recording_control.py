@@ -102,7 +102,8 @@ class ControlActions:
 
 class RecordingControl:
     """One per recorder. `retention` is that of recordings for which no client has set one, seconds. `no_storage` says why
-    nothing can be recorded at all."""
+    nothing can be recorded at all. `storages` are the storage configurations by token, `segment` is the length of segments in
+    seconds."""
 
     def __init__(
         self,
@@ -117,7 +118,8 @@ class RecordingControl:
         retention: int = 0,
         cameras: int = 256,
         no_storage: str = "",
-        storages: Callable[[], Awaitable[frozenset[str]]] | None = None,
+        storages: Callable[[], Awaitable[Mapping[str, object]]] | None = None,
+        segment: int = 60,
     ) -> None:
         self._catalogue = catalogue
         self._segments = segments
@@ -130,7 +132,10 @@ class RecordingControl:
         recordings = 2 * cameras + DYNAMIC
         self._limits = RecordingLimits(recordings=recordings, jobs=2 * recordings)
         self._no_storage = no_storage
+        self.reason_for: Callable[[str], str] = lambda recording: ""
+        """Why a recording can be stored nowhere now; empty if it can."""
         self._storages = storages
+        self._segment = segment
         self._rows: dict[str, RecordingRow] = {}
         self._recordings: dict[str, Recording] = {}
         self._jobs: dict[str, Job] = {}
@@ -254,8 +259,9 @@ class RecordingControl:
         written = Written()
         if state is not None:
             written = Written(active=state.active, error=state.reason if state.error else "")
-        if self._no_storage and not written.active:
-            written = Written(error=self._no_storage)
+        reason = self._no_storage or self.reason_for(job.recording)
+        if reason and not written.active:
+            written = Written(error=reason)
         return job_status(job, self._plan, written, self._feeds())
 
     def _tell(self, jobs: Iterable[str], utc: int) -> None:
@@ -323,8 +329,10 @@ class RecordingControl:
         return token
 
     async def _checked(self, settings: RecordingSettings) -> RecordingSettings:
-        known = await self._storages() if settings.target is not None and self._storages is not None else frozenset()
-        return check_settings(settings, known)
+        known: Mapping[str, object] = {}
+        if settings.target is not None and self._storages is not None:
+            known = await self._storages()
+        return check_settings(settings, known.keys(), self._segment)
 
     async def configure_recording(self, token: str, settings: RecordingSettings) -> None:
         self.recording(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from onvifd.access.keyfile import SecretBox
@@ -16,12 +17,14 @@ from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.receivers import Receivers
 from onvifd.bodies.recorder import Recorder
 from onvifd.bodies.recording_control import ControlActions, RecordingControl, read_tables
+from onvifd.bodies.recording_export import RecordingExport
 from onvifd.bodies.recording_plan import Watch, record_specs, watches
 from onvifd.bodies.recording_purge import Purge
 from onvifd.cameras.registry import Camera, Role, job_row, recording_row
 from onvifd.clock import Clock
 from onvifd.config import Config
 from onvifd.events.bus import EventBus
+from onvifd.onvif.device_backend import StorageControl
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.store.policies import MAIN, OFF
 from onvifd.store.rows import PolicyRow
@@ -64,6 +67,8 @@ class RecordingWiring:
         """Told which source feeds which recordings."""
         self.volumes_for: Callable[[str], tuple[str, ...]] = lambda _: tuple(each.id for each in volumes())
         self.copies_for: Callable[[str], tuple[str, ...]] = lambda _: ()
+        self.storage: StorageControl | None = None
+        """Where exports may go; known once the device can be configured."""
         self._purge = Purge(catalogue, CatalogueUpkeep(catalogue.sync), volumes, clock, events.deleted)
         self.receivers = Receivers(catalogue.sync, box, bus, clock, change=change, told=self._receiver_changed)
         self.control = RecordingControl(
@@ -82,14 +87,32 @@ class RecordingWiring:
             retention=config.archive.retention_seconds,
             cameras=config.limits.cameras,
             no_storage="" if volumes() else NO_STORAGE,
+            storages=self._storages,
+            segment=config.archive.segment_seconds,
+        )
+        self.export = RecordingExport(
+            segments,
+            bus,
+            clock,
+            volumes=volumes,
+            find=self.control.recording,
+            recordings=self.control.recordings,
+            storages=self._storages,
         )
         recorder.control = self.control
 
     def start(self) -> None:
         self._purge.start()
+        self.export.start()
 
     async def stop(self) -> None:
+        await self.export.stop()
         await self._purge.stop()
+
+    async def _storages(self) -> Mapping[str, Path]:
+        """Folders of storage configurations by token."""
+        known = await self.storage.storages() if self.storage is not None else ()
+        return {each.token: Path(each.path) for each in known if each.path}
 
     # ---- from the catalogue to the workers -----------------------------------------------------
 

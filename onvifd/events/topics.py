@@ -9,6 +9,7 @@ from lxml import etree
 
 from onvifd.events.device_topics import DEVICE_TOPICS
 from onvifd.events.hardware_topics import ALWAYS_TOPICS
+from onvifd.events.operation_topics import OPERATION_TOPICS
 from onvifd.events.receiver_topics import RECEIVER_TOPICS
 from onvifd.events.recording_topics import RECORDING_TOPICS
 from onvifd.events.relayed_topics import RELAYED_TOPICS
@@ -72,6 +73,7 @@ RECORDER_TOPICS = (
     CONFIGURATION_CHANGED,
     *RECORDING_TOPICS,
     *RECEIVER_TOPICS,
+    *OPERATION_TOPICS,
     *DEVICE_TOPICS,
     *ALWAYS_TOPICS,
     *STORAGE_TOPICS,

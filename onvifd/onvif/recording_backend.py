@@ -182,3 +182,64 @@ class ReceiverBackend(Protocol):
         ...
 
     async def set_mode(self, token: str, mode: ReceiverMode) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSegment:
+    """A segment that can be exported: it does not change any more. Times are microseconds UTC."""
+
+    start: int
+    end: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportState:
+    """How far an export is, 0 to 1, as a whole and per file."""
+
+    progress: float
+    files: tuple[tuple[str, float], ...]
+
+
+class ExportBackend(Protocol):
+    """Copies footage to the folders of storage configurations, in the background (RecordingControl 5.21 to 5.28)."""
+
+    def formats(self) -> tuple[str, ...]:
+        """File formats of `export_data`."""
+        ...
+
+    async def segments(
+        self, recording: str, start: int, end: int, limit: int
+    ) -> tuple[tuple[ExportSegment, ...], bool]:
+        """Segments that touch the time, in order, and whether there are more. Raises NotFound (NoRecording, NoStorage)."""
+        ...
+
+    async def export_segments(
+        self, recording: str, start: int, end: int, *, alias: str | None, storage: str | None, kind: Kind | None
+    ) -> str:
+        """Begin to copy whole segments; gives the token of the operation.
+
+        Raises NotFound (NoRecording), InvalidArgument (InvalidStorage, BadDuration), LimitReached.
+        """
+        ...
+
+    async def stop_segments(self, operation: str) -> None:
+        """Raises NotFound (NoOperation)."""
+        ...
+
+    async def export_data(
+        self, recordings: tuple[str, ...], start: int | None, end: int | None, *, format: str, storage: str, path: str
+    ) -> tuple[str, tuple[str, ...]]:
+        """Begin to copy what lies between two times; gives the token of the operation and the names of the files.
+
+        Raises InvalidArgument (BadConfiguration), LimitReached.
+        """
+        ...
+
+    async def stop_data(self, operation: str) -> ExportState:
+        """Raises NotFound (BadConfiguration)."""
+        ...
+
+    def data_state(self, operation: str) -> ExportState:
+        """Raises NotFound (BadConfiguration)."""
+        ...

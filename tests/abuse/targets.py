@@ -242,7 +242,7 @@ def _services() -> tuple[Dispatcher, asyncio.AbstractEventLoop, SimulatedClock]:
         MediaService(body, body),
         Media2Service(body, body),
         EventService(EventBus(clock), clock, RECORDER_TOPICS),
-        RecordingService(body),
+        RecordingService(body, body, body),
         SearchService(body, body, clock, RECORDER_TOPICS),
         ReplayService(body, body),
     )

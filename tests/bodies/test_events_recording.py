@@ -11,7 +11,7 @@ from onvifd.bodies import events_recording as module
 from onvifd.bodies.events_recording import Deletions, RecordingChanges
 from onvifd.events.types import Event
 from onvifd.media.types import Kind
-from onvifd.onvif.backend import Job, Recording, Track
+from onvifd.onvif.backend import Job, JobSource, JobTrack, Recording, SourceKind, Track
 
 VIDEO = Track(token="VIDEO001", kind=Kind.VIDEO, description="Door video")
 AUDIO = Track(token="AUDIO001", kind=Kind.AUDIO, description="Door audio")
@@ -26,7 +26,13 @@ REC = Recording(
     retention=0,
     tracks=(VIDEO,),
 )
-JOB = Job(token="job-1", recording="rec-1", active=True, priority=1, profile="p", tracks=("VIDEO001",))
+JOB = Job(
+    token="job-1",
+    recording="rec-1",
+    active=True,
+    priority=1,
+    sources=(JobSource(kind=SourceKind.PROFILE, token="p", tracks=(JobTrack("VIDEO001", "VIDEO001"),)),),
+)
 
 
 def short(events: list[Event]) -> list[tuple[str, ...]]:

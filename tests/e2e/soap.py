@@ -22,6 +22,7 @@ NS = {
     "trc": "http://www.onvif.org/ver10/recording/wsdl",
     "tse": "http://www.onvif.org/ver10/search/wsdl",
     "trp": "http://www.onvif.org/ver10/replay/wsdl",
+    "trv": "http://www.onvif.org/ver10/receiver/wsdl",
     "tev": "http://www.onvif.org/ver10/events/wsdl",
     "wsnt": "http://docs.oasis-open.org/wsn/b-2",
 }

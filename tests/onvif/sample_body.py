@@ -49,6 +49,9 @@ from onvifd.onvif.backend import (
     VideoSource,
 )
 from onvifd.onvif.recording_backend import (
+    ExportBackend,
+    ExportSegment,
+    ExportState,
     JobSettings,
     RecordingControlBackend,
     RecordingLimits,
@@ -247,7 +250,7 @@ class _Scanned:
 
 
 @dataclass
-class SampleBody(DeviceBackend, MediaBackend, RecordingControlBackend, SearchBackend, ReplayBackend):
+class SampleBody(DeviceBackend, MediaBackend, RecordingControlBackend, ExportBackend, SearchBackend, ReplayBackend):
     """The sample device. `synchronized` lists the profile tokens for which a key frame was asked."""
 
     identity_: Identity = field(default_factory=_identity)
@@ -389,6 +392,35 @@ class SampleBody(DeviceBackend, MediaBackend, RecordingControlBackend, SearchBac
 
     async def delete_job(self, token: str) -> None:
         raise Conflict("The sample stays as it is.", detail="CannotDelete")
+
+    # ---- export
+
+    def formats(self) -> tuple[str, ...]:
+        return ("MP4",)
+
+    async def segments(
+        self, recording: str, start: int, end: int, limit: int
+    ) -> tuple[tuple[ExportSegment, ...], bool]:
+        return (), False
+
+    async def export_segments(
+        self, recording: str, start: int, end: int, *, alias: str | None, storage: str | None, kind: Kind | None
+    ) -> str:
+        raise InvalidArgument("The sample has no storage.", detail="InvalidStorage")
+
+    async def stop_segments(self, operation: str) -> None:
+        raise NotFound("There is no such operation.", detail="NoOperation")
+
+    async def export_data(
+        self, recordings: tuple[str, ...], start: int | None, end: int | None, *, format: str, storage: str, path: str
+    ) -> tuple[str, tuple[str, ...]]:
+        raise InvalidArgument("The sample has no storage.", detail="BadConfiguration")
+
+    async def stop_data(self, operation: str) -> ExportState:
+        return self.data_state(operation)
+
+    def data_state(self, operation: str) -> ExportState:
+        raise NotFound("There is no such operation.", detail="BadConfiguration")
 
     # ---- search
 

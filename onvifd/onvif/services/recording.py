@@ -11,11 +11,27 @@ from onvifd.clock import US
 from onvifd.errors import InvalidArgument
 from onvifd.events.topics import RECEIVER_SOURCE, SOURCE_TYPES, job_state_information
 from onvifd.media.types import Kind
-from onvifd.onvif.backend import Job, JobState, JobTrack, Recording, RecordingTarget, SourceKind, Track
-from onvifd.onvif.recording_backend import JobSettings, RecordingControlBackend, RecordingSettings, WantedSource
+from onvifd.onvif.backend import (
+    Job,
+    JobState,
+    JobTrack,
+    Recording,
+    RecordingTarget,
+    SearchBackend,
+    SourceKind,
+    Track,
+)
+from onvifd.onvif.recording_backend import (
+    ExportBackend,
+    JobSettings,
+    RecordingControlBackend,
+    RecordingSettings,
+    WantedSource,
+)
 from onvifd.onvif.services.common import NS_RECORDING, RECORDING_PATH, find
+from onvifd.onvif.services.recording_export import RecordingExportOperations
 from onvifd.onvif.services.recording_view import job_configuration, recording_configuration, track_configuration
-from onvifd.onvif.soap.dispatch import Call, Service, operation
+from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.soap.faults import SENDER, SoapFault
 from onvifd.onvif.types import trc, tt
 
@@ -31,15 +47,17 @@ _KINDS = {
 _SOURCES = {uri: SourceKind(kind) for kind, uri in SOURCE_TYPES.items()}
 
 
-class RecordingService(Service):
+class RecordingService(RecordingExportOperations):
     """Recordings of cameras with a job from a profile of ours each, and what clients add to them."""
 
     namespace = NS_RECORDING
     path = RECORDING_PATH
     prefix = "trc"
 
-    def __init__(self, backend: RecordingControlBackend) -> None:
-        self._backend = backend
+    def __init__(self, backend: RecordingControlBackend, export: ExportBackend, search: SearchBackend) -> None:
+        self._backend = self._recordings = backend
+        self._export = export
+        self._search = search
 
     def capabilities(self, call: Call) -> trc.Capabilities:
         limits = self._backend.limits()
@@ -51,6 +69,10 @@ class RecordingService(Service):
             max_recording_jobs=limits.jobs,
             options=True,
             metadata_recording=True,
+            supported_export_file_formats=self._export.formats(),
+            supported_target_formats=self._export.formats(),
+            segment_export=True,
+            onboard_storage=True,
         )
 
     @operation(access=AccessClass.PRE_AUTH)

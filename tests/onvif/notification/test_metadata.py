@@ -9,7 +9,7 @@ from lxml import etree
 
 from onvifd.clock import US
 from onvifd.events import topics
-from onvifd.onvif.backend import JobState, JobStatus
+from onvifd.onvif.backend import JobState, JobStatus, SourceKind, SourceStatus, TrackStatus
 from onvifd.onvif.notification import metadata
 from onvifd.onvif.notification.metadata import metadata_document, metadata_documents
 from onvifd.onvif.soap.namespaces import TNS1, TT, WSNT
@@ -23,9 +23,14 @@ def test_a_document_holds_the_messages_in_order_and_no_subscription(oracle: Modu
         job="job-1",
         recording="rec-1",
         state=JobState.ACTIVE,
-        profile="p",
-        tracks=(("VIDEO001", JobState.ACTIVE),),
-        error="",
+        sources=(
+            SourceStatus(
+                kind=SourceKind.PROFILE,
+                token="p",
+                state=JobState.ACTIVE,
+                tracks=(TrackStatus(source_tag="VIDEO001", destination="VIDEO001", state=JobState.ACTIVE),),
+            ),
+        ),
     )
     events = [topics.motion_alarm("vs-1", True, UTC), topics.job_state(status, UTC), topics.profile_changed("<&>", UTC)]
     document = metadata_document(events, "http://192.0.2.10/onvif/event_service")

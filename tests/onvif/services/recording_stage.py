@@ -8,16 +8,19 @@ from typing import Any
 
 from onvifd.access.keyfile import SecretBox
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
+from onvifd.archive.disk import Volume
 from onvifd.archive.index import FragmentFlag, SegmentRow, SegmentState
 from onvifd.bodies.events_recording import RecordingChanges
 from onvifd.bodies.receivers import Receivers
 from onvifd.bodies.recording_control import ControlActions, RecordingControl, read_tables
+from onvifd.bodies.recording_export import RecordingExport
 from onvifd.bodies.recording_plan import Feed
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role, Stream
 from onvifd.clock import US, SimulatedClock
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Event
 from onvifd.media.types import Codec
+from onvifd.onvif.backend import RecordingData, RecordingStatus
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.messages import CameraState, RecordingState
 
@@ -81,6 +84,17 @@ class RecordingStage:
             ),
             cameras=cameras,
             no_storage=no_storage,
+            storages=self.storages,
+        )
+        self.volume = Volume("vol-1", folder / "volume")
+        self.export = RecordingExport(
+            self.segments,
+            self.bus,
+            self.clock,
+            volumes=lambda: (self.volume,),
+            find=self.control.recording,
+            recordings=self.control.recordings,
+            storages=self.storages,
         )
         self.take_over()
         self.seen.clear()
@@ -113,6 +127,16 @@ class RecordingStage:
 
     def _replanned(self) -> None:
         self.pushed += 1
+
+    async def storages(self) -> Mapping[str, Path]:
+        return {"storage-1": self.folder / "storage"}
+
+    async def recording_data(self, tokens: tuple[str, ...] | None = None) -> tuple[RecordingData, ...]:
+        return tuple(
+            RecordingData(recording=each, status=RecordingStatus.STOPPED, earliest=None, latest=None, tracks=())
+            for each in self.control.recordings()
+            if tokens is None or each.token in tokens
+        )
 
     # ---- what workers would say
 

@@ -34,7 +34,7 @@ def recorder(body: Any, client: Callable[..., Any]) -> Any:
         MediaService(body, body),
         Media2Service(body, body),
         EventService(EventBus(clock), clock, ()),
-        RecordingService(body),
+        RecordingService(body, body, body),
         SearchService(body, body, clock, ()),
         ReplayService(body, body),
     ]

@@ -220,7 +220,7 @@ async def test_an_address_that_leads_nowhere_is_taken(asked: Any, stage: Any) ->
 async def test_on_demand_it_connects_while_an_active_job_wants_it(asked: Any, stage: Any, client: Any) -> None:
     token = await create(asked, mode="AutoConnect")
     assert stage.receivers.specs({}) == ()
-    recordings = client(RecordingService(stage.control))
+    recordings = client(RecordingService(stage.control, stage.export, stage))
     reference = tt.SourceReference(token=token, type_="http://www.onvif.org/ver10/schema/Receiver")
     wanted = tt.RecordingJobConfiguration(
         recording_token=f"rec-{stage.cameras[0]}",

@@ -28,7 +28,6 @@ EXPORT = {
     "ListRecordedSegments",
     "ExportRecordedSegments",
     "StopExportRecordedSegments",
-    "OverrideSegmentDuration",
 }
 
 
@@ -72,7 +71,7 @@ def stage(recording_stage: Callable[..., Any]) -> Any:
 
 @pytest.fixture
 def asked(stage: Any, client: Callable[..., Any]) -> Any:
-    return client(RecordingService(stage.control))
+    return client(RecordingService(stage.control, stage.export, stage))
 
 
 def operations(stage: Any) -> dict[str, tuple[Any, AccessClass]]:
@@ -245,7 +244,7 @@ async def test_there_are_as_many_recordings_as_the_capabilities_say(
     asked: Any, recording_stage: Any, client: Any
 ) -> None:
     small = recording_stage(cameras=0)
-    ask = client(RecordingService(small.control))
+    ask = client(RecordingService(small.control, small.export, small))
     most = int(float((await ask.ask(trc.GetServiceCapabilities(), None))[0].get("MaxRecordings")))
     for _ in range(most - 2):
         await create(ask)
@@ -255,7 +254,8 @@ async def test_there_are_as_many_recordings_as_the_capabilities_say(
 
 
 async def test_nothing_is_created_without_a_volume(recording_stage: Any, client: Any) -> None:
-    ask = client(RecordingService(recording_stage(no_storage="no volume").control))
+    stage = recording_stage(no_storage="no volume")
+    ask = client(RecordingService(stage.control, stage.export, stage))
     request = trc.CreateRecording(recording_configuration=settings())
     assert await ask.fault(request) == ("Receiver", "Action", "NoLocalRecording")
 
@@ -312,7 +312,8 @@ async def test_a_configuration_is_kept_and_survives_a_restart(
     )
     await asked.ask(trc.SetRecordingConfiguration(recording_token=rec, recording_configuration=wanted))
     (event,) = [each for each in stage.seen if each.topic == "RecordingConfig/RecordingConfiguration"]
-    again = client(RecordingService(recording_stage().control))
+    restarted = recording_stage()
+    again = client(RecordingService(restarted.control, restarted.export, restarted))
     for ask in (asked, again):
         shown = (await ask.ask(trc.GetRecordingConfiguration(recording_token=rec)))[0]
         assert source_of(shown)["SourceId"] == "urn:" + "i" * 124
@@ -714,6 +715,6 @@ async def test_capabilities_are_truthful(asked: Any) -> None:
     found = (await asked.ask(trc.GetServiceCapabilities(), None))[0]
     for name in ("DynamicRecordings", "DynamicTracks", "MetadataRecording", "Options"):
         assert found.get(name) == "true"
-    for name in ("ScheduledRecording", "EventRecording", "SupportedTargetFormats", "SupportedEncryptionModes"):
+    for name in ("ScheduledRecording", "EventRecording", "OverrideSegmentDuration", "SupportedEncryptionModes"):
         assert found.get(name) in (None, "false")
     assert set(found.get("Encoding").split()) == {"JPEG", "H264", "H265", "G711", "AAC"}
