@@ -86,7 +86,7 @@ class Peer:
         elif isinstance(event, Play):
             self.machine.played(self.reply)
         elif isinstance(event, Pause):
-            self.machine.paused()
+            self.machine.paused(event.at is None)
 
     def serialise(self, method: str, uri: str, *fields: tuple[str, str], body: bytes = b"") -> bytes:
         self.cseq += 1
@@ -486,3 +486,62 @@ def test_any_input_is_answered_or_ended(lines: list[str], rest: bytes) -> None:
     text = "\r\n".join(line.replace("CSeq: 1", f"CSeq: 1\r\nAuthorization: {value}") for line in lines) + "\r\n"
     for response in peer.send(text.encode() + rest):
         assert 200 <= response.status < 600
+
+
+@pytest.mark.covers("PLY-13")
+@pytest.mark.parametrize("value", ["clock=20260101T000003.5Z", "clock=20260101T000003.500Z-"])
+def test_pause_names_its_time(value: str) -> None:
+    """RFC 2326 10.6: the session plays on until then; a PAUSE without Range stops it at once."""
+    peer = Peer()
+    peer.set_up(REPLAY)
+    peer.ask("PLAY", REPLAY)
+    assert peer.ask("PAUSE", REPLAY, ("Range", value)).status == 200
+    assert [event.at for event in peer.events if isinstance(event, Pause)] == [START + 3_500_000]
+    assert next(iter(peer.machine.sessions.values())).playing
+    assert peer.ask("PAUSE", REPLAY).status == 200
+    assert [event.at for event in peer.events if isinstance(event, Pause)][1:] == [None]
+    assert not next(iter(peer.machine.sessions.values())).playing
+
+
+@pytest.mark.parametrize("value", ["clock=", "npt=3", "clock=20260101T000003Z-20260101T000004Z", "clock", "x"])
+def test_pause_at_what_is_no_time(value: str) -> None:
+    peer = Peer()
+    peer.set_up(REPLAY)
+    peer.ask("PLAY", REPLAY)
+    assert peer.ask("PAUSE", REPLAY, ("Range", value)).status == 457
+    assert not [event for event in peer.events if isinstance(event, Pause)]
+
+
+def test_pause_of_live_is_now() -> None:
+    peer = Peer()
+    peer.set_up(LIVE)
+    peer.ask("PLAY", LIVE)
+    assert peer.ask("PAUSE", LIVE, ("Range", "npt=now-")).status == 200
+    assert [event.at for event in peer.events if isinstance(event, Pause)] == [None]
+
+
+@pytest.mark.parametrize("method", ["PAUSE", "TEARDOWN", "GET_PARAMETER", "SET_PARAMETER", "OPTIONS"])
+def test_unknown_features_are_refused_everywhere(method: str) -> None:
+    peer = Peer()
+    peer.set_up(REPLAY)
+    peer.ask("PLAY", REPLAY)
+    answer = peer.ask(method, REPLAY, ("Require", "onvif-replay, x-new"))
+    assert (answer.status, answer.headers.get("Unsupported")) == (551, "x-new")
+
+
+def test_play_says_what_speed_it_gives() -> None:
+    peer = Peer()
+    peer.set_up(REPLAY)
+    peer.reply = PlayReply(start=START, scale=-2.0, speed=1.5)
+    answer = peer.ask("PLAY", REPLAY, ("Scale", "-2"), ("Speed", "1.5"))
+    assert (answer.headers.get("Scale"), answer.headers.get("Speed")) == ("-2", "1.5")
+
+
+def test_within_tls_and_tunnels_media_stays_in_the_connection() -> None:
+    peer = Peer()
+    peer.machine = ServerConnection(verifier(), local_host="192.0.2.9", now=peer.now, tcp_only=True)
+    udp, tcp = "RTP/AVP;unicast;client_port=5000-5001", "RTP/AVP/TCP;unicast;interleaved=2-3"
+    url = f"{LIVE}/trackID=0"
+    assert peer.ask("SETUP", url, ("Transport", udp)).status == 461
+    answer = peer.ask("SETUP", url, ("Transport", f"{udp},{tcp}"))
+    assert answer.headers.get("Transport") == "RTP/AVP/TCP;unicast;interleaved=2-3;ssrc=00001234"
