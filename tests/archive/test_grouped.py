@@ -109,43 +109,95 @@ def test_it_stores_by_itself_and_the_rest_at_its_end() -> None:
 
 
 def test_growth_that_is_refused_while_a_segment_ends_does_not_come_back(
-    store: Store, rows: GroupedRows, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rows = GroupedRows(store, interval=3600, patience=0.05)
     number = begin(rows, 1)
     rows.update_segment(number, grown(5))
-    asked = threading.Event()
+    take = store.update_segments
 
-    class Told:
-        """The lock of what has grown, that tells when the end is on its way through it."""
-
-        def __init__(self, lock: threading.Lock) -> None:
-            self._lock = lock
-
-        def __enter__(self) -> None:
-            self._lock.acquire()
-
-        def __exit__(self, *_: object) -> None:
-            self._lock.release()
-            if threading.current_thread() is ending:
-                asked.set()
-
-    ending = threading.Thread(
-        target=lambda: rows.close_segment(number, grown(7), state=SegmentState.CLOSED, reason=EndReason.STOP)
-    )
-    monkeypatch.setattr(rows, "_lock", Told(rows._lock))
-    refuse = store.update_segments
-
-    def hang(changes: Mapping[int, SegmentChange]) -> None:
-        monkeypatch.setattr(store, "update_segments", refuse)
-        ending.start()
-        asked.wait(0.2)  # the end waits for this transaction, before or behind the lock
+    def end_meanwhile(changes: Mapping[int, SegmentChange]) -> None:
+        monkeypatch.setattr(store, "update_segments", take)
+        rows.close_segment(number, grown(7), state=SegmentState.CLOSED, reason=EndReason.STOP)
         raise Unavailable("locked")
 
-    monkeypatch.setattr(store, "update_segments", hang)
+    monkeypatch.setattr(store, "update_segments", end_meanwhile)
     rows.flush()
-    ending.join(10)
-    rows.flush()
+    rows.close()
     row = store.segment_by_path("v", "1.mp4")
     assert row is not None
     assert (row.end, row.state) == (7, SegmentState.CLOSED)
     assert store.transactions == []
+
+
+class Busy(MemorySegmentStore):
+    """Takes nothing while `busy`."""
+
+    busy = True
+
+    def insert_segment(self, row: SegmentRow) -> int:
+        self._check()
+        return super().insert_segment(row)
+
+    def update_segments(self, changes: Mapping[int, SegmentChange]) -> None:
+        self._check()
+        super().update_segments(changes)
+
+    def close_segment(self, segment: int, change: SegmentChange, *, state: SegmentState, reason: EndReason) -> None:
+        self._check()
+        super().close_segment(segment, change, state=state, reason=reason)
+
+    def _check(self) -> None:
+        if self.busy:
+            raise Unavailable("locked")
+
+
+def test_whole_lives_of_segments_are_stored_when_the_database_is_free_again() -> None:
+    store = Busy()
+    rows = GroupedRows(store, interval=3600, patience=0.01)
+    before = begin_free(store, rows)
+    rows.close_segment(before, grown(60), state=SegmentState.CLOSED, reason=EndReason.TIME)
+    over = begin(rows, 2)
+    rows.update_segment(over, grown(5))
+    rows.close_segment(over, grown(70), state=SegmentState.CLOSED, reason=EndReason.LOSS)
+    going = begin(rows, 3)
+    rows.update_segment(going, grown(8))
+    assert (over < 0, going < 0) == (True, True)
+    assert store.recorded() == ("rec-1",)
+    store.busy = False
+    rows.flush()
+    found = {row.path: (row.end, row.size, row.state, row.end_reason) for row in store.volume_segments("v")}
+    assert found == {
+        "1.mp4": (60, 60, SegmentState.CLOSED, EndReason.TIME),
+        "2.mp4": (70, 70, SegmentState.CLOSED, EndReason.LOSS),
+        "3.mp4": (8, 8, SegmentState.OPEN, EndReason.NONE),
+    }
+    # Its number goes on to name it.
+    rows.update_segment(going, grown(9))
+    rows.flush()
+    rows.close_segment(going, grown(10), state=SegmentState.CLOSED, reason=EndReason.STOP)
+    rows.close()
+    assert store.open_segments() == ()
+    assert store.recording_bytes("rec-3") == 10
+
+
+def begin_free(store: Busy, rows: GroupedRows) -> int:
+    store.busy = False
+    number = begin(rows, 1)
+    store.busy = True
+    return number
+
+
+def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onvifd.archive.grouped.MOST", 2)
+    store = Busy()
+    rows = GroupedRows(store, interval=3600, patience=0.01)
+    begin(rows, 1)
+    begin(rows, 2)
+    with pytest.raises(Unavailable):
+        begin(rows, 3)
+    store.busy = False
+    rows.flush()
+    begin(rows, 3)
+    rows.close()
+    assert store.recorded() == ("rec-1", "rec-2", "rec-3")
