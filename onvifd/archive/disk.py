@@ -53,18 +53,30 @@ class Volume:
 
 
 class DiskPool:
-    """The threads that write, a bounded number for all recordings of a process."""
+    """The threads that read and write, a bounded number for all recordings of a process.
+
+    Each `lane` has its own: a disk that hangs keeps nobody from another one.
+    """
 
     def __init__(self, threads: int = 8) -> None:
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="archive")
+        self._threads = threads
+        self._lanes: dict[str, ThreadPoolExecutor] = {}
 
     async def run(self, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: function(*args, **kwargs))
+        return await self.run_in("", function, *args, **kwargs)
+
+    async def run_in(self, lane: str, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run in a lane of its own, named for the volume that it is about."""
+        executor = self._lanes.get(lane)
+        if executor is None:
+            executor = ThreadPoolExecutor(self._threads, thread_name_prefix=f"archive {lane}".strip())
+            self._lanes[lane] = executor
+        return await asyncio.get_running_loop().run_in_executor(executor, lambda: function(*args, **kwargs))
 
     def close(self) -> None:
         """Let go of the threads; one that hangs in the kernel is not waited for."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        for executor in self._lanes.values():
+            executor.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(slots=True)

@@ -31,7 +31,10 @@ MAX_QUEUE_US = 20 * US
 _POLL_SECONDS = 1.0
 _FIRST_RETRY, _LAST_RETRY = 1.0, 5.0
 """Seconds between attempts when no volume takes anything; less than the queue holds."""
+STALLED_SECONDS = 10.0
+"""A disk that has not taken a fragment for so long is said to have failed; half of what the queue holds."""
 NO_VOLUME = "no volume takes this recording"
+STALLED = "disk does not answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,8 @@ class RecordingWriter:
         self._fragments = 0
         self._lost = 0
         self._error = ""
+        self._asked: float | None = None
+        """Since when the disk has what it is to write now."""
         self._refused: frozenset[str] = frozenset()
         """Volumes that did not take what is to be written next."""
         self._given_up = False
@@ -175,7 +180,9 @@ class RecordingWriter:
         self._paused = True
         self._retry_at = 0.0
         self._push(self._core.finish(EndReason.STOP, self._room()))
-        self._wake.set()
+        if self._queue and self._tasks:
+            self._idle.clear()
+            self._wake.set()
         try:
             await asyncio.wait_for(self._idle.wait(), timeout)
         except TimeoutError:
@@ -219,10 +226,22 @@ class RecordingWriter:
         while True:
             await self._clock.sleep(_POLL_SECONDS)
             self._choose()
+            self._watch()
             if self._queue:
                 self._wake.set()
             if not self._paused:
                 self._push(self._core.poll(self._clock.monotonic(), self._room()))
+
+    def _watch(self) -> None:
+        """Tell of a disk that hangs. What it is given waits: nobody knows whether it will be taken after all."""
+        now = self._clock.monotonic()
+        if self._asked is None or now < self._asked + STALLED_SECONDS or self._error:
+            return
+        self._error = STALLED
+        log.error("%s: recording stopped, %s", self.recording, STALLED)
+        self._places.failed(self._queue[0].row.volume, STALLED, now)
+        if self._active:
+            self._state(False, self._reached, EndReason.DISK.value)
 
     async def _work(self) -> None:
         while True:
@@ -248,17 +267,20 @@ class RecordingWriter:
                 return
             action = self._queue[0]
             assert isinstance(action, Append)
+        self._asked = self._clock.monotonic()
         try:
-            await self._pool.run(self._files.append, action)
+            await self._pool.run_in(action.row.volume, self._files.append, action)
         except OSError as error:
+            self._asked = None
             await self._failed(action, error)
             return
+        self._asked = None
         self._take()
         self._appended(action)
 
     async def _close(self, action: Close) -> None:
         try:
-            await self._pool.run(self._files.close, action)
+            await self._pool.run_in(action.row.volume, self._files.close, action)
         except OSError as error:
             # All of it was synced before.
             log.warning("%s: closing a segment failed: %s", self.recording, error.strerror or error)
@@ -266,6 +288,7 @@ class RecordingWriter:
         self._closed(action)
 
     def _appended(self, action: Append) -> None:
+        began = self._reached if action.offset else action.row.start
         self._reached = action.row.end
         self._written += len(action.data)
         self._fragments += 1
@@ -275,7 +298,7 @@ class RecordingWriter:
             self._error = ""
         self._refused, self._retry = frozenset(), _FIRST_RETRY
         if not self._active:
-            self._state(True, action.row.start, "")
+            self._state(True, began, "")
 
     def _closed(self, action: Close) -> None:
         reason = action.row.end_reason
@@ -293,7 +316,7 @@ class RecordingWriter:
         self._refused |= {volume}
         self._given_up = True
         elsewhere = self._places.choose(self._volumes, self._clock.monotonic(), self._refused)
-        await self._pool.run(self._files.abandon, EndReason.VOLUME if elsewhere else EndReason.DISK)
+        await self._pool.run_in(volume, self._files.abandon, EndReason.VOLUME if elsewhere else EndReason.DISK)
         if elsewhere:
             if not self._error:
                 log.warning("%s: goes on on volume %s, %s failed: %s", self.recording, elsewhere, volume, reason)

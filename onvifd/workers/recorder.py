@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from onvifd.archive.prerecord import Memory
+from onvifd.archive.prerecord import MAX_SECONDS, Memory
 from onvifd.archive.supervised import SupervisedWriter
 from onvifd.clock import US
 from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
@@ -136,7 +136,7 @@ class Recorder:
         if (spec.audio, spec.metadata) != (before.audio, before.metadata):
             self.set_formats(self._source)
         if spec.pre != before.pre:
-            self.memory.seconds = spec.pre
+            self.memory.seconds = min(MAX_SECONDS, spec.pre)
             if not spec.pre and not self._ordered:
                 self.memory.clear()
         if spec.copies != before.copies:

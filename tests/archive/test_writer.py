@@ -27,7 +27,7 @@ from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.places import Places
 from onvifd.archive.recovery import recover
 from onvifd.archive.segment import Append, Close, SegmentWriter
-from onvifd.archive.writer import RecordingWriter
+from onvifd.archive.writer import STALLED, RecordingWriter
 from onvifd.clock import US, SimulatedClock
 from onvifd.errors import Unavailable
 from onvifd.media.types import AccessUnit
@@ -178,6 +178,43 @@ async def test_a_slow_disk_costs_whole_groups_of_pictures(
     assert any("too slow" in record.message for record in caplog.records)
     assert list(examine(bench.store, [bench.volume])) == []
     assert_decodes(bench.volume.path(first.path))
+
+
+async def test_a_disk_that_hangs_is_told_of_and_keeps_nobody_from_another(
+    bench: Bench, h264: Clip, tmp_path: Path
+) -> None:
+    slow = SlowFiles(bench.volume, bench.store)
+    units = list(video_units(h264, seconds=22))
+    writers = [
+        bench.writer(h264, f"rec-{n}", files=slow if n == 1 else SlowFiles(bench.volume, bench.store))
+        for n in range(1, 10)
+    ]
+    for each in writers[1:]:
+        each.pause()
+    await bench.feed([], *writers)
+    slow.gate.set()
+    await bench.feed(units[:60], writers[0])
+    slow.gate.clear()
+    for each in writers[1:]:
+        each.resume()
+    root = tmp_path / "other"
+    root.mkdir()
+    bench.volume = Volume("v2", root)
+    other = bench.writer(h264, "rec-other")
+    for unit in units[60:]:
+        await bench.clock.advance(max(0.0, (unit.utc - bench.clock.utc()) / US))
+        for each in writers:
+            each.feed(unit)
+        other.feed(unit)
+        await other.drain()  # more hang than there are threads for one disk
+    assert other.stats.lost == 0
+    assert ("rec-1", False, T0 + 2 * US, "disk") in bench.states
+    assert writers[0].stats.error == STALLED
+    for each in writers:
+        each._files.gate.set()  # type: ignore[attr-defined]
+    await writers[0].drain()
+    assert writers[0].stats.error == ""
+    assert ("rec-1", True, T0 + 2 * US, "") in bench.states
 
 
 async def test_the_queue_is_bounded_in_bytes(bench: Bench, h264: Clip) -> None:
