@@ -12,7 +12,7 @@ from conformance.masks import Masks
 
 if TYPE_CHECKING:
     from conformance.discovery import Prober
-    from conformance.features import Features
+    from conformance.feature_set import Features
     from conformance.rtsp import RtspClient
     from conformance.soap import SoapClient
 

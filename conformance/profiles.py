@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conformance.features import Features
+from conformance.feature_set import Features
 from conformance.model import Outcome, Verdict
 
 _COMMON = ("Device/Discovery", "Device/Network Configuration", "Device/User Configuration", "Event Service")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from conformance.features import KNOWN
+from conformance.feature_set import KNOWN
 from conformance.model import Outcome, Step, Verdict
 from conformance.runner import Result
 

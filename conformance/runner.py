@@ -12,7 +12,8 @@ import aiohttp
 
 from conformance import cases
 from conformance.discovery import Prober
-from conformance.features import Discovery, Features, check_names
+from conformance.feature_set import Features, check_names
+from conformance.features import Discovery
 from conformance.masks import Masks
 from conformance.model import (
     REGISTRY,

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 from conformance.cases.base_common import BASE, back_at_last, reboot
 from conformance.cases.base_network import address, ntp_kept, set_ntp
 from conformance.cases.base_system import get_time, need_time_server, set_time, time_kept
-from conformance.cases.event_common import Message, Subscription, filter_of, pull, pull_point
+from conformance.cases.event_common import Subscription, filter_of, pull_point
+from conformance.cases.event_messages import Message, pull
 from conformance.cases.event_values import moment, patience
 from conformance.clock import date_time
 from conformance.clock import moment as read_moment

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from conformance.auth import Digest, read_challenges, username_token
 from conformance.cases.base_discovery import get_scopes, scopes_kept, scopes_request
-from conformance.cases.event_common import PULL_POINT, SERVICE, filter_of, pull, pull_point
+from conformance.cases.event_common import PULL_POINT, SERVICE, filter_of, pull_point
+from conformance.cases.event_messages import pull
 from conformance.model import Examination, case
 from conformance.names import find
 from conformance.soap import CONTENT_TYPE, Http, Reply, envelope, read_reply

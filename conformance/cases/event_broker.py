@@ -11,7 +11,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from conformance.cases.certificates import Identity, authority, broker_context
-from conformance.cases.event_common import CONCRETE_SET, SERVICE, ask_event, living
+from conformance.cases.event_common import CONCRETE_SET, SERVICE, ask_event
+from conformance.cases.event_topics import living
 from conformance.cases.event_values import Topic, moment, patience
 from conformance.cases.security_common import PKCS10, POLICIES, Bench, tas
 from conformance.cases.security_common import SERVICE as SECURITY

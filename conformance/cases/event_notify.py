@@ -14,29 +14,25 @@ from conformance.cases.event_common import (
     LIFETIME,
     LONG,
     SERVICE,
-    Message,
     Subscription,
     acceptable_time,
     action_of,
     check_action,
     check_times,
     consumer,
-    content_filter,
     filter_of,
     forget,
-    living,
-    notify_each,
     read_subscription,
     refuse_event,
     renew,
     subscribe_request,
     subscription,
     synchronize,
-    topic_set,
-    two_topics,
     unsubscribe,
 )
+from conformance.cases.event_messages import Message, content_filter, notify_each
 from conformance.cases.event_pull import repeats
+from conformance.cases.event_topics import living, topic_set, two_topics
 from conformance.cases.event_values import Topic, duration, patience
 from conformance.consumer import Consumer
 from conformance.model import Examination, Failure, case

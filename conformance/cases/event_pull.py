@@ -13,31 +13,31 @@ from conformance.cases.event_common import (
     PULL_POINT,
     PULL_TIMEOUT,
     SERVICE,
-    Message,
     Subscription,
     ask_event,
     call_event,
     check_times,
-    content_filter,
     create_pull_point,
-    drain,
     filter_of,
     forget,
-    living,
-    pull,
-    pull_each,
-    pull_limits,
     pull_point,
     pull_point_request,
-    pull_request,
-    read_pulled,
     refuse_event,
     renew,
     synchronize,
-    topic_set,
-    two_topics,
     unsubscribe,
 )
+from conformance.cases.event_messages import (
+    Message,
+    content_filter,
+    drain,
+    pull,
+    pull_each,
+    pull_limits,
+    pull_request,
+    read_pulled,
+)
+from conformance.cases.event_topics import living, topic_set, two_topics
 from conformance.cases.event_values import Topic, patience
 from conformance.model import Examination, Failure, case
 from conformance.names import find

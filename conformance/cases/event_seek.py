@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from conformance.cases.event_common import (
-    LONG,
-    PULL_POINT,
-    SERVICE,
-    Message,
-    Subscription,
-    ask_event,
-    filter_of,
-    pull,
-    pull_point,
-    topic_set,
-)
+from conformance.cases.event_common import LONG, PULL_POINT, SERVICE, Subscription, ask_event, filter_of, pull_point
+from conformance.cases.event_messages import Message, pull
+from conformance.cases.event_topics import topic_set
 from conformance.cases.event_values import BEGIN_OF_BUFFER, stamp
 from conformance.model import Examination, case
 

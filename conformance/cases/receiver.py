@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from conformance.cases.base_common import INVALID, SENDER, reboot
-from conformance.cases.event_common import Message
+from conformance.cases.event_messages import Message
 from conformance.cases.recording_common import (
     CHANGE_STATE,
     CONNECTION_FAILED,

@@ -12,7 +12,8 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from conformance.cases.base_common import INVALID, SENDER
-from conformance.cases.event_common import Message, Subscription, ask_event, create_pull_point, forget, pull
+from conformance.cases.event_common import Subscription, ask_event, create_pull_point, forget
+from conformance.cases.event_messages import Message, pull
 from conformance.cases.event_values import Topic, patience, topics_of
 from conformance.model import Examination, Failure
 from conformance.names import NS, clark, find, findall, flag, renamed, text

@@ -7,7 +7,7 @@ from typing import Any
 
 from lxml import etree
 
-from conformance.cases.event_common import Message
+from conformance.cases.event_messages import Message
 from conformance.cases.event_values import Topic
 from conformance.cases.recording_common import (
     CONTROL,

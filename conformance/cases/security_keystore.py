@@ -10,7 +10,8 @@ from datetime import timedelta
 from cryptography import x509
 
 from conformance.cases.certificates import request_is_signed
-from conformance.cases.event_common import PULL_POINT, filter_of, pull, pull_point
+from conformance.cases.event_common import PULL_POINT, filter_of, pull_point
+from conformance.cases.event_messages import pull
 from conformance.cases.event_values import Topic
 from conformance.cases.security_common import (
     PKCS10,

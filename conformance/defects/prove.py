@@ -16,7 +16,8 @@ from conformance.cases.base_discovery import scopes_request
 from conformance.defects.model import Defect
 from conformance.defects.proxy import Proxy
 from conformance.discovery import Prober
-from conformance.features import Discovery, Features
+from conformance.feature_set import Features
+from conformance.features import Discovery
 from conformance.masks import Masks
 from conformance.model import REGISTRY, Examination, Outcome, Settings, Verdict
 from conformance.names import find, findall, text

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from conformance.discovery import Prober
-from conformance.features import Features
+from conformance.feature_set import Features
 from conformance.model import Examination, Settings
 from conformance.soap import SoapClient
 from tests.conformance.little_device import Device

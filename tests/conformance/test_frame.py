@@ -22,8 +22,9 @@ from conformance import cli, report, runner
 from conformance.auth import Challenge, Digest, read_challenges, username_token
 from conformance.clock import date_time, device_time, moment
 from conformance.discovery import Prober, probe_message, read
+from conformance.feature_set import Features, State, check_names, judge
 from conformance.feature_tables import BY_CAPABILITY, Row
-from conformance.features import Features, State, check_names, judge, topics_of
+from conformance.features import topics_of
 from conformance.masks import Masks
 from conformance.model import REGISTRY, Case, Examination, Failure, Outcome, Settings, Verdict, case
 from conformance.names import NS, clark, renamed, resolve, short
