@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import KIND_FLAGS, SegmentRow, SegmentState, SegmentStore
 from onvifd.archive.metadata import MetadataReader
+from onvifd.archive.reader import DEFAULT_GAP
 from onvifd.bodies.recorder import Recorder
 from onvifd.clock import US
+from onvifd.events import topics
 from onvifd.events.store import EventStore
 from onvifd.events.types import Event, Operation
 from onvifd.media.types import Kind, TrackFormat
@@ -32,6 +34,7 @@ from onvifd.onvif.search.metadata import spaces_of
 
 T = TypeVar("T")
 
+_HISTORY = (topics.RECORDING_STATE.name, topics.TRACK_STATE.name)
 LIVE_EDGE = 2 * US
 """How far the index row of an open segment may lag behind what is on disk, microseconds."""
 
@@ -174,10 +177,35 @@ class RecorderSearch:
 
     async def states_at(self, at: int, recordings: frozenset[str]) -> tuple[tuple[str, Event], ...]:
         found = await self._run(self._events.states_at, at, recordings)
-        return tuple((event.recording, replace(event, utc=at, operation=Operation.INITIALIZED)) for event in found)
+        stored = (replace(event, utc=at, operation=Operation.INITIALIZED) for event in found)
+        others = tuple(event for event in stored if event.topic not in _HISTORY)
+        named = tuple(each for each in self._recorder.recordings() if each.token in recordings)
+        history = await self._run(self._history_at, named, at)
+        return tuple((event.recording, event) for event in (*history, *others))
+
+    def _history_at(self, recordings: tuple[Recording, ...], at: int) -> tuple[Event, ...]:
+        """Whether recordings and their tracks hold data at a moment (Search 5.21), by the index: it knows of footage whose
+        events are forgotten, and is right where a recorder died. Blocks."""
+        rows = self._segments.segments_at(tuple(each.token for each in recordings), at)
+        found: list[Event] = []
+        for recording in recordings:
+            row = rows.get(recording.token)
+            present = row is not None and _covers(row, at)
+            found.append(topics.recording_state(recording.token, present, at))
+            for track in recording.tracks:
+                held = present and row is not None and bool(row.kinds & KIND_FLAGS[track.kind])
+                found.append(topics.track_state(recording.token, track.token, held, at))
+        return tuple(replace(event, operation=Operation.INITIALIZED) for event in found)
 
     async def scan_metadata(
         self, recording: str, start: int, end: int, take: Take[T], *, backward: bool
     ) -> MetadataScan[T]:
         async with self._scanning:
             return await self._run(self._metadata.scan, recording, start, end, take, backward=backward)
+
+
+def _covers(row: SegmentRow, at: int) -> bool:
+    """Whether footage goes on at a time at or after the start of a segment; from segment to segment there is no gap."""
+    if row.state is SegmentState.OPEN:
+        return at < row.end + LIVE_EDGE
+    return at < row.end or (row.end_reason.continues and at - row.end <= DEFAULT_GAP)

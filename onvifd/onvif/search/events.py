@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from onvifd.events.types import Event
+from onvifd.events.topics import RECORDING_STATE, TRACK_STATE
+from onvifd.events.types import Event, Operation
 from onvifd.onvif.backend import SearchBackend
 from onvifd.onvif.notification.filters import EventFilter
 from onvifd.onvif.search.session import Sink
 
+_HISTORY = (RECORDING_STATE.name, TRACK_STATE.name)
 PAGE = 500
 """Events asked of the backend at a time."""
 FIRST_PAGE = 100
@@ -74,7 +76,7 @@ class EventSearch:
                 start=low, end=high, recordings=self.recordings, backward=backward, limit=limit, topics=topics
             )
             for recording, event in page[seen:]:
-                if not self._held(recording, event.utc) or not self.filter.matches(event):
+                if not self._held(recording, event.utc) or _is_beginning(event) or not self.filter.matches(event):
                     continue
                 if not await sink.put(FoundEvent(recording, event), event.utc):
                     return False
@@ -106,3 +108,13 @@ class EventSearch:
             if None not in lasts:
                 high = min(high, max(last for last in lasts if last is not None))
         return low, high
+
+
+def _is_beginning(event: Event) -> bool:
+    """Whether an event tells that a recording holds nothing, said to subscribers when the recorder starts.
+
+    It is no change in the history, where presence of data alternates (Search 5.21), and its time is not that of footage.
+    """
+    if event.operation is not Operation.INITIALIZED or event.topic not in _HISTORY:
+        return False
+    return all(value == "false" for _, value in event.data)
