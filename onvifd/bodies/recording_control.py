@@ -195,12 +195,13 @@ class RecordingControl:
             row.token: (row.camera, self._rows[row.recording].role) for row in tables.jobs if row.camera is not None
         }
         self._receivers.take_over(tables.receivers, self._jobs.values())
-        self._written = {token: state for token, state in self._written.items() if token in self._recordings}
+        living = self._recordings.keys() - self._archived()
+        self._written = {token: state for token, state in self._written.items() if token in living}
         gone = (before[0].keys() - self._recordings.keys()) | (before[1].keys() - self._jobs.keys())
         if gone:
             self._forget(gone)
         self._replan()
-        for token in self._recordings.keys() - self._archived():
+        for token in living:
             self._announce(token)
         self._tell(self._jobs, self._clock.utc())
 

@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from onvifd.events import device_topics, recording_topics, security_topics, topics
+from onvifd.events import (
+    device_topics,
+    operation_topics,
+    receiver_topics,
+    recording_topics,
+    security_topics,
+    storage_topics,
+    topics,
+)
 from onvifd.events.relayed_topics import RELAYED_TOPICS
 from onvifd.events.topic import BOOLEAN, DATETIME
 from onvifd.events.types import Event, Operation
-from onvifd.onvif.backend import JobState, JobStatus
+from onvifd.onvif.backend import JobState, JobStatus, SourceKind, SourceStatus, TrackStatus
 from onvifd.onvif.types import tt
 
 TT = "{http://www.onvif.org/ver10/schema}"
@@ -21,9 +29,22 @@ STATUS = JobStatus(
     job="job-1",
     recording="rec-1",
     state=JobState.ERROR,
-    profile="cam-1-main",
-    tracks=(("VIDEO001", JobState.ERROR), ("AUDIO001", JobState.IDLE)),
-    error="Incompatible Stream",
+    sources=(
+        SourceStatus(
+            kind=SourceKind.PROFILE,
+            token="cam-1-main",
+            state=JobState.ERROR,
+            tracks=(
+                TrackStatus(
+                    source_tag="VIDEO001",
+                    destination="VIDEO001",
+                    state=JobState.ERROR,
+                    error="Incompatible Stream",
+                ),
+                TrackStatus(source_tag="AUDIO001", destination="AUDIO001", state=JobState.IDLE),
+            ),
+        ),
+    ),
 )
 
 RECORDING = tt.RecordingConfiguration(
@@ -53,7 +74,16 @@ EVENTS = [
     (recording_topics.DELETE_RECORDING, recording_topics.delete_recording("rec-1", 7)),
     (recording_topics.CREATE_TRACK, recording_topics.create_track("rec-1", "AUDIO001", 7)),
     (recording_topics.DELETE_TRACK, recording_topics.delete_track("rec-1", "AUDIO001", 7)),
+    (receiver_topics.CHANGE_STATE, receiver_topics.change_state("rcv-1", "Connected", "rtsp://192.0.2.1/a", 7)),
+    (receiver_topics.CONNECTION_FAILED, receiver_topics.connection_failed("rcv-1", "rtsp://192.0.2.1/a", 7)),
+    (
+        operation_topics.OPERATION_STATUS,
+        operation_topics.operation_status(
+            "exp-1", "ExportRecordedData", 0.5, 7, files=(("a.mp4", 1.0),), alias="case", error="disk full"
+        ),
+    ),
     (device_topics.STORAGE_FAILURE, device_topics.storage_failure("vol-1", True, 7)),
+    (storage_topics.STORAGE_STATE, storage_topics.storage_state("vol-1", "full", "there is no room left", 7, low=True)),
     (device_topics.PROCESSOR_USAGE, device_topics.processor_usage(40.0, 7)),
     (device_topics.LAST_REBOOT, device_topics.operating_time(device_topics.LAST_REBOOT, 5, 7)),
     (device_topics.LAST_RESET, device_topics.operating_time(device_topics.LAST_RESET, 0, 7)),
