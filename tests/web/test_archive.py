@@ -414,7 +414,8 @@ async def test_pieces_by_type_over_channels_page_by_page(rig: Rig) -> None:
         (REC1, "alarm"),
         (REC1, "general"),
     ]
-    found, following = [], ""
+    found: list[Any] = []
+    following: str | None = ""
     while following is not None:
         page = await rig.get(f"{query}&limit=2" + (f"&after={following}" if following else ""))
         found += page["spans"]
@@ -435,7 +436,7 @@ async def test_events_of_channels_page_by_page_in_both_orders(rig: Rig) -> None:
 
     async def all_pages(query: str) -> list[Any]:
         found: list[Any] = []
-        following = ""
+        following: str | None = ""
         while following is not None:
             page = await rig.get(
                 f"events?start={T0}&end={T0 + HOUR}&limit=2{query}" + (f"&after={following}" if following else "")

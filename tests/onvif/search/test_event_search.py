@@ -217,3 +217,26 @@ async def test_what_happened_outside_of_the_footage_is_left_out(start: int, end:
     found = [(each.event.recording, each.event.utc) for each in sink.found]
     wanted = [("rec-0", 2), ("rec-0", 3), ("rec-0", 4), ("rec-1", 7), ("rec-1", 8), ("rec-1", 9)]
     assert found == (wanted if end else wanted[::-1])
+
+
+async def test_what_is_told_to_subscribers_at_the_start_is_no_change_of_the_history() -> None:
+    """Presence of data alternates (Search 5.21), whenever the recorder was started anew."""
+    said = [
+        replace(topics.track_state("rec-0", "VIDEO001", state, utc), operation=operation)
+        for utc, state, operation in (
+            (1, False, Operation.INITIALIZED),
+            (2, True, Operation.CHANGED),
+            (5, False, Operation.CHANGED),
+            (6, False, Operation.INITIALIZED),
+            (7, True, Operation.INITIALIZED),
+            (8, False, Operation.CHANGED),
+        )
+    ]
+    found = await find(History([*said, replace(motion(9, False), operation=Operation.INITIALIZED)]), 0, 10)
+    assert [(each.event.utc, dict(each.event.data).get("IsDataPresent")) for each in found] == [
+        (2, "true"),
+        (5, "false"),
+        (7, "true"),
+        (8, "false"),
+        (9, None),
+    ]
