@@ -286,9 +286,7 @@ class RecorderApp:
         """The HTTP face with all services."""
         config, recorder = self.config, self.recorder
         registry = ServiceRegistry()
-        page = RecorderStatus(
-            recorder, self.cluster, self._segments, self.archive.volumes(), self._executor, self._clock
-        )
+        page = RecorderStatus(recorder, self.cluster, self._segments, self.archive, self._executor, self._clock)
         control = await self._device.control(
             self._access, self.bus, self.archive.volumes(), page.report, self._record_all
         )

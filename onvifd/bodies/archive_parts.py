@@ -182,5 +182,8 @@ class ArchiveParts:
         return [VolumeSpec(id=each.id, path=str(each.root), uuid=each.uuid) for each in volumes]
 
     def _forget(self, recording: str, utc: int) -> None:
-        """Spans and what else describes footage go with it. Blocks."""
-        self._catalogue.sync.spans.forget_before(recording, utc)
+        """Spans and tags go with the footage that they describe. Blocks."""
+        sync = self._catalogue.sync
+        sync.spans.forget_before(recording, utc)
+        while tags := sync.tags.find(recordings=[recording], end=utc, limit=1000):
+            sync.tags.remove([tag.id for tag in tags])

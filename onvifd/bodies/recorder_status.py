@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from importlib.metadata import version
 
-from onvifd.archive.disk import Volume
 from onvifd.archive.index import SegmentStore
+from onvifd.bodies.archive_parts import ArchiveParts
 from onvifd.bodies.channel import Channel, ChannelStream, live_path, profile_token, recording_token, replay_path
 from onvifd.bodies.recorder import Recorder
 from onvifd.clock import Clock
 from onvifd.media.types import Kind
 from onvifd.onvif.services.common import DEVICE_PATH, host_of
+from onvifd.volumes.model import VolumeState
 from onvifd.web.status import CameraStatus, RecordingStatus, Status, StreamStatus, WorkerStatus
 from onvifd.workers.cluster import Cluster
 
@@ -27,14 +26,14 @@ class RecorderStatus:
         recorder: Recorder,
         cluster: Cluster,
         segments: SegmentStore,
-        volumes: Sequence[Volume],
+        archive: ArchiveParts,
         executor: Executor,
         clock: Clock,
     ) -> None:
         self._recorder = recorder
         self._cluster = cluster
         self._segments = segments
-        self._volumes = tuple(volumes)
+        self._archive = archive
         self._executor = executor
         self._clock = clock
 
@@ -73,12 +72,13 @@ class RecorderStatus:
         workers = [
             f"{each.name}: {'runs' if each.running else 'stopped'}, {each.restarts} restarts" for each in found.workers
         ]
-        volumes = [f"{volume.id} {volume.root}" for volume in self._volumes]
-        return {"cameras": "\n".join(cameras), "workers": "\n".join(workers), "volumes": "\n".join(volumes)}
+        volumes = await self._archive.report()
+        return {"cameras": "\n".join(cameras), "workers": "\n".join(workers), "volumes": volumes}
 
     def _on_disk(self, tokens: list[str]) -> tuple[int, list[tuple[int, int, int] | None]]:
         """Free bytes of all volumes, and per recording its first and last time and its size. Blocks."""
-        free = sum(shutil.disk_usage(volume.root).free for volume in self._volumes if volume.root.is_dir())
+        # As the keeper saw it last: a disk that hangs must not hold up the page.
+        free = sum(each.free for each in self._archive.keeper.statuses() if each.state is VolumeState.OK)
         found: list[tuple[int, int, int] | None] = []
         for token in tokens:
             times = self._segments.recording_times(token)
