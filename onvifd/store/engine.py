@@ -6,9 +6,11 @@ SQLite runs in WAL mode, so readers never wait. Several processes write: a write
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,12 @@ ATTEMPTS: Final = 5
 POOL: Final = 4
 """Connections per process that are kept open."""
 READ_ONLY: Final = "onvifd_read_only"
+LOG_BOUND: Final = 32 << 20
+"""Bytes of SQLite's write-ahead log above which it is taken into the database and emptied."""
+LOG_CHECKED: Final = 64
+"""Transactions of a process between two looks at the size of that log."""
+LOG_PATIENCE: Final = 1.0
+"""Seconds that emptying the log waits for readers; writers wait as long. Without success it is tried at the next look."""
 # PostgreSQL: serialization failure, deadlock, lock not available.
 _RETRIED_STATES = frozenset({"40001", "40P01", "55P03"})
 
@@ -66,6 +74,12 @@ def _sqlite(url: Any, timeout: float) -> Engine:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=NORMAL")
+        # Taken into the database in small steps; a log that became large through a long reader gives its space back.
+        cursor.execute("PRAGMA wal_autocheckpoint=1000")
+        cursor.execute(f"PRAGMA journal_size_limit={LOG_BOUND}")
+        # 8 MiB a connection: the upper pages of the indices of a month.
+        cursor.execute("PRAGMA cache_size=-8192")
+        cursor.execute("PRAGMA temp_store=MEMORY")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA busy_timeout={round(timeout * 1000)}")
         cursor.close()
@@ -101,6 +115,8 @@ class Database:
         self.engine = engine
         self._reader = engine.execution_options(**{READ_ONLY: True})
         self._sleep = sleep
+        self._written = itertools.count(1)
+        self._log = Path(f"{engine.url.database}-wal") if engine.dialect.name == "sqlite" else None
 
     @property
     def is_sqlite(self) -> bool:
@@ -112,7 +128,33 @@ class Database:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` and commit, all or nothing. `work` may run more than once. Raises Unavailable or Timeout."""
-        return self._attempt(self.engine, work)
+        done = self._attempt(self.engine, work)
+        if next(self._written) % LOG_CHECKED == 0:
+            self._bound_log()
+        return done
+
+    def _bound_log(self) -> None:
+        """Empty a log that has become long. SQLite takes it in by itself, but begins it anew only when no reader is left
+        in it, and with many readers that moment may never come."""
+        try:
+            if self._log is None or self._log.stat().st_size <= LOG_BOUND:
+                return
+        except OSError:
+            return
+        try:
+            with self.engine.connect() as connection:
+                raw = connection.connection.cursor()
+                raw.execute("PRAGMA busy_timeout")
+                ((patience,),) = raw.fetchall()
+                raw.execute(f"PRAGMA busy_timeout={round(LOG_PATIENCE * 1000)}")
+                try:
+                    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    raw.fetchall()
+                finally:
+                    raw.execute(f"PRAGMA busy_timeout={patience}")
+                    raw.close()
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            log.warning("the write-ahead log stays long: %s", error)
 
     def quick_check(self) -> tuple[str, ...]:
         """What SQLite finds wrong with its file; empty if it is whole (and for other databases)."""
