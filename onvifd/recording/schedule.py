@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -76,14 +76,6 @@ class Week:
         """All types that are armed at some time."""
         rows = (*self.days, self.holiday or ())
         return frozenset(kind for row in rows for period in row for kind in period.types)
-
-    def without(self, kinds: Collection[RecordType]) -> Self:
-        """The same without some types; periods that have none left go."""
-        return replace(
-            self,
-            days=tuple(_without(row, kinds) for row in self.days),
-            holiday=None if self.holiday is None else _without(self.holiday, kinds),
-        )
 
     def to_json(self) -> str:
         rows = [_row_json(row) for row in self.days]
@@ -190,11 +182,6 @@ def all_week(kinds: Iterable[RecordType]) -> Week:
     return Week((row,) * len(DAYS))
 
 
-def _without(row: Row, kinds: Collection[RecordType]) -> Row:
-    left = (replace(period, types=period.types - frozenset(kinds)) for period in row)
-    return tuple(period for period in left if period.types)
-
-
 def _row_json(row: Row) -> list[list[Any]]:
     return [[period.start, period.end, list(ordered(period.types))] for period in row]
 
@@ -223,16 +210,6 @@ class NamedSchedule:
     @property
     def fixed(self) -> bool:
         return self.name == FIXED
-
-
-def predefined() -> tuple[NamedSchedule, ...]:
-    """What every recorder begins with: always, working days, weekends."""
-    whole = (Period(0, DAY_MINUTES),)
-    return (
-        NamedSchedule(FIXED, Week((whole,) * 7)),
-        NamedSchedule("24x5", Week((whole,) * 5 + ((),) * 2)),
-        NamedSchedule("24x2", Week(((),) * 5 + (whole,) * 2)),
-    )
 
 
 def check_name(name: str) -> str:

@@ -15,7 +15,7 @@ from onvifd.recording.triggers import Rules
 from onvifd.recording.types import CAUSES, SCHEDULED, STREAMS, Mode, Policy, RecordType, check_policy
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import HolidayRow, PolicyRow, SnapshotPolicyRow
-from onvifd.store.schedules import SNAPSHOT, VIDEO
+from onvifd.store.schedules import VIDEO
 
 log = logging.getLogger(__name__)
 
@@ -222,10 +222,6 @@ class Changes:
         if not 0 <= row.days <= MAX_DAYS:
             raise InvalidArgument(f"snapshots are kept for 1 to {MAX_DAYS} days, or for ever (0)")
         self._catalogue.schedules.put_snapshots(row)
-
-    def set_snapshot_week(self, cameras: Iterable[str], week: Week) -> None:
-        """Raises NotFound or InvalidArgument."""
-        self.set_week(cameras, week, SNAPSHOT)
 
 
 def with_mode(policy: Policy, mode: Mode) -> Policy:

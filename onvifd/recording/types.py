@@ -93,11 +93,6 @@ class Policy:
     resume: Mode = Mode.AUTO
 
 
-def default_policy(camera: str, stream: str) -> Policy:
-    """What holds until somebody says otherwise: the main stream by its schedule, the sub stream not at all."""
-    return Policy(camera=camera, stream=stream, mode=Mode.AUTO if stream == STREAMS[0] else Mode.OFF)
-
-
 def check_policy(policy: Policy) -> Policy:
     """The policy itself. Raises InvalidArgument."""
     if policy.stream not in STREAMS:

@@ -212,4 +212,5 @@ def test_status_is_what_the_running_recorder_says(record: Said, catalogue: Catal
     assert "Hall" in table
     assert "alarm general" in table
     assert "volume is full" in table
-    assert json.loads(record("status", "--json"))[0]["marks"]
+    marks = {each["camera"]: each["marks"] for each in json.loads(record("status", "--json"))}
+    assert marks == {hall: ["alarm", "general"], gate: []}

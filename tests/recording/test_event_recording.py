@@ -24,6 +24,7 @@ from onvifd.onvif.backend import JobState
 from onvifd.recording.schedule import one_click
 from onvifd.recording.settings import Changes
 from onvifd.store.rows import SnapshotPolicyRow
+from onvifd.store.schedules import SNAPSHOT
 
 ADMIN, PASSWORD = "admin", "Recorder-1"
 LIMIT = 60.0
@@ -90,7 +91,7 @@ async def recorder(config: Config, camera: SimulatedDevice) -> AsyncIterator[Rec
         changes.one_click([added], one_click("motion"))
         changes.policies(lambda known: type(known)(camera=added, stream="main", pre=PRE, post=POST), [added], "main")
         changes.set_snapshots(SnapshotPolicyRow(camera=added, enabled=True))
-        changes.set_snapshot_week([added], one_click("motion"))
+        changes.set_week([added], one_click("motion"), SNAPSHOT)
     app = RecorderApp(config)
     await app.start()
     yield app

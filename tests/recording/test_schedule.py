@@ -12,6 +12,7 @@ from onvifd.recording.schedule import (
     DAYS,
     HOLIDAY_ROW,
     ONE_CLICK,
+    NamedSchedule,
     Period,
     Week,
     all_week,
@@ -23,7 +24,6 @@ from onvifd.recording.schedule import (
     parse_days,
     parse_period,
     parse_time,
-    predefined,
 )
 from onvifd.recording.types import SCHEDULED, RecordType
 
@@ -128,12 +128,10 @@ def test_what_is_no_week(text: str) -> None:
         Week.from_json(text)
 
 
-@pytest.mark.covers("P123")
-def test_predefined_schedules() -> None:
-    named = {each.name: each for each in predefined()}
-    assert {name for name, each in named.items() if each.fixed} == {"24x7"}
-    covered = {name: [bool(row) for row in each.week.days] for name, each in named.items()}
-    assert covered == {"24x7": [True] * 7, "24x5": [True] * 5 + [False] * 2, "24x2": [False] * 5 + [True] * 2}
+def test_a_named_schedule_has_no_types() -> None:
+    whole = Week(((Period(0, DAY_MINUTES),),) * 7)
+    assert Week.from_json(whole.to_json(), typed=False) == whole
+    assert NamedSchedule("24x7", whole).fixed
     with pytest.raises(InvalidArgument, match="a named schedule has no record types"):
         all_week(MOTION).checked(typed=False)
 
@@ -157,9 +155,3 @@ def test_names(name: str) -> None:
     assert check_name("  Night  shift ") == "Night shift"
     with pytest.raises(InvalidArgument):
         check_name(name)
-
-
-def test_types_can_be_taken_out() -> None:
-    week = all_week((RecordType.GENERAL, RecordType.MOTION)).without((RecordType.GENERAL,))
-    assert week.types() == MOTION
-    assert week.without(MOTION).types() == frozenset()

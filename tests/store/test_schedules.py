@@ -11,7 +11,6 @@ from alembic import command
 from sqlalchemy import text
 
 from onvifd.errors import Conflict, LimitReached, NotFound
-from onvifd.recording.schedule import predefined
 from onvifd.recording.settings import Changes, load
 from onvifd.recording.types import RecordType
 from onvifd.store.catalogue import Catalogue
@@ -119,10 +118,13 @@ def test_what_is_refused_changes_nothing(catalogue: Catalogue) -> None:
 
 @pytest.mark.covers("P123")
 def test_a_new_catalogue_has_the_predefined_schedules(catalogue: Catalogue) -> None:
-    assert tuple(load(catalogue).named.values()) == tuple(sorted(predefined(), key=lambda each: each.name))
+    named = load(catalogue).named
+    days = {name: [bool(row) for row in each.week.days] for name, each in named.items()}
+    assert days == {"24x7": [True] * 7, "24x5": [True] * 5 + [False] * 2, "24x2": [False] * 5 + [True] * 2}
+    assert [name for name, each in named.items() if each.fixed] == ["24x7"]
     add(catalogue)
     changes = Changes(catalogue)
-    changes.put_named(replace(predefined()[1], name="own"))
+    changes.put_named(replace(named["24x5"], name="own"))
     changes.remove_named("24x2")
     changes.assign([CAMERA], RecordType.MOTION, "own")
     catalogue.configuration.clear(())
