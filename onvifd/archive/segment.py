@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from onvifd.archive.index import (
     KIND_FLAGS,
     NO_KIND,
@@ -223,6 +225,10 @@ class SegmentWriter:
             return actions
         assert last is not None
         delta = unit.utc - last.utc
+        if unit.key and unit.utc <= self._latest and not self._jumped(last, unit):
+            # No frame is shown after a clean point that comes later: the camera's clock was put right by a moment.
+            self._last = unit = msgspec.structs.replace(unit, utc=self._latest + 1)
+            delta = unit.utc - last.utc
         if self._jumped(last, unit):
             actions += self._end(EndReason.CLOCK, None, room)
             actions += self._begin(unit, room)
@@ -429,7 +435,7 @@ class SegmentWriter:
         body = mp4.build_fragment(len(segment.fragments) + 1, runs)
         offset = segment.row.size
         data = segment.head + body if not offset else body
-        start = min(unit.utc for unit in main)
+        start = max(segment.row.start, min(unit.utc for unit in main))
         reach = max(mp4.run_end(run, self._formats[run.track]) for run in runs if run.track == self._main)
         duration = min(max(1, reach - start), 0xFFFFFFFF)
         segment.fragments.append(Fragment(offset + len(data) - len(body), len(body), start, duration, flags))

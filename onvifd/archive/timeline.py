@@ -58,7 +58,8 @@ class Timeline:
         return mp4.Run(track, self._origin + times[0] * US // self._scale, times[0], samples)
 
     def _media_time(self, utc: int) -> int:
-        return (utc - self._origin) * self._scale // US
+        # A clock that was put right just after the segment began may say times from before it.
+        return max(0, (utc - self._origin) * self._scale // US)
 
     def _growing(self, times: list[int]) -> list[int]:
         """Decode times: the presentation times in order, pushed on where they would not grow."""

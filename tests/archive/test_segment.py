@@ -143,6 +143,22 @@ def test_a_jump_of_the_clock_ends_the_segment(h264: Clip, jump: int) -> None:
     assert core.lost == 10
 
 
+@pytest.mark.parametrize("keys", [True, False])
+@pytest.mark.parametrize("after", [1, 30])
+def test_a_clock_put_right_by_a_moment_costs_no_frame(h264: Clip, keys: bool, after: int) -> None:
+    units = list(itertools.islice(video_units(h264, seconds=3), 60))
+    if keys:
+        units = [structs.replace(unit, data=units[0].data, key=True) for unit in units]
+    units = [structs.replace(unit, utc=unit.utc - (110_000 if n >= after else 0)) for n, unit in enumerate(units)]
+    core = writer(h264)
+    actions = run(core, units) + core.finish(EndReason.STOP)
+    assert sum(each.frames for each in appends(actions)) == 60
+    assert core.lost == 0
+    starts = [each.start for each in unpack_fragments(actions[-1].row.fragments)]
+    assert starts == sorted(starts)
+    assert starts[0] == actions[-1].row.start
+
+
 def test_a_changed_picture_size_begins_a_segment(h264: Clip, h264_large: Clip) -> None:
     later = list(video_units(h264_large, T0 + 2 * US, 2))
     later = [structs.replace(unit, ticks=unit.ticks + 180_000) for unit in later]
