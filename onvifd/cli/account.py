@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onvifd.cli.account_common import Name, Periods, confirm_removal, new_password, note
 from onvifd.cli.common import (
     AsJson,
     ConfigFile,
@@ -15,13 +16,11 @@ from onvifd.cli.common import (
     one_line_errors,
     print_json,
     print_table,
-    read_password,
     settings,
 )
 
 if TYPE_CHECKING:
     from onvifd.access.permissions import ConsoleAccount, Permissions
-    from onvifd.store.catalogue import Catalogue
 
 PASSWORD_VARIABLE = "ONVIFD_ACCOUNT_PASSWORD"
 MAX_LISTED = 1000
@@ -29,7 +28,6 @@ MAX_LISTED = 1000
 app = typer.Typer(help="Accounts of people who use the console.", no_args_is_help=True)
 groups = typer.Typer(help="Groups of console accounts and their rights.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of the account.")]
 GroupName = Annotated[str, typer.Argument(help="Name of the group.")]
 Group = Annotated[str, typer.Option("--group", help="Its group.")]
 Rights = Annotated[
@@ -40,24 +38,6 @@ Rights = Annotated[
         "cameras, and for one as live=cam-1a2b3c4d. May be repeated.",
     ),
 ]
-Periods = Annotated[
-    str | None,
-    typer.Option(help="When it may sign in, like 'mon-fri 08:00-18:00; sat 09:00-12:00'; empty for always."),
-]
-
-
-def note(catalogue: Catalogue, action: str, detail: str) -> None:
-    """Enter what was done here into the audit log."""
-    import getpass
-
-    from onvifd.access.audit import Kind, entry
-    from onvifd.clock import SystemClock
-
-    try:
-        who = getpass.getuser()
-    except (KeyError, OSError):
-        who = ""  # a container may have no name for its user
-    catalogue.audit.insert([entry(SystemClock().utc(), Kind.ACCOUNT, action, who, "", "cli", "done", detail)])
 
 
 def permissions_of(rights: list[str]) -> Permissions:
@@ -85,13 +65,6 @@ def _written(permissions: Permissions) -> list[str]:
     return [str(one) for one in found]
 
 
-def _password(name: str, from_stdin: bool) -> str:
-    password = read_password(PASSWORD_VARIABLE, from_stdin, f"Password of {name}", confirm=True)
-    if password is None:
-        raise typer.BadParameter(f"give the password with --password-stdin, {PASSWORD_VARIABLE} or at a terminal")
-    return password
-
-
 # ---- accounts
 
 
@@ -114,7 +87,7 @@ def add(
 
     with open_console(resolved) as accounts:
         plan = WeekPlan.parse(periods or "")
-        password = _password(name, password_stdin)
+        password = new_password(PASSWORD_VARIABLE, name, password_stdin)
         accounts.create(name, group, password, periods=plan, email=email, remark=remark)
         note(accounts.catalogue, "made", f"console account {name}, group {group}")
     typer.echo(f"console account {name} made, group {group}")
@@ -172,7 +145,7 @@ def passwd(name: Name, password_stdin: FromStdin = False, data: Data = None, con
     with open_console(resolved) as accounts:
         if accounts.lookup(name) is None:
             raise NotFound(f"there is no console account {name}")
-        accounts.change(ConsoleChange(name=name, password=_password(name, password_stdin)))
+        accounts.change(ConsoleChange(name=name, password=new_password(PASSWORD_VARIABLE, name, password_stdin)))
         note(accounts.catalogue, "password", f"console account {name}")
     typer.echo(f"password of console account {name} changed")
 
@@ -236,8 +209,7 @@ def remove(name: Name, yes: Yes = False, data: Data = None, config: ConfigFile =
     from onvifd.cli.setup import open_console
 
     with open_console(resolved) as accounts:
-        if not yes:
-            typer.confirm(f"Remove console account {name}?", abort=True)
+        confirm_removal(f"console account {name}", yes)
         accounts.remove(name)
         note(accounts.catalogue, "removed", f"console account {name}")
     typer.echo(f"console account {name} removed")
@@ -325,8 +297,7 @@ def remove_group(name: GroupName, yes: Yes = False, data: Data = None, config: C
     from onvifd.cli.setup import open_console
 
     with open_console(resolved) as accounts:
-        if not yes:
-            typer.confirm(f"Remove group {name}?", abort=True)
+        confirm_removal(f"group {name}", yes)
         accounts.remove_group(name)
         note(accounts.catalogue, "removed", f"group {name}")
     typer.echo(f"group {name} removed")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from onvifd.cli.account import Periods, note
+from onvifd.cli.account_common import Name, Periods, confirm_removal, new_password, note
 from onvifd.cli.common import (
     AsJson,
     ConfigFile,
@@ -16,7 +16,6 @@ from onvifd.cli.common import (
     one_line_errors,
     print_json,
     print_table,
-    read_password,
     settings,
 )
 
@@ -28,8 +27,6 @@ LEVELS = ("administrator", "operator", "user")
 
 app = typer.Typer(help="ONVIF accounts, with which VMS log in.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of the account.")]
-
 
 def _level(text: str) -> Level:
     from onvifd.access.types import Level
@@ -37,13 +34,6 @@ def _level(text: str) -> Level:
     if text.lower() not in LEVELS:
         raise typer.BadParameter(f"a level is one of {', '.join(LEVELS)}")
     return Level(text.capitalize())
-
-
-def _password(name: str, from_stdin: bool) -> str:
-    password = read_password(PASSWORD_VARIABLE, from_stdin, f"Password of {name}", confirm=True)
-    if password is None:
-        raise typer.BadParameter(f"give the password with --password-stdin, {PASSWORD_VARIABLE} or at a terminal")
-    return password
 
 
 @app.command()
@@ -65,7 +55,7 @@ def add(
 
     with open_accounts(resolved) as accounts:
         plan = WeekPlan.parse(periods or "")
-        password = _password(name, password_stdin)
+        password = new_password(PASSWORD_VARIABLE, name, password_stdin)
         accounts.create([NewAccount(name=name, level=chosen, password=password, periods=plan)])
         note(accounts.catalogue, "made", f"{name}, {chosen.value}")
     typer.echo(f"account {name} made, level {chosen.value}")
@@ -113,7 +103,7 @@ def passwd(name: Name, password_stdin: FromStdin = False, data: Data = None, con
     with open_accounts(resolved) as accounts:
         if accounts.lookup(name) is None:
             raise NotFound(f"there is no account {name}", detail="UsernameMissing")
-        accounts.change([AccountChange(name=name, password=_password(name, password_stdin))])
+        accounts.change([AccountChange(name=name, password=new_password(PASSWORD_VARIABLE, name, password_stdin))])
         note(accounts.catalogue, "password", name)
     typer.echo(f"password of {name} changed")
 
@@ -162,8 +152,7 @@ def remove(name: Name, yes: Yes = False, data: Data = None, config: ConfigFile =
     from onvifd.cli.setup import open_accounts
 
     with open_accounts(resolved) as accounts:
-        if not yes:
-            typer.confirm(f"Remove account {name}?", abort=True)
+        confirm_removal(f"account {name}", yes)
         accounts.remove([name])
         note(accounts.catalogue, "removed", name)
     typer.echo(f"account {name} removed")

@@ -186,7 +186,7 @@ class FrontDoor:
             try:
                 async with asyncio.timeout(FIRST_REQUEST_TIMEOUT):
                     found = await self._read_first(client, peer, local)
-                if found is None:
+                if found is None or not self._keeper.permits(peer):  # the filter may have changed while it waited
                     return
                 if me is not None:
                     self._waiting.pop(me, None)  # it is being handed over and must not be dropped any more

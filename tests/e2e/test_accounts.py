@@ -73,3 +73,48 @@ def test_a_password_changes_while_workers_run_and_guessing_is_locked(own_recorde
     found = wait_for(lambda: audit(own_recorder, "--kind", "locked") or None, seconds=10, what="entry")
     assert {entry["face"] for entry in found} == {"rtsp"}
     assert [entry["detail"] for entry in audit(own_recorder, "--kind", "account")] == ["OnvifTest1, Operator"] * 2
+
+
+class Viewer:
+    """ffmpeg playing until somebody ends it."""
+
+    def __init__(self, url: str, password: str) -> None:
+        address = url.replace("rtsp://", f"rtsp://OnvifTest1:{quote(password)}@", 1)
+        command = [need("ffmpeg"), "-v", "error", "-rtsp_transport", "tcp", "-i", address, "-f", "null", "-"]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self) -> Viewer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+
+def listed(recorder: Recorder) -> int:
+    """RTSP sessions of the account that began, by the audit log."""
+    return sum(entry["account"] == "OnvifTest1" for entry in audit(recorder, "--kind", "session"))
+
+
+@pytest.mark.covers("ACC-16")
+def test_streams_end_with_the_password_and_with_the_account(own_recorder: Recorder) -> None:
+    own_recorder.start()
+    admin = device_of(own_recorder)
+    admin.call(f"<tds:CreateUsers><tds:User>{user(FIRST)}</tds:User></tds:CreateUsers>")
+    client = Device(admin.address, "OnvifTest1", FIRST)
+    url = wait_for(
+        lambda: next((client.stream_uri(token) for token in client.profiles()), None), seconds=30, what="profile"
+    )
+    wait_for(lambda: plays(url, FIRST) or None, seconds=30, what="picture")
+    before = listed(own_recorder)
+    with Viewer(url, FIRST) as viewer:
+        wait_for(lambda: listed(own_recorder) > before or None, seconds=30, what="session")
+        admin.call(f"<tds:SetUser><tds:User>{user(SECOND)}</tds:User></tds:SetUser>")
+        viewer.process.wait(20)
+    before = listed(own_recorder)
+    with Viewer(url, SECOND) as viewer:
+        wait_for(lambda: listed(own_recorder) > before or None, seconds=30, what="session")
+        command = [onvifd(), "user", "remove", "OnvifTest1", "--yes", "--data", str(own_recorder.data)]
+        subprocess.run(command, timeout=60, check=True, capture_output=True)
+        viewer.process.wait(20)
+    own_recorder.stop()

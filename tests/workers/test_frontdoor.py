@@ -99,6 +99,27 @@ async def test_who_only_connects_keeps_nobody_out(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.covers("SEC-07")
+async def test_the_filter_is_asked_again_before_a_connection_is_handed_over() -> None:
+    rules = IpFilter()
+    routed: list[str] = []
+
+    async def route(path: str, arrival: Arrival) -> None:
+        routed.append(path)
+
+    door = FrontDoor(route, permits=rules.permits)
+    port = door.listen("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+    writer.write(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    rules.replace(FilterRules(False, (ipaddress.ip_network("127.0.0.2/32"),)))
+    writer.write(DESCRIBE)
+    async with asyncio.timeout(20):
+        assert await reader.read() == b""
+    assert routed == []
+    writer.close()
+    await door.close()
+
+
 async def test_address_filter_holds_at_accept_and_changes_without_restart() -> None:
     async def route(path: str, arrival: Arrival) -> None:
         await asyncio.get_running_loop().sock_sendall(arrival.client, b"taken")
