@@ -96,8 +96,9 @@ class Took:
 class Asker:
     """Asks everything for some seconds each."""
 
-    def __init__(self, catalogue: Catalogue, month: Month, seconds: float) -> None:
-        self._catalogue, self._month, self._seconds = catalogue, month, seconds
+    def __init__(self, catalogue: Catalogue, month: Month, seconds: float, least: int = 20) -> None:
+        """Each question is asked for `seconds`, and `least` times."""
+        self._catalogue, self._month, self._seconds, self._least = catalogue, month, seconds, least
         self._segments = CatalogueSegmentStore(catalogue)
         self._chance = random.Random(5)
         self._nonces = itertools.count()
@@ -135,7 +136,7 @@ class Asker:
     async def _each(self, name: str, work: Callable[[], Awaitable[Any]], most: int = 1000) -> None:
         took = self.took[name] = Took()
         end = time.monotonic() + self._seconds
-        while len(took.times) < most and (time.monotonic() < end or len(took.times) < 20):
+        while len(took.times) < most and (time.monotonic() < end or len(took.times) < self._least):
             with took.measured():
                 await work()
 

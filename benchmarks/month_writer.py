@@ -11,6 +11,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from benchmarks.month_data import MINUTE, VOLUME
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
@@ -18,6 +20,7 @@ from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentSt
 from onvifd.clock import US
 from onvifd.errors import OnvifdError
 from onvifd.store.catalogue import Catalogue
+from onvifd.store.engine import Database
 
 PARTS = 4
 """Transactions a second."""
@@ -32,16 +35,18 @@ class Writer:
         self.took: list[float] = []
         self.failed = 0
 
-    def second(self, number: int, ended: threading.Event) -> None:
+    def second(self, number: int, ended: threading.Event | None = None) -> None:
+        """What happens in a second; with `ended` it takes one, unless that is set."""
         for part in range(PARTS):
             begin = time.monotonic()
             rows = self._open[part::PARTS]
             changes = {row.id: self._change(row, number) for row in rows}
-            self._timed(lambda changes=changes: self._store.update_segments(changes))
+            self._timed(partial(self._store.update_segments, changes))
             for at in range(part, len(self._open), PARTS):
                 if at % 60 == number % 60:
-                    self._timed(lambda at=at, number=number: self._next(at, number))
-            ended.wait(max(0.0, 1 / PARTS - (time.monotonic() - begin)))
+                    self._timed(partial(self._next, at, number))
+            if ended is not None:
+                ended.wait(max(0.0, 1 / PARTS - (time.monotonic() - begin)))
 
     def _change(self, row: SegmentRow, number: int) -> SegmentChange:
         grown = number % 60 + 1
@@ -59,13 +64,17 @@ class Writer:
         )
         self._open[at] = dataclasses.replace(new, id=self._store.insert_segment(new))
 
-    def _timed(self, work) -> None:  # type: ignore[no-untyped-def]
+    def _timed(self, work: Callable[[], None]) -> None:
         begin = time.perf_counter()
         try:
             work()
         except OnvifdError:
             self.failed += 1
         self.took.append(time.perf_counter() - begin)
+
+    @property
+    def database(self) -> Database:
+        return self._catalogue.database
 
     def close(self) -> None:
         self._catalogue.close()
