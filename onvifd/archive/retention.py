@@ -131,7 +131,7 @@ class Retention:
         """Delete what the rules do not let stay, in batches."""
         rules = self._rules()
         failures: dict[str, str] = {}
-        touched: set[str] = set()
+        touched: dict[str, int] = {}
         total = 0
         locked_up = set()
         try:
@@ -153,7 +153,9 @@ class Retention:
             self._on_swept(swept)
         return swept
 
-    async def _by_recording(self, rules: Rules, locks: LockTable, failures: dict[str, str], touched: set[str]) -> int:
+    async def _by_recording(
+        self, rules: Rules, locks: LockTable, failures: dict[str, str], touched: dict[str, int]
+    ) -> int:
         """What is older than its recording may keep, and what is over its quota."""
         if not (rules.max_age or any(rules.ages.values()) or rules.quotas):
             return 0
@@ -182,7 +184,7 @@ class Retention:
         return total
 
     async def _by_volume(
-        self, rules: Rules, bounds: VolumeBounds, locks: LockTable, failures: dict[str, str], touched: set[str]
+        self, rules: Rules, bounds: VolumeBounds, locks: LockTable, failures: dict[str, str], touched: dict[str, int]
     ) -> tuple[int, bool]:
         """The oldest of a volume that is over its bounds; true if that was not enough because of locks."""
         volume = bounds.volume
@@ -207,7 +209,7 @@ class Retention:
         return deleted, full
 
     async def _batches(
-        self, step: Callable[[tuple[int, int]], _Batch], failures: dict[str, str], touched: set[str]
+        self, step: Callable[[tuple[int, int]], _Batch], failures: dict[str, str], touched: dict[str, int]
     ) -> int:
         """Run batches until there is nothing left to do. Raises OSError, Unavailable."""
         total, after = 0, START
@@ -215,7 +217,7 @@ class Retention:
             batch = await self._pool.run(step, after)
             failures |= batch.failures
             for row in batch.deleted:
-                touched.add(row.recording)
+                touched[row.recording] = max(row.end, touched.get(row.recording, 0))
                 if self._on_deleted is not None:
                     self._on_deleted(row)
             total += len(batch.deleted)
@@ -271,15 +273,16 @@ class Retention:
         reserve = int(info.f_blocks * info.f_frsize * bounds.reserve)
         return max(over, reserve - info.f_bavail * info.f_frsize)
 
-    async def _describe(self, touched: set[str], failures: dict[str, str]) -> None:
+    async def _describe(self, touched: dict[str, int], failures: dict[str, str]) -> None:
         """What tells of deleted time is forgotten with it."""
         if self._forget is None:
             return
-        now = self._clock.utc()
-        for recording in sorted(touched):
+        for recording, reached in sorted(touched.items()):
             try:
                 earliest = await self._pool.run(self._store.earliest, recording)
-                await self._pool.run(self._forget, recording, now if earliest is None else earliest)
+                # Locked footage in front keeps what describes it.
+                before = reached if earliest is None else min(earliest, reached)
+                await self._pool.run(self._forget, recording, before)
             except OnvifdError as error:
                 failures[recording] = error.reason
 

@@ -20,8 +20,10 @@ from onvifd.errors import OnvifdError
 from onvifd.events.bus import EventBus
 from onvifd.store.catalogue import AsyncCatalogue
 from onvifd.volumes.keeper import VolumeKeeper
+from onvifd.volumes.look import recordings_on
 from onvifd.volumes.register import register
 from onvifd.volumes.repair import catch_up
+from onvifd.volumes.snapshots import forget_snapshots
 from onvifd.workers.cluster import Cluster
 from onvifd.workers.messages import AnyMessage, RecordingState, VolumeSpec, VolumeTrouble
 
@@ -93,7 +95,15 @@ class ArchiveParts:
     def _recover(self) -> RecoveryReport:
         """Of recordings that are known: what else lies on a volume is taken in by a rebuild, when people ask for it."""
         known = {row.token for row in self._catalogue.sync.recordings.all()} | set(self._segments.recorded())
-        return recover(self._segments, self.keeper.present(), recordings=frozenset(known))
+        present = self.keeper.present()
+        for volume in present:
+            strange = [each for each in recordings_on(volume.root) if each not in known]
+            if strange:
+                log.warning(
+                    "volume %s holds %d recordings that nobody knows (%s, ...): onvifd volume rebuild takes them in",
+                    *(volume.id, len(strange), strange[0]),
+                )
+        return recover(self._segments, present, recordings=frozenset(known))
 
     async def close(self) -> None:
         """After the workers and the retention."""
@@ -182,8 +192,9 @@ class ArchiveParts:
         return [VolumeSpec(id=each.id, path=str(each.root), uuid=each.uuid) for each in volumes]
 
     def _forget(self, recording: str, utc: int) -> None:
-        """Spans and tags go with the footage that they describe. Blocks."""
+        """Spans, tags and snapshots go with the footage that they describe. Blocks."""
         sync = self._catalogue.sync
         sync.spans.forget_before(recording, utc)
         while tags := sync.tags.find(recordings=[recording], end=utc, limit=1000):
             sync.tags.remove([tag.id for tag in tags])
+        forget_snapshots(sync, {volume.id: volume for volume in self.keeper.present()}, recording, utc)

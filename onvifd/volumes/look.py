@@ -130,6 +130,23 @@ def _folders(path: Path) -> list[str]:
         return []
 
 
+def recordings_on(root: Path) -> list[str]:
+    """Names of the folders that hold segment files; empty for a folder that cannot be read."""
+    found = []
+    try:
+        for recording in _folders(root):
+            days = (
+                f"{recording}/{day}/{hour}"
+                for day in _folders(root / recording)
+                for hour in _folders(root / recording / day)
+            )
+            if any(is_segment_path(f"{hour}/{name}") for hour in days for name in os.listdir(root / hour)):
+                found.append(recording)
+    except OSError:
+        return []
+    return found
+
+
 def holds_footage(root: Path) -> bool:
     """Raises OSError."""
     return next(footage(root), None) is not None

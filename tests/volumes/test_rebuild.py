@@ -169,3 +169,14 @@ def test_a_moved_disk_is_the_same_volume(
     shutil.move(one.root, tmp_path / "after")
     row = next(row for row in register(catalogue, [tmp_path / "after"], 0, T0) if row.id == one.id)
     assert list(examine(store, [Volume(row.id, Path(row.path), row.uuid)])) == []
+
+
+def test_folders_of_recordings(volume: Volume, record: Record) -> None:
+    """What the start warns of when the index does not know it."""
+    from onvifd.volumes.look import recordings_on
+
+    record("rec-1", seconds=2)
+    (volume.root / "films" / "2020" / "12").mkdir(parents=True)
+    (volume.root / "films" / "2020" / "12" / "wedding.mp4").write_bytes(b"")
+    assert recordings_on(volume.root) == ["rec-1"]
+    assert recordings_on(volume.root / "nowhere") == []
