@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from onvifd.archive.cursor import Cursor, ForwardCursor, Item, ReverseCursor, Wanted
 from onvifd.archive.pace import LATE, Metronome, Pace
@@ -98,6 +98,7 @@ class ReplayPlayback:
     async def play(self, request: PlayRequest, tracks: frozenset[int]) -> PlayReply:
         """See `Playback.play`. A PLAY during playback takes effect at once, with `Immediate` or without (6.10)."""
         scale = _checked_scale(request)
+        request = await self._in_utc(request)
         await self._halt()
         tracks = frozenset(n for n in tracks if 0 <= n < len(self._formats))
         if not tracks:
@@ -106,7 +107,7 @@ class ReplayPlayback:
         if request.rate_control and abs(scale) >= _INTRA_SCALE and frames is Frames.ALL:
             frames = Frames.INTRA
         mode = _Mode(scale < 0, frames, request.interval, tracks)
-        seek = request.start is not None or request.npt_start is not None or self._resume_at is not None
+        seek = request.start is not None or self._resume_at is not None
         finished = self._cursor is not None and self._cursor.done and self._at >= len(self._items)
         rtp = self._pace.rtp_utc(self._next_utc()) if self._pace is not None else None
         if seek or finished or self._cursor is None or mode != self._mode or request.end is not None:
@@ -159,13 +160,19 @@ class ReplayPlayback:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    async def _in_utc(self, request: PlayRequest) -> PlayRequest:
+        """With times of `npt`, which counts from the start of the recording, as UTC."""
+        if request.npt_start is None and request.npt_end is None:
+            return request
+        times = await self._reader.times()
+        zero = times[0] if times else 0
+        start, end = (None if npt is None else zero + round(npt * US) for npt in (request.npt_start, request.npt_end))
+        return replace(request, start=start, end=end, npt_start=None, npt_end=None)
+
     async def _start_of(self, request: PlayRequest, mode: _Mode) -> int:
         """Where to begin, in microseconds UTC."""
         if request.start is not None:
             return request.start
-        if request.npt_start is not None:
-            times = await self._reader.times()
-            return (times[0] if times else 0) + round(request.npt_start * US)
         if self._resume_at is not None:
             return self._resume_at
         if self._cursor is not None:

@@ -12,6 +12,7 @@ from onvifd.rtsp.messages import RtspError
 from onvifd.rtsp.play import Frames
 
 MAX_ALTERNATIVES = 16
+_SECONDS_1900_TO_1970 = 2_208_988_800
 
 _UTC = re.compile(r"(\d{8})T(\d{6})(?:\.(\d{1,9}))?Z\Z")
 _NPT_HMS = re.compile(r"(\d{1,9}):([0-5]?\d):([0-5]?\d(?:\.\d{0,9})?)\Z")
@@ -155,7 +156,11 @@ def parse_range(value: str) -> Range:
     if unit == "npt":
         now = first.lower() == "now"
         start = None if now or not first else _npt(first)
-        return Range(npt=True, now=now, npt_start=start, npt_end=_npt(last) if last else None)
+        end = _npt(last) if last else None
+        if start is not None and start >= _SECONDS_1900_TO_1970:
+            # GStreamer without its ONVIF mode turns `a=range:clock=` into seconds since 1900.
+            return Range(start=_since_1900(start), end=None if end is None else _since_1900(end))
+        return Range(npt=True, now=now, npt_start=start, npt_end=end)
     raise RtspError(457, "Range must be in clock or npt units")
 
 
@@ -167,11 +172,15 @@ def parse_pause_point(value: str) -> int:
     return parse_utc(text.strip().removesuffix("-").rstrip())
 
 
+def _since_1900(seconds: float) -> int:
+    return round((seconds - _SECONDS_1900_TO_1970) * US)
+
+
 def _npt(text: str) -> float:
     match = _NPT_HMS.match(text)
     if match:
         return int(match.group(1)) * 3600 + int(match.group(2)) * 60 + float(match.group(3))
-    if re.fullmatch(r"\d{1,9}(\.\d{0,9})?", text):
+    if re.fullmatch(r"\d{1,10}(\.\d{0,9})?", text):
         return float(text)
     raise RtspError(457, "npt time in Range is malformed")
 

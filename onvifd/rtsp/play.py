@@ -23,7 +23,7 @@ class PlayRequest:
     """A PLAY request, parsed.
 
     `start` and `end` are microseconds UTC from `Range: clock=`; both None without a Range header (resume, or live "now").
-    `npt_start` is seconds from `Range: npt=` (None for `now-` or without one). `interval` is the least distance of intra
+    `npt_start` and `npt_end` are seconds from `Range: npt=` (None for `now-` or without). `interval` is the least distance of intra
     frames in microseconds of recording time, 0 for every one. `replay` is true when `Require: onvif-replay` was sent.
     """
 
@@ -31,6 +31,7 @@ class PlayRequest:
     start: int | None = None
     end: int | None = None
     npt_start: float | None = None
+    npt_end: float | None = None
     scale: float = 1.0
     speed: float = 1.0
     rate_control: bool = True

@@ -68,6 +68,7 @@ def play_request(request: Request, replay: bool) -> PlayRequest:
         start=start,
         end=end,
         npt_start=span.npt_start if span else None,
+        npt_end=span.npt_end if span else None,
         scale=scale,
         speed=abs(h.parse_number(get("Speed") or "1", "Speed")),
         rate_control=rate_control,

@@ -154,6 +154,14 @@ async def test_a_range_without_start(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("footage")
+async def test_npt_ends_where_it_says(stage: Stage) -> None:
+    reply = await stage.play(npt_start=3.0, npt_end=4.0)
+    await stage.settle()
+    assert times(stage.outlet.take()) == frames((T0 + 3 * US, T0 + 4 * US + 1))
+    assert reply.end == T0 + 4 * US
+
+
+@pytest.mark.usefixtures("footage")
 async def test_sound_alone_needs_no_lead_in(stage: Stage) -> None:
     """6.5.4: each access unit of sound is a clean point."""
     start, end = T0 + 4 * US + 1, T0 + 5 * US

@@ -97,6 +97,15 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.covers(
+    *(
+        "M-RTP-RTSP-HTTP-TCP",
+        "M-RTP-RTSP-HTTPS-TCP",
+        "S-RTP-RTSP-HTTP-TCP",
+        "T-RTP-RTSP-HTTP-TCP",
+        "T-RTP-RTSP-HTTPS-TCP",
+    )
+)
 @pytest.mark.parametrize("way", WAYS)
 async def test_every_way_in(house: House, way: str) -> None:
     def watch() -> None:
@@ -143,6 +152,7 @@ async def test_a_client_goes_on_in_another_post(house: House, way: str) -> None:
     await aside(ask)
 
 
+@pytest.mark.covers("M-RTSPTunnelDigest", "T-RTSPTunnelDigest")
 @pytest.mark.parametrize("way", TUNNELS)
 async def test_who_the_client_is_settles_rtsp_within(house: House, way: str) -> None:
     """Core 5.9: no challenge of HTTP, one of RTSP."""

@@ -69,6 +69,7 @@ class Recorder:
     http_port: int = 0
     https_port: int = 0
     rtsp_port: int = 0
+    rtsps_port: int = 0
     process: subprocess.Popen[bytes] | None = None
     logs: list[Path] = field(default_factory=list)
 
@@ -79,7 +80,7 @@ class Recorder:
     def start(self) -> float:
         """Start and wait for the line with `ready`. Returns the seconds it took."""
         if not self.http_port:
-            self.http_port, self.https_port, self.rtsp_port = free_ports(3)
+            self.http_port, self.https_port, self.rtsp_port, self.rtsps_port = free_ports(4)
         log = self.data.with_name(f"{self.data.name}-{len(self.logs)}.log")
         self.logs.append(log)
         began = time.monotonic()
@@ -88,7 +89,7 @@ class Recorder:
                 [
                     *(onvifd(), "demo", "--cameras", str(self.cameras), "--data", str(self.data), "--host", self.host),
                     *("--http-port", str(self.http_port), "--https-port", str(self.https_port)),
-                    *("--rtsp-port", str(self.rtsp_port)),
+                    *("--rtsp-port", str(self.rtsp_port), "--rtsps-port", str(self.rtsps_port)),
                 ],
                 env=os.environ | {"ONVIFD_ADMIN_PASSWORD": self.password},
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -74,3 +75,49 @@ def test_downloads_faster_than_real_time(recorder: Recorder, device: Device, foo
     answer = replay(recorder, device, footage, "download", start, start + length, tmp_path / "frames")
     assert answer["pictures"] >= 12 * 25 - 5
     assert answer["seconds"] * SECOND < length
+
+
+@pytest.mark.covers("G-ReplayHeaderExtension", "PLY-14")
+def test_plays_backward(recorder: Recorder, device: Device, footage: str, tmp_path: Path) -> None:
+    """Scale -1: the pictures come out in falling order, none is missing."""
+    span = device.span(footage)
+    assert span
+    # Key frames are at even seconds. A range that ends on one would begin with a group of a single picture, which
+    # GStreamer 1.22 clips, and all those behind it with it.
+    start, length = (span[0] // (2 * SECOND) * 2 + 5) * SECOND, 6 * SECOND
+    answer = replay(recorder, device, footage, "reverse", start, start + length, tmp_path / "frames")
+    pictures = grey_frames((tmp_path / "frames").read_bytes(), answer["width"], answer["height"])
+    assert len(pictures) >= 6 * 25 - 2
+    clocks = [loop_time(picture) for picture in pictures]
+    # GStreamer passes on the whole seconds of a time: the range ends up to one earlier.
+    assert apart(clocks[0], start + length) <= SECOND + 2 * FRAME_US
+    assert all(apart(before, after + FRAME_US) == 0 for before, after in itertools.pairwise(clocks))
+
+
+@pytest.mark.covers("G-ReplayHeaderExtension", "PLY-16")
+def test_skims_key_frames(recorder: Recorder, device: Device, footage: str, tmp_path: Path) -> None:
+    """Frames: intra. The clock in each picture is the time that the header extension gives it."""
+    span = device.span(footage)
+    assert span
+    start, length = span[0] + 3 * SECOND, 12 * SECOND
+    answer = replay(recorder, device, footage, "keys", start, start + length, tmp_path / "frames")
+    pictures = grey_frames((tmp_path / "frames").read_bytes(), answer["width"], answer["height"])
+    times = answer["times"]
+    assert 6 <= len(pictures) == len(times) <= 8
+    assert all(after - before == 2 * SECOND for before, after in itertools.pairwise(times))
+    assert all(apart(loop_time(picture), time) <= FRAME_US for picture, time in zip(pictures, times, strict=True))
+
+
+@pytest.mark.covers("G-ReplayHeaderExtension")
+def test_the_clock_in_each_picture_is_the_time_of_its_packets(
+    recorder: Recorder, device: Device, footage: str, tmp_path: Path
+) -> None:
+    span = device.span(footage)
+    assert span
+    answer = replay(
+        recorder, device, footage, "download", span[0] + 2 * SECOND, span[0] + 4 * SECOND, tmp_path / "frames"
+    )
+    pictures = grey_frames((tmp_path / "frames").read_bytes(), answer["width"], answer["height"])
+    assert len(pictures) == 10
+    for picture, time in zip(pictures, answer["times"], strict=False):
+        assert apart(loop_time(picture), time) <= FRAME_US

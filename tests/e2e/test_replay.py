@@ -245,3 +245,59 @@ def test_ffmpeg_decodes_a_recording_over_udp(recorder: Recorder, device: Device,
     done = subprocess.run(command, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout) == 75 * 64 * 36
+
+
+def decoded(found: list[Unit]) -> list[tuple[int, int]]:
+    """The time of each picture by its packets, and by the clock burned into it."""
+    decoder = av.CodecContext.create("h264", "r")
+    pictures = []
+    for unit in found:
+        packet = av.Packet(unit.annex_b)
+        packet.pts = unit.extension.utc
+        pictures += decoder.decode(packet)
+    pictures += decoder.decode(None)
+    return [(frame.pts, loop_time(frame.to_ndarray(format="gray"))) for frame in pictures]
+
+
+@pytest.mark.covers("G-ReplayHeaderExtension", "PLY-14", "PLY-16")
+@pytest.mark.parametrize("mode", ["reverse", "intra", "reverse intra"])
+def test_the_clock_in_each_picture_is_the_time_of_its_packets(
+    client: RtspClient, span: tuple[int, int], mode: str
+) -> None:
+    set_up_video(client)
+    low, high = span[0] + 3 * SECOND, span[0] + 11 * SECOND
+    headers = {"Rate_Control": "no", "Range": f"clock={clock(low)}-{clock(high)}"}
+    if "reverse" in mode:
+        headers |= {"Scale": "-1.0", "Range": f"clock={clock(high)}-{clock(low)}"}
+    if "intra" in mode:
+        headers["Frames"] = "intra"
+    client.demand("PLAY", Require=REPLAY, **headers)
+    found = []
+    for unit in units(client.packets(seconds=20)):
+        found.append(unit)
+        if unit.extension.terminal:
+            break
+    keys = [unit.extension.utc for unit in found if unit.extension.clean]
+    assert keys == sorted(keys, reverse="reverse" in mode)
+    if "intra" in mode:
+        assert len(found) == len(keys) >= 4
+    else:
+        assert len(found) >= 8 * 25 - 2
+        assert [unit.extension.utc for unit in found if unit.extension.discontinuity] == keys
+    pictures = decoded(found)
+    assert len(pictures) == len(found)
+    assert all(apart(burned, stated) <= FRAME_US for stated, burned in pictures)
+
+
+@pytest.mark.covers("G-onvif-replay", "PLY-13")
+def test_pauses_where_it_was_told(client: RtspClient, span: tuple[int, int]) -> None:
+    set_up_video(client)
+    start = span[0] + 3 * SECOND
+    client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(start)}-")
+    point = start + 2 * SECOND
+    client.demand("PAUSE", Range=f"clock={clock(point)}")
+    before = [packet.extension.utc for packet in client.packets(seconds=4) if packet.extension]
+    assert point - 2 * FRAME_US <= before[-1] < point
+    client.demand("PLAY", Require=REPLAY)
+    resumed = next(packet.extension.utc for packet in client.packets(seconds=4) if packet.extension)
+    assert resumed == before[-1] + FRAME_US

@@ -136,3 +136,14 @@ def test_replay_headers() -> None:
 
 def test_tags() -> None:
     assert h.parse_tags(["onvif-replay, other", " third"]) == ["onvif-replay", "other", "third"]
+
+
+def test_seconds_since_1900_are_a_clock() -> None:
+    """What GStreamer makes of `a=range:clock=`."""
+    found = h.parse_range("npt=4004248296-4004248750.5")
+    assert (found.npt, found.start, found.end) == (False, 1_795_259_496_000_000, 1_795_259_950_500_000)
+
+
+def test_a_clock_without_times_is_no_range() -> None:
+    """Streaming 6.5.1: `"clock" [ "=" ... ]`."""
+    assert h.parse_range("clock") == h.Range()

@@ -1,8 +1,9 @@
 """GStreamer's `rtspsrc onvif-mode=true` as a replay client; needs the system's Python with gi.
 
 Arguments: url user password mode start end output. `start` and `end` are microseconds UTC. Mode `seek` plays in real time
-and stops after 10 pictures; mode `download` sends `Rate-Control: no` and runs to the end. Writes the decoded pictures as
-grey frames to `output` and prints one JSON object.
+and stops after 10 pictures; mode `download` sends `Rate-Control: no` and runs to the end, `reverse` the same from the end to
+the start, `keys` with key frames alone. Writes the decoded pictures as grey frames to `output` (all of them, made small, for
+`reverse` and `keys`) and prints one JSON object with the times that the header extension gave them.
 """
 
 import json
@@ -16,7 +17,8 @@ from gi.repository import Gst  # noqa: E402
 
 url, user, password, mode, start, end, output = sys.argv[1:8]
 NTP_US = 2_208_988_800 * 1_000_000
-SEEK = "seek"
+SEEK, REVERSE, KEYS = "seek", "reverse", "keys"
+SMALL = "videoscale ! video/x-raw,width=320,height=180 ! " if mode in (REVERSE, KEYS) else ""
 
 
 def nanoseconds(utc):
@@ -30,6 +32,7 @@ Gst.init(None)
 pipeline = Gst.parse_launch(
     f"rtspsrc name=src onvif-mode=true onvif-rate-control={'true' if mode == SEEK else 'false'} protocols=tcp buffer-mode=none "
     "rtponvifparse name=parse ! rtph264depay ! h264parse ! avdec_h264 ! videoconvert ! video/x-raw,format=GRAY8 ! "
+    f"{SMALL}"
     "fakesink name=sink sync=false signal-handoffs=true"
 )
 source, sink = pipeline.get_by_name("src"), pipeline.get_by_name("sink")
@@ -37,6 +40,7 @@ source.set_property("location", url)
 source.set_property("user-id", user)
 source.set_property("user-pw", password)
 count = 0
+times = []
 size = [0, 0]
 began = 0.0
 
@@ -56,7 +60,8 @@ def picture(_, buffer, pad):
     structure = pad.get_current_caps().get_structure(0)
     size[:] = [structure.get_value("width"), structure.get_value("height")]
     ok, data = buffer.map(Gst.MapFlags.READ)
-    if ok and (count < 10 or mode == SEEK):
+    times.append(buffer.pts // 1000 - NTP_US)
+    if ok and (count < 10 or mode != "download"):
         frames.write(data.data)
         frames.flush()
     buffer.unmap(data)
@@ -83,10 +88,13 @@ def wait(kinds, seconds):
 with open(output, "wb") as frames:
     # With READY, the seek becomes the Range of the first PLAY.
     pipeline.set_state(Gst.State.READY)
+    flags = Gst.SeekFlags.FLUSH
+    if mode == KEYS:
+        flags |= Gst.SeekFlags.TRICKMODE | Gst.SeekFlags.TRICKMODE_KEY_UNITS
     event = Gst.Event.new_seek(
-        1.0,
+        -1.0 if mode == REVERSE else 1.0,
         Gst.Format.TIME,
-        Gst.SeekFlags.FLUSH,
+        flags,
         Gst.SeekType.SET,
         nanoseconds(start),
         Gst.SeekType.SET if mode != SEEK else Gst.SeekType.NONE,
@@ -100,4 +108,4 @@ with open(output, "wb") as frames:
     finally:
         took = time.monotonic() - began
         pipeline.set_state(Gst.State.NULL)
-print(json.dumps({"pictures": count, "width": size[0], "height": size[1], "seconds": took}))
+print(json.dumps({"pictures": count, "width": size[0], "height": size[1], "seconds": took, "times": times}))
