@@ -1,0 +1,67 @@
+"""The examiner's cases of searches in metadata, against a recorder that recorded events and where its camera looked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onvifd.onvif.search.metadata import PAN_TILT_SPACE, ZOOM_SPACE
+from onvifd.onvif.types import tt
+from tests.personas.conftest import PASSWORD, USER, Wire
+
+CASES = (
+    *(f"SEARCH-5-1-{number}" for number in range(1, 7)),
+    *(f"SEARCH-6-1-{number}" for number in range(7, 14)),
+    *("SEARCH-7-1-1", "SEARCH-3-1-11", "SEARCH-3-1-13", "SEARCH-3-1-14", "SEARCH-2-1-14", "SEARCH-2-1-16"),
+)
+"""Those that need no waiting for a session to expire; the others do not ask what was recorded."""
+
+
+async def turn(wire: Wire, seconds: float) -> None:
+    """Record while the camera turns."""
+    app: Any = wire.app
+    (channel,) = app.recorder.channels
+    await app._record_all(True)
+    for step in range(round(seconds * 4)):
+        place = tt.PTZVector(
+            pan_tilt=tt.Vector2D(x=round(-0.8 + 0.1 * step, 3), y=0.25, space=PAN_TILT_SPACE),
+            zoom=tt.Vector1D(x=0.5, space=ZOOM_SPACE),
+        )
+        app._footage.tracks.ptz(channel.camera, tt.PTZStatus(position=place, utc_time=app._clock.utc()))
+        await asyncio.sleep(0.25)
+    await app._record_all(False)
+    await asyncio.sleep(2.0)
+
+
+@pytest.mark.covers(
+    *("G-FindMetadata", "G-GetMetadataSearchResults", "G-FindPTZPosition", "G-GetPTZPositionSearchResults"),
+    *("G-FindEvents", "G-GetMediaAttributes"),
+)
+async def test_cases_of_searches_pass(wire: Wire, tmp_path: Path) -> None:
+    # Two sections, as the specification of the tests wants: the recording shall contain a gap.
+    await turn(wire, 5)
+    await turn(wire, 4)
+    only = [part for case in CASES for part in ("--only", case)]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "conformance", f"{wire.base}/onvif/device_service"),
+        *("--user", USER, "--password", PASSWORD, "--report", str(tmp_path)),
+        *("--metadata-filter", 'boolean(//SimpleItem[@Name="State"])'),
+        *only,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(120):
+            output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    lines = output.decode().splitlines()
+    verdicts = {line.split()[1]: line.split()[0] for line in lines if " SEARCH-" in line}
+    assert verdicts == dict.fromkeys(CASES, "PASS"), output.decode()
+    assert json.loads((tmp_path / "report.json").read_text())
