@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,17 @@ from onvifd.bodies.configured import spec_of
 from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.receivers import Receivers
 from onvifd.bodies.recorder import Recorder
-from onvifd.bodies.recording_control import ControlActions, RecordingControl, read_tables
+from onvifd.bodies.recording_control import ControlActions, RecordingControl
 from onvifd.bodies.recording_export import RecordingExport
 from onvifd.bodies.recording_plan import Watch, record_specs, watches
 from onvifd.bodies.recording_purge import Purge
+from onvifd.bodies.recording_tables import Tables, read_tables
 from onvifd.cameras.registry import Camera, Role, job_row, recording_row
 from onvifd.clock import Clock
 from onvifd.config import Config
 from onvifd.events.bus import EventBus
 from onvifd.onvif.device_backend import StorageControl
+from onvifd.recording.settings import Changes, with_active
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.store.policies import MAIN, OFF
 from onvifd.store.rows import PolicyRow
@@ -32,6 +33,9 @@ from onvifd.workers.cluster import Cluster
 from onvifd.workers.messages import CameraSpec, RecordSpec
 
 NO_STORAGE = "no volume for recordings is there"
+
+Found = tuple[tuple[PolicyRow, ...], Tables]
+"""Policies of all streams, and the tables of recordings."""
 
 
 class RecordingWiring:
@@ -116,10 +120,14 @@ class RecordingWiring:
 
     # ---- from the catalogue to the workers -----------------------------------------------------
 
-    async def take_over(self, cameras: tuple[Camera, ...]) -> None:
-        """What the catalogue says now; `cameras` are those in use. The recorder knows their channels already."""
+    async def read(self, cameras: tuple[Camera, ...]) -> Found:
+        """What the catalogue says now; `cameras` are those in use."""
+        return await self._catalogue.run(_read, self._catalogue.sync, self._segments, cameras)
+
+    def take_over(self, cameras: tuple[Camera, ...], found: Found) -> None:
+        """From now on that holds. The recorder knows the channels of the cameras already."""
         self._cameras = cameras
-        policies, tables = await self._catalogue.run(_read, self._catalogue.sync, self._segments, cameras)
+        policies, tables = found
         self._policies = {(row.camera, row.stream): row for row in policies}
         self.control.configure(tables)
         self._events.configured(self.control.recordings(), self.control.jobs())
@@ -153,12 +161,8 @@ class RecordingWiring:
     async def set_record(self, camera: str, stream: str, active: bool) -> None:
         """Persist the mode of a camera's own job: off, or what it was before."""
 
-        def work() -> None:
-            policy = self._catalogue.sync.policies.get(camera, stream)
-            mode = policy.resume if active else OFF
-            self._catalogue.sync.policies.put(replace(policy, mode=mode))
-
-        await self._change(work)
+        changes = Changes(self._catalogue.sync)
+        await self._change(changes.policies, lambda known: with_active(known, active), (camera,), stream)
 
     # ---- from the workers ----------------------------------------------------------------------
 
@@ -176,7 +180,7 @@ class RecordingWiring:
         return await asyncio.to_thread(work)
 
 
-def _read(catalogue: Catalogue, segments: SegmentStore, cameras: tuple[Camera, ...]) -> Any:
+def _read(catalogue: Catalogue, segments: SegmentStore, cameras: tuple[Camera, ...]) -> Found:
     """Policies and tables; the recording of a second stream is made when somebody wants it for the first time. Blocks."""
     policies = catalogue.policies.all()
     wanted = {row.camera for row in policies if row.stream != MAIN and row.mode != OFF}
