@@ -39,8 +39,7 @@ async def turn(wire: Wire, seconds: float) -> None:
 
 
 @pytest.mark.covers(
-    *("G-FindMetadata", "G-GetMetadataSearchResults", "G-FindPTZPosition", "G-GetPTZPositionSearchResults"),
-    *("G-FindEvents", "G-GetMediaAttributes"),
+    *("G-FindEvents", "G-FindRecordings", "G-GetEventSearchResults", "G-GetMediaAttributes", "G-SearchFilter"),
 )
 async def test_cases_of_searches_pass(wire: Wire, tmp_path: Path) -> None:
     # Two sections, as the specification of the tests wants: the recording shall contain a gap.
