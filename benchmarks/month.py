@@ -26,6 +26,7 @@ from benchmarks.measure import Figure, report
 from benchmarks.month_ask import Asker, Took
 from benchmarks.month_data import Month, fill
 from benchmarks.month_server import postgresql
+from onvifd.bodies import garbage
 from onvifd.store.catalogue import Catalogue
 
 HOLD = 50.0
@@ -118,6 +119,8 @@ def _asked(catalogue: Catalogue, url: str, month: Month, seconds: float) -> Resu
     try:
         assert writer.stdout.readline().strip() == "ready"
         asker = Asker(catalogue, month, seconds)
+        # As the recorder does when it is up.
+        garbage.settle()
         asyncio.run(asker.run())
         output, _ = writer.communicate("", timeout=60)
     finally:
@@ -144,16 +147,8 @@ def figures(tenth: Result, month: Result) -> list[Figure]:
     for name, took in month.took.items():
         before = tenth.took[name]
         p99 = took.share(0.99)
-        lines.append(
-            Figure(
-                name,
-                f"p50 {took.share(0.5):.1f} ms, p99 {p99:.1f} ms",
-                f"p50 {before.share(0.5):.1f} ms, p99 {before.share(0.99):.1f} ms",
-                f"{took.share(0.5) / max(before.share(0.5), 0.01):.1f}",
-                f"p99 < {HOLD:g} ms",
-                p99 < HOLD,
-            )
-        )
+        ratio = took.share(0.5, cpu=True) / max(before.share(0.5, cpu=True), 0.01)
+        lines.append(Figure(name, _took(took), _took(before), f"{ratio:.1f}", f"p99 < {HOLD:g} ms", p99 < HOLD))
     lines.append(
         Figure("events read on through a day", f"{month.rate:.0f} a second", f"{tenth.rate:.0f} a second", "", "", None)
     )
@@ -162,6 +157,13 @@ def figures(tenth: Result, month: Result) -> list[Figure]:
     rows = f"size of {month.month.segments:,} segments and {month.month.events:,} events"
     lines.append(Figure(rows, _sizes(month), _sizes(tenth), "", "", None))
     return lines
+
+
+def _took(took: Took) -> str:
+    return (
+        f"p50 {took.share(0.5):.1f} ms, p99 {took.share(0.99):.1f} ms "
+        f"({took.share(0.5, cpu=True):.1f} and {took.share(0.99, cpu=True):.1f} ms CPU)"
+    )
 
 
 def _writer(result: Result) -> str:

@@ -6,11 +6,12 @@ first row of each run. Locked stretches are jumped over, so that a million locke
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, or_, select
+from sqlalchemy import BigInteger, Connection, Select, String, bindparam, or_, select
 
 from onvifd.store import schema
 
@@ -42,71 +43,64 @@ class Ages:
     def ids(self, connection: Connection) -> list[int]:
         """Numbers of the segments, oldest first."""
         heads = sorted(self._heads(connection), key=lambda found: found[0])
-        if not heads:
-            return []
-        # As many runs as rows are wanted begin no later than this: what is younger in any run is not among the oldest.
-        bound = heads[min(self.limit, len(heads)) - 1][0] if len(heads) >= self.limit else _EVER
-        found: list[tuple[int, int]] = []
-        for start, run in heads:
-            if start <= bound:
-                found += self._rows(connection, run, start, bound)
-        return [segment for _, segment in sorted(found)[: self.limit]]
+        # What is read of a run at once: about its share, so that no row is read for nothing.
+        share = max(2, 2 * self.limit // len(heads)) if heads else 0
+        runs = (self._rows(connection, run, start, share) for start, run in heads)
+        # Lazily, in order: a run is looked into only when nothing older is left in those before it.
+        waiting: list[tuple[int, int, int, Iterator[tuple[int, int]]]] = []
+        found: list[int] = []
+        following = 0
+        while len(found) < self.limit:
+            while following < len(heads) and (not waiting or heads[following][0] <= waiting[0][0]):
+                _wait(waiting, following, next(runs))
+                following += 1
+            if not waiting:
+                break
+            _, segment, order, run = heapq.heappop(waiting)
+            found.append(segment)
+            _wait(waiting, order, run)
+        return found
 
     def _heads(self, connection: Connection) -> Iterator[tuple[int, _Run]]:
         """The start of the first row of each run that may be deleted."""
-        u, t = schema.usage, schema.segments
+        u = schema.usage
         runs = select(u.c.recording, u.c.volume).distinct()
         if self.volume is not None:
             runs = runs.where(u.c.volume == self.volume)
         if self.recording is not None:
             runs = runs.where(u.c.recording == self.recording)
         run = runs.subquery()
-        first = (
-            self._chosen(select(t.c.start), run.c.recording, run.c.volume)
-            .order_by(t.c.start)
-            .limit(1)
-            .correlate(run)
-            .scalar_subquery()
-        )
-        for row in connection.execute(select(run.c.recording, run.c.volume, first.label("head"))).all():
+        first = _first(run.c.recording, run.c.volume).correlate(run).scalar_subquery()
+        query = select(run.c.recording, run.c.volume, first.label("head"))
+        low, number = self.after or (-_EVER, 0)
+        whole = {"low": low, "high": _EVER, "before": self._before, "start": low, "number": number}
+        for row in connection.execute(query, whole).all():
             each = _Run(row.recording, row.volume)
             if row.head is None:
                 continue
             if not self.locks.get(row.recording):
                 yield row.head, each
                 continue
-            for low, high in self._free(row.recording, row.head):
-                head = connection.scalar(self._within(select(t.c.start), each, low, high).limit(1))
-                if head is not None:
-                    yield head, each
-                    break
+            found = next(self._rows(connection, each, row.head, 1), None)
+            if found is not None:
+                yield found[0], each
 
-    def _rows(self, connection: Connection, run: _Run, start: int, bound: int) -> list[tuple[int, int]]:
-        """Start and number of at most `limit` rows of a run that start from `start` to `bound`."""
-        t = schema.segments
-        found: list[tuple[int, int]] = []
+    @property
+    def _before(self) -> int:
+        return _EVER if self.before is None else self.before
+
+    def _rows(self, connection: Connection, run: _Run, start: int, share: int) -> Iterator[tuple[int, int]]:
+        """Start and number of the rows of a run from `start` on, read `share` at a time."""
+        values = {"recording": run.recording, "volume": run.volume, "before": self._before, "limit": share}
+        behind, number = self.after or (-_EVER, 0)
         for low, high in self._free(run.recording, start):
-            if low > bound or len(found) >= self.limit:
-                break
-            query = self._within(select(t.c.start, t.c.id), run, low, high).where(t.c.start <= bound)
-            found += [(row.start, row.id) for row in connection.execute(query.limit(self.limit - len(found)))]
-        return found
-
-    def _chosen(self, query: Select[Any], recording: Any, volume: Any) -> Select[Any]:
-        t = schema.segments
-        query = query.where(t.c.volume == volume, t.c.recording == recording, t.c.state != _OPEN)
-        if self.before is not None:
-            # The first condition bounds the walk through the index, the second is exact.
-            query = query.where(t.c.start < self.before, t.c.end < self.before)
-        if self.after is not None:
-            start, number = self.after
-            query = query.where(t.c.start >= start, or_(t.c.start > start, t.c.id > number))
-        return query
-
-    def _within(self, query: Select[Any], run: _Run, low: int, high: int) -> Select[Any]:
-        t = schema.segments
-        inside: tuple[ColumnElement[bool], ...] = (t.c.start >= low, t.c.start < high, t.c.end <= high)
-        return self._chosen(query, run.recording, run.volume).where(*inside).order_by(t.c.start, t.c.id)
+            while True:
+                more = {"low": max(low, behind), "high": high, "start": behind, "number": number}
+                rows = connection.execute(_ROWS, values | more).all()
+                yield from ((row.start, row.id) for row in rows)
+                if len(rows) < share:
+                    break
+                behind, number = rows[-1].start, rows[-1].id
 
     def _free(self, recording: str, start: int) -> Iterator[Stretch]:
         """The stretches from `start` on between the locked ones."""
@@ -118,3 +112,43 @@ class Ages:
                 yield low, locked_from
             low = max(low, locked_to)
         yield low, _EVER
+
+
+def _wait(
+    waiting: list[tuple[int, int, int, Iterator[tuple[int, int]]]], order: int, run: Iterator[tuple[int, int]]
+) -> None:
+    """Put a run among those that wait, with its next row; one without is left out."""
+    following = next(run, None)
+    if following is not None:
+        heapq.heappush(waiting, (*following, order, run))
+
+
+def _chosen(query: Select[Any], recording: Any, volume: Any) -> Select[Any]:
+    """Rows of a run from `low` to `high` that end before `before`, behind the row with `start` and `number`."""
+    t = schema.segments
+    low, high, before, start, number = (
+        bindparam(name, type_=BigInteger) for name in ("low", "high", "before", "start", "number")
+    )
+    return (
+        query.where(t.c.volume == volume, t.c.recording == recording)
+        # These bound the walk through the index; the others are exact.
+        .where(t.c.start >= low, t.c.start < high, t.c.start < before)
+        .where(t.c.state != _OPEN, t.c.end <= high, t.c.end < before, or_(t.c.start > start, t.c.id > number))
+    )
+
+
+def _first(recording: Any, volume: Any) -> Select[Any]:
+    t = schema.segments
+    return _chosen(select(t.c.start), recording, volume).order_by(t.c.start).limit(1)
+
+
+# Made once: to make it takes longer than to answer it.
+_ROWS = (
+    _chosen(
+        select(schema.segments.c.start, schema.segments.c.id),
+        bindparam("recording", type_=String),
+        bindparam("volume", type_=String),
+    )
+    .order_by(schema.segments.c.start, schema.segments.c.id)
+    .limit(bindparam("limit", type_=BigInteger))
+)

@@ -232,15 +232,9 @@ class Segments:
         def work(connection: Connection) -> dict[str, Sequence[tuple[int, int]]]:
             found = {}
             for recording in recordings:
-                query = (
-                    select(_t.c.start, _t.c.end)
-                    .where(
-                        *_played(recording), _t.c.kinds != 0, _t.c.start < end, _t.c.start > start - _reach(recording)
-                    )
-                    .order_by(_t.c.start, _t.c.end)
-                )
                 # As the driver gives them: there may be tens of thousands.
-                found[recording] = connection.execute(query).cursor.fetchall()
+                values = {"recording": recording, "first": start, "last": end}
+                found[recording] = connection.execute(_STRETCHES, values).cursor.fetchall()
             return found
 
         return self._database.read(work)
@@ -342,16 +336,29 @@ def _read(connection: Connection, query: Select[Any]) -> tuple[SegmentRow, ...]:
     return tuple(SegmentRow(**row) for row in connection.execute(query).mappings())
 
 
-def _played(recording: str) -> tuple[ColumnElement[bool], ...]:
+def _played(recording: Any) -> tuple[ColumnElement[bool], ...]:
     return (_t.c.recording == recording, ~_t.c.copy)
 
 
-def _reach(recording: str) -> Any:
+def _reach(recording: Any) -> Any:
     """Microseconds that no segment of a recording is longer than."""
     u = schema.usage
     return (
         select(func.coalesce(func.max(u.c.longest), 0)).where(u.c.recording == recording, ~u.c.copy).scalar_subquery()
     )
+
+
+# Made once: to make it takes longer than to answer it.
+_STRETCHES = (
+    select(_t.c.start, _t.c.end)
+    .where(
+        *_played(bindparam("recording")),
+        _t.c.kinds != 0,
+        _t.c.start < bindparam("last", type_=BigInteger),
+        _t.c.start > bindparam("first", type_=BigInteger) - _reach(bindparam("recording")),
+    )
+    .order_by(_t.c.start, _t.c.end)
+)
 
 
 def format_row(connection: Connection, body: str) -> int:
