@@ -382,9 +382,10 @@ class RecorderApp:
         self._cameras = tuple(camera for camera in await self._catalogue.run(self._registry.all) if camera.enabled)
         modes = await self._catalogue.run(self._registry.modes)
         self._access.reloaded(self.cluster)
-        self.recorder.configure(tuple(channel_of(camera, modes[camera.id] != "off") for camera in self._cameras))
         await self._when.read()
-        await self._recording.take_over(self._cameras)
+        found = await self._recording.read(self._cameras)
+        self.recorder.configure(tuple(channel_of(camera, modes[camera.id] != "off") for camera in self._cameras))
+        self._recording.take_over(self._cameras, found)
         self._keyframes.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
 

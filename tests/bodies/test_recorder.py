@@ -12,7 +12,8 @@ from onvifd.archive.index import FragmentFlag, SegmentRow, SegmentState
 from onvifd.bodies.channel import Channel, ChannelStream
 from onvifd.bodies.receivers import Receivers
 from onvifd.bodies.recorder import Actions, Recorder
-from onvifd.bodies.recording_control import ControlActions, RecordingControl, read_tables
+from onvifd.bodies.recording_control import ControlActions, RecordingControl
+from onvifd.bodies.recording_tables import read_tables
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role
 from onvifd.cameras.registry import Stream as CameraStream
 from onvifd.clock import US, SimulatedClock

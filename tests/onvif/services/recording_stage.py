@@ -12,9 +12,10 @@ from onvifd.archive.disk import Volume
 from onvifd.archive.index import FragmentFlag, SegmentRow, SegmentState
 from onvifd.bodies.events_recording import RecordingChanges
 from onvifd.bodies.receivers import Receivers
-from onvifd.bodies.recording_control import ControlActions, RecordingControl, read_tables
+from onvifd.bodies.recording_control import ControlActions, RecordingControl
 from onvifd.bodies.recording_export import RecordingExport
 from onvifd.bodies.recording_plan import Feed
+from onvifd.bodies.recording_tables import read_tables
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role, Stream
 from onvifd.clock import US, SimulatedClock
 from onvifd.events.bus import EventBus
