@@ -13,6 +13,7 @@ from onvifd.host.types import Dhcp6, Features, Interface, InterfaceChange, Netwo
 log = logging.getLogger(__name__)
 
 ACTIVATE_SECONDS = 15
+_NO_DNS = ("disabled", "ignore", "link-local")
 _DHCP6 = {Dhcp6.OFF: "manual", Dhcp6.AUTO: "auto", Dhcp6.STATEFUL: "dhcp"}
 
 
@@ -91,13 +92,21 @@ class NetworkManager:
             self._runner.run("nmcli", "general", "hostname", self._runner.run("uname", "-n").strip())
 
     def set_dns(self, from_dhcp: bool, search: tuple[str, ...], servers: tuple[str, ...]) -> None:
-        for name, connection in self._managed():
+        managed = [(name, connection, self._families(connection)) for name, connection in self._managed()]
+        for family in {_family(server) for server in servers}:
+            if not any(family in families for _, _, families in managed):
+                raise Conflict(f"NetworkManager has no connection with {family} that takes name servers")
+        for name, connection, families in managed:
             changes = []
-            for family, colon in (("ipv4", False), ("ipv6", True)):
-                own = ",".join(server for server in servers if (":" in server) is colon)
+            for family in families:
+                own = ",".join(server for server in servers if _family(server) == family)
                 changes += [f"{family}.dns", own, f"{family}.ignore-auto-dns", "no" if from_dhcp else "yes"]
-            changes += ["ipv4.dns-search", ",".join(search)]
-            self._modify(name, connection, changes)
+            if families:
+                self._modify(name, connection, [*changes, f"{families[0]}.dns-search", ",".join(search)])
+
+    def _families(self, connection: str) -> list[str]:
+        """Those in which a connection takes name servers: not where it is off or link-local (nm-settings)."""
+        return [family for family in ("ipv4", "ipv6") if self._get(connection, f"{family}.method") not in _NO_DNS]
 
     def set_interface(self, name: str, change: InterfaceChange) -> None:
         if change.enabled is False:
@@ -144,8 +153,9 @@ class NetworkManager:
             method = _DHCP6[change.ipv6_dhcp]
         if change.accept_ra is not None and method in ("auto", "manual", "link-local", "disabled"):
             method = "auto" if change.accept_ra else "manual"
-        if method == "manual" and not manual:
-            method = "link-local"
+        if method in ("manual", "link-local"):
+            # Addresses beside the link-local one are "manual", and that must have some.
+            method = "manual" if manual else "link-local"
         if method == "disabled":
             method = "auto"
         return ["ipv6.method", method, "ipv6.addresses", _list(manual)]
@@ -181,6 +191,10 @@ class NetworkManager:
     def _modify(self, name: str, connection: str, changes: list[str]) -> None:
         self._runner.run("nmcli", "connection", "modify", "uuid", connection, *changes)
         self._runner.run("nmcli", "device", "reapply", name, timeout=ACTIVATE_SECONDS)
+
+
+def _family(address: str) -> str:
+    return "ipv6" if ":" in address else "ipv4"
 
 
 def _list(entries: tuple[Prefixed, ...]) -> str:
