@@ -137,6 +137,8 @@ class MetadataSearch(Generic[T, R]):
             edge = waiting[0][0] if waiting else math.inf
             if not await self._give(places, edge, backward, sink):
                 return
+            if waiting:
+                sink.reach(abs(round(edge)))
 
     async def _step(self, place: _Progress[T]) -> None:
         scan = await self.backend.scan_metadata(

@@ -44,6 +44,10 @@ class Sink(Protocol[Result_contra]):
         """
         ...
 
+    def reach(self, utc: int) -> None:
+        """It was searched up to a point in time, and nothing more found before it."""
+        ...
+
 
 Producer = Callable[[Sink[Result]], Awaitable[None]]
 
@@ -88,6 +92,9 @@ class SearchSession(Generic[Result]):
             self._left -= 1
         self._notify()
         return self._left is None or self._left > 0
+
+    def reach(self, utc: int) -> None:
+        self.reached = utc
 
     async def run(self, produce: Producer[Result]) -> None:
         """Search to the end."""

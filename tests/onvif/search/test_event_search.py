@@ -71,6 +71,9 @@ class Collector:
         self.reached: list[int | None] = []
         self._most = most
 
+    def reach(self, utc: int) -> None:
+        raise NotImplementedError
+
     async def put(self, result: FoundEvent, reached: int | None = None) -> bool:
         self.found.append(result)
         self.reached.append(reached)
