@@ -28,10 +28,10 @@ class Places:
         self.set(volumes)
 
     def set(self, volumes: Iterable[Volume]) -> None:
-        """All volumes there are; one that was not there before is taken for sound."""
+        """All volumes there are; one that was not there before, or elsewhere, is taken for sound."""
         before, self._volumes = self._volumes, {volume.id: volume for volume in volumes}
         for each in list(self._pauses):
-            if each not in self._volumes or each not in before:
+            if each not in self._volumes or self._volumes[each] != before.get(each):
                 del self._pauses[each]
                 self._reasons.pop(each, None)
 

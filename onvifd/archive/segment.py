@@ -184,6 +184,11 @@ class SegmentWriter:
         return self._formats
 
     @property
+    def place(self) -> str:
+        """The volume of the segment that is being filled; empty while there is none."""
+        return self._segment.row.volume if self._segment is not None else ""
+
+    @property
     def waiting(self) -> bool:
         """Whether nothing is being recorded until the next clean point."""
         return not self._pending[self._main]

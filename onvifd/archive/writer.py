@@ -157,14 +157,13 @@ class RecordingWriter:
     def set_volumes(self, volumes: Sequence[str]) -> None:
         """Other volumes, or other ones are there: the open file ends if there is a better place, without loss."""
         self._volumes = tuple(volumes)
-        before = self._core.volume
+        place = self._core.place
         self._choose()
-        if before in self._volumes and self._places.get(before) is not None:
-            if before != self._core.volume:
-                self._core.cut()
-        elif before:
+        if place and (place not in self._volumes or self._places.get(place) is None):
             reason = EndReason.VOLUME if self._core.volume else EndReason.DISK
             self._push(self._core.finish(reason, self._room()))
+        elif place != self._core.volume:
+            self._core.cut()
         self._refused, self._retry, self._retry_at = frozenset(), _FIRST_RETRY, 0.0
         self._wake.set()
 

@@ -222,6 +222,8 @@ class Recorder:
         if not self.memory:
             self._joining = False
             self._write_as(self._own)
+            if self.copy is None:
+                self._adjust_copy()
             self._rewire()
 
     def document(self, utc: int, document: bytes) -> None:

@@ -179,6 +179,23 @@ async def test_another_list_of_volumes_begins_a_file_without_loss(bench: Bench, 
     assert bench.states == [(True, T0, ""), (False, T0 + 8 * US, "stop")]
 
 
+async def test_a_volume_that_is_to_be_let_go_of_is_though_the_next_file_would_be_elsewhere(
+    bench: Bench, h264: Clip
+) -> None:
+    units = list(video_units(h264, seconds=12))
+    await bench.feed(units[:60])
+    bench.files.failing = {"v1"}
+    await bench.feed(units[60:90])
+    bench.files.failing = set()
+    await bench.feed(units[90:210])
+    bench.places.set([bench.volumes[0]])
+    bench.writer.set_volumes(["v1", "v2"])
+    await bench.feed(units[210:])
+    await bench.writer.stop()
+    assert [(row.volume, row.start - T0) for row in bench.rows()] == [("v1", 0), ("v2", 2 * US), ("v1", 210 * FRAME)]
+    assert await bench.stamps() == every(units)
+
+
 async def test_without_any_volume_nothing_is_recorded_until_there_is_one(bench: Bench, h264: Clip) -> None:
     units = list(video_units(h264, seconds=9))
     bench.writer.set_volumes([])
