@@ -8,17 +8,15 @@ command line. The file is `--config`, else `ONVIFD_CONFIG`, else `onvifd.toml` i
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import logging
 import os
-import re
 import tomllib
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_origin, get_type_hints
 
+from onvifd.config_values import check, convert
 from onvifd.errors import InvalidArgument, Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,10 +34,6 @@ NOT_SETTINGS = frozenset(
     }
 )
 """Variables of the command line that carry no setting."""
-
-SIZES = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
-SIZES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
-"""Units that a setting in bytes may be written with."""
 
 
 class ConfigError(InvalidArgument):
@@ -433,93 +427,17 @@ def _must_know(key: str, known: Mapping[str, Any]) -> None:
 def _parse(key: str, value: object, source: str, kind: Any, item: Field[Any]) -> object:
     about = item.metadata
     try:
-        result = _convert(value, kind, about["unit"])
+        result = convert(value, kind, about["unit"])
         if about["choices"] and isinstance(result, str):
             # People write DEBUG as readily as debug.
             word = result.strip().lower()
             result = next((choice for choice in about["choices"] if choice.lower() == word), result)
-        _check(result, about)
+        check(result, about)
     except (ValueError, TypeError) as error:
         allowed = next(entry.range for entry, _ in _walk(Config, "") if entry.key == key)
         hint = f" (allowed: {allowed})" if allowed else ""
         raise ConfigError(key, f"{error}{hint}, from {source}") from error
     return result
-
-
-def _convert(value: object, kind: Any, unit: str) -> object:
-    if kind is bool:
-        return _boolean(value)
-    if kind is int:
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            raise ValueError(f"{value!r} is not a whole number")
-        return _size(value) if unit == "bytes" else _number(value, int)
-    if kind is float:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError(f"{value!r} is not a number")
-        return _number(value, float)
-    if kind is Path:
-        if not isinstance(value, str | Path) or not str(value):
-            raise ValueError(f"{value!r} is not a path")
-        return Path(value)
-    if get_origin(kind) is tuple and get_args(kind)[0] is Path:
-        return _paths(value)
-    if get_origin(kind) in (Union, types.UnionType) or kind is not str:
-        raise TypeError(f"settings of type {kind} are not supported")
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")
-    return value
-
-
-def _boolean(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-    if isinstance(value, str) and value.strip().lower() in words:
-        return words[value.strip().lower()]
-    raise ValueError(f"{value!r} is not true or false")
-
-
-def _number(value: int | float | str, kind: type[int] | type[float]) -> int | float:
-    try:
-        return kind(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a {'whole ' if kind is int else ''}number") from None
-
-
-def _size(value: int | str) -> int:
-    if isinstance(value, int):
-        return value
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value)
-    if match is None or match[2].lower() not in SIZES:
-        raise ValueError(f"{value!r} is not a size such as 500 GB")
-    return round(float(match[1]) * SIZES[match[2].lower()])
-
-
-def _paths(value: object) -> tuple[Path, ...]:
-    if isinstance(value, str):
-        value = [part for part in value.split(os.pathsep) if part]
-    if not isinstance(value, list | tuple) or not all(isinstance(part, str | Path) and str(part) for part in value):
-        raise ValueError(f"{value!r} is not a list of folders")
-    return tuple(Path(part).expanduser().absolute() for part in value)
-
-
-def _check(value: object, about: Mapping[str, Any]) -> None:
-    low, high = about["low"], about["high"]
-    size = len(value) if isinstance(value, str) else value
-    if isinstance(size, int | float) and not isinstance(size, bool):
-        _check_range(value, size, low, high)
-    if about["choices"] and value not in about["choices"]:
-        raise ValueError(f"{value!r} is not among the choices")
-    if about["check"] == "address":
-        ipaddress.ip_address(str(value))
-    if about["check"] == "networks":
-        for part in filter(None, map(str.strip, str(value).split(","))):
-            ipaddress.ip_network(part)
-
-
-def _check_range(value: object, size: float, low: float | None, high: float | None) -> None:
-    if size != size or (low is not None and size < low) or (high is not None and size > high):
-        raise ValueError(f"{value!r} is out of range")
 
 
 def prepare_data_folder(config: Config) -> None:
