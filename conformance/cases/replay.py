@@ -277,8 +277,8 @@ async def _resumes(x: Examination, stage: Scene, before: dict[str, datetime]) ->
 async def _seek(x: Examination, kinds: tuple[str, ...]) -> None:
     async with scene(x, kinds, "UDP") as stage:
         place = stage.place
-        middle = place.start + min(timedelta(seconds=30), (place.end - place.start) / 2)
-        step = min(timedelta(seconds=3), (place.end - place.start) / 6)
+        middle = place.start + min(timedelta(seconds=30), stage.length / 2)
+        step = min(timedelta(seconds=3), stage.length / 6)
         for number, target in enumerate((place.start, middle, middle - step, middle + step)):
             more = {"Immediate": "yes"} if number else {}
             _reply, cseq = await stage.client.play(Range=clock_range(target), Rate_Control="no", **more)

@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 
 from conformance.cases.event_values import stamp
 from conformance.cases.recording_common import AUDIO, capabilities
-from conformance.cases.search_common import Footage, footage
+from conformance.cases.search_common import EVENTS, Footage, footage, scope, search
+from conformance.cases.search_events import EMPTY, RECORDING_STATE
+from conformance.cases.search_events import read as read_event
 from conformance.model import Examination
 from conformance.names import flag, text
 from conformance.replay import MAX_DATAGRAM, Description, Media, ReplayClient, Rtp, Track
@@ -55,11 +57,13 @@ class Scene:
     place: Footage
     kinds: tuple[str, ...]
     set_up: list[RtspReply]
+    length: timedelta
+    """Of the footage up to the first gap: points in time are chosen there (notes of Replay Test 5.3.14)."""
 
     @property
     def delta(self) -> timedelta:
-        """The specification's delta: a part of the recording's first minute."""
-        return min(LONGEST, (self.place.end - self.place.start) / 3)
+        """The specification's delta."""
+        return min(LONGEST, self.length / 3)
 
     def rtp(self, cseq: int | None = None) -> dict[str, list[Rtp]]:
         """What came for each track; `cseq` leaves out what came before the PLAY with this CSeq took effect."""
@@ -110,7 +114,7 @@ async def scene(x: Examination, kinds: tuple[str, ...], transport: str) -> Async
         async with ReplayClient(x, uri, transport) as client:
             description = await client.describe()
             check_addresses(x, client, description)
-            made = Scene(client, place, kinds, [])
+            made = Scene(client, place, kinds, [], await _first_stretch(x, place))
             for kind in kinds:
                 media = next((each for each in description.media if each.kind == MEDIA_OF[kind]), None)
                 x.check(media is not None, f"the session description has no {MEDIA_OF[kind]} for the track of {kind}")
@@ -145,6 +149,16 @@ def check_addresses(x: Examination, client: ReplayClient, description: Descripti
             family, address = parts[-2], parts[-1].partition("/")[0]
             x.check(family == f"IP{version}", f"{line!r} has the address type {family}, expected IP{version}")
             check(address, line[:2])
+
+
+async def _first_stretch(x: Examination, place: Footage) -> timedelta:
+    """From the start to where the history says that recording ended for the first time."""
+    where = scope(recording=place.token)
+    found = await search(x, EVENTS, where, start=place.start, end=place.end, inside=EMPTY, states=False)
+    for event in (read_event(x, each) for each in found):
+        if event.topic == RECORDING_STATE and event.value("IsRecording") == "false" and event.time > place.start:
+            return event.time - place.start
+    return place.end - place.start
 
 
 # ---- packets ------------------------------------------------------------------------------------------
