@@ -113,7 +113,9 @@ class Database:
 
     def __init__(self, engine: Engine, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.engine = engine
-        self._reader = engine.execution_options(**{READ_ONLY: True})
+        # PostgreSQL would otherwise give each statement of a transaction a view of its own.
+        view = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._reader = engine.execution_options(**{READ_ONLY: True}, **view)
         self._sleep = sleep
         self._written = itertools.count(1)
         self._log = Path(f"{engine.url.database}-wal") if engine.dialect.name == "sqlite" else None
