@@ -1,0 +1,124 @@
+"""The cases of recording control, receivers, search and replay: all are there, and the recorder passes those that apply."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from conformance import pattern, runner
+from conformance.model import Failure
+from conformance.replay import check_rtcp, read_rtp, read_sdp
+from conformance.source import ONE, RtspSource
+from onvifd.cameras.intake import Source
+from onvifd.rtsp.client import RtspClient
+from tests.conformance.laboratory import Laboratory, laboratory
+
+COUNTS = {"Recording": 40, "Receiver": 21, "Search": 44, "Replay": 51}
+
+
+def test_all_official_cases_are_there() -> None:
+    found = Counter(each.document for each in runner.select(documents=list(COUNTS)))
+    assert found == COUNTS
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """A recorder that has recorded a little, with picture, sound and metadata."""
+    with laboratory(tmp_path_factory.mktemp("archive")) as made:
+        made.start()
+        began = time.monotonic()
+        # Footage of half a minute is what the cases of search and replay need; they look into what is there.
+        while time.monotonic() - began < FOOTAGE:
+            time.sleep(0.5)
+        yield made
+
+
+FOOTAGE = 30.0
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(900)
+@pytest.mark.xdist_group("recorder")
+@pytest.mark.parametrize("document", ["Search", "Replay", "Recording", "Receiver"])
+def test_no_case_fails(place: Laboratory, document: str) -> None:
+    report = place.examine(
+        *("--document", document, "--operation-delay", "2", "--case-timeout", "90", "--destructive"), timeout=860
+    )
+    verdicts = {each["id"]: (each["verdict"], each["why"]) for each in report["cases"]}
+    assert len(verdicts) == COUNTS[document]
+    assert {each: why for each, (verdict, why) in verdicts.items() if verdict in ("FAIL", "NOT RUN")} == {}
+    passed = sum(verdict == "PASS" for verdict, _ in verdicts.values())
+    assert passed >= {"Recording": 40, "Receiver": 21, "Search": 34, "Replay": 51}[document], verdicts
+
+
+# ---- parts --------------------------------------------------------------------------------------------
+
+
+def test_pictures_of_the_simulator_decode(tmp_path: Path) -> None:
+    file = tmp_path / "pattern.h264"
+    pictures = (
+        part for number in range(3) for part in (pattern.sps(96, 64), pattern.pps(), pattern.idr(96, 64, number))
+    )
+    file.write_bytes(b"".join(b"\0\0\0\1" + each for each in pictures))
+    command = ["ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=width,height,nb_read_frames"]
+    done = subprocess.run([*command, "-of", "csv=p=0", str(file)], capture_output=True, text=True, timeout=30)
+    assert (done.stdout.strip(), done.stderr.strip()) == ("96,64,3", "")
+
+
+@pytest.mark.parametrize("udp", [False, True])
+async def test_simulator_streams_to_a_client(udp: bool) -> None:
+    assert not Source("a", "rtsp://192.0.2.1/").udp
+    heard: list[int] = []
+
+    def receive(buffer: bytearray, start: int, end: int) -> int:
+        heard.append(end - start)
+        return end
+
+    async with RtspSource("127.0.0.1", lambda title, request, answer: None) as source:
+        client = RtspClient(source.uri(ONE))
+        await client.connect()
+        (track,) = (await client.describe()).tracks
+        if udp:
+            await client.setup_udp(track, 0)
+        else:
+            await client.setup(track, 0)
+        await client.play(receive)
+        async with asyncio.timeout(10):
+            while len(heard) < 3:
+                await asyncio.sleep(0.01)
+        await client.close()
+        assert await source.wait_for("TEARDOWN", 5) is not None
+        assert [each.method for each in source.seen][:4] == ["OPTIONS", "DESCRIBE", "SETUP", "PLAY"]
+
+
+def test_replay_extension_is_read() -> None:
+    head = bytes.fromhex("9060000a0000000100000002")
+    extension = bytes.fromhex("abac0003" + "e8f1f2f380000000" + "a0070000")
+    packet = read_rtp(head + extension + b"payload", 0.0)
+    assert packet.extension is not None
+    assert (packet.extension.clean, packet.extension.end, packet.extension.discontinuity) == (True, False, True)
+    assert (packet.extension.cseq, packet.extension.zeros, packet.payload) == (7, 0, b"payload")
+    for wrong in (b"\x40" + head[1:], head[:8], head + extension[:7], head + b"\xab\xac\0\1" + bytes(4)):
+        with pytest.raises(Failure):
+            read_rtp(wrong, 0.0)
+
+
+def test_rtcp_and_sdp_are_judged() -> None:
+    check_rtcp(bytes.fromhex("80c90001" + "00000001"))
+    for wrong in ("81ca0001" + "00000001", "80c90002" + "00000001", "40c90001" + "00000001"):
+        with pytest.raises(Failure):
+            check_rtcp(bytes.fromhex(wrong))
+    text = "v=0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\na=control:v\r\na=x-onvif-track:VIDEO001\r\n"
+    description = read_sdp(text)
+    (media,) = description.media
+    assert (media.kind, media.encoding, media.clock, media.track, media.control) == (
+        *("video", "H265", 90_000, "VIDEO001", "v"),
+    )
+    with pytest.raises(Failure):
+        read_sdp("o=nothing")
