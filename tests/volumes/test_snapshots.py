@@ -20,7 +20,7 @@ def stored(catalogue: Catalogue, volume: Volume) -> list[SnapshotRow]:
     camera = CameraRow(id=CAMERA, channel=0, name="Gate", driver="rtsp", address="rtsp://192.0.2.1/", streams=(stream,))
     recording = RecordingRow(token=f"rec-{CAMERA}", camera=CAMERA, source_id="vs", source_name="Gate")
     profile = ProfileRow(token=f"{CAMERA}-main", camera=CAMERA, role="main", name="main")
-    job = JobRow(token=f"job-{CAMERA}", recording=recording.token, camera=CAMERA)
+    job = JobRow(token=f"job-{CAMERA}", recording=recording.token, camera=CAMERA, sources=())
     catalogue.cameras.add(camera, [profile], recording, job, limit=10)
     rows = []
     for utc in range(0, 50, 10):
