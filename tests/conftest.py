@@ -11,8 +11,14 @@ import pytest
 
 pytest_plugins = ["pytester", "tests.postgres"]
 
-SHARED = ("tests/e2e/", "tests/abuse/test_abuse", "tests/conformance/test_defects")
-"""Beginnings of node ids of tests with one costly fixture for all."""
+SHARED = (
+    *("tests/e2e/", "tests/abuse/test_abuse", "tests/conformance/test_defects"),
+    # Replay takes as long as all others together: it has a recorder of its own.
+    "tests/conformance/test_archive.py::test_no_case_fails[Replay",
+    "tests/conformance/test_archive.py::test_no_case_fails",
+    "tests/conformance/test_archive_defects",
+)
+"""Beginnings of node ids of tests with one costly fixture for all; the first that fits counts."""
 
 _WORST_FIRST = ("failed", "skipped", "xfailed", "passed")
 
