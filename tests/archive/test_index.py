@@ -77,7 +77,7 @@ def test_a_compact_table_that_was_harmed_is_refused(harm: Any) -> None:
         unpack_fragments(harm(compact_fragments(pack_fragments(FRAGMENTS))))
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)), max_size=20), st.integers(0, 4))
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), max_size=20), st.integers(0, 4))
 def test_merged_stretches_hold_what_was_recorded(pairs: list[tuple[int, int]], tolerance: int) -> None:
     stretches = sorted((start, start + length) for start, length in pairs)
     found = merged(stretches, 10, 50, tolerance)
