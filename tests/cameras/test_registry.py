@@ -97,9 +97,9 @@ def test_profiles_recording_and_job_derive_from_the_id(registry: Registry, catal
     assert recording.token == f"rec-{camera.id}"
     assert recording.source_id == f"vs-{camera.id}"
     assert recording.source_name == "Gate 1"
-    assert [track.token for track in recording.tracks] == ["VIDEO001", "AUDIO001"]
+    assert [track.token for track in recording.tracks] == ["VIDEO001", "AUDIO001", "META001"]
     (job,) = catalogue.recordings.jobs()
-    assert (job.token, job.recording, job.profile, job.active) == (
+    assert (job.token, job.recording, job.sources[0].token, job.active) == (
         f"job-{camera.id}",
         recording.token,
         f"{camera.id}-main",
@@ -109,7 +109,7 @@ def test_profiles_recording_and_job_derive_from_the_id(registry: Registry, catal
 
 def test_there_is_no_audio_track_without_audio(registry: Registry, catalogue: Catalogue) -> None:
     registry.add(new_camera(audio=False))
-    assert [track.token for track in catalogue.recordings.all()[0].tracks] == ["VIDEO001"]
+    assert [track.token for track in catalogue.recordings.all()[0].tracks] == ["VIDEO001", "META001"]
 
 
 def test_channels_are_filled_from_the_lowest_free_one(registry: Registry) -> None:
