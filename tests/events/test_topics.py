@@ -10,6 +10,7 @@ from lxml import etree
 
 from onvifd.events import (
     device_topics,
+    hardware_topics,
     operation_topics,
     receiver_topics,
     recording_topics,
@@ -55,6 +56,14 @@ RECORDING = tt.RecordingConfiguration(
 TRACK = tt.TrackConfiguration(track_type=tt.TrackType.VIDEO, description="Door video")
 JOB = tt.RecordingJobConfiguration(recording_token="rec-1", mode="Active", priority=1)
 
+SENSED = [
+    (hardware_topics.FAN_FAILURE, hardware_topics.fan_failure("fan1", True, 7)),
+    (hardware_topics.POWER_SUPPLY_FAILURE, hardware_topics.power_supply_failure("AC0", True, 7)),
+    (hardware_topics.TEMPERATURE_CRITICAL, hardware_topics.temperature_critical(True, 7)),
+    (hardware_topics.LINK_STATUS, hardware_topics.link_status("eth0", 1000, True, 7)),
+]
+"""What only machines with sensors emit."""
+
 EVENTS = [
     (topics.MOTION_ALARM, topics.motion_alarm("vs-1", True, 7, "rec-1")),
     (topics.SIGNAL_LOSS, topics.signal_loss("vs-1", False, 7)),
@@ -93,6 +102,12 @@ EVENTS = [
     ),
     (device_topics.LAST_BACKUP, device_topics.operating_time(device_topics.LAST_BACKUP, 5, 7)),
     (security_topics.KEY_STATUS, security_topics.key_status("key-1", "generating", "ok", 7)),
+    (hardware_topics.SHUTDOWN_INITIATED, hardware_topics.shutdown_initiated(7)),
+    *(
+        (topic, hardware_topics.active_sessions(topic, "enc", ("192.0.2.1", "192.0.2.1"), 7))
+        for topic in (hardware_topics.VIDEO_SESSIONS, hardware_topics.AUDIO_SESSIONS)
+    ),
+    *SENSED,
 ]
 
 
@@ -158,7 +173,8 @@ def test_configurations_travel_as_elements_of_the_schema(event: Event, tag: str)
 
 def test_every_declared_topic_has_a_builder_or_comes_from_cameras() -> None:
     others = {*RELAYED_TOPICS, topics.BUFFER_BEGIN, device_topics.AUTH_FAILED}
-    assert {topic for topic, _ in EVENTS} | others == set(topics.RECORDER_TOPICS)
+    sensed = {topic for topic, _ in SENSED}
+    assert {topic for topic, _ in EVENTS} - sensed | others == set(topics.RECORDER_TOPICS)
     assert set(topics.CAMERA_TOPICS) <= set(topics.RECORDER_TOPICS)
 
 
