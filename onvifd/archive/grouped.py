@@ -99,11 +99,13 @@ class GroupedRows:
     def flush(self) -> None:
         """Store what is waiting. What the store refuses waits on, unless something newer came."""
         with self._writing:
-            self._begin_segments()
-            self._grow_segments()
-            self._end_segments()
+            for step in (self._begin_segments, self._grow_segments, self._end_segments):
+                # At the end one refusal is enough: each may take the time-outs of the database.
+                if not step() and self._ended.is_set():
+                    return
 
-    def _begin_segments(self) -> None:
+    def _begin_segments(self) -> bool:
+        """False if the store refused one; also below."""
         with self._lock:
             waiting = list(self._begun)
         for number in waiting:
@@ -119,7 +121,7 @@ class GroupedRows:
                 with self._lock:
                     # Behind the others: what is never taken must not hold them up.
                     self._begun[number] = self._begun.pop(number)
-                return
+                return False
             except Exception:
                 with self._lock:
                     # A defect: recovery takes the file in at the next start.
@@ -133,8 +135,9 @@ class GroupedRows:
                 else:
                     self._numbers[number] = stored
                 self._stored.notify_all()
+        return True
 
-    def _grow_segments(self) -> None:
+    def _grow_segments(self) -> bool:
         with self._lock:
             grown = {number: change for number, change in self._grown.items() if number not in self._begun}
             named = {
@@ -145,7 +148,7 @@ class GroupedRows:
             for number in grown:
                 del self._grown[number]
         if not named:
-            return
+            return True
         try:
             self._store.update_segments(named)
         except OnvifdError as error:
@@ -154,10 +157,11 @@ class GroupedRows:
                 back = {number: change for number, change in grown.items() if number not in self._done}
                 self._grown = back | self._grown
             self._refused(error)
-        else:
-            self._taken()
+            return False
+        self._taken()
+        return True
 
-    def _end_segments(self) -> None:
+    def _end_segments(self) -> bool:
         with self._lock:
             waiting = [(number, end) for number, end in self._done.items() if number not in self._begun]
         for number, end in waiting:
@@ -169,7 +173,7 @@ class GroupedRows:
                 self._refused(error)
                 with self._lock:
                     self._done[number] = self._done.pop(number)
-                return
+                return False
             except Exception:
                 with self._lock:
                     del self._done[number]
@@ -179,6 +183,7 @@ class GroupedRows:
                 self._numbers.pop(number, None)
                 del self._done[number]
                 self._stored.notify_all()
+        return True
 
     def _refused(self, error: OnvifdError) -> None:
         if not self._failed:
