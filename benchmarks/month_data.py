@@ -134,8 +134,8 @@ def event_rows(month: Month, numbers: dict[str, int]) -> Iterator[tuple[Any, ...
     rare_row = (numbers[_RARE], month.recordings[0], "", None, rare["body"])
     step = month.days * DAY / max(1, month.events)
     for number in range(month.events):
-        row = rare_row if number % 100_000 == 99_999 else ready[number * 7919 % len(ready)]
-        yield (number + 1, START + int(number * step), *row)
+        columns = rare_row if number % 100_000 == 99_999 else ready[number * 7919 % len(ready)]
+        yield (number + 1, START + int(number * step), *columns)
 
 
 def span_rows(month: Month) -> Iterator[tuple[Any, ...]]:
@@ -231,7 +231,8 @@ def _copy_postgresql(
     names = ", ".join(f'"{column}"' for column in columns)
     raw = catalogue.database.engine.raw_connection()
     try:
-        with raw.cursor() as cursor:
+        cursors: Any = raw
+        with cursors.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0")
             with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
                 for chunk in _chunks(rows):

@@ -83,7 +83,12 @@ class Writer:
 def main() -> None:
     writer = Writer(sys.argv[1])
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def wait() -> None:
+        sys.stdin.read()
+        ended.set()
+
+    threading.Thread(target=wait, daemon=True).start()
     print("ready", flush=True)
     number = 0
     while not ended.is_set():
