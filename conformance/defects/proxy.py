@@ -136,7 +136,8 @@ class Proxy:
         for each in findall(body_of(root), "trp:Uri"):
             target = urlsplit(text(each))
             if target.scheme == "rtsp" and target.hostname and self._rtsp is not None:
-                self._rtsp.target = (target.hostname, target.port or 554)
+                # The device repeats the host that it was asked by, which is the proxy's.
+                self._rtsp.target = (urlsplit(self.target).hostname or target.hostname, target.port or 554)
                 name = f"[{self.host}]" if ":" in self.host else self.host
                 each.text = urlunsplit(target._replace(netloc=f"{name}:{self._rtsp.port}"))
         return answer.with_root(root)
