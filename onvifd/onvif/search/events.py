@@ -85,7 +85,7 @@ class EventSearch:
             edge = page[-1][1].utc
             seen = sum(1 for _, event in page if event.utc == edge)
             # More events of one instant than a page holds: only a larger page gets past them.
-            limit = PAGE if seen < len(page) else limit * 2
+            limit = min(limit * 2, PAGE) if seen < len(page) else limit * 2
             if limit > MAX_PAGE:
                 seen, limit, edge = 0, PAGE, edge - 1 if backward else edge + 1
             low, high = (low, edge) if backward else (edge, high)
