@@ -11,9 +11,10 @@ import asyncio
 import signal
 from pathlib import Path
 
-from benchmarks.servers import PASSWORD, USER
+from benchmarks.servers import PASSWORD, USER, database_url
 from onvifd.access.digest import make_ha1
 from onvifd.rtsp.arrival import Arrival
+from onvifd.store.catalogue import Catalogue
 from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
@@ -32,15 +33,23 @@ from onvifd.workers.messages import (
 from onvifd.workers.supervisor import Worker, launch_process
 
 REALM = "benchmark"
-VOLUME = "vol-00000001"
 
 
-def setup(kind: str, data: Path) -> Setup:
+def volumes_of(data: Path) -> tuple[VolumeSpec, ...]:
+    """Those that the catalogue of the data folder names."""
+    catalogue = Catalogue.open(database_url(data))
+    try:
+        return tuple(VolumeSpec(id=row.id, path=row.path, uuid=row.uuid) for row in catalogue.volumes.all())
+    finally:
+        catalogue.close()
+
+
+def setup(kind: str, data: Path, volumes: tuple[VolumeSpec, ...]) -> Setup:
     return Setup(
         kind=kind,
         name=f"{kind}-0",
-        database_url=f"sqlite:///{data / 'catalogue.db'}",
-        volumes=(VolumeSpec(id=VOLUME, path=str(data / "volume")),),
+        database_url=database_url(data),
+        volumes=volumes,
         realm=REALM,
         segment_seconds=60,
         session_timeout=60,
@@ -50,20 +59,23 @@ def setup(kind: str, data: Path) -> Setup:
     )
 
 
-def camera(number: int, port: int, record: bool) -> CameraSpec:
+def camera(number: int, port: int, volumes: tuple[str, ...]) -> CameraSpec:
+    """It is recorded if there are volumes."""
     stream = StreamSpec(
         name="main",
         url=f"rtsp://127.0.0.1:{port}/cam{number}",
         audio=False,
-        recordings=(RecordSpec(recording=f"rec-cam-{number}", volumes=(VOLUME,), metadata=False),) if record else (),
+        recordings=(RecordSpec(recording=f"rec-cam-{number}", volumes=volumes, metadata=False),) if volumes else (),
     )
     return CameraSpec(id=f"cam-{number}", channel=number + 1, streams=(stream,))
 
 
 async def serve(options: argparse.Namespace) -> None:
+    volumes = await asyncio.to_thread(volumes_of, options.data)
     cameras: tuple[CameraSpec, ...] = ()
     if options.kind == "media":
-        cameras = tuple(camera(number, options.camera_port, options.record) for number in range(options.cameras))
+        ids = tuple(each.id for each in volumes) if options.record else ()
+        cameras = tuple(camera(number, options.camera_port, ids) for number in range(options.cameras))
 
     async def receive(_: str, message: AnyMessage) -> AnyMessage:
         return Done()
@@ -76,7 +88,7 @@ async def serve(options: argparse.Namespace) -> None:
             await link.request(Orders(active=tuple(recordings)))
             await link.request(Cameras(cameras=cameras), 30)
 
-    worker = Worker(setup(options.kind, options.data), launch_process, receive, brief, lambda _: None)
+    worker = Worker(setup(options.kind, options.data, volumes), launch_process, receive, brief, lambda _: None)
 
     async def route(_: str, arrival: Arrival) -> None:
         await worker.hand_over(arrival)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from benchmarks.clip import FOLDER, mp4
 from benchmarks.measure import SERVER_CORE, Program, program
 from onvifd.store.catalogue import Catalogue
+from onvifd.volumes.register import register
 
 USER, PASSWORD = "bench", "Bench-mark47"
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -33,13 +35,19 @@ def gst_files(port: int) -> Iterator[tuple[Program, str]]:
 
 @contextmanager
 def archive() -> Iterator[Path]:
-    """A fresh data folder with an empty catalogue."""
+    """A fresh data folder with an empty catalogue, and one volume in it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         data = Path(folder)
         (data / "volume").mkdir()
-        Catalogue.open(f"sqlite:///{data / 'catalogue.db'}", migrate=True).close()
+        catalogue = Catalogue.open(database_url(data), migrate=True)
+        register(catalogue, [data / "volume"], 0, time.time_ns() // 1000)
+        catalogue.close()
         yield data
+
+
+def database_url(data: Path) -> str:
+    return f"sqlite:///{data / 'catalogue.db'}"
 
 
 @contextmanager
