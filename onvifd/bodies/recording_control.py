@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from onvifd.archive.index import SegmentStore
@@ -117,7 +117,8 @@ class RecordingControl:
         """Fixed jobs to camera and stream."""
         self._plan: dict[str, Take] = {}
         self._written: dict[str, RecordingState] = {}
-        self._announced: frozenset[str] = frozenset()
+        self._ordered: frozenset[str] = frozenset()
+        """Recordings that are to be written now."""
 
     # ---- what there is -------------------------------------------------------------------------
 
@@ -231,9 +232,9 @@ class RecordingControl:
         """Raises NotFound (NoRecordingJob)."""
         job = self.job(token)
         state = self._written.get(job.recording)
-        written = Written()
+        written = Written(ordered=job.recording in self._ordered)
         if state is not None:
-            written = Written(active=state.active, error=state.reason if state.error else "")
+            written = replace(written, active=state.active, error=state.reason if state.error else "")
         reason = self._no_storage or self.reason_for(job.recording)
         if reason and not written.active:
             written = Written(error=reason)
@@ -242,6 +243,12 @@ class RecordingControl:
     def _tell(self, jobs: Iterable[str], utc: int) -> None:
         for token in jobs:
             self._bus.publish(topics.job_state(self.job_status(token), utc))
+
+    def set_orders(self, active: frozenset[str]) -> None:
+        """The recordings that are to be written now."""
+        changed = active ^ self._ordered
+        self._ordered = active
+        self._tell((job.token for job in self._jobs.values() if job.recording in changed), self._clock.utc())
 
     def recording_state(self, state: RecordingState) -> None:
         """Writing of a recording began or ended."""

@@ -29,6 +29,10 @@ class Planning(Protocol):
 
     ordered: Callable[[tuple[Watch, ...]], None] | None
 
+    def order(self, active: frozenset[str]) -> None:
+        """These recordings are to be written now, and no others."""
+        ...
+
 
 class Storage(Protocol):
     """Where things may be written (volumes.keeper.VolumeKeeper)."""
@@ -49,7 +53,6 @@ class Storage(Protocol):
 class Workers(Protocol):
     """workers.cluster.Cluster"""
 
-    def set_orders(self, active: frozenset[str]) -> None: ...
     async def snapshot(self, camera: str, stream: str) -> bytes: ...
 
 
@@ -69,6 +72,7 @@ class RecordingParts:
         self._segments = segments
         self._system_time = system_time
         self._workers: Workers | None = None
+        self._planning: Planning | None = None
         self._storage: Storage | None = None
         self._settings = Settings()
         self.director = Director(
@@ -93,12 +97,12 @@ class RecordingParts:
 
     def attach(self, workers: Workers, planning: Planning, storage: Storage) -> None:
         """From now on what is decided is done."""
-        self._workers, self._storage = workers, storage
+        self._workers, self._planning, self._storage = workers, planning, storage
         planning.ordered = self.watch
 
     def _order(self, active: frozenset[str]) -> None:
-        if self._workers is not None:
-            self._workers.set_orders(active)
+        if self._planning is not None:
+            self._planning.order(active)
 
     async def _take(self, camera: str, stream: str) -> bytes:
         if self._workers is None:

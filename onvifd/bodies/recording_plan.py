@@ -62,8 +62,10 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """Whether a recording is being written, and why not (`error`) if it should be."""
+    """Whether a recording is to be written now (`ordered`) and is (`active`: from the first key frame on), and why not
+    (`error`) if it should be."""
 
+    ordered: bool = False
     active: bool = False
     error: str = ""
 
@@ -191,14 +193,14 @@ def _source_status(
 
 def _transfer(written: Written, feed: Feed) -> tuple[JobState, str]:
     """State of a track that its job has won. A track for which the stream carries nothing now is as active as the others:
-    what comes is recorded."""
+    what comes is recorded. So it is from the order on, up to a group of pictures before the first footage."""
     if written.active:
         return JobState.ACTIVE, ""
     if written.error:
         return JobState.ERROR, written.error
     if not feed.online and feed.expected:
         return JobState.ERROR, feed.reason or "the source does not deliver"
-    return JobState.IDLE, ""
+    return (JobState.ACTIVE if written.ordered and feed.online else JobState.IDLE), ""
 
 
 def aggregate(states: Iterable[JobState]) -> JobState:

@@ -144,7 +144,12 @@ class RecordingWiring:
         if self.ordered is not None:
             self.ordered(watches(plan))
         else:
-            self._cluster.set_orders(frozenset(each.recording for each in plan))
+            self.order(frozenset(each.recording for each in plan))
+
+    def order(self, active: frozenset[str]) -> None:
+        """From now on these recordings are to be written, and no others."""
+        self._cluster.set_orders(active)
+        self.control.set_orders(active)
 
     def _rule(self, recording: str) -> RecordSpec:
         """Where a recording is written, and how much is kept before an event."""

@@ -95,6 +95,9 @@ def test_of_several_sources_the_first_that_delivers() -> None:
     [
         ("a", Written(), IDLE),
         ("a", RECORDING, ACTIVE),
+        ("a", Written(ordered=True), ACTIVE),
+        ("a", Written(ordered=True, error="disk full"), ERROR),
+        ("gone", Written(ordered=True), ERROR),
         ("a", Written(error="disk full"), ERROR),
         ("gone", Written(), ERROR),
         ("unknown", Written(), ERROR),

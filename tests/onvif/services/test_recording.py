@@ -489,6 +489,22 @@ async def test_a_job_on_a_profile_records(asked: Any, stage: Any) -> None:
     assert told[-1].elements[0][1] == etree.tostring(node, encoding="unicode")
 
 
+async def test_a_job_is_active_from_the_order_on(asked: Any, stage: Any) -> None:
+    """A client that asks for the state at once sees what it has set, not what comes with the next key frame; a job that
+    waits for an event is Idle."""
+    token = f"job-{stage.cameras[0]}"
+    assert await state(asked, token) == "Idle"
+    stage.control.set_orders(frozenset({f"rec-{stage.cameras[0]}"}))
+    assert await state(asked, token) == "Active"
+    told = [each for each in stage.seen if each.topic == "RecordingConfig/JobState"]
+    assert [each.data[0][1] for each in told] == ["Active"]
+    stage.stream(stage.cameras[0], False)
+    assert await state(asked, token) == "Error"
+    stage.stream(stage.cameras[0], True)
+    stage.control.set_orders(frozenset())
+    assert await state(asked, token) == "Idle"
+
+
 @pytest.mark.covers("G-CreateRecordingJob", "G-SetRecordingJobMode")
 async def test_the_job_of_higher_priority_has_the_recording(asked: Any, stage: Any) -> None:
     rec, name = await create(asked), f"{stage.cameras[0]}-main"
