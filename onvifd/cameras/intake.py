@@ -1,7 +1,8 @@
 """Intake: keeps one stream of a camera coming in, for as long as it runs.
 
 It connects, follows the conversation, hands media to the walker (`intake_core`), notices silence and connects anew with a
-growing delay. What comes out goes on as if the camera had never left.
+growing delay. What comes out goes on as if the camera had never left. The camera's metadata track comes along for recordings;
+it is not relayed, and a camera that does not give it loses nothing else by that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from onvifd.cameras.intake_core import Counters, InboundTrack, Walker
 from onvifd.clock import Clock
-from onvifd.errors import OnvifdError
+from onvifd.errors import OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import AccessUnit, FlushUnit, Kind
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
@@ -79,6 +80,11 @@ class Intake:
         self.reconnects = 0
         self.online = False
         self.tracks: tuple[InboundTrack, ...] = ()
+        """Those that are relayed, then the metadata track if there is one."""
+        self._relayed = 0
+        self._no_documents = False
+        """The camera failed when it was asked for its metadata: it is not asked again."""
+        self._documents_logged = 0
         self._clock = clock
         self._on_state = on_state
         self._on_tracks = on_tracks
@@ -139,18 +145,16 @@ class Intake:
 
     async def _start(self, client: RtspClient) -> None:
         description = await client.describe()
-        wanted = self._choose(description)
+        wanted, documents = self._choose(description)
         self.tracks = self._begin(wanted)
+        self._relayed = len(wanted)
         channels: dict[int, InboundTrack] = {}
         for track, described in zip(self.tracks, wanted, strict=True):
-            channel = 2 * track.index
-            if self.source.udp:
-                ssrc = await client.setup_udp(described, channel)
-            else:
-                channel, ssrc = await client.setup(described, channel)
-            channels[channel] = track
-            if ssrc is not None and all(other.ssrc != ssrc for other in self.tracks):
-                track.adopt(ssrc)
+            await self._set_up(client, track, described, channels)
+        if documents is not None and not self._no_documents:
+            await self._set_up_documents(client, documents, channels)
+        elif not wanted:
+            raise Unavailable("the camera gives nothing that can be used")
         walker = Walker(
             channels,
             self.counters,
@@ -163,27 +167,65 @@ class Intake:
         self._walker = walker
         self._publish_tracks()
         self._heard = self._clock.monotonic()
-        await client.play(self._received)
+        try:
+            await client.play(self._received)
+        except (OnvifdError, TimeoutError):
+            self._no_documents |= len(self.tracks) > self._relayed > 0
+            raise
         self._read_now = client.read_now
 
-    def _choose(self, description: Description) -> list[DescribedTrack]:
-        """Video, then audio if wanted; one of each kind."""
+    async def _set_up(
+        self, client: RtspClient, track: InboundTrack, described: DescribedTrack, channels: dict[int, InboundTrack]
+    ) -> None:
+        channel = 2 * track.index
+        if self.source.udp:
+            ssrc = await client.setup_udp(described, channel)
+        else:
+            channel, ssrc = await client.setup(described, channel)
+        channels.setdefault(channel, track)
+        if ssrc is not None and all(other.ssrc != ssrc for other in self.tracks):
+            track.adopt(ssrc)
+
+    async def _set_up_documents(
+        self, client: RtspClient, described: DescribedTrack, channels: dict[int, InboundTrack]
+    ) -> None:
+        """Set the metadata track up; without it the others go on."""
+        track = InboundTrack(self._relayed, described.format, 96 + self._relayed, random.getrandbits(32))
+        try:
+            await self._set_up(client, track, described, channels)
+        except (OnvifdError, TimeoutError) as error:
+            reason = error.reason if isinstance(error, OnvifdError) else "no answer"
+            if not self._relayed:
+                raise
+            # An answer that comes late, or a connection that was closed, would cost the pictures each time.
+            self._no_documents = isinstance(error, Timeout | TimeoutError) or client.lost.done()
+            log.info("%s: goes on without metadata: %s", self.source.name, reason)
+            if self._no_documents:
+                raise
+        else:
+            self.tracks += (track,)
+
+    def _choose(self, description: Description) -> tuple[list[DescribedTrack], DescribedTrack | None]:
+        """Video, then audio if wanted, one of each kind; and metadata."""
         found: list[DescribedTrack] = []
         for kind in (Kind.VIDEO, Kind.AUDIO) if self.source.audio else (Kind.VIDEO,):
             found.extend([track for track in description.tracks if track.format.kind is kind][:1])
         for why in description.skipped:
             log.info("%s: not used: %s", self.source.name, why)
-        return found or list(description.tracks[:MAX_TRACKS])
+        others = [track for track in description.tracks if track.format.kind is not Kind.METADATA]
+        documents = next((track for track in description.tracks if track.format.kind is Kind.METADATA), None)
+        return found or others[:MAX_TRACKS], documents
 
     def _begin(self, wanted: list[DescribedTrack]) -> tuple[InboundTrack, ...]:
         """Tracks for a new connection: those of the last one if the codecs are the same, so that numbers go on."""
-        same = [(t.format.codec, t.format.clock_rate) for t in self.tracks] == [
+        before = self.tracks[: self._relayed]
+        same = [(t.format.codec, t.format.clock_rate) for t in before] == [
             (d.format.codec, d.format.clock_rate) for d in wanted
         ]
         if same:
-            for track, described in zip(self.tracks, wanted, strict=True):
+            for track, described in zip(before, wanted, strict=True):
                 track.begin(described.format)
-            return self.tracks
+            return before
         types = [described.payload_type for described in wanted]
         return tuple(
             InboundTrack(
@@ -200,13 +242,16 @@ class Intake:
         self.stream.clear()
         for track in self.tracks:
             track.told = True
-        self.stream.set_tracks(tuple(LiveTrack(t.format, t.payload_type, t.ssrc) for t in self.tracks))
+        self._tell_tracks()
+
+    def _tell_tracks(self) -> None:
+        relayed = self.tracks[: self._relayed]
+        self.stream.set_tracks(tuple(LiveTrack(t.format, t.payload_type, t.ssrc) for t in relayed))
         self._on_tracks(self.tracks)
 
     def _format_changed(self, track: InboundTrack) -> None:
         log.info("%s: new parameter sets, %dx%d", self.source.name, track.format.width, track.format.height)
-        self.stream.set_tracks(tuple(LiveTrack(t.format, t.payload_type, t.ssrc) for t in self.tracks))
-        self._on_tracks(self.tracks)
+        self._tell_tracks()
 
     def _jumped(self, track: InboundTrack, by: int) -> None:
         log.info("%s: clock of the %s track moved by %.3f s", self.source.name, track.format.kind, by / 1e6)
@@ -240,7 +285,8 @@ class Intake:
             # Sender reports, sound or answers are no sign that pictures come.
             self._heard = self._clock.monotonic()
             self._up()
-        self.stream.publish(unit)
+        if unit.track < self._relayed:
+            self.stream.publish(unit)
 
     def _up(self) -> None:
         if not self.online:
@@ -270,6 +316,9 @@ class Intake:
                 client.keep_alive()
 
     def _log_garbage(self) -> None:
+        if self.counters.bad_documents > self._documents_logged:
+            log.warning("%s: %d broken documents in its metadata", self.source.name, self.counters.bad_documents)
+            self._documents_logged = self.counters.bad_documents * 2
         if self.counters.garbage > self._garbage_logged:
             log.warning("%s: %d bytes of garbage from the camera", self.source.name, self.counters.garbage)
             self._garbage_logged = self.counters.garbage * 2  # once per doubling

@@ -19,7 +19,7 @@ from onvifd.media.rtp.clock import TimestampUnwrapper, TrackClock
 from onvifd.media.rtp.depack import Depacketizer, Frame, depacketizer
 from onvifd.media.rtp.pack import frame_rtcp
 from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp
-from onvifd.media.types import AccessUnit, FlushUnit, TrackFormat
+from onvifd.media.types import AccessUnit, FlushUnit, Kind, TrackFormat
 
 MAX_JUMP = 3000
 """Sequence numbers farther apart than this are a new beginning, not loss (RFC 3550 A.1: MAX_DROPOUT)."""
@@ -61,6 +61,7 @@ class Counters:
     bytes: int = 0
     lost_packets: int = 0
     bad_frames: int = 0
+    bad_documents: int = 0
     garbage: int = 0
     last_utc: int = 0
     gov_length: int = 0
@@ -443,7 +444,9 @@ class Walker:
             return
         for frame in frames:
             if frame.damaged:
-                self.counters.bad_frames += 1
+                documents = track.format.kind is Kind.METADATA
+                self.counters.bad_documents += documents
+                self.counters.bad_frames += not documents
                 continue
             utc, ticks = track.utc, track.ticks
             if frame.rtp_time != track.rtp_time:

@@ -24,7 +24,13 @@ _NAMES = {
     Codec.JPEG: "JPEG",
     Codec.METADATA: "vnd.onvif.metadata",
 }
-_CODECS = {name.lower(): codec for codec, name in _NAMES.items()} | {"hevc": Codec.H265}
+_GZIP = ("vnd.onvif.metadata+gzip", "vnd.onvif.metadata.gzip")
+"""Compressed documents (Streaming 5.2.2.4), the second as older cameras write it: what is in them is the same."""
+_CODECS = (
+    {name.lower(): codec for codec, name in _NAMES.items()}
+    | {"hevc": Codec.H265}
+    | dict.fromkeys(_GZIP, Codec.METADATA)
+)
 _AAC_HBR = {"sizelength": "13", "indexlength": "3", "indexdeltalength": "3"}
 
 

@@ -278,8 +278,13 @@ class RtspClient:
         sock, peer = transport.get_extra_info("socket"), transport.get_extra_info("peername")[0]
         datagrams = DatagramTrack.open(channel, sock.family, sock.getsockname()[0])
         self._datagrams.append(datagrams)
-        response = await self._ask(self.session.setup_udp(track, datagrams.port))
-        ports, ssrc = self.session.ports_of(response)
+        try:
+            response = await self._ask(self.session.setup_udp(track, datagrams.port))
+            ports, ssrc = self.session.ports_of(response)
+        except OnvifdError:
+            self._datagrams.remove(datagrams)
+            datagrams.close()
+            raise
         datagrams.connect(peer, ports)
         return ssrc
 

@@ -248,7 +248,9 @@ class MediaWorker:
         if running is None:
             return
         formats = tuple(track.format for track in tracks)
-        self._link.send(StreamFormats(camera=camera, stream=name, tracks=tuple(to_spec(each) for each in formats)))
+        # The metadata track is recorded, not relayed: it is no part of what the stream is.
+        shown = tuple(to_spec(each) for each in formats if each.kind is not Kind.METADATA)
+        self._link.send(StreamFormats(camera=camera, stream=name, tracks=shown))
         running.feed.set_formats(formats)
 
     async def _end(self, running: _Running) -> None:

@@ -7,7 +7,9 @@ refers to it cannot be decoded until the next key frame. Payloads must stay unch
 
 from __future__ import annotations
 
+import re
 import struct
+import zlib
 from functools import lru_cache
 from typing import ClassVar, NamedTuple, Protocol
 
@@ -17,6 +19,9 @@ from onvifd.media.types import Codec, TrackFormat
 
 MAX_FRAME = 8 << 20
 """Bytes at which a frame is given up: ten times a large 4K key frame."""
+
+MAX_DOCUMENT = 1 << 20
+"""Bytes of a metadata document, unpacked: a thousand objects with their shapes."""
 
 
 class Frame(NamedTuple):
@@ -426,8 +431,33 @@ class AacDepacketizer:
         self._parts, self._size, self._broken = [], 0, False
 
 
+_GZIP = b"\x1f\x8b"
+_ROOT = re.compile(rb"<([\w.-]+:)?MetadataStream[\s/>]", re.IGNORECASE)
+_END = re.compile(rb"(</([\w.-]+:)?MetadataStream\s*|<([\w.-]+:)?MetadataStream[^<>]*/)>\s*\Z", re.IGNORECASE)
+_WITHIN = 4096
+"""Bytes of a document's begin and end that are looked at."""
+
+
+def metadata_document(data: bytes) -> bytes | None:
+    """A whole document as XML, unpacked if it is compressed (Streaming 5.1.2.1.1, 5.2.2.4); None if it is none."""
+    if data[:2] == _GZIP:
+        unpacker = zlib.decompressobj(wbits=31)
+        try:
+            data = unpacker.decompress(data, MAX_DOCUMENT)
+        except zlib.error:
+            return None
+        if not unpacker.eof:
+            return None
+    if _ROOT.search(data, 0, _WITHIN) is None or _END.search(data, max(0, len(data) - _WITHIN)) is None:
+        return None
+    return data
+
+
 class MetadataDepacketizer:
-    """XML documents cut into packets; the marker ends a document (Streaming 5.1.2.1.1), whatever the time stamps say."""
+    """XML documents cut into packets; the marker ends a document (Streaming 5.1.2.1.1), whatever the time stamps say.
+
+    What does not begin and end as a tt:MetadataStream does is damaged.
+    """
 
     def __init__(self, format: TrackFormat) -> None:
         self.format = format
@@ -442,17 +472,16 @@ class MetadataDepacketizer:
 
     def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
         """See Depacketizer."""
-        if not contiguous or self._size + len(payload) > MAX_FRAME:
+        if not contiguous or self._size + len(payload) > MAX_DOCUMENT:
             self._parts, self._size, self._broken = [], 0, True
         if not self._broken and len(payload):
             self._parts.append(payload)
             self._size += len(payload)
         if not marker or not (self._parts or self._broken):
             return _NONE
-        if self._broken:
-            self.damaged += 1
-            frame = _damaged(rtp_time)
-        else:
-            frame = Frame(rtp_time, b"".join(self._parts), True)
+        document = None if self._broken else metadata_document(b"".join(self._parts))
         self._parts, self._size, self._broken = [], 0, False
-        return (frame,)
+        if document is None:
+            self.damaged += 1
+            return (_damaged(rtp_time),)
+        return (Frame(rtp_time, document, True),)

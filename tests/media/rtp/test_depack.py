@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import random
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from onvifd.errors import NotSupported
 from onvifd.media import nal
-from onvifd.media.rtp.depack import MAX_FRAME, Frame, depacketizer
+from onvifd.media.rtp.depack import MAX_DOCUMENT, MAX_FRAME, Frame, depacketizer
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Codec, TrackFormat
@@ -151,10 +152,47 @@ def test_a_lost_audio_packet_is_reported() -> None:
 
 def test_a_metadata_document_ends_at_its_marker_only() -> None:
     depack = depacketizer(FORMATS[Codec.METADATA])
-    assert depack.feed(b"<a>", False, 1, True) == ()
-    assert depack.feed(b"</a>", True, 2, True) == (Frame(2, b"<a></a>", True),)
-    assert depack.feed(b"<b>", False, 3, True) == ()
-    assert depack.feed(b"</b>", True, 3, False) == (Frame(3, b"", False, True),)
+    begin, end = b'\xef\xbb\xbf<?xml version="1.0"?><tt:MetadataStream xmlns:tt="urn:x">', b"</tt:MetadataStream>\n"
+    assert depack.feed(begin, False, 1, True) == ()
+    assert depack.feed(end, True, 2, True) == (Frame(2, begin + end, True),)
+    assert depack.feed(begin, False, 3, True) == ()
+    assert depack.feed(end, True, 3, False) == (Frame(3, b"", False, True),)
+    assert depack.feed(b"<MetadataStream/>", True, 4, True) == (Frame(4, b"<MetadataStream/>", True),)
+    assert depack.feed(b"", True, 5, True) == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"<a/>",
+        b"<tt:MetadataStream>",
+        b"<tt:MetadataStream><a/>",
+        b"</tt:MetadataStream>",
+        b"{}",
+        b"\x1f\x8b\x08",
+        bytes(3000),
+    ],
+)
+def test_what_is_no_whole_metadata_document_is_damaged(data: bytes) -> None:
+    depack = depacketizer(FORMATS[Codec.METADATA])
+    assert depack.feed(data, True, 1, True) == (Frame(1, b"", False, True),)
+    assert depack.damaged == 1
+
+
+def test_a_compressed_metadata_document_is_unpacked_and_bounded() -> None:
+    depack = depacketizer(FORMATS[Codec.METADATA])
+    document = b"<tt:MetadataStream><tt:Event/></tt:MetadataStream>"
+    packed = gzip.compress(document)
+    assert depack.feed(packed[:20], False, 1, True) == ()
+    assert depack.feed(packed[20:], True, 1, True) == (Frame(1, document, True),)
+    assert depack.feed(packed[:-9], True, 2, True)[0].damaged
+    bomb = gzip.compress(b"<tt:MetadataStream>" + bytes(2 * MAX_DOCUMENT) + b"</tt:MetadataStream>")
+    assert depack.feed(bomb, True, 3, True)[0].damaged
+    piece = b"<tt:MetadataStream>" + b" " * 60_000
+    for _ in range(MAX_DOCUMENT // len(piece) + 1):
+        assert depack.feed(piece, False, 4, True) == ()
+    assert depack.feed(b"</tt:MetadataStream>", True, 4, True)[0].damaged
+    assert depack.feed(document, True, 5, True) == (Frame(5, document, True),)
 
 
 def test_jpeg_is_not_supported() -> None:
