@@ -25,6 +25,7 @@ from conformance.cases.replay_common import (
     check_stamps,
     clock_range,
     frames,
+    groups,
     is_intra,
     scene,
     since,
@@ -163,6 +164,12 @@ async def _reverse(x: Examination, kinds: tuple[str, ...], transport: str) -> No
         _reply, cseq = await stage.client.play(Range=clock_range(stage.place.end), Scale="-1.0")
         # More than one group of pictures: those of the recording last up to 2 s (Replay Test 6.2).
         await _shown(x, stage, cseq, backward=True, seconds=5.0)
+        for track in stage.client.tracks:
+            count = len(groups(frames(since(track, cseq))))
+            x.check(
+                count > 1 or track.media.kind != "video",
+                f"reverse replay gave {count} group of pictures of a recording of {stage.length.total_seconds():.0f} s",
+            )
 
 
 async def _with_range(x: Examination, kinds: tuple[str, ...]) -> None:
@@ -257,6 +264,8 @@ async def _pause_with_range(x: Examination, kinds: tuple[str, ...]) -> None:
         await _shown(x, stage, cseq, seconds=stage.delta.total_seconds())
         await _stops(x, stage, cseq, end)
         before = {track.media.kind: times(track.rtp)[-1] for track in client.tracks}
+        for kind, last in before.items():
+            x.check(end - last <= INACCURACY, f"{kind} was paused at {stamp(last)}, PAUSE named {stamp(end)}")
         await _resumes(x, stage, before)
 
 

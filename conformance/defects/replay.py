@@ -53,10 +53,12 @@ stream_defect(
     request=of_method("PLAY", header("Frames", None)),
 )
 stream_defect(
-    "ignores-immediate",
-    "PLAY with Immediate: yes waits for the one before",
+    "immediate-elsewhere",
+    "PLAY with Immediate: yes begins where the recording does",
     "REPLAY-3-1-13",
-    request=of_method("PLAY", header("Immediate", None)),
+    request=of_method(
+        "PLAY", replace(r"(?is)^(.*)range: clock=[^-\r]*-(.*immediate: yes)", r"\1Range: clock=19800101T000000Z-\2")
+    ),
 )
 stream_defect(
     "ignores-scale",
