@@ -30,6 +30,8 @@ JOIN_TIMEOUT = 15.0
 """Seconds from the first half of a tunnel to the path."""
 MAX_WAITING = 256
 """Halves that wait for the other. At the bound the oldest of the address that has most must go."""
+MAX_JOINING = 256
+"""Tunnels whose path is not known yet. At the bound the oldest of the address that has most must go."""
 MAX_KNOWN = 2048
 """Tunnels remembered, so that a client may go on in another POST."""
 _ANSWER_TIMEOUT = 1.0
@@ -55,18 +57,32 @@ class Half:
 class Tunnels:
     """Joins halves and hands tunnels over by `route`."""
 
-    def __init__(self, route: Route, *, max_waiting: int = MAX_WAITING, timeout: float = JOIN_TIMEOUT) -> None:
+    def __init__(
+        self,
+        route: Route,
+        *,
+        max_waiting: int = MAX_WAITING,
+        max_joining: int = MAX_JOINING,
+        timeout: float = JOIN_TIMEOUT,
+    ) -> None:
         self._route = route
         self._max_waiting = max_waiting
+        self._max_joining = max_joining
         self._timeout = timeout
         self._waiting: OrderedDict[tuple[str, str], Half] = OrderedDict()
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._joining: dict[asyncio.Task[None], str] = {}
+        """Those that read a first request, in order of arrival, with whom they come from."""
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def joining(self) -> int:
+        return len(self._joining)
 
     def take(self, half: Half) -> None:
         """One connection whose head has been read; its socket is ours from now on."""
@@ -77,7 +93,7 @@ class Tunnels:
         if other is not None and other.head.post != half.head.post:
             self._forget(half.key)
             get, post = (other, half) if half.head.post else (half, other)
-            self._own(self._join(get, post))
+            self._begin(get, post)
         elif half.head.post and half.key in self._known:
             self._own(self._go_on(half))
         else:
@@ -102,10 +118,29 @@ class Tunnels:
         self._timers.pop(key).cancel()
         return self._waiting.pop(key)
 
-    def _own(self, work: Awaitable[None]) -> None:
+    def _own(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _begin(self, get: Half, post: Half) -> None:
+        # Nobody has logged in yet: connections that only wait must not use up the descriptors of the process.
+        if len(self._joining) >= self._max_joining:
+            crowd, _ = Counter(self._joining.values()).most_common(1)[0]
+            oldest = next(task for task, party in self._joining.items() if party == crowd)
+            del self._joining[oldest]
+            oldest.cancel()
+        task = self._own(self._join(get, post))
+        self._joining[task] = party_of(get.peer)
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._joining.pop(task, None)
+            # the worker has descriptors of its own; a task that was cancelled early never saw these
+            get.sock.close()
+            post.sock.close()
+
+        task.add_done_callback(done)
 
     async def _join(self, get: Half, post: Half) -> None:
         """Read up to the first RTSP request that names a path, and hand both connections over."""
@@ -115,6 +150,8 @@ class Tunnels:
                 await self._read_path(get, post, stream, first)
             if first.path is not None:
                 self._remember(get.key, first.path)
+                if (me := asyncio.current_task()) is not None:
+                    self._joining.pop(me, None)  # it is being handed over and must not be dropped any more
                 await self._route(
                     first.path,
                     Arrival(
@@ -138,10 +175,6 @@ class Tunnels:
             _answered(get.sock, b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
         except OSError as error:
             log.debug("HTTP tunnel of %s: %s", get.peer, error)
-        finally:
-            # the worker has descriptors of its own
-            get.sock.close()
-            post.sock.close()
 
     async def _read_path(self, get: Half, post: Half, stream: Base64Stream, first: FirstRequest) -> None:
         loop = asyncio.get_running_loop()

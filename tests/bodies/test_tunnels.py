@@ -252,6 +252,29 @@ async def test_halves_that_wait_are_bounded(house: House, monkeypatch: pytest.Mo
         writer.close()
 
 
+async def test_tunnels_that_ask_nothing_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both halves are there and no request comes: nobody has logged in, so they may not pile up."""
+    monkeypatch.setattr(house.door.tunnels, "_max_joining", 3)
+    held = []
+    for number in range(8):
+        for method in (b"GET", b"POST"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", house.ports["web"])
+            writer.write(b"%s / HTTP/1.0\r\nx-sessioncookie: %d\r\n\r\n" % (method, number))
+            held.append((reader, writer))
+    oldest = held[0][0]
+    async with asyncio.timeout(10):
+        assert b"tunnelled" in await oldest.read()  # up to its end: both of its connections were closed
+    assert house.door.tunnels.joining <= 3
+
+    def ask() -> None:
+        with house.client("web+http") as client:
+            assert client.describe()
+
+    await aside(ask)
+    for _, writer in held:
+        writer.close()
+
+
 async def test_a_half_does_not_wait_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house.door.tunnels, "_timeout", 0.1)
     for port in (house.ports["web"], house.ports["door"]):
