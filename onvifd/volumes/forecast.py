@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from onvifd.clock import US
 from onvifd.store.catalogue import Catalogue
-from onvifd.volumes.keeper import DAY, ages_of
+from onvifd.volumes.keeper import DAY, ages_of, set_by_clients
 from onvifd.volumes.model import DEFAULT_GROUP, Access, Mode, Options, VolumeState, VolumeStatus
 
 
@@ -110,4 +110,4 @@ def limited(days: float | None, recording: str, ages: Mapping[str, int], max_age
 def ages(catalogue: Catalogue) -> dict[str, int]:
     """Microseconds that recordings are kept, for those with an age of their own. Blocks."""
     rules = {rule.owner: rule for rule in catalogue.storage_rules.all()}
-    return ages_of(rules, {row.token: row.retention for row in catalogue.recordings.all() if row.retention})
+    return ages_of(rules, set_by_clients(catalogue.recordings.all()))

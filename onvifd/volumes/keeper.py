@@ -20,7 +20,7 @@ from onvifd.errors import OnvifdError
 from onvifd.events import device_topics, storage_topics
 from onvifd.events.types import Event
 from onvifd.store.catalogue import AsyncCatalogue
-from onvifd.store.rows import StorageRuleRow, VolumeRow
+from onvifd.store.rows import RecordingRow, StorageRuleRow, VolumeRow
 from onvifd.volumes import smart
 from onvifd.volumes.choice import Weighted, order, step_of
 from onvifd.volumes.look import Look, look
@@ -110,7 +110,7 @@ class VolumeKeeper:
         self._watched: dict[str, _Watched] = {}
         self._rules: dict[str, StorageRuleRow] = {}
         self._kept: dict[str, int] = {}
-        """Seconds that recordings are kept at most by what VMS set, if anything."""
+        """Seconds that recordings are kept at most by what clients set: 0 is for ever."""
         self.options = Options()
         self._order: object = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -166,7 +166,7 @@ class VolumeKeeper:
         sync = self._catalogue.sync
         rows = active_rows(sync, self._paths)
         rules = {rule.owner: rule for rule in sync.storage_rules.all()}
-        kept = {row.token: row.retention for row in sync.recordings.all() if row.retention}
+        kept = set_by_clients(sync.recordings.all())
         return rows, rules, kept, load_options(sync.settings)
 
     async def _drop(self, watched: _Watched) -> None:
@@ -463,6 +463,12 @@ class VolumeKeeper:
             if self.options.mode is Mode.QUOTAS
             else {},
         )
+
+
+def set_by_clients(rows: Iterable[RecordingRow]) -> dict[str, int]:
+    """Seconds that recordings are kept by their MaximumRetentionTime, those alone for which a client has set one; 0 is for ever
+    (RecordingControl 5.3.1)."""
+    return {row.token: row.retention for row in rows if row.configured}
 
 
 def ages_of(rules: Mapping[str, StorageRuleRow], kept: Mapping[str, int]) -> dict[str, int]:

@@ -16,9 +16,10 @@ from onvifd.archive.retention import Swept
 from onvifd.clock import SimulatedClock
 from onvifd.events.types import Event
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.store.rows import StorageRuleRow
+from onvifd.store.rows import RecordingRow, StorageRuleRow
 from onvifd.store.settings import put_setting
 from onvifd.volumes import keeper as keeping
+from onvifd.volumes.forecast import ages
 from onvifd.volumes.keeper import DAY, VolumeKeeper
 from onvifd.volumes.look import Look, look
 from onvifd.volumes.model import OPTIONS_SETTING, Health, Mode, Options, VolumeState, dump_options, snapshots_of
@@ -376,3 +377,29 @@ async def test_a_folder_of_the_settings_that_comes_late_becomes_a_volume(catalog
         assert catalogue.volumes.all()[0].uuid
     finally:
         await keeper.close()
+
+
+@pytest.mark.covers("G-SetRecordingConfiguration")
+@pytest.mark.parametrize(
+    ("configured", "seconds", "age"),
+    [(True, 3600, DAY // 24), (True, 0, 0), (False, 0, None)],
+    ids=["an hour", "for ever", "nobody said"],
+)
+async def test_what_a_client_set_counts_for_its_recording(
+    stage: Stage, catalogue: Catalogue, make_volume: MakeVolume, configured: bool, seconds: int, age: int | None
+) -> None:
+    """RecordingControl 5.3.1: with a MaximumRetentionTime of 0 nothing is too old, whatever holds for others."""
+    make_volume("one")
+    row = RecordingRow(
+        token="rec-1",
+        camera=None,
+        source_id="",
+        source_name="",
+        retention=seconds,
+        dynamic=True,
+        configured=configured,
+    )
+    catalogue.recordings.create(row, limit=10)
+    await stage.keeper.start()
+    assert stage.keeper.rules().ages.get("rec-1") == age
+    assert ages(catalogue).get("rec-1") == age
