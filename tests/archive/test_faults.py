@@ -8,19 +8,21 @@ import itertools
 import os
 import random
 import sqlite3
+import statistics
 import struct
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
+import av
 import pytest
 from msgspec import structs
 
 from onvifd.archive.cache import FragmentCache
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
-from onvifd.archive.doctor import examine
+from onvifd.archive.doctor import Depth, examine
 from onvifd.archive.grouped import GroupedRows
 from onvifd.archive.index import EndReason, unpack_fragments
 from onvifd.archive.marker import new_marker, write_marker
@@ -38,6 +40,8 @@ from tests.archive.test_failover import Bench, every
 
 _SHUTDOWN, _WITHOUT_FLUSH = 0x8004587D, 2
 """FS_IOC_SHUTDOWN of Linux, and its flag for losing what was not synced."""
+FRAGMENT_PICTURES = 26
+"""In the longest fragment, a second, and the one that ended it."""
 
 
 def run(*command: object) -> None:
@@ -270,20 +274,25 @@ async def test_a_locked_database_costs_no_frame(
     catalogue.close()
 
 
-@pytest.mark.parametrize("seed", range(25))
-def test_power_loss_costs_what_was_not_synced(tmp_path: Path, h264_long: Clip, seed: int) -> None:
-    """Everything up to the last sync is there; behind it the file has any length, and any of its pages may be missing."""
+def power_loss(folder: Path, clip: Clip, seed: int) -> tuple[int, int]:
+    """Everything up to the last sync is there; behind it the file has any length, and any of its pages may be missing.
+
+    Gives how many pictures the camera had sent by then, and how many of them are found again.
+    """
     chance = random.Random(seed)
-    volume, store = Volume("v1", tmp_path), MemorySegmentStore()
-    core, files = SegmentWriter("rec-1", "v1", [h264_long.format, PCMU]), SegmentFiles(volume, store)
-    units = in_order(video_units(h264_long, seconds=14), g711_units(seconds=14))
-    actions = [action for unit in units for action in core.feed(unit, unit.utc / US)]
+    volume, store = Volume("v1", folder), MemorySegmentStore()
+    core, files = SegmentWriter("rec-1", "v1", [clip.format, PCMU]), SegmentFiles(volume, store)
+    units = in_order(video_units(clip, seconds=14), g711_units(seconds=14))
+    sent, actions = 0, []
+    for unit in units:
+        sent += unit.track == 0
+        actions += [(action, sent) for action in core.feed(unit, unit.utc / US)]
     stop = chance.randrange(1, len(actions))
-    for action in actions[:stop]:
+    for action, _ in actions[:stop]:
         assert isinstance(action, Append)
         files.append(action)
     (path,) = segment_files(volume)
-    torn = actions[stop]
+    torn, sent = actions[stop]
     assert isinstance(torn, Append)
     tail = bytearray(torn.data)
     for page in range(0, len(tail), 4096):
@@ -300,7 +309,28 @@ def test_power_loss_costs_what_was_not_synced(tmp_path: Path, h264_long: Clip, s
     (row,) = store.volume_segments("v1")
     assert len(unpack_fragments(row.fragments)) == stop + whole
     assert row.end_reason is EndReason.CRASH
-    assert list(examine(store, [volume])) == []
+    assert list(examine(store, [volume], depth=Depth.FULL)) == []
+    with av.open(str(path)) as container:
+        found = sum(1 for _ in container.decode(video=0))  # raises where a picture cannot be decoded
+    return sent, found
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_power_loss_costs_what_was_not_synced(tmp_path: Path, h264_long: Clip, seed: int) -> None:
+    sent, found = power_loss(tmp_path, h264_long, seed)
+    assert 0 <= sent - found <= FRAGMENT_PICTURES
+
+
+@pytest.mark.soak
+def test_power_loss_two_hundred_times(tmp_path: Path, h264_long: Clip) -> None:
+    lost = []
+    for seed in range(200):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        sent, found = power_loss(folder, h264_long, seed)
+        lost.append(sent - found)
+    print(f"\n{len(lost)} power cuts: {sum(lost)} pictures lost, median {statistics.median(lost):g}, most {max(lost)}")
+    assert max(lost) <= FRAGMENT_PICTURES
 
 
 async def test_two_days_with_a_change_of_summer_time_and_a_leap_back(
