@@ -41,6 +41,7 @@ from onvifd.bodies.recorder_status import RecorderStatus
 from onvifd.bodies.recording_parts import RecordingParts
 from onvifd.bodies.recording_wiring import RecordingWiring
 from onvifd.bodies.rtsps import listen_rtsps
+from onvifd.bodies.settings_parts import SettingsParts
 from onvifd.bodies.tls import Tls
 from onvifd.cameras.keyframes import KeyframeRequests
 from onvifd.cameras.registry import Camera, Registry
@@ -243,6 +244,7 @@ class RecorderApp:
             cluster=self.cluster,
             events=self._event_parts,
             volumes=self.archive.volumes,
+            deletable=self.archive.keeper.deletable,
             change=self._change,
         )
         self._parts.push_async_callback(self._recording.stop)
@@ -261,6 +263,7 @@ class RecorderApp:
         )
         self._parts.push_async_callback(self._footage.close)
         self._recording.fed = self._footage.tracks.configure
+        self._settings = SettingsParts(self._catalogue, self._when, self._change, self._access.audit)
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()
@@ -325,6 +328,7 @@ class RecorderApp:
             status.add_routes(app, page, guard)
             console.add_routes(app, signed_in, guard)
             self._footage.add_routes(app, guard)
+            self._settings.add_routes(app, guard)
             certificate.add_routes(app, self.tls)
             device_files.add_routes(app, device_files.SystemFiles(control.system, verifier, self._clock))
 

@@ -10,7 +10,7 @@ from onvifd.errors import InvalidArgument, NotFound, Prohibited
 from onvifd.recording.calendar import Calendar
 from onvifd.recording.holidays import MAX_HOLIDAYS, Holiday, check_holiday, parse_date
 from onvifd.recording.localtime import LocalTime
-from onvifd.recording.schedule import FIXED, NamedSchedule, Week, all_week, check_name
+from onvifd.recording.schedule import FIXED, NamedSchedule, Row, Week, all_week, check_name
 from onvifd.recording.triggers import Rules
 from onvifd.recording.types import CAUSES, SCHEDULED, STREAMS, Mode, Policy, RecordType, check_policy
 from onvifd.store.catalogue import Catalogue
@@ -142,6 +142,24 @@ class Changes:
         text = week.checked(typed=True).to_json()
         self._catalogue.schedules.put_weeks(purpose, dict.fromkeys(cameras, text), {})
 
+    def set_rows(self, cameras: Sequence[str], rows: Mapping[int, Row | None], purpose: str = VIDEO) -> None:
+        """Some days of the weeks of channels, all or none; other days stay. Raises NotFound or InvalidArgument."""
+        settings = load(self._catalogue)
+        weeks = {}
+        for camera in cameras:
+            week = settings.week(camera, purpose)
+            for number, row in rows.items():
+                week = week.with_row(number, row)
+            weeks[camera] = week.checked(typed=True).to_json()
+        self._catalogue.schedules.put_weeks(purpose, weeks, {})
+
+    def copy_row(self, cameras: Sequence[str], source: int, targets: Sequence[int], purpose: str = VIDEO) -> None:
+        """A day of each channel for other days of the same channel. Raises NotFound or InvalidArgument."""
+        settings = load(self._catalogue)
+        weeks = {camera: settings.week(camera, purpose).copy_row(source, targets) for camera in cameras}
+        texts = {camera: week.checked(typed=True).to_json() for camera, week in weeks.items()}
+        self._catalogue.schedules.put_weeks(purpose, texts, {})
+
     def copy_week(self, source: str, targets: Iterable[str], purpose: str = VIDEO) -> None:
         """The schedule of a channel for others, named schedules included. Raises NotFound."""
         settings = load(self._catalogue)
@@ -174,6 +192,16 @@ class Changes:
             names = {each.value: given for each, given in settings.assigned.get(camera, {}).items() if each != kind}
             assigned[camera] = names if own else names | {kind.value: name}
         self._catalogue.schedules.put_weeks(VIDEO, {}, assigned)
+
+    def set_assigned(self, cameras: Iterable[str], names: Mapping[RecordType, str | None]) -> None:
+        """All named schedules of channels; types that are not among them go by the channels' own weeks.
+
+        Raises NotFound or InvalidArgument.
+        """
+        if any(kind not in SCHEDULED for kind in names):
+            raise InvalidArgument("what is recorded by hand needs no schedule")
+        wanted = {kind.value: name for kind, name in names.items()}
+        self._catalogue.schedules.put_weeks(VIDEO, {}, dict.fromkeys(cameras, wanted))
 
     def put_named(self, schedule: NamedSchedule) -> None:
         """Make or change a named schedule. Raises Prohibited for the fixed one, InvalidArgument, LimitReached."""
@@ -211,17 +239,20 @@ class Changes:
             raise InvalidArgument(f"{kind} is no event; events are {', '.join(CAUSES)}")
         self._catalogue.schedules.put_links(camera, kind.value, [each for each in targets if each != camera])
 
-    def set_snapshots(self, row: SnapshotPolicyRow) -> None:
-        """Raises NotFound or InvalidArgument."""
-        if row.stream not in STREAMS:
-            raise InvalidArgument(f"{row.stream[:32]!r} is no stream; streams are {', '.join(STREAMS)}")
-        if not MIN_INTERVAL <= row.interval <= MAX_INTERVAL:
-            raise InvalidArgument(f"snapshots are {MIN_INTERVAL} to {MAX_INTERVAL} seconds apart, not {row.interval}")
-        if not 0 <= row.event_interval <= MAX_INTERVAL:
-            raise InvalidArgument(f"snapshots of an event are at most {MAX_INTERVAL} seconds apart")
-        if not 0 <= row.days <= MAX_DAYS:
-            raise InvalidArgument(f"snapshots are kept for 1 to {MAX_DAYS} days, or for ever (0)")
-        self._catalogue.schedules.put_snapshots(row)
+    def set_snapshots(self, *rows: SnapshotPolicyRow) -> None:
+        """All or none. Raises NotFound or InvalidArgument."""
+        for row in rows:
+            if row.stream not in STREAMS:
+                raise InvalidArgument(f"{row.stream[:32]!r} is no stream; streams are {', '.join(STREAMS)}")
+            if not MIN_INTERVAL <= row.interval <= MAX_INTERVAL:
+                raise InvalidArgument(
+                    f"snapshots are {MIN_INTERVAL} to {MAX_INTERVAL} seconds apart, not {row.interval}"
+                )
+            if not 0 <= row.event_interval <= MAX_INTERVAL:
+                raise InvalidArgument(f"snapshots of an event are at most {MAX_INTERVAL} seconds apart")
+            if not 0 <= row.days <= MAX_DAYS:
+                raise InvalidArgument(f"snapshots are kept for 1 to {MAX_DAYS} days, or for ever (0)")
+        self._catalogue.schedules.put_snapshots(*rows)
 
 
 def with_mode(policy: Policy, mode: Mode) -> Policy:

@@ -139,14 +139,15 @@ class Schedules:
 
         self._change(work)
 
-    def put_snapshots(self, row: SnapshotPolicyRow) -> None:
-        """When snapshots of a camera are taken. Raises NotFound (NoSource)."""
+    def put_snapshots(self, *rows: SnapshotPolicyRow) -> None:
+        """When snapshots of cameras are taken, all or none. Raises NotFound (NoSource)."""
         t = schema.snapshot_policies
 
         def work(connection: Connection) -> None:
-            _need_camera(connection, row.camera)
-            connection.execute(delete(t).where(t.c.camera == row.camera))
-            connection.execute(insert(t).values(asdict(row)))
+            for row in rows:
+                _need_camera(connection, row.camera)
+                connection.execute(delete(t).where(t.c.camera == row.camera))
+                connection.execute(insert(t).values(asdict(row)))
 
         self._change(work)
 
