@@ -20,6 +20,7 @@ from conformance.model import Examination, Failure
 from conformance.rtsp import MAX_BODY, MAX_HEAD, RtspReply
 
 REPLAY_ID = 0xABAC
+_JPEG_STARTS = (b"\xff\xd8", b"\xff\xff")
 _NTP_EPOCH = datetime(1900, 1, 1, tzinfo=UTC)
 MAX_PACKETS = 400_000
 """What one session keeps; a device that sends more is not read on."""
@@ -73,7 +74,8 @@ def read_rtp(data: bytes, at: float) -> Rtp:
         if len(content) < 4 * words:
             raise Failure("the header extension of an RTP packet is longer than the packet")
         if identity == REPLAY_ID:
-            if words != 3:
+            # Streaming 6.3.2: that of RTP/JPEG may follow.
+            if words != 3 and content[12:14] not in _JPEG_STARTS:
                 raise Failure(f"the replay extension has the length {words}, not 3 (Replay 6.3)")
             seconds, fraction, flags, cseq = struct.unpack_from("!IIBB", content)
             moment = _NTP_EPOCH + timedelta(seconds=seconds, microseconds=round(fraction * 1e6 / (1 << 32)))

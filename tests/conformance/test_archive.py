@@ -109,6 +109,18 @@ def test_replay_extension_is_read() -> None:
             read_rtp(wrong, 0.0)
 
 
+@pytest.mark.parametrize(("behind", "good"), [("ffd80000", True), ("ffff0000", True), ("abcd0000", False)])
+def test_the_extension_of_jpeg_may_follow_that_of_replay(behind: str, good: bool) -> None:
+    head = bytes.fromhex("9060000a0000000100000002")
+    packet = head + bytes.fromhex("abac0004" + "e8f1f2f380000000" + "a0070000" + behind) + b"payload"
+    if good:
+        read = read_rtp(packet, 0.0)
+        assert (read.extension is not None, read.payload) == (True, b"payload")
+    else:
+        with pytest.raises(Failure):
+            read_rtp(packet, 0.0)
+
+
 def test_rtcp_and_sdp_are_judged() -> None:
     check_rtcp(bytes.fromhex("80c90001" + "00000001"))
     for wrong in ("81ca0001" + "00000001", "80c90002" + "00000001", "40c90001" + "00000001"):

@@ -38,7 +38,8 @@ from onvifd.onvif.types import trc, tt
 READ = AccessClass.READ_MEDIA
 ACTUATE = AccessClass.ACTUATE
 
-ENCODINGS = ("JPEG", "H264", "H265", "G711", "AAC")
+ENCODINGS = ("H264", "H265", "G711", "AAC")
+"""What workers take from RTP; JPEG is none of it."""
 _KINDS = {
     tt.TrackType.VIDEO: Kind.VIDEO,
     tt.TrackType.AUDIO: Kind.AUDIO,

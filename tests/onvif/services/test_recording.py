@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -506,6 +507,44 @@ async def test_a_job_is_active_from_the_order_on(asked: Any, stage: Any) -> None
 
 
 @pytest.mark.covers("G-CreateRecordingJob", "G-SetRecordingJobMode")
+async def test_another_encoding_makes_a_track(asked: Any, stage: Any) -> None:
+    """RecordingControl 5.1: all data of a track has the same encoding."""
+    recording = f"rec-{stage.cameras[0]}"
+    stage.control.set_orders(frozenset({recording}))
+    stage.written(recording)
+    stage.written(recording, tracks=("VIDEO002", "AUDIO001"))
+    await settled(stage)
+    tracks = (await listed(asked))[recording].findall(f"{TT}Tracks/{TT}Track")
+    assert [
+        (each.findtext(f"{TT}TrackToken"), each.findtext(f"{TT}Configuration/{TT}TrackType")) for each in tracks
+    ] == [
+        ("VIDEO001", "Video"),
+        ("VIDEO002", "Video"),
+        ("AUDIO001", "Audio"),
+        ("META001", "Metadata"),
+    ]
+    made = [each for each in stage.seen if each.topic == "RecordingConfig/CreateTrack"]
+    assert [dict(each.source) for each in made] == [{"RecordingToken": recording, "TrackToken": "VIDEO002"}]
+    present = {
+        each.source[1][1]: each.data[0][1]
+        for each in stage.bus.properties()
+        if each.topic == "RecordingHistory/Track/State" and each.source[0][1] == recording
+    }
+    assert present == {"VIDEO001": "false", "VIDEO002": "true", "AUDIO001": "true", "META001": "false"}
+    assert await state(asked, f"job-{stage.cameras[0]}") == "Active"
+    # It is asked for once, and a recording that has gone meanwhile is no failure.
+    stage.written(recording, tracks=("VIDEO002",))
+    stage.tracks.written(stage.control.recording(recording), ("VIDEO002", "OTHER"))
+    await settled(stage)
+    assert len([each for each in stage.seen if each.topic == "RecordingConfig/CreateTrack"]) == 1
+
+
+async def settled(stage: Any) -> None:
+    async with asyncio.timeout(5):
+        while stage.tracks.busy:
+            await asyncio.sleep(0)
+
+
 async def test_the_job_of_higher_priority_has_the_recording(asked: Any, stage: Any) -> None:
     rec, name = await create(asked), f"{stage.cameras[0]}-main"
     low, _ = await make_job(asked, job(rec, profile(name)))
@@ -733,4 +772,4 @@ async def test_capabilities_are_truthful(asked: Any) -> None:
         assert found.get(name) == "true"
     for name in ("ScheduledRecording", "EventRecording", "OverrideSegmentDuration", "SupportedEncryptionModes"):
         assert found.get(name) in (None, "false")
-    assert set(found.get("Encoding").split()) == {"JPEG", "H264", "H265", "G711", "AAC"}
+    assert set(found.get("Encoding").split()) == {"H264", "H265", "G711", "AAC"}
