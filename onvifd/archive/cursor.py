@@ -360,15 +360,19 @@ class ReverseCursor:
         self._requested = requested
         self._position = first
         self._ready: list[Item] = []
+        self._held: list[Item] = []
+        """With an interval the group before, until it is known whether another one of its section follows."""
         self._after_gap = 0
+        self._closes = (False, False)
+        """Whether the group that was read last ends a contiguous section, and the replay."""
 
     @property
     def done(self) -> bool:
-        return self._position is None and not self._ready
+        return self._position is None and not self._ready and not self._held
 
     def peek(self) -> dict[int, int]:
         found: dict[int, int] = {}
-        for item in self._ready:
+        for item in (*self._ready, *self._held):
             found.setdefault(item.track, item.sample.utc)
         return found
 
@@ -385,7 +389,24 @@ class ReverseCursor:
         items: list[Item] = []
         while not items and self._position is not None:
             items = await self._next_group(self._position)
+            if self._wanted.interval:
+                items = self._hold(items)
+        if not items:
+            items, self._held = self._held, []
         return items
+
+    def _hold(self, items: list[Item]) -> list[Item]:
+        """What was held back, if `items` are another group; a group that is left out hands its E and T on (6.3)."""
+        if items:
+            items, self._held = self._held, items
+            return items
+        end, terminal = self._closes
+        lasts = {item.track: n for n, item in enumerate(self._held)}
+        self._held = [
+            item._replace(end=item.end or end, terminal=item.terminal or terminal) if lasts[item.track] == n else item
+            for n, item in enumerate(self._held)
+        ]
+        return []
 
     async def _next_group(self, first: Position) -> list[Item]:
         loaded = await self._group(first)
@@ -406,8 +427,10 @@ class ReverseCursor:
         ]
         if not video:
             samples.sort(key=lambda entry: entry[1].utc, reverse=True)
-        after_gap, self._after_gap = self._after_gap, first.fragment.start if gap else 0
-        self._position = None if last_group else target
+        after_gap = self._after_gap
+        if samples or gap:
+            self._after_gap = first.fragment.start if gap else 0
+        self._position, self._closes = None if last_group else target, (gap, last_group)
         lasts = {track: n for n, (_, _, track) in enumerate(samples)}
         seen: set[int] = set()
         items = []

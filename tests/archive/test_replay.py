@@ -372,6 +372,19 @@ async def test_reverse(stage: Stage) -> None:
 
 
 @pytest.mark.usefixtures("footage")
+async def test_the_interval_leaves_no_section_without_its_end_in_reverse(stage: Stage) -> None:
+    """6.3: E and T stand on what is sent last, though older intra frames are nearer than the interval."""
+    await stage.play(start=END, scale=-1.0, frames=Frames.INTRA, interval=4 * US)
+    await stage.settle()
+    units = stage.outlet.take()
+    sent_at = [AGAIN_AT + 3 * US, T0 + 9 * US, T0 + 3 * US]
+    assert times(units) == sent_at
+    assert bits(units, "D") == sent_at
+    assert bits(units, "E") == [AGAIN_AT + 3 * US, T0 + 3 * US]
+    assert bits(units, "T") == [T0 + 3 * US]
+
+
+@pytest.mark.usefixtures("footage")
 async def test_a_bounded_reverse_range(stage: Stage) -> None:
     await stage.play(start=T0 + 16 * US, end=T0 + 7 * US, scale=-1.0, frames=Frames.INTRA)
     await stage.settle()
