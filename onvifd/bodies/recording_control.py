@@ -325,7 +325,7 @@ class RecordingControl:
         self.recording(token)
         if self._rows[token].camera is not None:
             raise Conflict("The recording of a camera stays with its camera.", detail="CannotDelete")
-        await self._actions.change(self._catalogue.recordings.begin_removal, token)
+        await self._actions.change(self._catalogue.recordings.begin_removal, token, now=self._clock.utc())
         log.info("recording %s deleted", token)
         self._actions.purge(token)
 

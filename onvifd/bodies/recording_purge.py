@@ -1,5 +1,5 @@
 """Footage of recordings that clients have deleted: it goes in the background, and what a stop cut short goes on at the next
-start (RecordingControl 5.5)."""
+start (RecordingControl 5.5). What is locked stays until it is unlocked, and what lies on a volume that is only read."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ BATCH = 20
 PAUSE = 0.2
 """Seconds in which others have the disk between two batches."""
 LATER = 5.0
-"""Seconds until a recording is looked at again whose last segment is still open or on a volume that is away."""
+"""Seconds until a recording is looked at again of which something could not be deleted yet: it is still open, locked, or on a
+volume that is away."""
 
 
 class Purge:
-    """One task from `start` to `stop`. `deleted` is told of every segment that is gone."""
+    """One task from `start` to `stop`. `volumes` are those from which may be deleted; `deleted` is told of every segment that is
+    gone."""
 
     def __init__(
         self,
@@ -64,6 +66,10 @@ class Purge:
                 left = await self._once()
             except OnvifdError as error:
                 log.error("deleted recordings are not cleared: %s", error.reason)
+                left = True
+            except Exception:
+                # a defect must cost one attempt, not all that follow
+                log.exception("deleted recordings are not cleared")
                 left = True
             if left:
                 await self._clock.sleep(LATER)
@@ -108,7 +114,8 @@ class Purge:
         rows = self._upkeep.oldest(recording=token, after=after, limit=BATCH)
         for row in rows:
             volume = volumes.get(row.volume)
-            if volume is None:
+            end = max(row.end, row.start + 1)
+            if volume is None or self._upkeep.is_locked(token, row.start, end, self._clock.utc()):
                 failed = True
                 continue
             try:

@@ -56,6 +56,7 @@ class RecordingWiring:
         events: EventParts,
         volumes: Callable[[], Sequence[Volume]],
         change: Callable[..., Awaitable[Any]],
+        deletable: Callable[[], Sequence[Volume]],
     ) -> None:
         self._catalogue = catalogue
         self._segments = segments
@@ -73,7 +74,8 @@ class RecordingWiring:
         self.copies_for: Callable[[str], tuple[str, ...]] = lambda _: ()
         self.storage: StorageControl | None = None
         """Where exports may go; known once the device can be configured."""
-        self._purge = Purge(catalogue, CatalogueUpkeep(catalogue.sync), volumes, clock, events.deleted)
+        self._tracks = NewTracks(catalogue.sync.recordings, change)
+        self._purge = Purge(catalogue, CatalogueUpkeep(catalogue.sync), deletable, clock, events.deleted)
         self.receivers = Receivers(catalogue.sync, box, bus, clock, change=change, told=self._receiver_changed)
         self.control = RecordingControl(
             catalogue=catalogue.sync,

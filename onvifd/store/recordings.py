@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, delete, exists, func, insert, or_, select, update
 
 from onvifd.errors import Conflict, LimitReached, NotFound
 from onvifd.store import schema
@@ -115,12 +115,15 @@ class Recordings:
 
         self._database.write(work)
 
-    def begin_removal(self, token: str) -> None:
+    def begin_removal(self, token: str, *, now: int) -> None:
         """Delete a recording for its clients, with its jobs and what belongs to them alone; its row goes with the last of
-        its footage (`remove`). Raises NotFound (NoRecording)."""
+        its footage (`remove`). Raises NotFound (NoRecording), Conflict (CannotDelete) while some of it is locked."""
 
         def work(connection: Connection) -> None:
-            t = schema.recordings
+            t, lock = schema.recordings, schema.locks
+            lasting = or_(lock.c.until.is_(None), lock.c.until > now)
+            if connection.scalar(select(exists().where(lock.c.recording == token, lasting))):
+                raise Conflict(f"footage of recording {token} is locked", detail="CannotDelete")
             query = update(t).where(t.c.token == token, t.c.removing.is_(False)).values(removing=True, dynamic=False)
             _changed(connection, query, "NoRecording")
             connection.execute(delete(schema.jobs).where(schema.jobs.c.recording == token))

@@ -416,6 +416,10 @@ class VolumeKeeper:
         """All volumes, wherever they may be at the moment: what is played from them is found when they are back."""
         return tuple(_volume(each.row) for each in self._watched.values())
 
+    def deletable(self) -> tuple[Volume, ...]:
+        """The volumes from which something may be deleted, wherever they may be at the moment."""
+        return tuple(_volume(each.row) for each in self._watched.values() if each.row.access != Access.READ_ONLY.value)
+
     def present(self) -> tuple[Volume, ...]:
         """The volumes that can be read."""
         return tuple(

@@ -243,6 +243,7 @@ async def test_properties(stage: Stage, make_volume: MakeVolume) -> None:
     assert {volume.id for volume in keeper.writable()} == {plain.id, copies.id}
     assert {volume.id for volume in keeper.present()} == {plain.id, copies.id, shelf.id}
     assert set(keeper.rules().volumes) == {plain.id, copies.id}  # nothing is deleted where nothing is written
+    assert {volume.id for volume in keeper.deletable()} == {plain.id, copies.id}
 
 
 @pytest.mark.covers("STO-15", "A040", "P137", "REC-19")
