@@ -14,8 +14,8 @@ from onvifd.archive.cache import FragmentCache
 from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
 from onvifd.archive.index import EndReason
 from onvifd.archive.memory import MemorySegmentStore
-from onvifd.archive.reader import RecordingReader
 from onvifd.archive.playback import ReplayPlayback
+from onvifd.archive.reader import RecordingReader
 from onvifd.archive.replay import ReplayMount, ReplayPresentation
 from onvifd.archive.segment import Append, SegmentWriter
 from onvifd.clock import US, SimulatedClock, ntp_to_utc
