@@ -16,9 +16,11 @@ from onvifd.archive.index import (
     encode_formats,
     merged,
 )
-from onvifd.media.types import Kind
+from onvifd.archive.tracks import TrackNumbers
+from onvifd.media.types import Codec, Kind
 from onvifd.store import rows
 from onvifd.store.catalogue import Catalogue
+from onvifd.store.recordings import tracks_setting
 
 
 class CatalogueSegmentStore:
@@ -26,6 +28,7 @@ class CatalogueSegmentStore:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._segments = catalogue.segments
+        self._settings = catalogue.settings
 
     def insert_segment(self, row: SegmentRow) -> int:
         return self._segments.insert(
@@ -93,6 +96,22 @@ class CatalogueSegmentStore:
 
     def track_times(self, recording: str) -> dict[Kind, tuple[int, int]]:
         return _by_kind(self._segments.times_by_kinds(recording).get(recording, {}))
+
+    def encoding_times(self, recording: str) -> dict[Codec, tuple[int, int]]:
+        found: dict[Codec, list[tuple[int, int]]] = {}
+        for formats, kinds, first, last in self._segments.times_by_formats(recording):
+            for each in decode_formats(formats):
+                if kinds & KIND_FLAGS[each.kind]:
+                    found.setdefault(each.codec, []).append((first, last))
+        return {codec: hull for codec, times in found.items() if (hull := _hull(times)) is not None}
+
+    def track_numbers(self, recording: str) -> TrackNumbers:
+        text = self._settings.get(tracks_setting(recording))
+        if text is not None:
+            return TrackNumbers.parse(text)
+        # Footage of before they were kept, or an index that was built anew.
+        rows = (self.segment_after(recording, -1), self.segment_at(recording, 1 << 62))
+        return TrackNumbers().with_formats(each for row in rows if row is not None for each in row.formats)
 
     def all_times(self) -> dict[str, dict[Kind, tuple[int, int]]]:
         found = {recording: _by_kind(times) for recording, times in self._segments.times_by_kinds().items()}

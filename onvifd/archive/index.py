@@ -16,6 +16,7 @@ from enum import IntFlag, StrEnum
 from functools import lru_cache
 from typing import Any, Protocol
 
+from onvifd.archive.tracks import TrackNumbers
 from onvifd.errors import InvalidArgument
 from onvifd.media.types import Codec, Kind, TrackFormat
 
@@ -361,6 +362,14 @@ class SegmentStore(Protocol):
 
     def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
         """The stretches of time that are recorded, in order and within `start` and `end`; copies are left out.
+    def encoding_times(self, recording: str) -> dict[Codec, tuple[int, int]]:
+        """The same per encoding. Looks at all rows of the recording: to be asked only where a kind has several."""
+        ...
+
+    def track_numbers(self, recording: str) -> TrackNumbers:
+        """The encodings that the recording has had, by which its tracks are numbered."""
+        ...
+
 
         Stretches that are no more than `tolerance` microseconds apart are one. The times are those of the index: tables of
         fragments are not read, and an open segment ends where its row says.

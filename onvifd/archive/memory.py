@@ -14,7 +14,8 @@ from onvifd.archive.index import (
     SegmentState,
     merged,
 )
-from onvifd.media.types import Kind
+from onvifd.archive.tracks import TrackNumbers
+from onvifd.media.types import Codec, Kind, TrackFormat
 
 
 class MemorySegmentStore:
@@ -103,6 +104,18 @@ class MemorySegmentStore:
                 found[kind] = times
         return found
 
+    def encoding_times(self, recording: str) -> dict[Codec, tuple[int, int]]:
+        rows = self._sorted(recording)
+        found: dict[Codec, tuple[int, int]] = {}
+        for codec in Codec:
+            times = _times(row for row in rows if any(_holds(row, each, codec) for each in row.formats))
+            if times is not None:
+                found[codec] = times
+        return found
+
+    def track_numbers(self, recording: str) -> TrackNumbers:
+        return TrackNumbers().with_formats(each for row in self._sorted(recording) for each in row.formats)
+
     def all_times(self) -> dict[str, dict[Kind, tuple[int, int]]]:
         found = {recording: self.track_times(recording) for recording in self.recorded()}
         return {recording: times for recording, times in found.items() if times}
@@ -163,6 +176,10 @@ class MemorySegmentStore:
     def volume_bytes(self, volume: str) -> int:
         with self._lock:
             return sum(row.size for row in self._rows.values() if row.volume == volume)
+
+
+def _holds(row: SegmentRow, format: TrackFormat, codec: Codec) -> bool:
+    return format.codec is codec and bool(row.kinds & KIND_FLAGS[codec.kind])
 
 
 def _times(rows: Iterable[SegmentRow]) -> tuple[int, int] | None:

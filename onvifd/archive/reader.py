@@ -17,6 +17,7 @@ from onvifd.archive.cache import FragmentCache, LoadedFragment
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import Fragment, SegmentRow, SegmentState, SegmentStore, unpack_fragments
 from onvifd.archive.recovery import fragment_of
+from onvifd.archive.tracks import TrackNumbers
 from onvifd.clock import US
 from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.media import mp4_parse
@@ -110,6 +111,10 @@ class RecordingReader:
         """A format for each encoding that the recording holds: those of the newest segment first, then what only older
         footage has (a codec that was changed, sound or metadata that was switched off). Empty without footage."""
         return await self._pool.run(self.encodings_now)
+
+    async def track_numbers(self) -> TrackNumbers:
+        """The encodings that the recording has had, by which its tracks are numbered."""
+        return await self._pool.run(self._store.track_numbers, self.recording)
 
     async def spans(self, start: int, end: int, limit: int = 10_000) -> tuple[Span, ...]:
         """Contiguous sections that touch the time from `start` to `end`, not clipped, at most `limit`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from onvifd.access.types import Account
 from onvifd.archive.pace import Metronome
@@ -12,24 +12,24 @@ from onvifd.clock import Clock
 from onvifd.errors import NotFound
 from onvifd.media.fmtp import payload_type
 from onvifd.media.rtp.pack import DEFAULT_MTU
-from onvifd.media.types import Kind, TrackFormat
+from onvifd.media.types import TrackFormat
 from onvifd.rtsp.play import Outlet, TrackDescription
 
 ReaderFactory = Callable[[str], RecordingReader]
 """Makes a reader for a recording token."""
 
-_TOKENS = {Kind.VIDEO: "VIDEO", Kind.AUDIO: "AUDIO", Kind.METADATA: "META"}
 _FIRST_PAYLOAD_TYPE = 96
 
 
-def track_tokens(formats: tuple[TrackFormat, ...]) -> tuple[str, ...]:
-    """VIDEO001, AUDIO001, META001: counted per kind."""
-    counts: dict[Kind, int] = {}
-    tokens = []
-    for each in formats:
-        counts[each.kind] = counts.get(each.kind, 0) + 1
-        tokens.append(f"{_TOKENS[each.kind]}{counts[each.kind]:03d}")
-    return tuple(tokens)
+def controls(tokens: Iterable[str]) -> tuple[str, ...]:
+    """Names within the presentation: the track's token, or for a second rate of the same encoding, which is the same track but
+    another RTP stream, with a number."""
+    seen: dict[str, int] = {}
+    found = []
+    for token in tokens:
+        seen[token] = seen.get(token, 0) + 1
+        found.append(token if seen[token] == 1 else f"{token}-{seen[token]}")
+    return tuple(found)
 
 
 class ReplayMount:
@@ -58,11 +58,13 @@ class ReplayMount:
             raise NotFound("no recording at this path", detail="NoRecording")
         reader = self._readers(recording)
         times, formats = await reader.times(), await reader.encodings()
+        numbers = await reader.track_numbers()
         if times is None or not formats:
             raise NotFound("no footage in this recording", detail="NoRecording")
         return ReplayPresentation(
             recording,
             formats,
+            tuple(numbers.with_formats(formats).token(each.codec) for each in formats),
             times,
             self._session_timeout(),
             self._readers,
@@ -79,6 +81,7 @@ class ReplayPresentation:
         self,
         recording: str,
         formats: tuple[TrackFormat, ...],
+        tokens: tuple[str, ...],
         times: tuple[int, int],
         session_timeout: int,
         readers: ReaderFactory,
@@ -97,10 +100,10 @@ class ReplayPresentation:
             TrackDescription(
                 format=format,
                 payload_type=payload_type(format, _FIRST_PAYLOAD_TYPE + index),
-                control=token,
+                control=control,
                 token=token,
             )
-            for index, (format, token) in enumerate(zip(formats, track_tokens(formats), strict=True))
+            for index, (format, token, control) in enumerate(zip(formats, tokens, controls(tokens), strict=True))
         )
 
     @property

@@ -13,11 +13,6 @@ from onvifd.media.types import Codec, Kind, TrackFormat
 PREFIXES = {Kind.VIDEO: "VIDEO", Kind.AUDIO: "AUDIO", Kind.METADATA: "META"}
 
 
-def tracks_setting(recording: str) -> str:
-    """Under which name the catalogue's settings keep the encodings of a recording."""
-    return f"tracks.{recording}"
-
-
 @dataclass(frozen=True, slots=True)
 class TrackNumbers:
     """The encodings that a recording has had, in order; never forgotten, so that a token keeps its meaning."""

@@ -19,7 +19,7 @@ from onvifd.archive.index import EndReason, SegmentRows
 from onvifd.archive.places import Places
 from onvifd.archive.segment import Action, Append, Close, SegmentWriter
 from onvifd.clock import US, Clock
-from onvifd.media.types import AccessUnit, TrackFormat
+from onvifd.media.types import AccessUnit, Codec, TrackFormat
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,8 @@ class RecordingWriter:
         self._tasks: list[asyncio.Task[None]] = []
 
         self._active = False
+        self._encodings: frozenset[Codec] = frozenset()
+        """Of the footage of which was told last."""
         self._reached = 0
         """Where the footage on disk ends."""
         self._written = 0
@@ -296,7 +298,10 @@ class RecordingWriter:
             log.info("%s: recording again", self.recording)
             self._error = ""
         self._refused, self._retry = frozenset(), _FIRST_RETRY
-        if not self._active:
+        # Another encoding goes to another track, which is told without an end in between.
+        encodings = frozenset(each.codec for each in action.row.formats)
+        if not self._active or encodings != self._encodings:
+            self._encodings = encodings
             self._state(True, began, "")
 
     def _closed(self, action: Close) -> None:

@@ -13,7 +13,9 @@ from onvifd.archive.disk import Volume
 from onvifd.archive.index import KIND_FLAGS, SegmentRow, SegmentState, SegmentStore
 from onvifd.archive.metadata import MetadataReader
 from onvifd.archive.reader import DEFAULT_GAP
+from onvifd.archive.tracks import TrackNumbers
 from onvifd.bodies.recorder import Recorder
+from onvifd.bodies.recording_tracks import holds, several, track_of
 from onvifd.clock import US
 from onvifd.events import topics
 from onvifd.events.store import EventStore
@@ -68,24 +70,45 @@ class RecorderSearch:
 
     async def recording_data(self, tokens: tuple[str, ...] | None = None) -> tuple[RecordingData, ...]:
         recordings = self._named(tokens)
-        if len(recordings) == 1:
-            times = {recordings[0].token: await self._run(self._segments.track_times, recordings[0].token)}
-        else:
-            times = await self._run(self._segments.all_times)
+        times = await self._run(self._times, recordings)
         return tuple(self._data(each, times.get(each.token, {})) for each in recordings)
 
-    def _data(self, recording: Recording, times: dict[Kind, tuple[int, int]]) -> RecordingData:
-        known = {track.kind: track for track in recording.tracks}
+    def _times(self, recordings: tuple[Recording, ...]) -> dict[str, dict[str, tuple[int, int]]]:
+        """From when to when the tracks of recordings hold data, by recording and track. Blocks."""
+        if len(recordings) == 1:
+            times = {recordings[0].token: self._segments.track_times(recordings[0].token)}
+        else:
+            times = self._segments.all_times()
+        found: dict[str, dict[str, tuple[int, int]]] = {}
+        for recording in recordings:
+            kinds = times.get(recording.token, {})
+            found[recording.token] = {
+                track.token: kinds[track.kind] for track in recording.tracks if track.kind in kinds
+            }
+            if kinds and several(recording):
+                numbers = self._segments.track_numbers(recording.token)
+                encodings = self._segments.encoding_times(recording.token)
+                shared = {track.token for track in recording.tracks if _shares(recording, track)}
+                kept = {token: each for token, each in found[recording.token].items() if token not in shared}
+                own = {numbers.token(codec): each for codec, each in encodings.items()}
+                found[recording.token] = kept | {token: each for token, each in own.items() if token in shared}
+        return found
+
+    def _numbers(self, recording: Recording) -> TrackNumbers:
+        """By which the tracks of a recording are told apart, where that is necessary. Blocks."""
+        return self._segments.track_numbers(recording.token) if several(recording) else TrackNumbers()
+
+    def _data(self, recording: Recording, times: dict[str, tuple[int, int]]) -> RecordingData:
         tracks = tuple(
             TrackData(
                 token=track.token,
-                kind=kind,
+                kind=track.kind,
                 description=track.description,
-                data_from=first,
-                data_to=last,
+                data_from=times[track.token][0],
+                data_to=times[track.token][1],
             )
-            for kind, (first, last) in sorted(times.items(), key=lambda item: list(Kind).index(item[0]))
-            if (track := known.get(kind)) is not None
+            for track in recording.tracks
+            if track.token in times
         )
         if self._recorder.is_recording(recording.token):
             status = RecordingStatus.RECORDING
@@ -101,9 +124,7 @@ class RecorderSearch:
 
     async def media_attributes(self, tokens: tuple[str, ...], at: int) -> tuple[RecordingMedia, ...]:
         recordings = self._named(tokens)
-        rows = await self._run(self._segments.segments_at, tuple(each.token for each in recordings), at)
-        found = (self._media(each, rows[each.token], at) for each in recordings if each.token in rows)
-        media = tuple(each for each in found if each is not None)
+        media = await self._run(self._all_media, recordings, at)
         # In a thread of its own each: many recordings may be asked for, and another search need not wait for all.
         return tuple(
             [
@@ -126,16 +147,21 @@ class RecorderSearch:
         )
         return replace(media, tracks=tuple(tracks))
 
+    def _all_media(self, recordings: tuple[Recording, ...], at: int) -> tuple[RecordingMedia, ...]:
+        """Blocks."""
+        rows = self._segments.segments_at(tuple(each.token for each in recordings), at)
+        found = (self._media(each, rows[each.token], at) for each in recordings if each.token in rows)
+        return tuple(each for each in found if each is not None)
+
     def _media(self, recording: Recording, row: SegmentRow, at: int) -> RecordingMedia | None:
         end = row.end + LIVE_EDGE if row.state is SegmentState.OPEN else row.end
         if not row.start <= at <= end:
             return None
+        numbers = self._numbers(recording)
         tracks = tuple(
             self._track_media(track, format, row)
             for format in row.formats
-            if row.kinds & KIND_FLAGS[format.kind]
-            for track in recording.tracks
-            if track.kind is format.kind
+            if row.kinds & KIND_FLAGS[format.kind] and (track := track_of(recording, format, numbers)) is not None
         )
         return RecordingMedia(recording=recording.token, start=row.start, until=max(row.end, at), tracks=tracks)
 
@@ -192,8 +218,9 @@ class RecorderSearch:
             row = rows.get(recording.token)
             present = row is not None and _covers(row, at)
             found.append(topics.recording_state(recording.token, present, at))
+            numbers = self._numbers(recording)
             for track in recording.tracks:
-                held = present and row is not None and bool(row.kinds & KIND_FLAGS[track.kind])
+                held = present and row is not None and holds(recording, track, row, numbers)
                 found.append(topics.track_state(recording.token, track.token, held, at))
         return tuple(replace(event, operation=Operation.INITIALIZED) for event in found)
 
@@ -202,6 +229,11 @@ class RecorderSearch:
     ) -> MetadataScan[T]:
         async with self._scanning:
             return await self._run(self._metadata.scan, recording, start, end, take, backward=backward)
+
+
+def _shares(recording: Recording, track: Track) -> bool:
+    """Whether there are other tracks of its kind."""
+    return sum(each.kind is track.kind for each in recording.tracks) > 1
 
 
 def _covers(row: SegmentRow, at: int) -> bool:

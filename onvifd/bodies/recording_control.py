@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -72,6 +72,8 @@ class ControlActions:
     """A recording was deleted: its footage is to go."""
     replanned: Callable[[], None]
     """What is taken from where has changed."""
+    written: Callable[[Recording, Sequence[str]], None] = lambda recording, tracks: None
+    """Tracks that a worker writes."""
 
 
 class RecordingControl:
@@ -264,6 +266,7 @@ class RecordingControl:
             if state.active and not state.tracks and known is not None:
                 state.tracks = known.tracks
             self._written[state.recording] = state
+            self._actions.written(recording, state.tracks)
         self._bus.publish(topics.recording_state(state.recording, state.active, state.utc))
         for track in recording.tracks:
             present = state.active and track.token in state.tracks

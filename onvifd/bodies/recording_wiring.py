@@ -20,6 +20,7 @@ from onvifd.bodies.recording_export import RecordingExport
 from onvifd.bodies.recording_plan import Watch, record_specs, watches
 from onvifd.bodies.recording_purge import Purge
 from onvifd.bodies.recording_tables import Tables, read_tables
+from onvifd.bodies.recording_tracks import NewTracks
 from onvifd.cameras.registry import Camera, Role, job_row, recording_row
 from onvifd.clock import Clock
 from onvifd.config import Config
@@ -55,8 +56,8 @@ class RecordingWiring:
         cluster: Cluster,
         events: EventParts,
         volumes: Callable[[], Sequence[Volume]],
-        change: Callable[..., Awaitable[Any]],
         deletable: Callable[[], Sequence[Volume]],
+        change: Callable[..., Awaitable[Any]],
     ) -> None:
         self._catalogue = catalogue
         self._segments = segments
@@ -89,6 +90,7 @@ class RecordingWiring:
                 set_record=self.set_record,
                 purge=lambda _: self._purge.wake(),
                 replanned=self.push,
+                written=self._tracks.written,
             ),
             retention=config.archive.retention_seconds,
             cameras=config.limits.cameras,
@@ -113,6 +115,7 @@ class RecordingWiring:
 
     async def stop(self) -> None:
         await self.export.stop()
+        await self._tracks.stop()
         await self._purge.stop()
 
     async def _storages(self) -> Mapping[str, Path]:

@@ -21,6 +21,11 @@ _OWN = ("source_id", "source_name", "source_location", "source_description", "so
 """What a client may set of a recording; from then on the camera's own words do not count."""
 
 
+def tracks_setting(recording: str) -> str:
+    """Under which name the settings keep the encodings that a recording has had (archive.tracks)."""
+    return f"tracks.{recording}"
+
+
 class Recordings:
     """Reads and changes recordings and jobs. Every change bumps the revision in the same transaction."""
 
@@ -147,6 +152,7 @@ class Recordings:
                 raise Conflict(f"recording {token} still holds footage", detail="CannotDelete")
             connection.execute(delete(schema.spans).where(schema.spans.c.recording == token))
             connection.execute(delete(t).where(t.c.token == token))
+            connection.execute(delete(schema.settings).where(schema.settings.c.key == tracks_setting(token)))
             bump(connection)
 
         self._database.write(work)

@@ -225,6 +225,20 @@ class Segments:
 
         return self._database.read(work)
 
+    def times_by_formats(self, recording: str) -> tuple[tuple[str, int, int, int], ...]:
+        """Body of the formats, kind bits, least start and greatest end for each combination that occurs. Walks all rows of
+        the recording."""
+        found = (_t.c.format, _t.c.kinds)
+        grouped = select(*found, func.min(_t.c.start).label("first"), func.max(_t.c.end).label("last"))
+        times = grouped.where(*_played(recording)).group_by(*found).subquery()
+        query = select(_f.c.body, times.c.kinds, times.c.first, times.c.last)
+        query = query.select_from(times.join(_f, times.c.format == _f.c.id)).order_by(times.c.first)
+
+        def work(connection: Connection) -> tuple[tuple[str, int, int, int], ...]:
+            return tuple((row.body, row.kinds, row.first, row.last) for row in connection.execute(query))
+
+        return self._database.read(work)
+
     def stretches(self, recordings: Sequence[str], start: int, end: int) -> dict[str, Sequence[tuple[int, int]]]:
         """By recording: start and end of all segments with data that touch this time, in order of start, and perhaps of some
         just before. Answered from the index alone."""

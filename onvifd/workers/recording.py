@@ -15,7 +15,7 @@ from onvifd.archive.index import SegmentStore
 from onvifd.archive.places import Places
 from onvifd.archive.prerecord import WORKER_BYTES
 from onvifd.archive.recovery import recover
-from onvifd.archive.tracks import TrackNumbers, tracks_setting
+from onvifd.archive.tracks import TrackNumbers
 from onvifd.clock import Clock
 from onvifd.errors import OnvifdError
 from onvifd.media.types import AccessUnit
@@ -91,18 +91,8 @@ class Recordings:
 
     def _load_tracks(self, recordings: frozenset[str]) -> dict[str, TrackNumbers]:
         """Blocks."""
-        assert self._catalogue is not None
         assert self._store is not None
-        found = {}
-        for recording in recordings:
-            text = self._catalogue.settings.get(tracks_setting(recording))
-            numbers = TrackNumbers.parse(text or "")
-            if text is None:
-                # Footage of before they were kept, or an index that was built anew.
-                rows = (self._store.segment_after(recording, -1), self._store.segment_at(recording, 1 << 62))
-                numbers = numbers.with_formats(each for row in rows if row is not None for each in row.formats)
-            found[recording] = numbers
-        return found
+        return {recording: self._store.track_numbers(recording) for recording in recordings}
 
     def tracks_of(self, recording: str, formats: Formats) -> tuple[str, ...]:
         """Tokens of the tracks that take these formats; new ones are remembered."""

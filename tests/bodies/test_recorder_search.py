@@ -31,6 +31,9 @@ POSITION = (
 
 
 class Recorder:
+    def __init__(self, *more: Track) -> None:
+        self.more = more
+
     def recordings(self) -> tuple[Recording, ...]:
         return (self.recording(REC, "InvalidToken"),)
 
@@ -47,7 +50,7 @@ class Recorder:
             source_address="",
             content="",
             retention=0,
-            tracks=tracks,
+            tracks=tuple(sorted((*tracks, *self.more), key=lambda each: each.token)),
         )
 
     def is_recording(self, token: str) -> bool:
@@ -86,6 +89,7 @@ def add(
     reason: EndReason,
     kinds: int = 3,
     state: SegmentState | None = None,
+    codec: Codec | None = None,
 ) -> None:
     store.insert_segment(
         SegmentRow(
@@ -95,7 +99,7 @@ def add(
             start=T0 + start * US,
             end=T0 + end * US,
             size=1,
-            formats=(),
+            formats=(TrackFormat(codec=codec, clock_rate=90_000),) if codec else (),
             kinds=FragmentFlag(kinds),
             state=state or SegmentState.CLOSED,
             end_reason=reason,
@@ -132,6 +136,23 @@ async def test_states_are_those_of_the_footage(
     search = RecorderSearch(recorder, store, wrong, executor)
     assert LIVE_EDGE < 50 * US
     assert await states(search, at) == wanted
+
+
+async def test_encodings_of_a_kind_are_tracks_of_their_own(
+    store: MemorySegmentStore, executor: ThreadPoolExecutor
+) -> None:
+    for start, codec in ((0, Codec.H264), (60, Codec.H265), (120, Codec.H264), (180, Codec.H265)):
+        add(store, start, start + 60, EndReason.FORMAT, kinds=1, codec=codec)
+    recorder: Any = Recorder(Track(token="VIDEO002", kind=Kind.VIDEO, description=""))
+    events: Any = Events()
+    search = RecorderSearch(recorder, store, events, executor)
+    (data,) = await search.recording_data((REC,))
+    times = {each.token: ((each.data_from - T0) // US, (each.data_to - T0) // US) for each in data.tracks}
+    assert times == {"VIDEO001": (0, 180), "VIDEO002": (60, 240)}
+    for at, token in ((10, "VIDEO001"), (100, "VIDEO002"), (130, "VIDEO001")):
+        (media,) = await search.media_attributes((REC,), T0 + at * US)
+        assert [each.token for each in media.tracks] == [token]
+        assert {name for name, held in (await states(search, at)).items() if held == "true"} == {REC, token}
 
 
 async def test_other_states_are_those_of_the_events(store: MemorySegmentStore, executor: ThreadPoolExecutor) -> None:

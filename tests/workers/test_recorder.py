@@ -325,3 +325,16 @@ async def test_without_a_volume_the_recording_says_why_it_is_not(scene: Scene, h
     assert [row.volume for row in scene.rows()] == ["v2"]
     assert scene.states()[-1].active
     await asyncio.sleep(0)
+async def test_another_encoding_without_a_pause_is_told(scene: Scene, h264: Clip, h265: Clip) -> None:
+    """So that control knows of the new track while the recording goes on."""
+    await scene.begin([h264.format], spec(pre=0.0, metadata=False))
+    scene.order("rec-1")
+    await scene.send(video_units(h264, seconds=2))
+    scene.feed.set_formats((h265.format,))
+    await scene.send(video_units(h265, T0 + 2 * US, seconds=2))
+    await scene.end()
+    told = [(state.active, state.tracks) for state in scene.states()]
+    assert told[:2] == [(True, ("VIDEO001",)), (True, ("VIDEO002",))]
+    assert [active for active, _ in told[2:]] == [False]
+
+

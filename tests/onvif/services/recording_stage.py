@@ -16,6 +16,7 @@ from onvifd.bodies.recording_control import ControlActions, RecordingControl
 from onvifd.bodies.recording_export import RecordingExport
 from onvifd.bodies.recording_plan import Feed
 from onvifd.bodies.recording_tables import read_tables
+from onvifd.bodies.recording_tracks import NewTracks
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role, Stream
 from onvifd.clock import US, SimulatedClock
 from onvifd.events.bus import EventBus
@@ -70,6 +71,7 @@ class RecordingStage:
             told=lambda token, utc: self.control.source_changed(token, utc),
             limit=receivers,
         )
+        self.tracks = NewTracks(self.catalogue.recordings, self._change)
         self.control = RecordingControl(
             catalogue=self.catalogue,
             segments=self.segments,
@@ -82,6 +84,7 @@ class RecordingStage:
                 set_record=self._set_record,
                 purge=self.purged.append,
                 replanned=self._replanned,
+                written=self.tracks.written,
             ),
             cameras=cameras,
             no_storage=no_storage,
@@ -141,8 +144,10 @@ class RecordingStage:
 
     # ---- what workers would say
 
-    def written(self, recording: str, active: bool = True, error: str = "") -> None:
-        tracks = ("VIDEO001", "AUDIO001") if active else ()
+    def written(
+        self, recording: str, active: bool = True, error: str = "", tracks: tuple[str, ...] = ("VIDEO001", "AUDIO001")
+    ) -> None:
+        tracks = tracks if active else ()
         state = RecordingState(
             recording=recording, active=active, utc=self.clock.utc(), reason=error, error=bool(error), tracks=tracks
         )
