@@ -73,7 +73,13 @@ class FragmentFlag(IntFlag):
     METADATA = 4
     CLEAN = 16
     """Its first video frame (or, without video, its first unit) is a clean point."""
+    SILENT = 32
+    """All of its metadata documents say nothing."""
 
+
+EMPTY_DOCUMENT = b'<tt:MetadataStream xmlns:tt="http://www.onvif.org/ver10/schema"/>'
+"""A metadata document that says nothing. Recordings have one where a second has no other. What is not longer than this has no
+room for anything but its root."""
 
 KIND_FLAGS: dict[Kind, FragmentFlag] = {
     Kind.VIDEO: FragmentFlag.VIDEO,
@@ -356,12 +362,6 @@ class SegmentStore(Protocol):
         """The same per kind of track, by `row.kinds`; kinds without data are left out."""
         ...
 
-    def all_times(self) -> dict[str, dict[Kind, tuple[int, int]]]:
-        """`track_times` of all recordings that hold data, at once."""
-        ...
-
-    def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
-        """The stretches of time that are recorded, in order and within `start` and `end`; copies are left out.
     def encoding_times(self, recording: str) -> dict[Codec, tuple[int, int]]:
         """The same per encoding. Looks at all rows of the recording: to be asked only where a kind has several."""
         ...
@@ -370,6 +370,12 @@ class SegmentStore(Protocol):
         """The encodings that the recording has had, by which its tracks are numbered."""
         ...
 
+    def all_times(self) -> dict[str, dict[Kind, tuple[int, int]]]:
+        """`track_times` of all recordings that hold data, at once."""
+        ...
+
+    def covered(self, recording: str, start: int, end: int, tolerance: int = 0) -> tuple[tuple[int, int], ...]:
+        """The stretches of time that are recorded, in order and within `start` and `end`; copies are left out.
 
         Stretches that are no more than `tolerance` microseconds apart are one. The times are those of the index: tables of
         fragments are not read, and an open segment ends where its row says.

@@ -1,7 +1,7 @@
 """Reading the metadata track of a recording: documents of tt:MetadataStream between two times, forward or backward.
 
-Only the heads of fragments and the documents themselves are read, never the pictures between them. Everything here blocks
-and runs in threads.
+Only the heads of fragments and the documents themselves are read, never the pictures between them. Documents that say nothing
+are left out: nobody looks for them. Everything here blocks and runs in threads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from onvifd.archive.disk import Volume
-from onvifd.archive.index import Fragment, FragmentFlag, SegmentRow, SegmentState, SegmentStore, unpack_fragments
+from onvifd.archive.index import (
+    EMPTY_DOCUMENT,
+    Fragment,
+    FragmentFlag,
+    SegmentRow,
+    SegmentState,
+    SegmentStore,
+    unpack_fragments,
+)
 from onvifd.archive.recovery import fragment_of
 from onvifd.clock import US
 from onvifd.errors import InvalidArgument
@@ -153,12 +161,12 @@ class MetadataReader:
             return
         try:
             for fragment in self._fragments(fd, row):
-                if not fragment.flags & FragmentFlag.METADATA:
+                if not fragment.flags & FragmentFlag.METADATA or fragment.flags & FragmentFlag.SILENT:
                     continue
                 if fragment.end + SLACK < start or fragment.start - SLACK > end:
                     continue
                 for utc, document in _read(fd, fragment, row.formats):
-                    if start <= utc <= end:
+                    if start <= utc <= end and len(document) > len(EMPTY_DOCUMENT):
                         yield utc, document
         except (OSError, InvalidArgument) as error:
             log.warning("metadata of %s: %s cannot be read: %s", row.recording, row.path, error)

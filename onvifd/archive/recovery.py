@@ -16,7 +16,9 @@ from pathlib import Path
 
 from onvifd.archive.disk import Volume, change_of
 from onvifd.archive.index import (
+    EMPTY_DOCUMENT,
     KIND_FLAGS,
+    KIND_MASK,
     NO_KIND,
     EndReason,
     Fragment,
@@ -187,7 +189,7 @@ def row_of(
     """The row of a recovered file."""
     kinds = NO_KIND
     for fragment in fragments:
-        kinds |= fragment.flags & ~FragmentFlag.CLEAN
+        kinds |= fragment.flags & KIND_MASK
     return SegmentRow(
         recording=recording,
         volume=volume,
@@ -284,7 +286,10 @@ def fragment_of(found: mp4_parse.FoundFragment, formats: tuple[TrackFormat, ...]
     main = next((run for run in found.runs if formats[run.track].kind is Kind.VIDEO), found.runs[0])
     flags = FragmentFlag.CLEAN if main.samples[0].key else NO_KIND
     for run in found.runs:
-        flags |= KIND_FLAGS[formats[run.track].kind]
+        kind = formats[run.track].kind
+        flags |= KIND_FLAGS[kind]
+        if kind is Kind.METADATA and all(sample.size <= len(EMPTY_DOCUMENT) for sample in run.samples):
+            flags |= FragmentFlag.SILENT
     start = min(sample.utc for sample in main.samples)
     return Fragment(found.offset, found.size, start, min(max(1, main.end - start), 0xFFFFFFFF), flags)
 

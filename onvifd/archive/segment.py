@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from onvifd.archive.index import (
+    EMPTY_DOCUMENT,
     KIND_FLAGS,
+    KIND_MASK,
     NO_KIND,
     EndReason,
     Fragment,
@@ -129,7 +131,7 @@ class _Moved:
             self.row,
             end=max(self.row.end, old.end),
             size=offset + len(data),
-            kinds=self.row.kinds | old.flags & ~FragmentFlag.CLEAN,
+            kinds=self.row.kinds | old.flags & KIND_MASK,
             fragments=pack_fragments(self.fragments),
         )
         if self.segment is not None:
@@ -436,7 +438,10 @@ class SegmentWriter:
         runs = [segment.timelines[track].run(track, units, ends) for track, units in enumerate(self._pending) if units]
         flags = FragmentFlag.CLEAN if main[0].key else NO_KIND
         for run in runs:
-            flags |= KIND_FLAGS[self._formats[run.track].kind]
+            kind = self._formats[run.track].kind
+            flags |= KIND_FLAGS[kind]
+            if kind is Kind.METADATA and all(len(sample.data) <= len(EMPTY_DOCUMENT) for sample in run.samples):
+                flags |= FragmentFlag.SILENT
         body = mp4.build_fragment(len(segment.fragments) + 1, runs)
         offset = segment.row.size
         data = segment.head + body if not offset else body
@@ -448,7 +453,7 @@ class SegmentWriter:
             segment.row,
             end=max(segment.row.end, start + duration),
             size=offset + len(data),
-            kinds=segment.row.kinds | flags & ~FragmentFlag.CLEAN,
+            kinds=segment.row.kinds | flags & KIND_MASK,
             fragments=pack_fragments(segment.fragments),
         )
         frames = len(main)

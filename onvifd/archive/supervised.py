@@ -163,6 +163,11 @@ class SupervisedWriter:
         """Whether more can be fed without being dropped for want of room."""
         return self._writer is not None and self._writer.room
 
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is being recorded until the next clean point."""
+        return self._writer is None or self._writer.waiting
+
     def pause(self) -> None:
         """Stop recording until `resume` (job mode Idle)."""
         self._paused = True

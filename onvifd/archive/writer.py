@@ -133,6 +133,11 @@ class RecordingWriter:
         """Whether more can be fed without being dropped."""
         return self._room()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is being recorded until the next clean point, or for want of an order or a volume."""
+        return self._paused or self._core.waiting
+
     def start(self) -> None:
         self._tasks = [asyncio.create_task(self._work()), asyncio.create_task(self._poll())]
         for task in self._tasks:

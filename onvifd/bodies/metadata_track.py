@@ -1,24 +1,25 @@
 """What control knows of a channel goes into the metadata tracks of its recordings: events and PTZ positions (Streaming 5.1.2.1.1).
 
 Documents are sent for all recordings, whether they are written now or not: the worker keeps them with the pictures before an
-alarm. What a camera sends as metadata stream of its own, the worker takes from the camera.
+alarm. With the change of a state goes the document that tells it to whoever comes later: footage begins with these. What a
+camera sends as metadata stream of its own, the worker takes from the camera.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from onvifd.bodies.channel import profile_token, recording_token, source_token
 from onvifd.clock import US, Clock
 from onvifd.events.bus import EventBus, Subscription
-from onvifd.events.types import Event
-from onvifd.onvif.notification.metadata import metadata_document, metadata_documents
+from onvifd.events.types import Event, Operation
+from onvifd.onvif.notification.metadata import metadata_document
 from onvifd.onvif.soap.codec import encode_text
 from onvifd.onvif.soap.namespaces import TT
 from onvifd.onvif.types import tt
-from onvifd.workers.messages import CameraSpec, RecordingState
+from onvifd.workers.messages import CameraSpec, MetadataDocument, RecordingState
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,11 @@ MAX_RATE = 100
 OWN = ("RecordingHistory/", "RecordingConfig/", "Media/")
 """Topics about the recorder's own work, which are no part of what happened in front of the camera."""
 
-Send = Callable[[str, int, bytes], None]
-"""Recording, time (microseconds UTC) and document, to the worker that records it."""
+POSITION = "PTZ"
+"""Name of the state that says where a camera looks."""
+
+Send = Callable[[MetadataDocument], None]
+"""To the worker that records it."""
 
 
 @dataclass(slots=True)
@@ -84,30 +88,44 @@ class MetadataTracks:
             own = (recording_token(camera.id), source_token(camera.id), f"vsc-{camera.id}", f"as-{camera.id}")
             for token in (*recordings, *own, f"asc-{camera.id}", *streams):
                 self._owner[token] = camera.id
-        kept = {token for channel in self._channels.values() for token in channel.recordings}
-        self._tracks = {token: self._tracks.get(token) or _Track() for token in kept}
+        known_tracks = self._tracks
+        kept = [token for channel in self._channels.values() for token in channel.recordings]
+        self._tracks = {token: known_tracks.get(token) or _Track() for token in kept}
+        for token in kept:
+            if token not in known_tracks:
+                self._tell_states(token)
 
     def event(self, event: Event) -> None:
         """Something happened: one document for it, in each recording of its channel."""
         camera = self._camera_of(event)
         if camera is None or not self._channels[camera].recordings:
             return
-        document = metadata_document([event])
+        document, state, initial = metadata_document([event]), "", b""
+        if event.operation is not None:
+            state = _state(event)
+            if event.operation is not Operation.DELETED:
+                initial = metadata_document([replace(event, operation=Operation.INITIALIZED)])
         for recording in self._channels[camera].recordings:
-            self._put(recording, event.utc, document)
+            self._put(recording, event.utc, document, state, initial)
 
     def recording_state(self, state: RecordingState) -> None:
-        """Writing began: the states of the channel come first, so that whoever replays it knows them."""
+        """Writing began. The worker has put the states to the first picture, unless it knew nothing of them: then it is new."""
         camera = self._owner.get(state.recording)
-        if not state.active or camera is None or state.recording not in self._channels[camera].recordings:
-            return
-        now = self.clock.utc()
-        properties = [event for event in self.bus.properties() if self._camera_of(event) == camera]
-        for document in metadata_documents(properties):
-            self._put(state.recording, now, document)
+        if state.active and camera is not None and state.recording in self._channels[camera].recordings:
+            self._tell_states(state.recording)
+
+    def _tell_states(self, recording: str) -> None:
+        """All states of a recording's channel, not as documents but for those that come later."""
+        camera, now = self._owner[recording], self.clock.utc()
+        for event in self.bus.properties():
+            if self._camera_of(event) == camera:
+                self._tell(recording, min(event.utc, now), _state(event), metadata_document([event]))
         position = self._channels[camera].position
         if position is not None:
-            self._put(state.recording, now, ptz_document(position))
+            self._tell(recording, min(position.utc_time, now), POSITION, ptz_document(position))
+
+    def _tell(self, recording: str, utc: int, state: str, initial: bytes) -> None:
+        self.send(MetadataDocument(recording=recording, utc=utc, document=b"", state=state, initial=initial))
 
     def ptz(self, camera: str, status: tt.PTZStatus) -> None:
         """Where a camera looks now; told again only when it moved (Streaming 5.1.2.1.1)."""
@@ -120,7 +138,7 @@ class MetadataTracks:
             return
         document = ptz_document(status)
         for recording in channel.recordings:
-            self._put(recording, status.utc_time, document)
+            self._put(recording, status.utc_time, document, POSITION, document)
 
     def _camera_of(self, event: Event) -> str | None:
         """The camera that an event is about."""
@@ -129,7 +147,7 @@ class MetadataTracks:
         tokens = (event.recording, *(value for _, value in event.source))
         return next((self._owner[token] for token in tokens if token in self._owner), None)
 
-    def _put(self, recording: str, utc: int, document: bytes) -> None:
+    def _put(self, recording: str, utc: int, document: bytes, state: str, initial: bytes) -> None:
         track = self._tracks[recording]
         now = self.clock.utc()
         if track.second != now // US:
@@ -146,7 +164,12 @@ class MetadataTracks:
         if utc <= track.last <= now + US:
             utc = track.last + 1
         track.last = utc
-        self.send(recording, utc, document)
+        self.send(MetadataDocument(recording=recording, utc=utc, document=document, state=state, initial=initial))
+
+
+def _state(event: Event) -> str:
+    """The name of a property instance."""
+    return repr(event.instance)
 
 
 def ptz_document(status: tt.PTZStatus) -> bytes:

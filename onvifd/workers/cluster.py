@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from onvifd.errors import NotFound, Unavailable
+from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.link import Link
 from onvifd.workers.messages import (
@@ -38,6 +38,9 @@ SNAPSHOT_AGE = 1.0
 
 BRIEF_TIMEOUT = 60.0
 """Seconds for a worker to take its cameras: recovery of what its predecessor left open included."""
+
+LET_GO_TIMEOUT = 10.0
+"""Seconds that a worker has to close what another one is to go on with."""
 
 REPLAY, VISION = "replay", "vision"
 
@@ -77,6 +80,9 @@ class Cluster:
         self._cameras: dict[str, CameraSpec] = {}
         self._recorded_by: dict[str, int] = {}
         """Which media worker feeds a recording."""
+        self._held: list[set[str]] = [set() for _ in self._media]
+        """Recordings that each media worker may be writing: until it has said that it let go of them nobody else gets them."""
+        self._letting_go: set[asyncio.Task[None]] = set()
         self._volumes = Volumes(volumes=setup.volumes)
         self._orders: dict[int, Orders] = {}
         self._active: frozenset[str] = frozenset()
@@ -111,7 +117,10 @@ class Cluster:
     async def stop(self) -> None:
         for _, task in self._snapshots.values():
             task.cancel()
-        await asyncio.gather(*(worker.stop() for worker in self.workers))
+        handing = list(self._letting_go)
+        for each in handing:
+            each.cancel()
+        await asyncio.gather(*(worker.stop() for worker in self.workers), *handing, return_exceptions=True)
 
     # ---- desired state -------------------------------------------------------------------------
 
@@ -150,9 +159,38 @@ class Cluster:
         self._snapshots = {
             key: made for key, made in self._snapshots.items() if key[0] in self._cameras or not made[1].done()
         }
-        for number, worker in enumerate(self._media):
-            worker.send(self._cameras_of(number))
+        for number in range(len(self._media)):
+            self._send_cameras(number)
         self._send_orders()
+
+    def _send_cameras(self, number: int) -> None:
+        """Tell a worker that runs. One that loses recordings is waited for: what another one did with their open files would be
+        undone, and the end of its footage told after the begin of the other's."""
+        worker = self._media[number]
+        if worker.handle is None:
+            return
+        cameras = self._cameras_of(number)
+        told = _recordings_of(cameras)
+        gone = self._held[number] - told
+        self._held[number] |= told
+        if not gone:
+            worker.send(cameras)
+            return
+        task = asyncio.create_task(self._let_go(number, cameras, gone), name=f"recordings leave {worker.name}")
+        self._letting_go.add(task)
+        task.add_done_callback(self._letting_go.discard)
+
+    async def _let_go(self, number: int, cameras: Cameras, gone: set[str]) -> None:
+        worker = self._media[number]
+        try:
+            await worker.request(cameras, LET_GO_TIMEOUT)
+        except OnvifdError as error:
+            log.warning("worker %s: %s; others go on with its recordings", worker.name, error.reason)
+        # It may have been given some back meanwhile.
+        free = {recording for recording in gone if self._recorded_by.get(recording) != number}
+        self._held[number] -= free
+        for other in {self._recorded_by[recording] for recording in free & self._recorded_by.keys()}:
+            self._send_cameras(other)
 
     def set_orders(self, active: frozenset[str]) -> None:
         """The recordings that are to be written now; workers hear of what changed for them."""
@@ -178,21 +216,30 @@ class Cluster:
             for worker in self._media:
                 worker.send(wanted)
 
-    def send_metadata(self, recording: str, utc: int, document: bytes) -> None:
-        """A tt:MetadataStream document of `utc` for the metadata track of a recording; without one it is dropped."""
-        number = self._recorded_by.get(recording)
+    def send_metadata(self, message: MetadataDocument) -> None:
+        """A tt:MetadataStream document for the metadata track of a recording; without one it is dropped."""
+        number = self._recorded_by.get(message.recording)
         if number is not None:
-            self._media[number].send(MetadataDocument(recording=recording, utc=utc, document=document))
+            self._media[number].send(message)
 
     def _cameras_of(self, number: int) -> Cameras:
         mine = (camera for camera in self._cameras.values() if self._owner[camera.id] == number)
         others = (camera for camera, owner in self._owner.items() if owner != number)
-        return Cameras(cameras=tuple(mine), elsewhere=tuple(others))
+        held = {
+            recording
+            for other, worker in enumerate(self._media)
+            if other != number and worker.handle is not None
+            for recording in self._held[other]
+        }
+        return Cameras(cameras=tuple(_without(camera, held) for camera in mine), elsewhere=tuple(others))
 
     async def _brief(self, name: str, link: Link) -> None:
         """Tell a new worker all it must know, and wait until it does."""
         if name == VISION:
             return
+        for number, worker in enumerate(self._media):
+            if worker.name == name:
+                self._held[number] = set()
         await link.request(self._credentials, BRIEF_TIMEOUT)
         if name == REPLAY:
             await link.request(ReplayTimeout(seconds=self._replay_timeout), BRIEF_TIMEOUT)
@@ -201,7 +248,9 @@ class Cluster:
                 self._orders[number] = self._orders_of(number)
                 await link.request(self._volumes, BRIEF_TIMEOUT)
                 await link.request(self._orders[number], BRIEF_TIMEOUT)
-                await link.request(self._cameras_of(number), BRIEF_TIMEOUT)
+                cameras = self._cameras_of(number)
+                self._held[number] |= _recordings_of(cameras)
+                await link.request(cameras, BRIEF_TIMEOUT)
 
     async def _died(self, name: str) -> None:
         for number, worker in enumerate(self._media):
@@ -252,3 +301,20 @@ class Cluster:
         if not isinstance(jpeg, Jpeg):
             raise Unavailable("the vision worker gave no picture")
         return jpeg.data
+
+
+def _recordings_of(cameras: Cameras) -> set[str]:
+    return {each.recording for camera in cameras.cameras for stream in camera.streams for each in stream.recordings}
+
+
+def _without(camera: CameraSpec, held: set[str]) -> CameraSpec:
+    """The camera without recordings that another worker has still."""
+    if not any(each.recording in held for stream in camera.streams for each in stream.recordings):
+        return camera
+    streams = tuple(
+        msgspec.structs.replace(
+            stream, recordings=tuple(each for each in stream.recordings if each.recording not in held)
+        )
+        for stream in camera.streams
+    )
+    return msgspec.structs.replace(camera, streams=streams)

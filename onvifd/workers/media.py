@@ -185,6 +185,7 @@ class MediaWorker:
     async def _configure(self, cameras: tuple[CameraSpec, ...]) -> None:
         """Start, change and stop streams until they are as wanted."""
         wanted = {(camera.id, stream.name): stream for camera in cameras for stream in camera.streams}
+        self._recordings.keep(each.recording for spec in wanted.values() for each in spec.recordings)
         await self._recordings.recover(tuple(each for spec in wanted.values() for each in spec.recordings))
         for key in [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]:
             await self._end(self._streams.pop(key))

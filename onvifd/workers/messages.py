@@ -151,11 +151,18 @@ class Volumes(Message):
 
 
 class MetadataDocument(Message):
-    """A tt:MetadataStream document for the metadata track of a recording."""
+    """A tt:MetadataStream document for the metadata track of a recording.
+
+    `state` names the property whose change it tells. Then `initial` is the document that tells the same to whoever comes
+    later, empty if there is no such property any more: it is kept for the begin of footage. An empty `document` is not
+    written, so that a state is told without a change.
+    """
 
     recording: str
     utc: int
     document: bytes
+    state: str = ""
+    initial: bytes = b""
 
 
 class ReplayTimeout(Message):

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from onvifd.archive.index import EMPTY_DOCUMENT
 from onvifd.archive.prerecord import MAX_SECONDS, Memory
 from onvifd.archive.supervised import SupervisedWriter
 from onvifd.clock import US
 from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
-from onvifd.workers.messages import RecordingState, RecordSpec
+from onvifd.workers.documents import Documents
+from onvifd.workers.messages import MetadataDocument, RecordingState, RecordSpec
 
 if TYPE_CHECKING:
     from onvifd.workers.recording import Recordings
@@ -31,8 +33,14 @@ Formats = tuple[TrackFormat, ...]
 METADATA = TrackFormat(codec=Codec.METADATA, clock_rate=90_000)
 MAX_SKEW = 10 * US
 """A document whose time is farther from the clock than this counts as of now: footage of that time may be long closed."""
+MAX_LAG = 2 * US
+"""A document of the camera whose time is farther from its pictures than this counts as of the last of them."""
 _PIECE = 64
 """Units that go from memory to the writer with each unit that comes."""
+
+
+def _document(track: int, utc: int, document: bytes) -> AccessUnit:
+    return AccessUnit(track, utc, utc * METADATA.clock_rate // US, True, document)
 
 
 class Recorder:
@@ -47,14 +55,19 @@ class Recorder:
         self._tracks: tuple[int, ...] = ()
         """Own track of each track of the stream; -1 for those that are not recorded."""
         self._video = -1
+        self._latest = 0
+        """Time of the stream's latest picture."""
         self._written: Formats = ()
+        self._main, self._meta = 0, -1
+        """Places of the main track and of the metadata track in what is written."""
+        self._added = Documents(owner.states_of(spec.recording))
         self._reported = ""
         self._joining = False
         self._ordered = False
         self._stopping: set[asyncio.Task[None]] = set()
         self._adopt(formats)
         self.memory = Memory(spec.pre, self._own, owner.memory)
-        self._written = self._own
+        self._place(self._own)
         self.writer = self._make(self._own, spec.volumes, self._state)
         self.writer.pause()
         self.writer.start()
@@ -118,11 +131,16 @@ class Recorder:
 
     def _write_as(self, formats: Formats) -> None:
         if formats != self._written:
-            self._written = formats
+            self._place(formats)
             self.writer.set_formats(formats)
             video = self._pictures(formats)
             if self.copy is not None and video:
                 self.copy.set_formats(video)
+
+    def _place(self, formats: Formats) -> None:
+        self._written = formats
+        self._main = next((n for n, each in enumerate(formats) if each.kind is Kind.VIDEO), 0)
+        self._meta = formats.index(METADATA) if METADATA in formats else -1
 
     @staticmethod
     def _pictures(formats: Formats) -> Formats:
@@ -178,13 +196,18 @@ class Recorder:
             return self._remember if self.spec.pre > 0 else None
         if self._joining:
             return self._join
-        straight = all(n == track for n, track in enumerate(self._tracks))
+        straight = METADATA not in self._own and all(n == track for n, track in enumerate(self._tracks))
         return self.writer.feed if straight and self.copy is None else self._write
 
     def _mine(self, unit: AccessUnit) -> AccessUnit | None:
         track = self._tracks[unit.track] if 0 <= unit.track < len(self._tracks) else -1
         if track < 0:
             return None
+        if track == self._video:
+            self._latest = unit.utc
+        elif self._own[track] is METADATA and self._video >= 0 and abs(unit.utc - self._latest) > MAX_LAG:
+            # Cameras are known that stamp their documents with another clock than their pictures.
+            return structs.replace(unit, track=track, utc=self._latest)
         return unit if track == unit.track else structs.replace(unit, track=track)
 
     def _write(self, unit: AccessUnit) -> None:
@@ -193,9 +216,26 @@ class Recorder:
             self._out(mine)
 
     def _out(self, unit: AccessUnit) -> None:
+        picture = unit.track == self._main
+        began = picture and self._meta >= 0 and self.writer.waiting
         self.writer.feed(unit)
-        if self.copy is not None and unit.track == self._video:
+        if self.copy is not None and picture:
             self.copy.feed(structs.replace(unit, track=0) if unit.track else unit)
+        if unit.track == self._meta:
+            self._added.wrote(unit.utc)
+        elif self._meta >= 0 and picture:
+            self._add(unit.utc, began)
+
+    def _add(self, utc: int, began: bool) -> None:
+        """The documents that belong to the picture of `utc`, which has just been written."""
+        if began:
+            if not self.writer.waiting:
+                for document in self._added.begin(utc):
+                    self.writer.feed(_document(self._meta, utc, document))
+            return
+        due = self._added.due(utc)
+        if due is not None:
+            self.writer.feed(_document(self._meta, due, EMPTY_DOCUMENT))
 
     def _remember(self, unit: AccessUnit) -> None:
         mine = self._mine(unit)
@@ -226,15 +266,19 @@ class Recorder:
                 self._adjust_copy()
             self._rewire()
 
-    def document(self, utc: int, document: bytes) -> None:
-        """A document for the metadata track."""
+    def document(self, message: MetadataDocument) -> None:
+        """A document for the metadata track; a state that is told without a change is written where it is not known yet."""
+        straight = self._ordered and not self._joining
+        owed = straight and not self.writer.waiting and bool(message.state) and self._added.owes(message.state)
+        document = message.document or (message.initial if owed else b"")
         if METADATA not in self._own or not document:
             return
         now = self._owner.clock.utc()
-        utc = utc if abs(utc - now) <= MAX_SKEW else now
-        unit = AccessUnit(self._own.index(METADATA), utc, utc * METADATA.clock_rate // US, True, document)
-        if self._ordered and not self._joining:
+        utc = message.utc if abs(message.utc - now) <= MAX_SKEW and message.document else now
+        unit = _document(self._own.index(METADATA), utc, document)
+        if straight:
             self.writer.feed(unit)
+            self._added.wrote(utc, message.state)
         elif self._ordered:
             self.memory.append(unit, self._owner.clock.monotonic())
         elif self.spec.pre > 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from onvifd.archive.budget import Budget
@@ -20,6 +20,8 @@ from onvifd.clock import Clock
 from onvifd.errors import OnvifdError
 from onvifd.media.types import AccessUnit
 from onvifd.store.catalogue import Catalogue
+from onvifd.store.recordings import tracks_setting
+from onvifd.workers.documents import States
 from onvifd.workers.messages import AnyMessage, MetadataDocument, RecordSpec, Setup, VolumeSpec, VolumeTrouble
 from onvifd.workers.recorder import Formats, Recorder, Sink
 
@@ -48,6 +50,7 @@ class Recordings:
         self._recovered: set[str] = set()
         self._feeds: list[StreamFeed] = []
         self._tracks: dict[str, TrackNumbers] = {}
+        self._states: dict[str, States] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def begin(self, setup: Setup) -> None:
@@ -117,10 +120,21 @@ class Recordings:
 
     def document(self, message: MetadataDocument) -> None:
         """A document for the metadata track of a recording; without a stream that feeds it, it is dropped."""
+        if message.state:
+            states = self.states_of(message.recording)
+            states.tell(message.state, message.utc, message.initial, said=bool(message.document))
         for feed in self._feeds:
             recorder = feed.recorders.get(message.recording)
             if recorder is not None:
-                recorder.document(message.utc, message.document)
+                recorder.document(message)
+
+    def states_of(self, recording: str) -> States:
+        """What is known of the states of a recording's channel."""
+        return self._states.setdefault(recording, States())
+
+    def keep(self, recordings: Iterable[str]) -> None:
+        """The recordings that there are: the states of others are forgotten."""
+        self._states = {each: self.states_of(each) for each in recordings}
 
     def open(self, specs: tuple[RecordSpec, ...], wire: Callable[[Sink | None], None]) -> StreamFeed:
         """What a stream feeds."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from msgspec import structs
 
 from onvifd.archive.disk import Volume
-from onvifd.archive.index import SegmentState, pack_fragments, unpack_fragments
+from onvifd.archive.index import EMPTY_DOCUMENT, FragmentFlag, SegmentState, pack_fragments, unpack_fragments
 from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.metadata import MetadataReader, Scan
+from onvifd.archive.recovery import fragment_of, scan
 from onvifd.clock import US
 from onvifd.media.types import AccessUnit, Codec, TrackFormat
 from tests.archive.conftest import T0, Clip, Record, in_order, video_units
@@ -21,7 +23,7 @@ EVERY = US // 2
 
 
 def document(utc: int) -> bytes:
-    return f"<tt:MetadataStream at='{utc}'/>".encode()
+    return f'<tt:MetadataStream xmlns:tt="http://www.onvif.org/ver10/schema" at="{utc}"/>'.encode()
 
 
 def documents(start: int, seconds: float, track: int = 1) -> list[AccessUnit]:
@@ -140,3 +142,23 @@ def test_footage_without_metadata(record: Record, h264: Clip, metadata: Metadata
 def test_a_sample_of_what_a_track_carries(metadata: MetadataReader) -> None:
     assert metadata.sample("rec-1", T0 + 2 * US, limit=3) == tuple(document(utc) for utc in ALL[:3])
     assert metadata.sample("rec-1", T0 - 1) == ()
+
+
+def test_documents_that_say_nothing_are_not_found(
+    record: Record, store: MemorySegmentStore, metadata: MetadataReader, volume: Volume, h264: Clip
+) -> None:
+    units = [
+        structs.replace(unit, data=document(unit.utc) if unit.utc == ALL[5] else EMPTY_DOCUMENT) if unit.track else unit
+        for unit in in_order(video_units(h264, T0, SECONDS), documents(T0, SECONDS))
+    ]
+    record([h264.format, META], units)
+    row = store.segment_at("rec-1", 1 << 60)
+    assert row is not None
+    assert row.kinds == FragmentFlag.VIDEO | FragmentFlag.METADATA
+    fragments = unpack_fragments(row.fragments)
+    assert [bool(each.flags & FragmentFlag.SILENT) for each in fragments].count(False) == 1
+    with volume.path(row.path).open("rb") as file:
+        _, found = scan(file.fileno(), row.size)
+    # an index that is built anew says the same
+    assert tuple(fragment_of(each, row.formats) for each in found) == fragments
+    assert scanned(metadata.scan("rec-1", 0, 1 << 60, whole, budget=60)) == [ALL[5]]

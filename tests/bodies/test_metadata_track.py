@@ -14,7 +14,7 @@ from onvifd.events.bus import EventBus
 from onvifd.onvif.search.metadata import PAN_TILT_SPACE, Axes, position_of
 from onvifd.onvif.search.xpath import MetadataStreamFilter
 from onvifd.onvif.types import tt
-from onvifd.workers.messages import CameraSpec, RecordingState, RecordSpec, StreamSpec
+from onvifd.workers.messages import CameraSpec, MetadataDocument, RecordingState, RecordSpec, StreamSpec
 
 TT = "{http://www.onvif.org/ver10/schema}"
 WSNT = "{http://docs.oasis-open.org/wsn/b-2}"
@@ -48,9 +48,21 @@ class Rig:
         self.clock = SimulatedClock()
         self.bus = EventBus(self.clock)
         self.sent: list[tuple[str, int, bytes]] = []
-        self.tracks = MetadataTracks(self.bus, self.clock, lambda *sent: self.sent.append(sent))
+        self.states: list[tuple[str, int, str, bytes]] = []
+        """What was told of states without a change: recording, time, state, document."""
+        self.kept: dict[tuple[str, str], bytes] = {}
+        """What a worker keeps for each state of a recording."""
+        self.tracks = MetadataTracks(self.bus, self.clock, self._send)
         self.tracks.start()
         self.tracks.configure(CAMERAS)
+
+    def _send(self, message: MetadataDocument) -> None:
+        if message.document:
+            self.sent.append((message.recording, message.utc, message.document))
+        else:
+            self.states.append((message.recording, message.utc, message.state, message.initial))
+        if message.state:
+            self.kept[message.recording, message.state] = message.initial
 
     def motion(self, camera: str, state: bool, utc: int | None = None) -> None:
         when = self.clock.utc() if utc is None else utc
@@ -115,28 +127,54 @@ def test_after_the_clock_was_set_back_time_goes_on_from_there(rig: Rig) -> None:
     assert rig.sent[1][1] == rig.clock.utc()
 
 
-def test_the_start_of_a_recording_has_the_states_of_its_channel(rig: Rig) -> None:
+def told(document: bytes) -> list[tuple[str | None, str]]:
+    """Topics and operations of a document's events."""
+    found = messages(document)
+    return [
+        (each.findtext(f"{WSNT}Topic"), each.find(f"{WSNT}Message/{TT}Message").get("PropertyOperation"))
+        for each in found
+    ]
+
+
+def test_with_a_change_goes_the_state_for_those_who_come_later(rig: Rig) -> None:
+    rig.motion(ONE, False)
+    rig.motion(ONE, True)
+    topic = "tns1:VideoSource/MotionAlarm"
+    assert told(rig.sent[-1][2]) == [(topic, "Changed")]
+    assert {recording for recording, _ in rig.kept} == set(OF_ONE)
+    ((_, initial),) = [item for item in rig.kept.items() if item[0][0] == OF_ONE[0]]
+    assert told(initial) == [(topic, "Initialized")]
+    assert b'Value="true"' in initial
+    rig.bus.forget(rig.bus.properties())
+    assert told(rig.sent[-1][2]) == [(topic, "Deleted")]
+    assert set(rig.kept.values()) == {b""}
+
+
+def test_a_recording_that_is_new_or_begins_knows_the_states_of_its_channel(rig: Rig) -> None:
     rig.motion(ONE, True)
     rig.motion(TWO, False)
     rig.bus.publish(topics.signal_loss(f"vs-{ONE}", False, rig.clock.utc(), f"rec-{ONE}"))
     rig.tracks.ptz(ONE, rig.status(0.25))
     rig.sent.clear()
+    more = camera(ONE, 1, RecordSpec(recording=OF_ONE[1]), RecordSpec(recording="rec-0c0c0c0c"))
+    rig.tracks.configure((more, CAMERAS[1]))
+    assert {recording for recording, *_ in rig.states} == {"rec-0c0c0c0c"}
+    rig.states.clear()
     rig.tracks.recording_state(RecordingState(recording=OF_ONE[1], active=True, utc=rig.clock.utc()))
-    (states, place) = rig.sent
-    assert states[0] == place[0] == OF_ONE[1]
-    found = messages(states[2])
-    assert {each.findtext(f"{WSNT}Topic") for each in found} == {
-        "tns1:VideoSource/MotionAlarm",
-        "tns1:VideoSource/SignalLoss",
-    }
-    operations = {each.find(f"{WSNT}Message/{TT}Message").get("PropertyOperation") for each in found}
-    assert operations == {"Initialized"}
-    assert position_of(0, place[2]) is not None
-    rig.sent.clear()
+    *events, place = rig.states
+    assert {recording for recording, *_ in rig.states} == {OF_ONE[1]}
+    assert [told(document) for *_, document in events] == [
+        [("tns1:VideoSource/MotionAlarm", "Initialized")],
+        [("tns1:VideoSource/SignalLoss", "Initialized")],
+    ]
+    assert position_of(0, place[3]) is not None
+    assert len({state for _, _, state, _ in rig.states}) == 3
+    rig.states.clear()
     rig.tracks.recording_state(RecordingState(recording=OF_ONE[1], active=False, utc=rig.clock.utc()))
     rig.tracks.recording_state(RecordingState(recording="rec-0b0b0b0b", active=True, utc=rig.clock.utc()))
     rig.tracks.recording_state(RecordingState(recording="rec-none", active=True, utc=rig.clock.utc()))
-    assert rig.sent == []
+    assert not rig.states
+    assert not rig.sent
 
 
 def test_positions_are_told_when_they_change(rig: Rig) -> None:

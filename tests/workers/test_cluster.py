@@ -226,8 +226,8 @@ async def test_orders_go_to_the_worker_that_feeds_the_recording_and_again_when_i
     assert len(scene.workers[name].heard) == heard  # only what changes is said
     volumes = (VolumeSpec(id="vol-2", path="/volume"),)
     scene.cluster.set_volumes(volumes)
-    scene.cluster.send_metadata("rec-a", 5, b"<tt/>")
-    scene.cluster.send_metadata("rec-unknown", 5, b"<tt/>")
+    scene.cluster.send_metadata(MetadataDocument(recording="rec-a", utc=5, document=b"<tt/>"))
+    scene.cluster.send_metadata(MetadataDocument(recording="rec-unknown", utc=5, document=b"<tt/>"))
     await settle()
     assert scene.workers[name].last(Volumes) == Volumes(volumes=volumes)
     assert scene.workers[name].last(MetadataDocument) == MetadataDocument(recording="rec-a", utc=5, document=b"<tt/>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from onvifd.archive.cache import FragmentCache
 from onvifd.archive.disk import Volume
 from onvifd.archive.doctor import examine
 from onvifd.archive.grouped import GroupedRows
-from onvifd.archive.index import EndReason, SegmentRow
+from onvifd.archive.index import EMPTY_DOCUMENT, EndReason, SegmentRow
 from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.reader import RecordingReader
 from onvifd.clock import US, SimulatedClock
@@ -108,6 +109,17 @@ class Scene:
         async for loaded in reader.fragments(0):
             found += [sample.utc for sample in loaded.samples if loaded.formats[sample.track].kind is kind]
         return found
+
+    async def documents(self, recording: str = "rec-1", *, empty: bool = False) -> list[tuple[int, bytes]]:
+        """What the metadata track holds; documents that say nothing only if they are asked for."""
+        volumes = {volume.id: volume for volume in self.volumes}
+        reader = RecordingReader(self.store, volumes, recording, cache=FragmentCache(), pool=self.all.pool)
+        found = []
+        async for loaded in reader.fragments(0):
+            for sample in loaded.samples:
+                if loaded.formats[sample.track] == METADATA:
+                    found.append((sample.utc, loaded.data[sample.offset : sample.offset + sample.size]))
+        return [each for each in found if empty or each[1] != EMPTY_DOCUMENT]
 
     def states(self, recording: str = "rec-1") -> list[RecordingState]:
         return [each for each in self.said if isinstance(each, RecordingState) and each.recording == recording]
@@ -274,7 +286,8 @@ async def test_documents_are_a_track_of_their_own(scene: Scene, h264: Clip) -> N
     await scene.end()
     (row,) = scene.rows()
     assert row.formats == (h264.format, METADATA)
-    assert await scene.stamps(kind=Kind.METADATA) == [T0 + n * FRAME - FRAME // 2 for n in range(10, 200, 20)]
+    wanted = [(T0 + n * FRAME - FRAME // 2, b"<doc/>") for n in range(10, 200, 20)]
+    assert await scene.documents() == wanted
     assert await scene.stamps() == every(units)
     assert scene.states()[0].tracks == ("VIDEO001", "META001")
     assert_decodes(scene.volumes[0].path(row.path))
@@ -289,9 +302,127 @@ async def test_a_document_of_another_time_counts_as_of_now(scene: Scene, h264: C
         scene.all.document(MetadataDocument(recording="rec-1", utc=utc, document=b"<doc/>"))
     await scene.send(units[60:])
     await scene.end()
-    found = await scene.stamps(kind=Kind.METADATA)
+    found = [utc for utc, _ in await scene.documents()]
     assert len(found) == 4
     assert all(T0 <= utc <= T0 + 60 * FRAME for utc in found)
+
+
+SECOND = US + FRAME
+"""A document comes with the picture that shows that it is due."""
+
+
+def told(state: str, value: str, utc: int, *, changed: bool = True) -> MetadataDocument:
+    now, later = (f"<{state} {kind}='{value}'/>".encode() for kind in ("now", "since"))
+    return MetadataDocument(
+        recording="rec-1", utc=utc, document=now if changed else b"", state=state, initial=later if value else b""
+    )
+
+
+@pytest.mark.parametrize("pre", [5.0, 0.0])
+async def test_every_second_has_a_document(scene: Scene, h264: Clip, pre: float) -> None:
+    await scene.begin([h264.format], spec(pre=pre))
+    units = list(video_units(h264, seconds=10))
+    await scene.send(units[:60])
+    scene.order("rec-1")
+    await scene.send(units[60:])
+    await scene.end()
+    found = await scene.documents(empty=True)
+    times = [utc for utc, _ in found]
+    assert {document for _, document in found} == {EMPTY_DOCUMENT}
+    assert times[0] == (await scene.stamps())[0]
+    assert [after - before for before, after in itertools.pairwise(times)] == [US] * (len(times) - 1)
+    assert T0 + 10 * US - times[-1] <= SECOND
+
+
+async def test_documents_of_the_camera_are_enough(scene: Scene, h264: Clip) -> None:
+    units = list(video_units(h264, seconds=10))
+    own = [AccessUnit(1, T0 + n * US, n * 90_000, True, b"<camera/>") for n in range(10)]
+    await scene.begin([h264.format, METADATA], spec(pre=0.0))
+    scene.order("rec-1")
+    await scene.send(in_order(units, own))
+    await scene.end()
+    (row,) = scene.rows()
+    assert row.formats == (h264.format, METADATA)
+    documents = await scene.documents(empty=True)
+    assert [document for _, document in documents].count(b"<camera/>") == 10
+    assert len(documents) == 11  # nothing was known when it began
+
+
+async def test_documents_of_the_camera_and_of_control_share_a_track(scene: Scene, h264: Clip) -> None:
+    units = in_order(video_units(h264, seconds=6), g711_units(seconds=6))
+    other = [AccessUnit(2, T0 + n * US + 100, n * 90_000, True, b"<camera/>") for n in range(6)]
+    # one that is stamped with a clock of its own
+    other[3] = structs.replace(other[3], utc=T0 + 3600 * US)
+    await scene.begin([h264.format, PCMU, METADATA], spec(audio=False))
+    for unit in sorted([*units, *other], key=lambda unit: unit.utc if unit.utc < T0 + US * 60 else T0 + 3 * US):
+        if unit.utc == T0 + 4 * US and not unit.track:
+            scene.order("rec-1")
+            scene.all.document(MetadataDocument(recording="rec-1", utc=unit.utc, document=b"<event/>"))
+        if unit is other[3]:
+            scene.sink(unit)  # type: ignore[misc]
+        else:
+            await scene.send([unit])
+    await scene.end()
+    (row,) = scene.rows()
+    assert row.formats == (h264.format, METADATA)
+    found = await scene.documents()
+    assert [document for _, document in found].count(b"<camera/>") == 6
+    assert [document for _, document in found].count(b"<event/>") == 1
+    assert all(T0 <= utc < T0 + 6 * US for utc, _ in found)
+    assert len({utc for utc, _ in found}) == 7
+
+
+async def test_footage_begins_with_the_states_of_its_first_picture(scene: Scene, h264: Clip) -> None:
+    units = list(video_units(h264, seconds=20))
+    await scene.begin([h264.format], spec())
+    scene.all.document(told("motion", "no", T0 - 60 * US, changed=False))
+    scene.all.document(told("line", "no", T0 - US))
+    scene.all.document(told("gone", "yes", T0 - US))
+    scene.all.document(told("gone", "", T0 + US))
+    await scene.send(units[:250])
+    scene.all.document(told("motion", "yes", units[250].utc))
+    scene.all.document(told("late", "yes", units[250].utc))
+    await scene.send(units[250:300])
+    scene.order("rec-1")
+    await scene.send(units[300:400])
+    # what control says of the states when it hears that footage has begun is known already
+    scene.all.document(told("motion", "yes", units[400].utc, changed=False))
+    scene.all.document(told("late", "yes", units[400].utc, changed=False))
+    scene.all.document(told("new", "yes", T0, changed=False))
+    await scene.send(units[400:])
+    await scene.end()
+    begin = T0 + 6 * US
+    (row,) = scene.rows()
+    assert row.start == begin
+    found = await scene.documents()
+    assert {document for utc, document in found if utc < begin + 1000} == {
+        b"<motion since='no'/>",
+        b"<line since='no'/>",
+    }
+    assert [document for utc, document in found if utc >= begin + 1000] == [
+        b"<late now='yes'/>",
+        b"<motion now='yes'/>",
+        b"<new since='yes'/>",
+    ]
+
+
+async def test_states_are_told_again_after_a_gap(scene: Scene, h264: Clip) -> None:
+    await scene.begin([h264.format], spec(pre=0.0))
+    scene.order("rec-1")
+    await scene.send(video_units(h264, seconds=2))
+    scene.all.document(told("motion", "yes", T0 + 2 * US))
+    await scene.clock.advance(10)
+    await scene.send(video_units(h264, T0 + 20 * US, seconds=2))
+    await scene.end()
+    assert [row.start for row in scene.rows()] == [T0, T0 + 20 * US]
+    assert (await scene.documents())[-1] == (T0 + 20 * US, b"<motion since='yes'/>")
+
+
+async def test_states_of_recordings_that_are_gone_are_forgotten(scene: Scene) -> None:
+    scene.all.document(told("motion", "yes", T0))
+    assert list(scene.all.states_of("rec-1").at(T0)) == [("motion", b"<motion since='yes'/>")]
+    scene.all.keep(["rec-2"])
+    assert list(scene.all.states_of("rec-1").at(T0)) == []
 
 
 async def test_another_encoding_is_another_track(scene: Scene, h264: Clip, h265: Clip) -> None:
@@ -307,6 +438,19 @@ async def test_another_encoding_is_another_track(scene: Scene, h264: Clip, h265:
     await scene.end()
     assert [state.tracks for state in scene.states() if state.active] == [("VIDEO001",), ("VIDEO002",), ("VIDEO001",)]
     assert [row.formats[0].codec for row in scene.rows()] == [Codec.H264, Codec.H265, Codec.H264]
+
+
+async def test_another_encoding_without_a_pause_is_told(scene: Scene, h264: Clip, h265: Clip) -> None:
+    """So that control knows of the new track while the recording goes on."""
+    await scene.begin([h264.format], spec(pre=0.0, metadata=False))
+    scene.order("rec-1")
+    await scene.send(video_units(h264, seconds=2))
+    scene.feed.set_formats((h265.format,))
+    await scene.send(video_units(h265, T0 + 2 * US, seconds=2))
+    await scene.end()
+    told = [(state.active, state.tracks) for state in scene.states()]
+    assert told[:2] == [(True, ("VIDEO001",)), (True, ("VIDEO002",))]
+    assert [active for active, _ in told[2:]] == [False]
 
 
 async def test_without_a_volume_the_recording_says_why_it_is_not(scene: Scene, h264: Clip) -> None:
@@ -325,16 +469,3 @@ async def test_without_a_volume_the_recording_says_why_it_is_not(scene: Scene, h
     assert [row.volume for row in scene.rows()] == ["v2"]
     assert scene.states()[-1].active
     await asyncio.sleep(0)
-async def test_another_encoding_without_a_pause_is_told(scene: Scene, h264: Clip, h265: Clip) -> None:
-    """So that control knows of the new track while the recording goes on."""
-    await scene.begin([h264.format], spec(pre=0.0, metadata=False))
-    scene.order("rec-1")
-    await scene.send(video_units(h264, seconds=2))
-    scene.feed.set_formats((h265.format,))
-    await scene.send(video_units(h265, T0 + 2 * US, seconds=2))
-    await scene.end()
-    told = [(state.active, state.tracks) for state in scene.states()]
-    assert told[:2] == [(True, ("VIDEO001",)), (True, ("VIDEO002",))]
-    assert [active for active, _ in told[2:]] == [False]
-
-
