@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import pytest
@@ -301,3 +303,28 @@ def test_pauses_where_it_was_told(client: RtspClient, span: tuple[int, int]) -> 
     client.demand("PLAY", Require=REPLAY)
     resumed = next(packet.extension.utc for packet in client.packets(seconds=4) if packet.extension)
     assert resumed == before[-1] + FRAME_US
+
+
+SESSIONS = 100
+
+
+@pytest.mark.covers("G-onvif-replay")
+def test_a_hundred_sessions_get_the_same_pictures(
+    recorder: Recorder, device: Device, footage: str, span: tuple[int, int]
+) -> None:
+    start = span[0] + 2 * SECOND
+    end = start + 3 * SECOND
+    uri = device.replay_uri(footage)
+
+    def fetch(ready: threading.Barrier) -> list[int]:
+        with RtspClient(uri, recorder.user, recorder.password) as client:
+            set_up_video(client)
+            ready.wait(timeout=60)
+            client.demand("PLAY", Range=f"clock={clock(start)}-{clock(end)}", Require=REPLAY)
+            return [unit.extension.utc for unit in collect(client, until=end, seconds=30)]
+
+    together = threading.Barrier(SESSIONS)
+    with ThreadPoolExecutor(SESSIONS) as pool:
+        fetched = list(pool.map(fetch, [together] * SESSIONS))
+    assert len(fetched[0]) >= 70
+    assert all(each == fetched[0] for each in fetched)
