@@ -189,6 +189,8 @@ class MediaWorker:
         await self._recordings.recover(tuple(each for spec in wanted.values() for each in spec.recordings))
         for key in [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]:
             await self._end(self._streams.pop(key))
+        # What goes from one stream to another ends there before it begins here.
+        await asyncio.gather(*(running.feed.leave(wanted[key].recordings) for key, running in self._streams.items()))
         for key, spec in wanted.items():
             running = self._streams.get(key)
             if running is None:

@@ -79,7 +79,10 @@ class Recordings:
 
     async def recover(self, specs: tuple[RecordSpec, ...]) -> None:
         """Complete what a worker that died left open, before anything new is written to the same recordings."""
-        new = frozenset(spec.recording for spec in specs) - self._recovered
+        wanted = frozenset(spec.recording for spec in specs)
+        # One that returns may have been with a worker that died since.
+        self._recovered &= wanted
+        new = wanted - self._recovered
         if not new or self._store is None:
             return
         try:
@@ -195,15 +198,21 @@ class StreamFeed:
         """Other recordings, or other settings of them."""
         if specs == self._specs:
             return
+        await self.leave(specs)
         self._specs = specs
         wanted = {spec.recording: spec for spec in specs}
-        ended = [self.recorders.pop(each) for each in list(self.recorders) if each not in wanted]
-        self._rewire()
-        await asyncio.gather(*(recorder.stop() for recorder in ended))
         for recording, recorder in self.recorders.items():
             if recorder.spec != wanted[recording]:
                 recorder.change(wanted[recording])
         self._begin()
+
+    async def leave(self, specs: tuple[RecordSpec, ...]) -> None:
+        """End the recordings that are not among these."""
+        wanted = {spec.recording for spec in specs}
+        self._specs = tuple(spec for spec in self._specs if spec.recording in wanted)
+        ended = [self.recorders.pop(each) for each in list(self.recorders) if each not in wanted]
+        self._rewire()
+        await asyncio.gather(*(recorder.stop() for recorder in ended))
 
     def ordered(self) -> None:
         for recorder in self.recorders.values():

@@ -238,3 +238,87 @@ async def test_orders_go_to_the_worker_that_feeds_the_recording_and_again_when_i
             await asyncio.sleep(0.01)
     told = [m for m in scene.workers[name].heard if isinstance(m, (Volumes, Orders, Cameras))]
     assert told[:2] == [Volumes(volumes=volumes), Orders(active=("rec-a",))]
+
+
+def fed(cameras: AnyMessage) -> set[str]:
+    assert isinstance(cameras, Cameras)
+    return {each.recording for spec in cameras.cameras for stream in spec.streams for each in stream.recordings}
+
+
+def moving(recording: str, to: str) -> list[CameraSpec]:
+    """Cameras a and b, one of which feeds the recording."""
+    return [
+        CameraSpec(
+            id=name,
+            channel=1,
+            streams=(
+                StreamSpec(
+                    name="main",
+                    url="rtsp://192.0.2.1/",
+                    recordings=(RecordSpec(recording=recording),) if name == to else (),
+                ),
+            ),
+        )
+        for name in "ab"
+    ]
+
+
+class Slow:
+    """A worker that takes its time to let go of what it records."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self.asked = asyncio.Event()
+        self.free = asyncio.Event()
+        worker.link.listen(self.handle)
+
+    async def handle(self, message: AnyMessage) -> AnyMessage | None:
+        answer = await self.worker.handle(message)
+        if isinstance(message, Cameras):
+            self.asked.set()
+            await self.free.wait()
+        return answer
+
+
+@pytest.mark.covers("REC-01")
+async def test_a_recording_goes_to_another_worker_only_when_the_first_has_let_go(scene: Scene) -> None:
+    scene.cluster.set_cameras(moving("rec-1", "a"))
+    await settle()
+    one, two = (scene.workers[owners(scene)[name]] for name in "ab")
+    assert one is not two
+    slow = Slow(one)
+    scene.cluster.set_cameras(moving("rec-1", "b"))
+    await slow.asked.wait()
+    await settle()
+    assert fed(one.last(Cameras)) == set()
+    assert fed(two.last(Cameras)) == set()
+    slow.free.set()
+    await settle()
+    assert fed(two.last(Cameras)) == {"rec-1"}
+
+
+async def test_a_recording_that_returns_meanwhile_stays(scene: Scene) -> None:
+    scene.cluster.set_cameras(moving("rec-1", "a"))
+    await settle()
+    one, two = (scene.workers[owners(scene)[name]] for name in "ab")
+    slow = Slow(one)
+    scene.cluster.set_cameras(moving("rec-1", "b"))
+    await slow.asked.wait()
+    scene.cluster.set_cameras(moving("rec-1", "a"))
+    slow.free.set()
+    await settle()
+    assert fed(one.last(Cameras)) == {"rec-1"}
+    assert fed(two.last(Cameras)) == set()
+
+
+async def test_a_recording_of_a_worker_that_dies_goes_on_at_once(scene: Scene) -> None:
+    scene.cluster.set_cameras(moving("rec-1", "a"))
+    await settle()
+    one, two = (scene.workers[owners(scene)[name]] for name in "ab")
+    slow = Slow(one)
+    scene.cluster.set_cameras(moving("rec-1", "b"))
+    await slow.asked.wait()
+    await one.link.close()
+    async with asyncio.timeout(5):
+        while fed(two.last(Cameras)) != {"rec-1"}:
+            await asyncio.sleep(0)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec import structs
 
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.errors import Unavailable
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
-from onvifd.workers import media
+from onvifd.workers import media, recording
 from onvifd.workers.messages import (
     Cameras,
     CameraState,
@@ -78,6 +80,47 @@ async def test_another_address_of_the_stream_ends_the_file_and_begins_one(
     rows = await asyncio.to_thread(control.segments)
     assert len(rows) == 2
     assert rows[0].end_reason == "stop"
+
+
+@pytest.mark.parametrize("order", ["taker first", "giver first"])
+async def test_what_goes_to_another_stream_ends_before_it_begins_there(
+    control: Control, camera: SimulatedDevice, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    told: list[str] = []
+
+    class Noted(recording.Recorder):
+        def __init__(self, *args: Any) -> None:
+            told.append("begins")
+            super().__init__(*args)
+
+        async def stop(self) -> None:
+            await super().stop()
+            told.append("has ended")
+
+    monkeypatch.setattr(recording, "Recorder", Noted)
+    (known,) = spec(camera).cameras
+    (stream,) = known.streams
+
+    def cameras(feeds: str) -> Cameras:
+        made = [
+            structs.replace(
+                known,
+                id=name,
+                streams=(structs.replace(stream, recordings=stream.recordings if name == feeds else ()),),
+            )
+            for name in ("cam-1", "cam-2")
+        ]
+        return Cameras(cameras=tuple(made if order == "giver first" else reversed(made)))
+
+    await control.begin()
+    await control.ask(cameras("cam-1"))
+    await control.until(lambda: states(control), "recording")
+    await control.ask(cameras("cam-2"))
+    await control.until(lambda: len(states(control)) == 3, "recording of the other stream")
+    assert told == ["begins", "has ended", "begins"]
+    assert [state[:2] for state in states(control)] == [(True, ""), (False, "stop"), (True, "")]
+    first, second = await asyncio.to_thread(control.segments)
+    assert first.end <= second.start
 
 
 async def test_a_removed_camera_leaves_whole_files(control: Control, camera: SimulatedDevice) -> None:
