@@ -54,6 +54,7 @@ class RecordingService(RecordingExportOperations):
     namespace = NS_RECORDING
     path = RECORDING_PATH
     prefix = "trc"
+    missing = ("ActionNotSupported", "NotImplemented")  # RecordingControl 5.24
 
     def __init__(self, backend: RecordingControlBackend, export: ExportBackend, search: SearchBackend) -> None:
         self._backend = self._recordings = backend

@@ -46,6 +46,14 @@ class SearchService(Service):
     namespace = NS_SEARCH
     path = SEARCH_PATH
     prefix = "tse"
+    not_served = frozenset(
+        {
+            "SearchImageByNL",
+            "GetNLSearchResults",
+            "SearchImageByImage",
+            "GetImageSearchResults",
+        }  # by their capabilities
+    )
 
     def __init__(
         self,

@@ -153,6 +153,8 @@ class Service:
     """Further paths at or below which operations are taken, for example those of subscriptions."""
     not_served: ClassVar[frozenset[str]] = frozenset()
     """Operations of the specification that have no types here; refused as what they are, optional and missing."""
+    missing: ClassVar[tuple[str, ...]] = ("ActionNotSupported",)
+    """Subcodes of the fault with which optional operations are refused that are not served."""
 
     @classmethod
     def operations(cls) -> tuple[Operation, ...]:
@@ -337,12 +339,13 @@ class Dispatcher:
         if found is not None:
             return found
         name = etree.QName(content)
+        missing = next((s.missing for s in self.services if s.namespace == name.namespace), Service.missing)
         if content.tag in self._not_served:
-            raise SoapFault("Receiver", ("ActionNotSupported",), f"{name.localname} is not implemented")
+            raise SoapFault("Receiver", missing, f"{name.localname} is not implemented")
         for module in self._modules.get(name.namespace or "", ()):
             known = vars(sys.modules[module])
             if name.localname in known and f"{name.localname}Response" in known:
-                raise SoapFault("Receiver", ("ActionNotSupported",), f"{name.localname} is not implemented")
+                raise SoapFault("Receiver", missing, f"{name.localname} is not implemented")
         raise SoapFault("Sender", ("UnknownAction",), f"unknown operation {name.localname[:60]}")
 
     def _authorize(self, http: HttpRequest, caller: Caller, item: Operation, now: float) -> None:

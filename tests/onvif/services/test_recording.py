@@ -773,3 +773,10 @@ async def test_capabilities_are_truthful(asked: Any) -> None:
     for name in ("ScheduledRecording", "EventRecording", "OverrideSegmentDuration", "SupportedEncryptionModes"):
         assert found.get(name) in (None, "false")
     assert set(found.get("Encoding").split()) == {"H264", "H265", "G711", "AAC"}
+
+
+async def test_optional_operations_that_are_not_served(asked: Any) -> None:
+    request = trc.OverrideSegmentDuration(
+        target_segment_duration=timedelta(seconds=10), expiration=timedelta(minutes=1), recording_configuration="rec-1"
+    )
+    assert await asked.fault(request) == ("Receiver", "ActionNotSupported", "NotImplemented")

@@ -492,3 +492,9 @@ async def test_element_items_of_results_are_valid(asked: Any, body: Any, now: in
     (found,) = await events(asked, "2025-12-31T23:00:00Z", "2026-01-01T00:00:00Z")
     (item,) = found.iter(f"{TT}ElementItem")
     assert etree.QName(item[0]).localname == "RecordingJobStateInformation"
+
+
+@pytest.mark.parametrize("operation", ["SearchImageByNL", "GetImageSearchResults"])
+async def test_optional_operations_that_are_not_served(asked: Any, operation: str) -> None:
+    request = f'<{operation} xmlns="{NS_SEARCH}"/>'
+    assert await asked.fault(request) == ("Receiver", "ActionNotSupported")
