@@ -314,6 +314,9 @@ def test_userinfo_is_split_off(url: str, clean: str, user: str, password: str) -
         ("http://host/cgi?user=u&pwd=p&x=1", "http://host/cgi?user=u&pwd=***&x=1"),
         ("rtsp://host/user=a_password=b_channel=1", "rtsp://host/user=a_password=***"),
         ("rtsp://host/passage=1", "rtsp://host/passage=1"),
+        ("rtsp://u:p/w?x#y@host/a", "rtsp://host/a"),
+        ("rtsp://host:554/a@b", "rtsp://host:554/a@b"),
+        ("rtsp://[2001:db8::1]:554/a@b", "rtsp://[2001:db8::1]:554/a@b"),
     ],
 )
 def test_redact(url: str, shown: str) -> None:
