@@ -1,7 +1,7 @@
 """Deleting footage: by age and quota of each recording, and the oldest of a volume that has grown over its bounds.
 
 It goes segment by segment in small batches with pauses, so that writing never waits for it. Open segments, those that are
-locked and those on volumes that are not there or may only be read stay. The file goes first, then its row: a crash in between
+locked and those on volumes that are not there or may only be read stay. A disk that hangs keeps no other from being swept. The file goes first, then its row: a crash in between
 leaves a row without file, which the check finds and a later sweep removes, never a file that nobody knows.
 """
 
@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import SegmentRow
@@ -27,6 +28,10 @@ PAGE = 50
 """Segments that are looked at at once."""
 _PAUSE_SECONDS = 0.2
 _SWEEP_SECONDS = 30.0
+STUCK_SECONDS = 60.0
+"""A batch that takes longer hangs on a disk: it is left to itself, and other volumes are gone on with."""
+MAX_STUCK = 8
+"""Batches that may hang at once; then nothing more is deleted until one of them comes back."""
 
 OnDeleted = Callable[[SegmentRow], None]
 """Called on the event loop after a segment is gone."""
@@ -79,6 +84,24 @@ class _Batch:
     after: tuple[int, int] | None = None
 
 
+_T = TypeVar("_T")
+_Step = Callable[[tuple[int, int]], _Batch]
+_LANES = tuple(f"retention {number}" for number in range(MAX_STUCK))
+STUCK = "the disk does not answer"
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, TimeoutError) and not error.errno:
+        return STUCK
+    return os.strerror(error.errno) if error.errno else type(error).__name__
+
+
+def _came_back(late: asyncio.Future[Any]) -> None:
+    """What hung has ended after all; what it did is seen at the next sweep."""
+    if not late.cancelled() and (error := late.exception()) is not None:
+        log.info("retention: a disk that did not answer has failed: %s", error)
+
+
 class Retention:
     """Keeps the archive inside its rules, which are asked anew for each sweep."""
 
@@ -101,6 +124,8 @@ class Retention:
         self._on_swept = on_swept
         self._forget = forget
         self._failed: dict[str, str] = {}
+        self._stuck: dict[str, asyncio.Future[Any]] = {}
+        """Lanes of the pool whose thread does not come back."""
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -171,7 +196,7 @@ class Retention:
                     )
                     return self._delete(rows, rules, locks, None)
 
-                total += await self._batches(expired, failures, touched)
+                total += await self._of_recording(recording, expired, failures, touched)
             quota = rules.quotas.get(recording, 0)
             if quota:
 
@@ -180,8 +205,17 @@ class Retention:
                     rows = self._after(after, locks, recording=recording) if excess > 0 else ()
                     return self._delete(rows, rules, locks, excess)
 
-                total += await self._batches(over, failures, touched)
+                total += await self._of_recording(recording, over, failures, touched)
         return total
+
+    async def _of_recording(
+        self, recording: str, step: _Step, failures: dict[str, str], touched: dict[str, int]
+    ) -> int:
+        try:
+            return await self._batches(step, failures, touched)
+        except OSError as error:
+            failures[recording] = _reason(error)
+            return 0
 
     async def _by_volume(
         self, rules: Rules, bounds: VolumeBounds, locks: LockTable, failures: dict[str, str], touched: dict[str, int]
@@ -202,19 +236,35 @@ class Retention:
 
         try:
             deleted = await self._batches(oldest, failures, touched)
-            full = await self._pool.run(locked_up)
+            full = await self._in_time(locked_up)
         except OSError as error:
-            failures[volume.id] = os.strerror(error.errno) if error.errno else type(error).__name__
+            failures[volume.id] = _reason(error)
             return 0, False
         return deleted, full
 
-    async def _batches(
-        self, step: Callable[[tuple[int, int]], _Batch], failures: dict[str, str], touched: dict[str, int]
-    ) -> int:
+    async def _in_time(self, work: Callable[..., _T], *args: object) -> _T:
+        """In a thread. Raises TimeoutError if it does not come back, and leaves it alone then."""
+        self._stuck = {lane: pending for lane, pending in self._stuck.items() if not pending.done()}
+        lane = next((each for each in _LANES if each not in self._stuck), None)
+        if lane is None:
+            raise TimeoutError(STUCK)
+        pending = asyncio.ensure_future(self._pool.run_in(lane, work, *args))
+        try:
+            done, _ = await asyncio.wait({pending}, timeout=STUCK_SECONDS)
+        except asyncio.CancelledError:
+            pending.cancel()
+            raise
+        if done:
+            return pending.result()
+        self._stuck[lane] = pending
+        pending.add_done_callback(_came_back)
+        raise TimeoutError(STUCK)
+
+    async def _batches(self, step: _Step, failures: dict[str, str], touched: dict[str, int]) -> int:
         """Run batches until there is nothing left to do. Raises OSError, Unavailable."""
         total, after = 0, START
         while True:
-            batch = await self._pool.run(step, after)
+            batch = await self._in_time(step, after)
             failures |= batch.failures
             for row in batch.deleted:
                 touched[row.recording] = max(row.end, touched.get(row.recording, 0))
@@ -253,7 +303,7 @@ class Retention:
                     continue
                 delete_segment(self._store, bounds.volume, row)
             except OSError as error:
-                batch.failures[row.volume] = os.strerror(error.errno) if error.errno else type(error).__name__
+                batch.failures[row.volume] = _reason(error)
                 continue
             batch.deleted.append(row)
             if excess is not None:
@@ -282,9 +332,11 @@ class Retention:
                 earliest = await self._pool.run(self._store.earliest, recording)
                 # Locked footage in front keeps what describes it.
                 before = reached if earliest is None else min(earliest, reached)
-                await self._pool.run(self._forget, recording, before)
+                await self._in_time(self._forget, recording, before)
             except OnvifdError as error:
                 failures[recording] = error.reason
+            except OSError as error:
+                failures[recording] = _reason(error)
 
     def _report(self, failures: dict[str, str]) -> None:
         """Once for each subject and reason until it works again."""

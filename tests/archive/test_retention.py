@@ -7,11 +7,13 @@ import dataclasses
 import errno
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from onvifd.archive import retention
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.catalogue_upkeep import CatalogueUpkeep
 from onvifd.archive.disk import DiskPool, Volume
@@ -293,3 +295,46 @@ async def test_a_full_disk_is_not_left_full_until_the_next_sweep(bench: MakeBenc
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_disk_that_hangs_keeps_no_other_full(
+    catalogue: Catalogue,
+    store: CatalogueSegmentStore,
+    volume: Volume,
+    rows: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    hangs, answers = threading.Event(), threading.Event()
+    statvfs = os.statvfs
+
+    def ask(root: Path) -> os.statvfs_result:
+        if root.name == "slow":
+            hangs.set()
+            answers.wait(30)
+        return statvfs(volume.root)
+
+    monkeypatch.setattr(os, "statvfs", ask)
+    monkeypatch.setattr(retention, "STUCK_SECONDS", 0.2)
+    slow = VolumeBounds(volume=Volume("v0", volume.root / "slow"), reserve=0.1)
+    full = VolumeBounds(volume=volume, max_bytes=sum(row.size for row in rows[5:]), reserve=0)
+    pool = DiskPool(1)
+    try:
+        made = Bench(catalogue, [slow, full], pool, T0)
+        assert (await made.sweep()).deleted == 5
+        assert hangs.is_set()
+        assert [row.id for row in everything(store)] == [row.id for row in rows[5:]]
+        made.rules = Rules(volumes={slow.volume.id: slow})
+        for _ in range(retention.MAX_STUCK + 2):
+            await made.sweep()
+        assert len(made.retention._stuck) == retention.MAX_STUCK  # not a thread more for each sweep
+        told = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+        assert told == ["retention: v0: the disk does not answer"]
+        answers.set()
+        made.rules = Rules(volumes={volume.id: dataclasses.replace(full, max_bytes=sum(r.size for r in rows[6:]))})
+        async with asyncio.timeout(10):
+            while not (await made.sweep()).deleted:
+                await asyncio.sleep(0)
+    finally:
+        answers.set()
+        pool.close()
