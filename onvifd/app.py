@@ -263,7 +263,10 @@ class RecorderApp:
         )
         self._parts.push_async_callback(self._footage.close)
         self._recording.fed = self._footage.tracks.configure
-        self._settings = SettingsParts(self._catalogue, self._when, self._change, self._access.audit)
+        self._settings = SettingsParts(
+            config, self._catalogue, self._clock, self._when, self.archive, self._change, self._access.audit
+        )
+        self._parts.push_async_callback(self._settings.close)
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
         await self._reload()

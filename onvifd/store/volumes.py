@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -89,6 +89,22 @@ class Volumes:
             return VolumeRow(**connection.execute(select(t).where(t.c.id == volume)).mappings().one())
 
         return self._database.write(work)
+
+    def regroup(self, volumes: Mapping[str, int], rules: Sequence[StorageRuleRow]) -> None:
+        """Put volumes into groups, and set the rules of what is stored in groups; all or none. Raises NotFound."""
+        t, r = schema.volumes, schema.storage_rules
+
+        def work(connection: Connection) -> None:
+            for volume, group in volumes.items():
+                if connection.execute(update(t).where(t.c.id == volume).values(group=group)).rowcount == 0:
+                    raise NotFound(f"there is no volume {volume}")
+            for rule in rules:
+                connection.execute(delete(r).where(r.c.owner == rule.owner))
+                if rule != StorageRuleRow(owner=rule.owner):
+                    connection.execute(insert(r).values(asdict(rule)))
+            bump(connection)
+
+        self._database.write(work)
 
     def remove(self, volume: str, *, forget: bool = False) -> int:
         """Forget a volume; gives how many segments were forgotten with it. Without `forget`, one that the index knows footage
