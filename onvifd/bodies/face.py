@@ -23,6 +23,7 @@ from onvifd.onvif.backend import MediaBackend
 from onvifd.onvif.services import snapshot
 from onvifd.onvif.soap import envelope
 from onvifd.onvif.soap.dispatch import Dispatcher, Service
+from onvifd.web.problems import problems
 from onvifd.workers.tunnels import Half
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class HttpFace:
         )
         keeper = Doorkeeper(total=max_connections, per_address=max_per_address, permits=permits)
         self._gate = HttpGate(self._protocol, keeper, limits=limits, peers=peers, tunnels=tunnels)
-        app = web.Application(client_max_size=envelope.MAX_BODY + 1, middlewares=[self._gate.middleware])
+        app = web.Application(client_max_size=envelope.MAX_BODY + 1, middlewares=[self._gate.middleware, problems])
         app[server.ADMITTED] = self._gate.admitted
         if access is not None:
             access.attach(self._gate)
