@@ -66,12 +66,14 @@ def parse_scope(scope: tt.SearchScope, element: Element, backend: RecordingBacke
 
 
 def _sources(backend: RecordingBackend) -> dict[str, dict[str, None]]:
-    """Recordings by what a client may call their source: the source id, or a profile that a job records."""
+    """Recordings by what a client may call their source: the source id, or a profile or receiver that a job records."""
     found: dict[str, dict[str, None]] = {}
     for recording in backend.recordings():
-        found.setdefault(recording.source_id, {})[recording.token] = None
+        if recording.source_id:
+            found.setdefault(recording.source_id, {})[recording.token] = None
     for job in backend.jobs():
-        found.setdefault(job.profile, {})[job.recording] = None
+        for source in job.sources:
+            found.setdefault(source.token, {})[job.recording] = None
     return found
 
 

@@ -16,6 +16,7 @@ from onvifd.access.types import AccessClass, Level, may
 from onvifd.clock import US, SimulatedClock
 from onvifd.errors import Unavailable
 from onvifd.events.topics import RECORDER_TOPICS
+from onvifd.onvif.backend import SourceKind
 from onvifd.onvif.services.common import NS_SEARCH
 from onvifd.onvif.services.search import SearchService
 from onvifd.onvif.types import tse, tt
@@ -343,6 +344,17 @@ async def test_the_filter_may_declare_its_own_prefix(asked: Any) -> None:
 
 
 @pytest.mark.covers("G-SearchFilter")
+async def test_receivers_are_sources_too(asked: Any, body: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """tt:SearchScope: a source may be a receiver, and the second one of its job."""
+    (first, *others) = body.jobs()
+    receiver = dataclasses.replace(first.sources[0], kind=SourceKind.RECEIVER, token="rcv-1")
+    job = dataclasses.replace(first, sources=(receiver, *first.sources))
+    monkeypatch.setattr(body, "jobs", lambda: (job, *others))
+    for token in ("rcv-1", first.profile):
+        search = await find_recordings(asked, f"<t:IncludedSources><t:Token>{token}</t:Token></t:IncludedSources>")
+        assert await recordings(asked, search) == ("Completed", [first.recording])
+
+
 @pytest.mark.parametrize(
     ("scope", "detail"),
     [
