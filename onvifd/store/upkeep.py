@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, exists, func, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from onvifd.store import schema
 from onvifd.store.ages import Ages, Stretch
@@ -46,6 +46,26 @@ class Upkeep:
             return tuple(dict(row) for row in connection.execute(query).mappings())
 
         return self._database.read(work)
+
+    def holds_any(self, volume: str, recording: str, start: int, end: int) -> bool:
+        """Whether a segment of a recording that touches this time lies on a volume, second copies and open ones included."""
+        t, u = schema.segments, schema.usage
+        # No segment is longer: what begins before does not reach into it.
+        longest = (
+            select(func.coalesce(func.max(u.c.longest), 0))
+            .where(u.c.recording == recording, u.c.volume == volume)
+            .scalar_subquery()
+        )
+        query = select(
+            exists().where(
+                t.c.volume == volume,
+                t.c.recording == recording,
+                t.c.start < end,
+                t.c.start > start - longest - 1,
+                or_(t.c.end > start, t.c.start >= start),
+            )
+        )
+        return self._database.read(lambda connection: bool(connection.scalar(query)))
 
     def recorded_between(self, recording: str, start: int, end: int) -> tuple[int, int]:
         """Bytes of a recording's segments that began in that time, second copies included, and the microseconds that they

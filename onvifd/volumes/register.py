@@ -17,6 +17,8 @@ from onvifd.volumes.model import INITIALISING, Access
 log = logging.getLogger(__name__)
 
 _SAMPLES = 3
+_TOGETHER = 500
+"""Rows that are forgotten in one transaction: others write to the database meanwhile."""
 
 
 def register(catalogue: Catalogue, paths: Sequence[Path], max_bytes: int, now: int) -> tuple[VolumeRow, ...]:
@@ -159,9 +161,8 @@ def finish_initialising(catalogue: Catalogue, row: VolumeRow, now: int) -> int:
     try:
         count = erase(root)
         after = 0
-        while rows := catalogue.upkeep.sizes(row.id, after):
-            for number, _, _, _ in rows:
-                catalogue.segments.remove(number)
+        while rows := catalogue.upkeep.sizes(row.id, after, _TOGETHER):
+            catalogue.segments.remove(*(number for number, _, _, _ in rows))
             after = rows[-1][0]
         marker = new_marker(now)
         write_marker(root, marker)
@@ -192,15 +193,11 @@ def check_erasable(catalogue: Catalogue, row: VolumeRow, *, erase: bool, now: in
 
 def _locked(catalogue: Catalogue, volume: str, now: int) -> bool:
     """Whether the volume holds the only copy of locked footage, or one of the copies."""
-    for lock in catalogue.locks.all():
-        if lock.until is not None and lock.until <= now:
-            continue
-        rows = catalogue.upkeep.oldest(
-            volume=volume, recording=lock.recording, before=None, after=(-(1 << 62), 0), limit=100_000
-        )
-        if any(row["start"] < lock.end and row["end"] > lock.start for row in rows):
-            return True
-    return False
+    return any(
+        catalogue.upkeep.holds_any(volume, lock.recording, lock.start, lock.end)
+        for lock in catalogue.locks.all()
+        if lock.until is None or lock.until > now
+    )
 
 
 def with_defaults(row: VolumeRow) -> VolumeRow:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, insert, select, text
 
 from onvifd.archive.disk import Volume
 from onvifd.archive.marker import MARKER, new_marker, read_marker, write_marker
+from onvifd.clock import US
 from onvifd.errors import Conflict, InvalidArgument
+from onvifd.store import schema
 from onvifd.store.catalogue import Catalogue
+from onvifd.store.rows import SegmentRow
 from onvifd.volumes import register
 from onvifd.volumes.look import look
 from onvifd.volumes.model import INITIALISING, Access, VolumeState
 from tests.archive.conftest import T0
 from tests.volumes.conftest import Record
+
+MINUTE = 60 * US
 
 
 def states(catalogue: Catalogue, *paths: Path) -> list[VolumeState]:
@@ -144,6 +151,60 @@ def test_initialising_is_guarded(catalogue: Catalogue, volume: Volume, record: R
     assert after.uuid not in (row.uuid, INITIALISING, "")
     assert catalogue.upkeep.volume_bytes() == {}
     assert [path.name for path in volume.root.iterdir()] == [MARKER]
+
+
+@pytest.mark.covers("STO-05", "A042")
+@pytest.mark.parametrize(
+    ("start", "end", "until", "guarded"),
+    [
+        (0, T0, None, False),
+        (0, T0 + 1, None, True),
+        (T0 + 2 * MINUTE + 1, T0 + 2 * MINUTE + 2, None, True),
+        (T0 + 3 * MINUTE - 1, T0 + 3 * MINUTE, None, True),
+        (T0 + 3 * MINUTE, 1 << 60, None, False),
+        (0, 1 << 60, T0, False),
+        (0, 1 << 60, T0 + 1, True),
+    ],
+    ids=["before", "first", "last", "its end", "behind", "lock that ended", "lock that lasts"],
+)
+@pytest.mark.parametrize("state", ["closed", "open"])
+def test_a_lock_guards_what_it_touches(
+    catalogue: Catalogue, volume: Volume, start: int, end: int, until: int | None, guarded: bool, state: str
+) -> None:
+    for number in range(3):
+        begin = T0 + number * MINUTE
+        row = SegmentRow(recording="rec-1", volume=volume.id, path=f"{number}", start=begin, end=begin + MINUTE, size=1)
+        catalogue.segments.insert(replace(row, state=state))
+    catalogue.locks.add("rec-1", start, end, account="admin", now=T0 - 1, until=until)
+    row = catalogue.volumes.get(volume.id)
+    if guarded:
+        with pytest.raises(Conflict, match="locked"):
+            register.check_erasable(catalogue, row, erase=True, now=T0)
+    else:
+        register.check_erasable(catalogue, row, erase=True, now=T0)
+
+
+@pytest.mark.covers("STO-05", "A042")
+def test_a_lock_guards_a_volume_of_any_size(catalogue: Catalogue, volume: Volume) -> None:
+    """More segments than a statement may name, the locked one last."""
+    count = 40_000
+    seed = SegmentRow(recording="rec-1", volume=volume.id, path="0", start=T0, end=T0 + 1, size=1, state="closed")
+    catalogue.segments.insert(seed)
+    t = schema.segments
+    copied = [column for column in t.c if column.name not in ("id", "path", "start", "end")]
+    number = text("WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < :count) SELECT n FROM n")
+
+    def fill(connection: Connection) -> None:
+        numbers = [row.n for row in connection.execute(number, {"count": count})]
+        (known,) = connection.execute(select(*copied)).mappings()
+        connection.execute(
+            insert(t), [dict(known) | {"path": str(n), "start": T0 + n, "end": T0 + n + 1} for n in numbers]
+        )
+
+    catalogue.database.write(fill)
+    catalogue.locks.add("rec-1", T0 + count, T0 + count + 1, account="admin", now=T0)
+    with pytest.raises(Conflict, match="locked"):
+        register.check_erasable(catalogue, catalogue.volumes.get(volume.id), erase=True, now=T0)
 
 
 @pytest.mark.covers("P143")
