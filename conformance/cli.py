@@ -42,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
         "--report", type=Path, default=None, metavar="DIR", help="write report.html and report.json there"
     )
     made.add_argument(
-        "--destructive", action="store_true", help="also reboot, reset and change addresses of the device"
+        "--destructive",
+        action="store_true",
+        help="also reboot, reset, change addresses and delete recordings of a full device",
     )
     made.add_argument(
         "--interface", default="", help="own address for discovery; default: the one that leads to the device"

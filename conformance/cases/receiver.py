@@ -29,6 +29,7 @@ from conformance.cases.recording_common import (
     rtsp_source,
     same_receiver,
     set_receiver_mode,
+    spare_own,
     stream_to,
 )
 from conformance.cases.recording_general import same_capabilities
@@ -88,6 +89,7 @@ async def room(x: Examination) -> AsyncIterator[None]:
     known = await receivers(x)
     removed: Any = None
     if len(known) >= await supported(x):
+        spare_own(x, "receivers")
         for token, kept in known.items():
             if (await x.soap.call("trv", delete_request(token))).fault is None:
                 removed = kept

@@ -152,11 +152,12 @@ async def discard_recording(x: Examination, token: str) -> None:
 
 
 async def room_for_recording(x: Examination) -> None:
-    """Recording Test 6.7: where the maximum is reached, a recording must go."""
+    """Recording Test 6.7: where the maximum is reached, a recording must go; its footage does not come back."""
     most = (await capabilities(x)).get("MaxRecordings")
     known = await recordings(x)
     if most is None or len(known) < float(most):
         return
+    spare_own(x, "recordings")
     for token in known:
         reply = await x.soap.call(
             "trc", f"<trc:DeleteRecording><trc:RecordingToken>{token}</trc:RecordingToken></trc:DeleteRecording>"
@@ -164,6 +165,12 @@ async def room_for_recording(x: Examination) -> None:
         if reply.fault is None:
             return
     x.cannot("the device has no room for another recording, and none of its recordings can be deleted")
+
+
+def spare_own(x: Examination, what: str) -> None:
+    """What the device holds of its own is deleted for a case only where that is asked for."""
+    if not x.settings.destructive:
+        x.cannot(f"the device has all the {what} that it takes; with --destructive one of its own is deleted")
 
 
 @contextlib.asynccontextmanager
@@ -230,6 +237,7 @@ async def place_for_jobs(x: Examination, spare: int, *, profile: bool = False) -
             known = await jobs(x)
             if attempt >= len(known) + len(removed) or not known:
                 break
+            spare_own(x, "recording jobs")
             token, job = next(iter(known.items()))
             await delete_job(x, token)
             removed.append(job)

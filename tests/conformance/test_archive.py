@@ -8,11 +8,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from lxml import etree
 
 from conformance import pattern, runner
-from conformance.model import Failure
+from conformance.cases import receiver
+from conformance.cases.recording_common import room_for_recording
+from conformance.model import Failure, NotRun
+from conformance.names import NS
 from conformance.replay import check_rtcp, read_rtp, read_sdp
 from conformance.source import ONE, RtspSource
 from onvifd.cameras.intake import Source
@@ -134,3 +140,45 @@ def test_rtcp_and_sdp_are_judged() -> None:
     )
     with pytest.raises(Failure):
         read_sdp("o=nothing")
+
+
+class Full:
+    """A device that is full: what an examination asks of it, and what it was told to delete."""
+
+    def __init__(self, destructive: bool) -> None:
+        self.settings = SimpleNamespace(destructive=destructive)
+        self.deleted: list[str] = []
+        self.soap = self
+
+    async def ask(self, prefix: str, body: str) -> etree._Element:
+        names = " ".join(f'xmlns:{key}="{NS[key]}"' for key in ("trc", "trv", "tt"))
+        inside = {
+            "<trc:GetServiceCapabilities/>": '<trc:Capabilities MaxRecordings="1"/>',
+            "<trv:GetServiceCapabilities/>": '<trv:Capabilities SupportedReceivers="1"/>',
+            "<trc:GetRecordings/>": "<trc:RecordingItem><tt:RecordingToken>r</tt:RecordingToken></trc:RecordingItem>",
+            "<trv:GetReceivers/>": "<trv:Receivers><tt:Token>v</tt:Token><tt:Configuration/></trv:Receivers>",
+        }.get(body, "")
+        return etree.fromstring(f"<answer {names}>{inside}</answer>")
+
+    async def call(self, prefix: str, body: str) -> SimpleNamespace:
+        self.deleted.append(body.partition(">")[0].strip("<"))
+        return SimpleNamespace(fault=None)
+
+    def check(self, good: object, why: str) -> None:
+        assert good, why
+
+    def cannot(self, why: str) -> None:
+        raise NotRun(why)
+
+
+@pytest.mark.parametrize("destructive", [False, True])
+async def test_a_full_device_loses_nothing_unless_that_is_asked_for(destructive: bool) -> None:
+    device: Any = Full(destructive)
+    made = [room_for_recording(device), receiver.room(device).__aenter__()]
+    for each in made:
+        if destructive:
+            await each
+        else:
+            with pytest.raises(NotRun):
+                await each
+    assert device.deleted == (["trc:DeleteRecording", "trv:DeleteReceiver"] if destructive else [])
