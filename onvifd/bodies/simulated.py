@@ -17,7 +17,8 @@ from onvifd.bodies import host
 from onvifd.cameras.simulated.clip import Clip
 from onvifd.cameras.simulated.encode import CameraClips
 from onvifd.cameras.simulated.picture import motion_at, next_motion_change
-from onvifd.cameras.simulated.player import SimulatedSource, StreamPlayer
+from onvifd.cameras.simulated.player import Loop, SimulatedSource, StreamPlayer
+from onvifd.cameras.simulated.scene import Scene
 from onvifd.clock import US, Clock
 from onvifd.errors import NotFound
 from onvifd.events import topics
@@ -94,8 +95,10 @@ class SimulatedCamera:
         self._model = _model(number, clips)
         self.streams: dict[str, LiveStream] = {}
         self._players: dict[str, StreamPlayer] = {}
+        scene = Scene(number, motion=motion)
         for name in _STREAMS:
-            player = StreamPlayer([self._clips[name], clips.audio])
+            loops: list[Loop] = [self._clips[name], clips.audio]
+            player = StreamPlayer([*loops, scene] if name == "main" else loops)
             stream = LiveStream(name)
             stream.set_tracks(tuple(map(LiveTrack, player.formats, player.payload_types, player.ssrcs)))
             stream.online = True

@@ -129,6 +129,14 @@ async def test_motion_is_a_property_that_follows_the_picture(clips: CameraClips)
     assert dict(events[0].source) == {"Source": device.media().video_sources[0].token}
 
 
+def test_the_main_stream_carries_metadata_too(clips: CameraClips) -> None:
+    clock = SimulatedClock(T0)
+    stream = camera(clips, clock, EventBus(clock)).lookup("/main")
+    assert stream is not None
+    assert [track.format.codec for track in stream.tracks] == [Codec.H264, Codec.PCMU, Codec.METADATA]
+    assert [track.payload_type for track in stream.tracks] == [96, 0, 98]
+
+
 async def test_streams_are_found_by_path_and_carry_both_tracks(clips: CameraClips) -> None:
     clock = SimulatedClock(T0)
     device = camera(clips, clock, EventBus(clock))

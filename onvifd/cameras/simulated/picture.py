@@ -93,6 +93,12 @@ def next_motion_change(utc: int) -> int:
     return next(begin + edge for edge in edges if begin + edge > utc)
 
 
+def object_at(second: float) -> tuple[int, int, int]:
+    """Left, top and size of the moving object on the grid, at a second of the loop in which it moves."""
+    way = (second - MOTION_START) / (MOTION_END - MOTION_START)
+    return 20 + round(way * (GRID_WIDTH - _OBJECT - 40)), LANE_TOP + 10, _OBJECT
+
+
 def read_block_code(luma: npt.NDArray[np.generic]) -> BlockCode | None:
     """Read the strip from a grey picture (height x width, 0 to 255) of any size; None without a readable one."""
     if luma.ndim != 2 or luma.shape[0] < GRID_HEIGHT // 4 or luma.shape[1] < GRID_WIDTH // 4:
@@ -181,8 +187,7 @@ class Picture:
         self._u[half], self._v[half] = self._tint
         if not MOTION_START <= frame / FPS < MOTION_END:
             return
-        way = (frame / FPS - MOTION_START) / (MOTION_END - MOTION_START)
-        x, top = 20 + round(way * (GRID_WIDTH - _OBJECT - 40)), LANE_TOP + 10
+        x, top, _ = object_at(frame / FPS)
         luma, blue, red = _OBJECT_COLOUR
         self._fill(self._y, x, top, _OBJECT, _OBJECT, _WHITE)
         self._fill(self._y, x + 10, top + 10, _OBJECT - 20, _OBJECT - 20, luma)

@@ -8,11 +8,10 @@ import random
 from collections.abc import Sequence
 from typing import Protocol
 
-from onvifd.cameras.simulated.clip import Clip
 from onvifd.clock import US, Clock
 from onvifd.media import fmtp
 from onvifd.media.rtp.pack import DEFAULT_MTU, Packer
-from onvifd.media.types import FlushUnit, Kind, TrackFormat
+from onvifd.media.types import AccessUnit, FlushUnit, TrackFormat
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +24,21 @@ _MAX_SLEEP = 1.0
 _DYNAMIC_PAYLOAD_TYPE = 96
 
 
+class Loop(Protocol):
+    """What a track plays, for ever: units counted from 1970, each with its time (see `Clip`)."""
+
+    @property
+    def format(self) -> TrackFormat: ...
+
+    def utc_of(self, number: int) -> int: ...
+
+    def number_at(self, utc: int) -> int: ...
+
+    def key(self, number: int) -> bool: ...
+
+    def unit(self, number: int, track: int) -> AccessUnit: ...
+
+
 class UnitSink(Protocol):
     """Where units go: the live hub of a stream."""
 
@@ -34,7 +48,7 @@ class UnitSink(Protocol):
 class _Track:
     """One clip on its way: the next unit, and when the next sender report is due."""
 
-    def __init__(self, clip: Clip, index: int, rng: random.Random, mtu: int) -> None:
+    def __init__(self, clip: Loop, index: int, rng: random.Random, mtu: int) -> None:
         self.clip = clip
         self.index = index
         self.ticks_offset = rng.getrandbits(31)
@@ -83,7 +97,7 @@ class StreamPlayer:
     It opens no socket and reads no clock.
     """
 
-    def __init__(self, clips: Sequence[Clip], *, seed: int | None = None, mtu: int = DEFAULT_MTU) -> None:
+    def __init__(self, clips: Sequence[Loop], *, seed: int | None = None, mtu: int = DEFAULT_MTU) -> None:
         rng = random.Random(seed)
         self._tracks = [_Track(clip, index, rng, mtu) for index, clip in enumerate(clips)]
         self._started = False
@@ -99,11 +113,6 @@ class StreamPlayer:
     @property
     def ssrcs(self) -> tuple[int, ...]:
         return tuple(track.packer.ssrc for track in self._tracks)
-
-    @property
-    def video(self) -> Clip | None:
-        """The video clip, if there is one."""
-        return next((track.clip for track in self._tracks if track.clip.format.kind is Kind.VIDEO), None)
 
     def start(self, now: int) -> None:
         """Begin with the first clean point that is not before `now` (microseconds UTC)."""

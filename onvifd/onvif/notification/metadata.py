@@ -13,8 +13,6 @@ from onvifd.onvif.soap.codec import encode_text
 from onvifd.onvif.soap.namespaces import PREFIXES, WSNT
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<tt:MetadataStream'
-MAX_EVENTS = 64
-"""Events of one document: it must be sent within a second (Streaming 5.2.1.1)."""
 
 
 def metadata_document(events: Sequence[Event], producer: str | None = None) -> bytes:
@@ -28,11 +26,6 @@ def metadata_document(events: Sequence[Event], producer: str | None = None) -> b
     used = {"tt": PREFIXES["tt"]} | {prefix: uri for prefix, uri in PREFIXES.items() if f"{prefix}:" in messages}
     declarations = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in used.items())
     return f"{_HEAD}{declarations}>{body}</tt:MetadataStream>".encode()
-
-
-def metadata_documents(events: Sequence[Event], producer: str | None = None) -> list[bytes]:
-    """As many documents as the bound of each takes."""
-    return [metadata_document(events[at : at + MAX_EVENTS], producer) for at in range(0, len(events), MAX_EVENTS)]
 
 
 def _message(event: Event, producer: str | None) -> str:

@@ -10,8 +10,7 @@ from lxml import etree
 from onvifd.clock import US
 from onvifd.events import topics
 from onvifd.onvif.backend import JobState, JobStatus, SourceKind, SourceStatus, TrackStatus
-from onvifd.onvif.notification import metadata
-from onvifd.onvif.notification.metadata import metadata_document, metadata_documents
+from onvifd.onvif.notification.metadata import metadata_document
 from onvifd.onvif.soap.namespaces import TNS1, TT, WSNT
 
 T, NT = f"{{{TT}}}", f"{{{WSNT}}}"
@@ -54,10 +53,3 @@ def test_no_events_make_an_empty_document(oracle: ModuleType) -> None:
     root: Any = etree.fromstring(metadata_document([]))
     oracle.metadata_schema().assertValid(root)
     assert [len(child) for child in root] == [0]
-
-
-def test_many_events_take_several_documents() -> None:
-    events = [topics.profile_changed(str(number), UTC) for number in range(metadata.MAX_EVENTS + 1)]
-    first, second = (etree.fromstring(document) for document in metadata_documents(events))
-    assert (len(first[0]), len(second[0])) == (metadata.MAX_EVENTS, 1)
-    assert metadata_documents([]) == []
