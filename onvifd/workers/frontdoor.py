@@ -28,7 +28,7 @@ BACKLOG = 1024
 FIRST_REQUEST_TIMEOUT = 10.0
 HANDSHAKE_TIMEOUT = 10.0
 MAX_TLS = 128
-"""RTSPS connections at once; see `workers.relay` for what one costs."""
+"""RTSPS connections at once, three quarters of them from one address; see `workers.relay` for what one costs."""
 MAX_WAITING = 512
 """Connections that have not yet sent a whole request. At the bound the one that has waited longest must go, of the address that
 has the most of them: who means it sends its request at once, and those who only connect cannot keep the others out."""
@@ -56,7 +56,7 @@ class FrontDoor:
         self._route = route
         self.tunnels = Tunnels(route)
         self._kept_out = kept_out
-        self._tls_keeper = Doorkeeper(total=max_tls, per_address=max_tls, permits=permits)
+        self._tls_keeper = Doorkeeper(total=max_tls, per_address=max(1, max_tls * 3 // 4), permits=permits)
         """Encrypted connections, for as long as they last."""
         self._relays: set[TlsRelay] = set()
         self._max_waiting = max_waiting

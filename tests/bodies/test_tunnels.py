@@ -104,6 +104,8 @@ async def until(true: Callable[[], bool]) -> None:
         "S-RTP-RTSP-HTTP-TCP",
         "T-RTP-RTSP-HTTP-TCP",
         "T-RTP-RTSP-HTTPS-TCP",
+        "SEC-17",
+        "NET-43",
     )
 )
 @pytest.mark.parametrize("way", WAYS)
@@ -331,3 +333,23 @@ async def test_a_slow_client_of_tls_holds_up_nobody(house: House, tmp_path: Path
             assert count > 100
 
     await aside(watch)
+
+
+async def test_one_address_cannot_take_all_of_tls(tls: ssl.SSLContext) -> None:
+    async def route(path: str, arrival: Arrival) -> None:
+        raise AssertionError("nothing is asked")
+
+    door = FrontDoor(route, max_tls=4)
+    port = door.listen("127.0.0.1", 0, tls)
+
+    def shake(source: str) -> ssl.SSLSocket:
+        plain = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
+        return unverified().wrap_socket(plain)
+
+    held = [await asyncio.to_thread(shake, "127.0.0.1") for _ in range(3)]
+    with pytest.raises(OSError):
+        await asyncio.to_thread(shake, "127.0.0.1")
+    held.append(await asyncio.to_thread(shake, "127.0.0.2"))
+    for each in held:
+        each.close()
+    await door.close()
