@@ -9,19 +9,9 @@ from typing import Any
 
 from conformance.cases.base_common import INVALID, SENDER, reboot
 from conformance.cases.event_messages import Message
-from conformance.cases.recording_common import (
-    CHANGE_STATE,
-    CONNECTION_FAILED,
-    NOWHERE,
-    PULL_POINT,
-    RECEIVER,
-    await_message,
-    await_receiver_state,
+from conformance.cases.receiver_common import (
     check_receiver,
     configure_receiver,
-    delta,
-    item,
-    listening,
     receiver,
     receiver_configuration,
     receiver_state,
@@ -29,10 +19,19 @@ from conformance.cases.recording_common import (
     rtsp_source,
     same_receiver,
     set_receiver_mode,
-    spare_own,
     stream_to,
 )
+from conformance.cases.recording_common import NOWHERE, PULL_POINT, RECEIVER, spare_own
 from conformance.cases.recording_general import same_capabilities
+from conformance.cases.recording_messages import (
+    CHANGE_STATE,
+    CONNECTION_FAILED,
+    await_message,
+    await_receiver_state,
+    delta,
+    item,
+    listening,
+)
 from conformance.model import Examination, Failure, case
 from conformance.names import boolean, find, renamed, text
 from conformance.source import ONE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +11,10 @@ from xml.sax.saxutils import escape
 from lxml import etree
 
 from conformance.cases.base_common import INVALID, SENDER
-from conformance.cases.event_common import Subscription, ask_event, create_pull_point, forget
-from conformance.cases.event_messages import Message, pull
-from conformance.cases.event_values import Topic, patience, topics_of
+from conformance.cases.receiver_common import receivers
+from conformance.cases.recording_values import differing, source_types, values
 from conformance.model import Examination, Failure
-from conformance.names import NS, clark, find, findall, flag, renamed, text
-from conformance.schema import official_schema
-from conformance.source import RtspSource, Stream
+from conformance.names import NS, find, findall, renamed, text
 
 CONTROL = "Recording Control Service"
 RECEIVER = "Receiver Service"
@@ -31,61 +27,9 @@ MEDIA = "Media Service OR Media2 Service"
 PROFILE_TYPE = f"{NS['tt']}/Profile"
 RECEIVER_TYPE = f"{NS['tt']}/Receiver"
 ACTIVE = ("Active", "PartiallyActive")
-EVENT_WAIT = 20.0
-"""PullMessagesTimeout of the specification."""
 VIDEO = frozenset({"JPEG", "MPEG4", "H264", "H265", "MPV4-ES"})
 AUDIO = frozenset({"G711", "G726", "AAC", "PCMU", "PCMA", "MP4A-LATM", "OPUS"})
 NOWHERE = "no-such-token-77"
-
-JOB_STATE = Topic(clark("tns1:RecordingConfig"), ("JobState",))
-CHANGE_STATE = Topic(clark("tns1:Receiver"), ("ChangeState",))
-CONNECTION_FAILED = Topic(clark("tns1:Receiver"), ("ConnectionFailed",))
-
-
-def config_topic(name: str) -> Topic:
-    return Topic(clark("tns1:RecordingConfig"), (name,))
-
-
-# ---- values -------------------------------------------------------------------------------------------
-
-
-def values(element: Any, *paths: str) -> dict[str, tuple[str, ...]]:
-    """What stands at some paths, for comparison."""
-    return {path: tuple(text(each) for each in findall(element, path)) for path in paths}
-
-
-def differing(one: dict[str, tuple[str, ...]], other: dict[str, tuple[str, ...]]) -> str:
-    """The first path whose values differ, for people; empty if none does."""
-    for path, value in one.items():
-        if value != other.get(path):
-            return f"{path.replace('tt:', '')}: {', '.join(value) or 'nothing'} and {', '.join(other.get(path, ())) or 'nothing'}"
-    return ""
-
-
-RECORDING_PATHS = (
-    *("tt:Source/tt:SourceId", "tt:Source/tt:Name", "tt:Source/tt:Location", "tt:Source/tt:Description"),
-    *("tt:Source/tt:Address", "tt:Content", "tt:MaximumRetentionTime"),
-)
-"""Recording Test 6.1."""
-JOB_PATHS = (
-    *("tt:RecordingToken", "tt:Mode", "tt:Priority", "tt:Source/tt:SourceToken"),
-    *("tt:Source/tt:SourceToken/tt:Token", "tt:Source/tt:Tracks/tt:SourceTag", "tt:Source/tt:Tracks/tt:Destination"),
-)
-"""Recording Test 6.2; the type of a source token is an attribute (`source_types`)."""
-
-
-def source_types(job: Any) -> tuple[str, ...]:
-    return tuple(each.get("Type", "") for each in findall(job, "tt:Source/tt:SourceToken"))
-
-
-def whole(element: Any) -> str:
-    """Content of an element without prefixes and white space, for comparison of messages with answers."""
-
-    def walk(node: Any) -> Any:
-        inside = tuple(walk(each) for each in node if isinstance(each.tag, str))
-        return etree.QName(node).localname, tuple(sorted(node.attrib.items())), (node.text or "").strip(), inside
-
-    return repr(walk(element)[1:])
 
 
 # ---- recordings ---------------------------------------------------------------------------------------
@@ -434,65 +378,7 @@ async def some_job(x: Examination) -> AsyncIterator[str]:
             await discard_job(x, token)
 
 
-# ---- receivers ----------------------------------------------------------------------------------------
-
-
-def receiver_configuration(mode: str, uri: str, protocol: str = "UDP", stream: str = "RTP-Unicast") -> str:
-    return (
-        f"<trv:Configuration><tt:Mode>{mode}</tt:Mode><tt:MediaUri>{escape(uri)}</tt:MediaUri><tt:StreamSetup>"
-        f"<tt:Stream>{stream}</tt:Stream><tt:Transport><tt:Protocol>{protocol}</tt:Protocol></tt:Transport>"
-        "</tt:StreamSetup></trv:Configuration>"
-    )
-
-
-async def receivers(x: Examination) -> dict[str, Any]:
-    """Configurations of GetReceivers by token."""
-    items = findall(await x.ask("trv", "<trv:GetReceivers/>"), "trv:Receivers")
-    tokens = [text(each, "tt:Token") for each in items]
-    x.check(len(tokens) == len(set(tokens)), f"GetReceiversResponse has a Token twice: {', '.join(tokens)}")
-    return {token: find(item, "tt:Configuration") for token, item in zip(tokens, items, strict=True)}
-
-
-async def receiver(x: Examination, token: str) -> Any:
-    answer = await x.ask("trv", f"<trv:GetReceiver><trv:ReceiverToken>{token}</trv:ReceiverToken></trv:GetReceiver>")
-    known = text(answer, "trv:Receiver/tt:Token")
-    x.check(known == token, f"GetReceiver of {token} was answered with the receiver {known}")
-    return find(answer, "trv:Receiver/tt:Configuration")
-
-
-async def configure_receiver(x: Examination, token: str, inside: str) -> None:
-    body = f"<trv:ReceiverToken>{token}</trv:ReceiverToken>{inside}"
-    await x.ask("trv", f"<trv:ConfigureReceiver>{body}</trv:ConfigureReceiver>")
-
-
-async def set_receiver_mode(x: Examination, token: str, mode: str) -> None:
-    body = f"<trv:ReceiverToken>{token}</trv:ReceiverToken><trv:Mode>{mode}</trv:Mode>"
-    await x.ask("trv", f"<trv:SetReceiverMode>{body}</trv:SetReceiverMode>")
-
-
-async def receiver_state(x: Examination, token: str) -> str:
-    body = f"<trv:GetReceiverState><trv:ReceiverToken>{token}</trv:ReceiverToken></trv:GetReceiverState>"
-    return text(await x.ask("trv", body), "trv:ReceiverState/tt:State")
-
-
-async def check_receiver(x: Examination, token: str, inside: str) -> None:
-    """GetReceiver must give what was configured (Receiver Test 6.1)."""
-    same_receiver(x, _parsed(inside), await receiver(x, token), "configured", "GetReceiver")
-
-
-def _parsed(inside: str) -> Any:
-    return etree.fromstring(
-        inside.replace("<trv:Configuration", f'<trv:Configuration xmlns:trv="{NS["trv"]}" xmlns:tt="{NS["tt"]}"', 1)
-    )
-
-
-def same_receiver(x: Examination, one: Any, other: Any, first: str, second: str) -> None:
-    paths = (
-        *("tt:Mode", "tt:MediaUri", "tt:StreamSetup/tt:Stream", "tt:StreamSetup/tt:Transport/tt:Protocol"),
-        *("tt:StreamSetup/tt:Transport/tt:Tunnel/tt:Protocol",),
-    )
-    wrong = differing(values(one, *paths), values(other, *paths))
-    x.check(not wrong, f"a receiver as {first} and in {second} differs in {wrong}")
+# ---- jobs on receivers --------------------------------------------------------------------------------
 
 
 @contextlib.asynccontextmanager
@@ -510,158 +396,6 @@ async def receiver_job(x: Examination, recording: str) -> AsyncIterator[tuple[st
         yield job, token
     finally:
         await discard_job(x, job)
-
-
-@contextlib.asynccontextmanager
-async def rtsp_source(x: Examination) -> AsyncIterator[RtspSource]:
-    async with RtspSource(x.prober.local(), x.note) as source:
-        yield source
-
-
-async def stream_to(x: Examination, token: str, source: RtspSource, stream: Stream, protocol: str = "UDP") -> None:
-    """Point a receiver at the RTSP simulator and let it connect."""
-    inside = receiver_configuration("AlwaysConnect", source.uri(stream), protocol)
-    await configure_receiver(x, token, inside)
-    await check_receiver(x, token, inside)
-
-
-# ---- events -------------------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def listening(x: Examination, topic: Topic) -> AsyncIterator[Subscription]:
-    """A pull point for one topic."""
-    inside = (
-        f'<wsnt:TopicExpression {topic.declaration} Dialect="http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet">'
-        f"{topic}</wsnt:TopicExpression>"
-    )
-    sub = await create_pull_point(x, inside)
-    try:
-        yield sub
-    finally:
-        await forget(x, sub)
-
-
-def delta(x: Examination) -> float:
-    """Operation Delay, and time for what a device does in the network."""
-    return max(patience(x), x.settings.message_timeout)
-
-
-async def await_message(
-    x: Examination, sub: Subscription, topic: Topic, what: str, wanted: Any, *, seconds: float = 0.0
-) -> Message:
-    """Pull until a message is there for which `wanted(message)` holds."""
-    deadline = time.monotonic() + (seconds or delta(x))
-    seen = 0
-    while (left := deadline - time.monotonic()) > 0:
-        pulled = await pull(x, sub, timeout=max(1.0, min(EVENT_WAIT, round(left, 1))), limit=1)
-        for message in pulled.messages:
-            seen += 1
-            x.check(message.topic == topic, f"a message of {message.topic} passed the filter {topic}")
-            if wanted(message):
-                return message
-    raise Failure(f"no message of {topic} {what}; {seen} others came")
-
-
-def item(message: Message, part: str, name: str) -> str:
-    return dict(message.items(part)).get(name, "")
-
-
-def element_item(message: Message, name: str) -> Any:
-    """The content of a tt:ElementItem in Data, or None."""
-    for each in findall(message.element, "tt:Data/tt:ElementItem"):
-        if each.get("Name") == name:
-            return next((child for child in each if isinstance(child.tag, str)), None)
-    return None
-
-
-async def await_job_state(
-    x: Examination, sub: Subscription, job: str, states: Sequence[str], operations: Sequence[str] = ("Changed",)
-) -> str:
-    """Recording Test 6.5 and 6.13. Returns the state of the message."""
-
-    def wanted(message: Message) -> bool:
-        return (
-            message.operation in operations
-            and item(message, "Source", "RecordingJobToken") == job
-            and item(message, "Data", "State") in states
-        )
-
-    what = f"with PropertyOperation {' or '.join(operations)} for job {job} and state {' or '.join(states)}"
-    message = await await_message(x, sub, JOB_STATE, what, wanted)
-    information = element_item(message, "Information")
-    if information is not None:
-        within = text(information, "tt:State")
-        x.check(
-            within in states,
-            f"Information in the message says {within or 'nothing'}, its State {item(message, 'Data', 'State')}",
-        )
-    return item(message, "Data", "State")
-
-
-async def await_receiver_state(x: Examination, sub: Subscription, token: str, state: str) -> None:
-    """Recording Test 6.6."""
-
-    def wanted(message: Message) -> bool:
-        return item(message, "Source", "ReceiverToken") == token and item(message, "Data", "NewState") == state
-
-    await await_message(x, sub, CHANGE_STATE, f"for receiver {token} with NewState {state}", wanted)
-
-
-async def describe(x: Examination, topic: Topic) -> Any:
-    """tt:MessageDescription of a topic in GetEventProperties."""
-    answer = await ask_event(x, "GetEventProperties", "<tev:GetEventProperties/>")
-    node = find(answer, "wstop:TopicSet")
-    x.check(topic in topics_of(node), f"GetEventProperties has no topic {topic}")
-    node = find(node, topic.root_name)
-    for step in topic.path:
-        node = find(node, step)
-    description = find(node, "tt:MessageDescription")
-    x.check(description is not None, f"the topic {topic} has no MessageDescription")
-    return description
-
-
-def check_property(x: Examination, description: Any, topic: Topic, expected: bool) -> None:
-    x.check(
-        flag(description, "IsProperty") is expected,
-        f"{topic} is {'no' if expected else 'a'} property event by its MessageDescription",
-    )
-
-
-def check_described(x: Examination, description: Any, topic: Topic, part: str, name: str, type_: str) -> None:
-    """An item with a name and a type must be described."""
-    kind = "SimpleItemDescription" if not type_.endswith(("Configuration", "Information")) else "ElementItemDescription"
-    for each in findall(description, f"tt:{part}/tt:{kind}"):
-        if each.get("Name") == name:
-            given = each.get("Type", "")
-            prefix, colon, local = given.rpartition(":")
-            uri = each.nsmap.get(prefix if colon else None)
-            wanted_prefix, _, wanted_local = type_.rpartition(":")
-            x.check(
-                local == wanted_local and uri == NS[wanted_prefix],
-                f"{topic}: {part} item {name} has the type {given}, expected {type_}",
-            )
-            return
-    x.fail(f"{topic}: the description has no {kind} {name} in {part}")
-
-
-def check_type(x: Examination, element: Any, type_: str, where: str) -> None:
-    """An element must be valid as a complex type of the official schema ("validation with XML Schema complex type")."""
-    x.check(element is not None, f"{where}: there is no element")
-    copy = etree.fromstring(etree.tostring(element, with_tail=False))
-    copy.tag = clark("tt:Message")
-    # xsi:type makes the validator judge by that type, wherever the element is not declared globally.
-    probe = etree.Element(clark("tt:Message"), nsmap={"tt": NS["tt"], "xsi": NS["xsi"]}, UtcTime="2030-01-01T00:00:00Z")
-    data = etree.SubElement(etree.SubElement(probe, clark("tt:Data")), clark("tt:ElementItem"), Name="x")
-    inner = etree.SubElement(data, clark("tt:Anything"), nsmap={"xsi": NS["xsi"]})
-    inner.set(clark("xsi:type"), type_)
-    for key, value in copy.attrib.items():
-        inner.set(key, value)
-    inner.text = copy.text
-    inner.extend(list(copy))
-    schema = official_schema()
-    if not schema.validate(probe):
-        x.fail(f"{where} is no valid {type_}: {schema.error_log[0].message}")
 
 
 async def refuse_token(x: Examination, service: str, body: str, subcode: str) -> None:

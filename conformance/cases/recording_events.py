@@ -12,37 +12,39 @@ from conformance.cases.event_values import Topic
 from conformance.cases.recording_common import (
     CONTROL,
     DYNAMIC,
-    JOB_STATE,
     MEDIA,
     OPTIONS,
     PULL_POINT,
     TRACKS,
-    await_message,
-    check_described,
-    check_property,
-    check_type,
-    config_topic,
     configuration,
     create_recording,
     delete_recording,
-    delta,
-    describe,
     discard_recording,
-    element_item,
-    item,
     job_state,
     jobs,
-    listening,
     place_for_track,
     recordings,
     room_for_recording,
     set_mode,
     some_job,
     tracks,
-    whole,
 )
 from conformance.cases.recording_general import recording_configuration, set_configuration, track_configuration
 from conformance.cases.recording_jobs import delete_track_request, track_request
+from conformance.cases.recording_messages import (
+    JOB_STATE,
+    await_message,
+    check_described,
+    check_property,
+    check_type,
+    config_topic,
+    delta,
+    describe,
+    element_item,
+    item,
+    listening,
+)
+from conformance.cases.recording_values import whole
 from conformance.model import Examination, case
 from conformance.names import find, renamed, text
 

@@ -6,15 +6,12 @@ from conformance.cases.base_common import INVALID, SENDER
 from conformance.cases.recording_common import (
     CONTROL,
     DYNAMIC,
-    JOB_PATHS,
     MEDIA,
     NOWHERE,
     OPTIONS,
-    RECORDING_PATHS,
     capabilities,
     configuration,
     create_recording,
-    differing,
     discard_recording,
     job_state,
     jobs,
@@ -22,10 +19,9 @@ from conformance.cases.recording_common import (
     recordings,
     refuse_token,
     some_job,
-    source_types,
     tracks,
-    values,
 )
+from conformance.cases.recording_values import JOB_PATHS, RECORDING_PATHS, differing, source_types, values
 from conformance.model import Examination, case
 from conformance.names import NS, find, findall, renamed, text
 

@@ -7,53 +7,49 @@ from collections.abc import AsyncIterator
 
 from conformance.cases.base_common import settle
 from conformance.cases.event_common import Subscription
+from conformance.cases.receiver_common import receiver_state, rtsp_source, set_receiver_mode, stream_to
 from conformance.cases.recording_common import (
     ACTIVE,
     AUDIO,
-    CHANGE_STATE,
     CONTROL,
     DYNAMIC,
-    JOB_STATE,
     MEDIA,
     OPTIONS,
     PROFILE_TYPE,
     PULL_POINT,
     RECEIVER,
     RECEIVER_TYPE,
-    RECORDING_PATHS,
     TRACKS,
     VIDEO,
-    await_job_state,
-    await_receiver_state,
     capabilities,
     configuration,
     create_job,
     create_recording,
     delete_job,
     delete_recording,
-    differing,
     discard_job,
     discard_recording,
     expect_state,
     job_of,
     jobs,
-    listening,
     place_for_jobs,
     place_for_track,
     receiver_job,
-    receiver_state,
     recordings,
     room_for_recording,
-    rtsp_source,
     set_mode,
-    set_receiver_mode,
     source_of,
     stopped_jobs,
-    stream_to,
     tracks,
-    values,
-    whole,
 )
+from conformance.cases.recording_messages import (
+    CHANGE_STATE,
+    JOB_STATE,
+    await_job_state,
+    await_receiver_state,
+    listening,
+)
+from conformance.cases.recording_values import RECORDING_PATHS, differing, values, whole
 from conformance.model import Examination, case
 from conformance.names import find, flag, text
 from conformance.source import ONE, TWO, RtspSource
