@@ -318,7 +318,10 @@ class VolumeKeeper:
     async def _ask_disks(self) -> None:
         """Health of the disks below the volumes. A disk may take its time: nobody waits for the answer but this task."""
         for watched in tuple(self._watched.values()):
-            if not watched.seen.device or watched.pending is not None:
+            if watched.pending is not None:
+                await asyncio.wait({watched.pending}, timeout=LOOK_TIMEOUT)
+            # A disk that does not answer a look is not asked more.
+            if not watched.seen.device or (watched.pending is not None and not watched.pending.done()):
                 continue
             disks = await asyncio.to_thread(self._smart, watched.seen.device)
             health = watched.health = smart.worst_of(disks)
