@@ -89,7 +89,7 @@ class Director:
         self._decisions: dict[str, Decision] = {}
         self._lost: set[str] = set()
         self._trouble: dict[str, str] = {}
-        self._writer = SpanWriter(catalogue)
+        self._writer = SpanWriter(catalogue, clock)
         self._spans = SpanLog(self._writer.put)
         self._states = States(catalogue, clock)
         # What is owned
@@ -253,7 +253,12 @@ class Director:
 
     async def _wait(self, seconds: float) -> None:
         await self._clock.sleep(seconds + MARGIN)
-        self._look()
+        try:
+            self._look()
+        except Exception:
+            # a defect must cost one look, not all that follow
+            log.exception("what is to be recorded could not be decided")
+            self._arm(MAX_WAIT)
 
     # ---- what is asked -------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from onvifd.errors import OnvifdError
+from onvifd.clock import Clock
+from onvifd.errors import Unavailable
 from onvifd.recording.triggers import Decision
 from onvifd.recording.types import RecordType
 from onvifd.store.catalogue import AsyncCatalogue
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 MAX_LINES = 10_000
 """Beginnings and ends of spans that wait for the catalogue; at the bound further ones are lost, with a message."""
+RETRY = 1.0
+"""Seconds until the catalogue is offered again what it did not take."""
 END_TIMEOUT = 1.0
 
 
@@ -81,8 +84,9 @@ class SpanLog:
 class SpanWriter:
     """Owns one task from `start` to `stop`."""
 
-    def __init__(self, catalogue: AsyncCatalogue) -> None:
+    def __init__(self, catalogue: AsyncCatalogue, clock: Clock) -> None:
         self._catalogue = catalogue
+        self._clock = clock
         self._lines: asyncio.Queue[Line] = asyncio.Queue(MAX_LINES)
         self._ids: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -100,17 +104,36 @@ class SpanWriter:
         while True:
             line = await self._lines.get()
             try:
-                await self._write(line)
-            except OnvifdError as error:
-                log.error("%s: its span is not stored: %s", line.recording, error.reason)
+                await self._store(line)
+            except Exception:
+                # a defect must cost one line, not all that follow
+                log.exception("%s: its span is not stored", line.recording)
             finally:
                 self._lines.task_done()
 
+    async def _store(self, line: Line) -> None:
+        """Until the catalogue takes it. What comes after it waits, so that spans stay in order."""
+        failed = False
+        while True:
+            try:
+                await self._write(line)
+            except Unavailable as error:
+                if not failed:
+                    log.error("spans are not stored: %s", error.reason)
+                failed = True
+                await self._clock.sleep(RETRY)
+                continue
+            if failed:
+                log.info("spans are stored again")
+            return
+
     async def _write(self, line: Line) -> None:
+        """May be done again after a failure: what is stored is not stored twice."""
         spans = self._catalogue.sync.spans
-        known = self._ids.pop(line.recording, None)
+        known = self._ids.get(line.recording)
         if known is not None:
             await self._catalogue.run(spans.finish, known, line.utc)
+            del self._ids[line.recording]
         if line.decision is not None:
             kind, marks = line.decision.kind.value, tuple(mark.value for mark in line.decision.marks)
             self._ids[line.recording] = await self._catalogue.run(spans.begin, line.recording, kind, line.utc, marks)

@@ -146,7 +146,11 @@ class States:
             await self._wake.wait()
             await self._clock.sleep(DELAY)
             self._wake.clear()
-            await self._store()
+            try:
+                await self._store()
+            except Exception:
+                # a defect must cost one look, not all that follow
+                log.exception("how recording stands is not stored")
 
     async def _store(self) -> None:
         found = {each.recording: each for each in self._ask()} if self._ask is not None else {}

@@ -8,13 +8,15 @@ from dataclasses import replace
 import pytest
 
 from onvifd.clock import US, SimulatedClock
+from onvifd.errors import Unavailable
 from onvifd.events import topics
 from onvifd.events.relayed_topics import DIGITAL_INPUT, LINE_CROSSED
 from onvifd.events.topic import message
-from onvifd.recording.director import INTERRUPTED_SETTING
+from onvifd.recording.director import INTERRUPTED_SETTING, MAX_WAIT
 from onvifd.recording.schedule import Period, Week, all_week, one_click
 from onvifd.recording.settings import Changes
-from onvifd.recording.triggers import Watched
+from onvifd.recording.spans import RETRY, Line, SpanWriter
+from onvifd.recording.triggers import Decision, Now, Watched
 from onvifd.recording.types import Mode, RecordType
 from onvifd.store.catalogue import AsyncCatalogue
 
@@ -200,7 +202,7 @@ async def test_an_active_job_goes_back_to_what_it_was(
             assert job.active is (expected != "off")
 
 
-@pytest.mark.covers("REC-16")
+@pytest.mark.covers("REC-16", "LNK-07", "P187")
 async def test_an_event_records_linked_channels(
     stage: Stage, cameras: Cameras, changes: Changes, clock: SimulatedClock
 ) -> None:
@@ -211,6 +213,7 @@ async def test_an_event_records_linked_channels(
     assert stage.writing == {f"rec-{camera}" for camera in cameras}
 
 
+@pytest.mark.covers("P004")
 async def test_main_and_sub_are_recorded_together(stage: Stage, cameras: Cameras) -> None:
     await stage.director.set_mode(cameras[0], "sub", Mode.AUTO)
     await stage.start()
@@ -369,3 +372,60 @@ async def test_post_record_is_that_of_the_policy(
     assert stage.writing == {f"rec-{cameras[0]}"}
     await clock.advance(270)
     assert stage.writing == frozenset()
+
+
+async def test_a_defect_costs_one_look(
+    stage: Stage, cameras: Cameras, changes: Changes, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.start()
+    decide = stage.director._triggers.decide
+    calls = 0
+
+    def broken(now: Now) -> dict[str, Decision]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise RuntimeError("a defect")
+        return decide(now)
+
+    monkeypatch.setattr(stage.director._triggers, "decide", broken)
+    await clock.advance(MAX_WAIT + 1)
+    assert calls == 1
+    await clock.advance(MAX_WAIT + 1)
+    assert calls == 2
+
+
+@pytest.mark.parametrize("method", ["begin", "finish"])
+async def test_spans_wait_for_a_catalogue_that_is_locked(
+    catalogue: AsyncCatalogue, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Neither the end of one nor the begin of the next is lost, and nothing is stored twice."""
+    spans = catalogue.sync.spans
+    original = getattr(spans, method)
+    calls = 0
+
+    def locked(*args: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls % 3:
+            raise Unavailable("the database is locked")
+        return original(*args)
+
+    monkeypatch.setattr(spans, method, locked)
+    writer = SpanWriter(catalogue, clock)
+    writer.start()
+    times = [n * US for n in range(1, 4)]
+    kinds = (RecordType.GENERAL, RecordType.MOTION)
+    for utc, kind in zip(times, kinds, strict=False):
+        writer.put(Line("rec-1", utc, None))
+        writer.put(Line("rec-1", utc, Decision(kind, (kind,))))
+    writer.put(Line("rec-1", times[-1], None))
+    async with asyncio.timeout(5):
+        while writer._lines._unfinished_tasks:  # type: ignore[attr-defined]
+            await clock.advance(RETRY)
+    await writer.stop()
+    found = await asyncio.to_thread(spans.between, "rec-1", 0, 1 << 62)
+    assert [(row.kind, row.start, row.end) for row in found] == [
+        ("general", times[0], times[1]),
+        ("motion", times[1], times[2]),
+    ]
