@@ -33,7 +33,7 @@ from conformance.cases.replay_common import (
 )
 from conformance.model import Examination, case
 from conformance.names import find, text
-from conformance.replay import Rtp
+from conformance.rtp import Rtp
 
 ALL = ("Video", "Audio", "Metadata")
 NOWHERE = "no-such-recording-77"

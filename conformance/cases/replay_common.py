@@ -18,7 +18,8 @@ from conformance.cases.search_events import EMPTY, RECORDING_STATE
 from conformance.cases.search_events import read as read_event
 from conformance.model import Examination
 from conformance.names import flag, text
-from conformance.replay import MAX_DATAGRAM, Description, Media, ReplayClient, Rtp, Track
+from conformance.replay import ReplayClient, Track
+from conformance.rtp import MAX_DATAGRAM, Description, Media, Rtp
 from conformance.rtsp import RtspReply
 
 DOCUMENT = "Replay"

@@ -292,3 +292,22 @@ def negate(path: str) -> Change:
             each.text = "false" if (each.text or "").strip() in ("true", "1") else "true"
 
     return change
+
+
+def twice(path: str) -> Callable[[Any], None]:
+    """The first element at a path stands there twice."""
+
+    def change(root: Any) -> None:
+        for each in found(root, path)[:1]:
+            each.addnext(etree.fromstring(etree.tostring(each, with_tail=False)))
+
+    return change
+
+
+def accepts(name: str, what: str, case: str, operation: str, response: str) -> None:
+    """A request for something unknown is answered as if it were there."""
+
+    @defect(name, what, case, operation)
+    async def apply(exchange: Exchange, stage: Stage) -> Answer:
+        answer = await stage.forward(exchange)
+        return succeed(response) if answer.is_fault else answer

@@ -1,4 +1,4 @@
-"""Defects of recording control, receivers and search."""
+"""Defects of recording control and receivers."""
 
 from __future__ import annotations
 
@@ -11,28 +11,19 @@ from conformance.defects.model import (
     Answer,
     Exchange,
     Stage,
+    accepts,
     answer_defect,
     attribute,
     body_of,
     defect,
-    fault,
     found,
     remove,
     request_defect,
     succeed,
+    twice,
     write,
 )
 from conformance.names import clark, find, text
-
-
-def _twice(path: str) -> Callable[[Any], None]:
-    """The first element at a path stands there twice."""
-
-    def change(root: Any) -> None:
-        for each in found(root, path)[:1]:
-            each.addnext(etree.fromstring(etree.tostring(each, with_tail=False)))
-
-    return change
 
 
 def _first(path: str, value: str) -> Callable[[Any], None]:
@@ -71,7 +62,7 @@ answer_defect(
     "GetRecordings lists a recording twice",
     "RECORDING-4-1-1",
     "GetRecordings",
-    _twice("trc:RecordingItem"),
+    twice("trc:RecordingItem"),
 )
 answer_defect(
     "recording-content-differs",
@@ -85,7 +76,7 @@ answer_defect(
     "GetRecordingJobs lists a job twice",
     "RECORDING-4-1-4",
     "GetRecordingJobs",
-    _twice("trc:JobItem"),
+    twice("trc:JobItem"),
 )
 answer_defect(
     "job-priority-differs",
@@ -117,16 +108,7 @@ answer_defect(
 )
 
 
-def _accepts(name: str, what: str, case: str, operation: str, response: str) -> None:
-    """A request for something unknown is answered as if it were there."""
-
-    @defect(name, what, case, operation)
-    async def apply(exchange: Exchange, stage: Stage) -> Answer:
-        answer = await stage.forward(exchange)
-        return succeed(response) if answer.is_fault else answer
-
-
-_accepts(
+accepts(
     "unknown-recording-accepted",
     "GetRecordingConfiguration of an unknown token succeeds",
     "RECORDING-4-1-3",
@@ -136,7 +118,7 @@ _accepts(
     "</tt:Source><tt:Content>c</tt:Content><tt:MaximumRetentionTime>PT0S</tt:MaximumRetentionTime>"
     "</trc:RecordingConfiguration></trc:GetRecordingConfigurationResponse>",
 )
-_accepts(
+accepts(
     "unknown-track-accepted",
     "GetTrackConfiguration of an unknown token succeeds",
     "RECORDING-4-1-10",
@@ -144,7 +126,7 @@ _accepts(
     "<trc:GetTrackConfigurationResponse><trc:TrackConfiguration><tt:TrackType>Video</tt:TrackType>"
     "<tt:Description/></trc:TrackConfiguration></trc:GetTrackConfigurationResponse>",
 )
-_accepts(
+accepts(
     "unknown-job-accepted",
     "GetRecordingJobConfiguration of an unknown token succeeds",
     "RECORDING-4-1-13",
@@ -362,7 +344,7 @@ answer_defect(
     "GetReceivers lists a receiver twice",
     "RECEIVER-2-1-2",
     "GetReceivers",
-    _twice("trv:Receivers"),
+    twice("trv:Receivers"),
 )
 answer_defect(
     "receiver-answered-otherwise",
@@ -394,7 +376,7 @@ for _name, _operation, _case, _response in (
     ("unknown-receiver-set", "SetReceiverMode", "RECEIVER-2-1-13", "<trv:SetReceiverModeResponse/>"),
     ("unknown-receiver-configured", "ConfigureReceiver", "RECEIVER-2-1-19", "<trv:ConfigureReceiverResponse/>"),
 ):
-    _accepts(_name, f"{_operation} of an unknown token succeeds", _case, _operation, _response)
+    accepts(_name, f"{_operation} of an unknown token succeeds", _case, _operation, _response)
 _ignored("receiver-mode-ignored", "SetReceiverMode changes nothing", "RECEIVER-2-1-11", "SetReceiverMode")
 _ignored("receiver-not-deleted", "DeleteReceiver deletes nothing", "RECEIVER-2-1-9", "DeleteReceiver")
 _ignored("receiver-not-configured", "ConfigureReceiver changes nothing", "RECEIVER-2-1-20", "ConfigureReceiver")
@@ -441,186 +423,3 @@ async def receivers_without_end(exchange: Exchange, stage: Stage) -> Answer:
     if not answer.is_fault:
         return answer
     return succeed(f"<trv:CreateReceiverResponse><trv:Receiver>{_RECEIVER}</trv:Receiver></trv:CreateReceiverResponse>")
-
-
-# ---- search -------------------------------------------------------------------------------------------
-
-
-answer_defect(
-    "summary-upside-down",
-    "DataUntil is before DataFrom",
-    "SEARCH-4-1-1",
-    "GetRecordingSummary",
-    write("tse:Summary/tt:DataUntil", "1990-01-01T00:00:00Z"),
-)
-answer_defect(
-    "search-capabilities-disagree",
-    "GetServiceCapabilities says another MetadataSearch than GetServices",
-    "SEARCH-1-1-2",
-    "GetServiceCapabilities",
-    attribute("tse:Capabilities", "GeneralStartEvents", "0"),
-)
-request_defect(
-    "max-results-ignored",
-    "MaxResults is ignored",
-    "SEARCH-2-1-4",
-    "GetRecordingSearchResults",
-    remove("tse:MaxResults"),
-)
-request_defect("max-matches-ignored", "MaxMatches is ignored", "SEARCH-3-1-5", "FindEvents", remove("tse:MaxMatches"))
-request_defect(
-    "information-filter-ignored",
-    "RecordingInformationFilter is ignored",
-    "SEARCH-2-1-14",
-    "FindRecordings",
-    remove("tse:Scope/tt:RecordingInformationFilter"),
-)
-answer_defect(
-    "earliest-wrong",
-    "EarliestRecording is not that of the tracks",
-    "SEARCH-2-1-17",
-    "GetRecordingSearchResults",
-    write("tse:ResultList/tt:RecordingInformation/tt:EarliestRecording", "1990-01-01T00:00:00Z"),
-)
-answer_defect(
-    "result-twice",
-    "a recording comes twice in one search",
-    "SEARCH-2-1-17",
-    "GetRecordingSearchResults",
-    _twice("tse:ResultList/tt:RecordingInformation"),
-)
-answer_defect(
-    "content-differs-in-search",
-    "the search gives another Content than GetRecordings",
-    "SEARCH-2-1-17",
-    "GetRecordingSearchResults",
-    write("tse:ResultList/tt:RecordingInformation/tt:Content", "something else"),
-)
-answer_defect(
-    "information-differs",
-    "GetRecordingInformation gives another status than the search",
-    "SEARCH-2-1-18",
-    "GetRecordingInformation",
-    write("tse:RecordingInformation/tt:RecordingStatus", "Removing"),
-)
-
-
-@defect("search-dies-early", "a search session is gone before its time", "SEARCH-2-1-19", "GetRecordingSearchResults")
-async def search_dies_early(exchange: Exchange, stage: Stage) -> Answer:
-    return fault("env:Sender", "ter:InvalidArgVal", "ter:InvalidToken", status=400)
-
-
-def _search_response(operation: str) -> str:
-    result = "<tse:ResultList><tt:SearchState>Completed</tt:SearchState></tse:ResultList>"
-    return f"<tse:{operation}Response>{result}</tse:{operation}Response>"
-
-
-for _name, _what, _case, _operation in (
-    ("search-never-dies", "a search session outlives its time", "SEARCH-2-1-20", "GetRecordingSearchResults"),
-    ("ended-search-lives", "an ended search gives results", "SEARCH-2-1-12", "GetRecordingSearchResults"),
-    ("unknown-search-accepted", "results of an unknown search are given", "SEARCH-2-1-10", "GetRecordingSearchResults"),
-    ("unknown-event-search", "results of an unknown event search are given", "SEARCH-3-1-10", "GetEventSearchResults"),
-    (
-        "unknown-metadata-search",
-        "results of an unknown metadata search are given",
-        "SEARCH-5-1-6",
-        "GetMetadataSearchResults",
-    ),
-):
-    _accepts(_name, _what, _case, _operation, _search_response(_operation))
-_accepts(
-    "unknown-end-accepted",
-    "EndSearch of an unknown search succeeds",
-    "SEARCH-2-1-11",
-    "EndSearch",
-    "<tse:EndSearchResponse><tse:Endpoint>2030-01-01T00:00:00Z</tse:Endpoint></tse:EndSearchResponse>",
-)
-
-
-def _without_virtual(root: Any) -> None:
-    for each in found(root, "tse:ResultList/tt:Result"):
-        if text(each, "tt:StartStateEvent") in ("true", "1"):
-            each.getparent().remove(each)
-
-
-def _all_virtual(root: Any) -> None:
-    for each in found(root, "tse:ResultList/tt:Result/tt:StartStateEvent"):
-        each.text = "true"
-
-
-def _reversed(path: str) -> Callable[[Any], None]:
-    def change(root: Any) -> None:
-        results = found(root, path)
-        if len(results) > 1:
-            parent = results[0].getparent()
-            for each in reversed(results):
-                parent.remove(each)
-                parent.append(each)
-
-    return change
-
-
-def _inverted(root: Any) -> None:
-    """All states of recordings are said to be true."""
-    for each in found(root, "tse:ResultList/tt:Result"):
-        for item in each.iter(clark("tt:SimpleItem")):
-            if item.get("Name") == "IsRecording":
-                item.set("Value", "true")
-
-
-answer_defect(
-    "no-virtual-events",
-    "IncludeStartState gives no virtual events",
-    "SEARCH-3-1-11",
-    "GetEventSearchResults",
-    _without_virtual,
-)
-answer_defect(
-    "all-events-virtual",
-    "stored events are said to be virtual",
-    "SEARCH-3-1-13",
-    "GetEventSearchResults",
-    _all_virtual,
-)
-answer_defect(
-    "events-unordered",
-    "events come in the wrong order",
-    "SEARCH-3-1-13",
-    "GetEventSearchResults",
-    _reversed("tse:ResultList/tt:Result"),
-)
-answer_defect(
-    "recording-state-stuck",
-    "IsRecording is always true",
-    "SEARCH-3-1-13",
-    "GetEventSearchResults",
-    _inverted,
-)
-request_defect(
-    "scope-ignored",
-    "events are searched for outside of the end points",
-    "SEARCH-3-1-11",
-    "FindEvents",
-    write("tse:StartPoint", "1990-01-01T00:00:00Z"),
-)
-answer_defect(
-    "metadata-unordered",
-    "metadata results come in the wrong order",
-    "SEARCH-5-1-1",
-    "GetMetadataSearchResults",
-    _reversed("tse:ResultList/tt:Result"),
-)
-request_defect(
-    "metadata-filter-ignored",
-    "MetadataStreamFilter is ignored",
-    "SEARCH-5-1-5",
-    "FindMetadata",
-    write("tse:MetadataFilter/tt:MetadataStreamFilter", "boolean(//*)"),
-)
-answer_defect(
-    "metadata-of-no-track",
-    "metadata results name a track that holds none",
-    "SEARCH-5-1-1",
-    "GetMetadataSearchResults",
-    write("tse:ResultList/tt:Result/tt:TrackToken", "VIDEO001"),
-)

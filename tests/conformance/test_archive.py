@@ -19,7 +19,7 @@ from conformance.cases import receiver
 from conformance.cases.recording_common import room_for_recording
 from conformance.model import Failure, NotRun
 from conformance.names import NS
-from conformance.replay import check_rtcp, read_rtp, read_sdp
+from conformance.rtp import check_rtcp, read_rtp, read_sdp
 from conformance.source import ONE, RtspSource
 from onvifd.cameras.intake import Source
 from onvifd.rtsp.client import RtspClient
