@@ -292,7 +292,10 @@ class RecorderApp:
         """The HTTP face with all services."""
         config, recorder = self.config, self.recorder
         registry = ServiceRegistry()
-        page = RecorderStatus(recorder, self.cluster, self._segments, self.archive, self._executor, self._clock)
+        stands, forecast = self._when.director.status, self._settings.forecast
+        page = RecorderStatus(
+            recorder, self.cluster, self._segments, self.archive, self._executor, self._clock, stands, forecast
+        )
         control = await self._device.control(
             self._access, self.bus, self.archive.volumes(), page.report, self._record_all
         )

@@ -49,7 +49,8 @@ class CameraStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingStatus:
-    """One recording now. Times are microseconds UTC, None when it holds nothing."""
+    """One recording now. Times are microseconds UTC, None when it holds nothing. `mode` is auto, manual, off or job; `types` are
+    the record types that apply, what counts most first; `will_reach` is days, None for ever or unknown."""
 
     token: str
     camera: str
@@ -59,6 +60,25 @@ class RecordingStatus:
     latest: int | None
     bytes: int
     url: str
+    mode: str = ""
+    types: tuple[str, ...] = ()
+    days: float = 0.0
+    will_reach: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeLine:
+    """One volume now. Bytes of footage, and of its file system."""
+
+    id: str
+    name: str
+    state: str
+    reason: str
+    access: str
+    group: int
+    bytes: int
+    free: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +102,9 @@ class Status:
     cameras: tuple[CameraStatus, ...]
     recordings: tuple[RecordingStatus, ...]
     workers: tuple[WorkerStatus, ...]
+    volumes: tuple[VolumeLine, ...] = ()
+    forecast: tuple[str, ...] = ()
+    """How far the archive will reach, for people: one for each group of volumes."""
 
 
 class StatusSource(Protocol):
@@ -91,12 +114,16 @@ class StatusSource(Protocol):
 
 
 def shown(status: Status, account: ConsoleAccount) -> Status:
-    """What an account may see of a status: its cameras, their recordings, and with the right to maintain the processes."""
+    """What an account may see of a status: its cameras, their recordings, and with the rights to
+    them the processes and the volumes."""
+    storage = may(account, Right.STORAGE)
     return replace(
         status,
         cameras=tuple(one for one in status.cameras if may(account, Right.LIVE, one.id)),
         recordings=tuple(one for one in status.recordings if may(account, Right.PLAYBACK, one.camera)),
         workers=status.workers if may(account, Right.MAINTENANCE) else (),
+        volumes=status.volumes if storage else (),
+        forecast=status.forecast if storage else (),
     )
 
 
@@ -200,10 +227,34 @@ def _stream_row(camera: CameraStatus, stream: StreamStatus) -> str:
 
 
 def _recording_row(recording: RecordingStatus) -> str:
+    reach = "–" if recording.will_reach is None else f"{recording.will_reach:.1f} days"
     return (
         f"<tr><td>{html.escape(recording.token)}<td>"
-        f"{_state(recording.active, 'recording', recording.reason or 'stopped')}<td>{_time(recording.earliest)}"
-        f"<td>{_time(recording.latest)}<td>{_bytes(recording.bytes)}<td><code>{html.escape(recording.url)}</code></tr>"
+        f"{_state(recording.active, 'recording', recording.reason or 'stopped')}<td>{html.escape(recording.mode or '–')}"
+        f"<td>{html.escape(', '.join(recording.types) or '–')}<td>{_time(recording.earliest)}"
+        f"<td>{_time(recording.latest)}<td>{recording.days:.1f} days<td>{reach}<td>{_bytes(recording.bytes)}"
+        f"<td><code>{html.escape(recording.url)}</code></tr>"
+    )
+
+
+def _volume_row(volume: VolumeLine) -> str:
+    state = volume.state + (f": {volume.reason}" if volume.reason else "")
+    return (
+        f"<tr><td>{html.escape(volume.id)}<td>{html.escape(volume.name or '–')}"
+        f"<td>{_state(volume.state == 'ok', 'ok', state)}<td>{html.escape(volume.access)}<td>{volume.group}"
+        f"<td>{_bytes(volume.bytes)}<td>{_bytes(volume.free)} of {_bytes(volume.total)}</tr>"
+    )
+
+
+def _storage(status: Status) -> str:
+    """Volumes and forecast, for who may see them."""
+    if not status.volumes:
+        return ""
+    rows = "".join(_volume_row(volume) for volume in status.volumes)
+    said = "".join(f'<p class="sub">{html.escape(each)}</p>' for each in status.forecast)
+    return (
+        '<h2>Storage</h2><div class="scroll"><table><tr><th>Volume<th>Name<th>State<th>Property<th>Group<th>Footage'
+        f"<th>Free</tr>{rows}</table></div>{said}\n"
     )
 
 
@@ -244,8 +295,9 @@ def render(status: Status, nonce: str, visitor: Visitor | None = None) -> str:
 <tr><th>Time (UTC)<td>{_time(status.utc)}</tr><tr><th>Free space<td>{_bytes(status.free_bytes)}</tr></table></div>
 <h2>Streams</h2><div class="scroll"><table><tr><th>Ch<th>Stream<th>State<th>Codec<th>Size<th>fps<th>Rate<th>Clients<th>Lost
 <th>Reconnects<th>Address</tr>{streams}</table></div>
-<h2>Recordings</h2><div class="scroll"><table><tr><th>Recording<th>State<th>From<th>To<th>Size<th>Replay address</tr>
+<h2>Recordings</h2><div class="scroll"><table><tr><th>Recording<th>State<th>Mode
+<th>Types<th>From<th>To<th>Reaches back<th>Will reach<th>Size<th>Replay address</tr>
 {recordings}</table></div>
-<h2>Processes</h2><div class="scroll"><table><tr><th>Worker<th>State<th>Process<th>Restarts</tr>{workers}</table></div>
+{_storage(status)}<h2>Processes</h2><div class="scroll"><table><tr><th>Worker<th>State<th>Process<th>Restarts</tr>{workers}</table></div>
 </div><script nonce="{nonce}">{_SCRIPT}</script></body></html>
 """
