@@ -75,7 +75,7 @@ def test_modes_and_recording_by_hand(record: Said, refused: Said, catalogue: Cat
     assert "no camera" in refused("mode", "Cellar", "auto")
 
 
-@pytest.mark.covers("REC-09", "REC-10", "P135", "P136")
+@pytest.mark.covers("REC-09", "REC-10", "P135", "P136", "LNK-08", "P076")
 def test_seconds_around_an_event(record: Said, refused: Said, catalogue: Catalogue) -> None:
     record("set", "all", "--pre", "60", "--post", "300", "--no-audio", "--redundant")
     policy = catalogue.policies.all()[0]
@@ -160,7 +160,7 @@ def test_holidays(record: Said, refused: Said) -> None:
     assert "no holiday Move" in refused("holiday", "change", "Move", "--enabled")
 
 
-@pytest.mark.covers("REC-16")
+@pytest.mark.covers("REC-16", "LNK-07", "P187")
 def test_links(record: Said, refused: Said, catalogue: Catalogue) -> None:
     hall, gate = (camera.id for camera in catalogue.cameras.all())
     record("link", "Hall", "alarm", "all")
@@ -170,7 +170,7 @@ def test_links(record: Said, refused: Said, catalogue: Catalogue) -> None:
     assert catalogue.schedules.all().links == {}
 
 
-@pytest.mark.covers("REC-15")
+@pytest.mark.covers("REC-15", "ENC-14", "ENC-15", "ENC-17")
 def test_snapshots(record: Said, refused: Said, catalogue: Catalogue) -> None:
     hall = catalogue.cameras.all()[0].id
     record("snapshots", "set", "Hall", "--on", "--interval", "10", "--stream", "sub", "--days", "7")

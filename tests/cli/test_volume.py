@@ -182,7 +182,7 @@ def test_groups_and_quotas_exclude_each_other(recorder: Run, footage: list[Path]
     assert (options["mode"], options["overwrite"]) == ("quotas", False)
 
 
-@pytest.mark.covers("A041", "STO-21", "STO-22", "STO-23", "STO-24")
+@pytest.mark.covers("A041", "STO-21", "STO-22", "STO-23", "STO-24", "A006", "P078")
 def test_forecast_and_calculator(recorder: Run, footage: list[Path]) -> None:
     result = json.loads(recorder("volume", "forecast", "--json").stdout)
     (recording,) = result["recordings"]

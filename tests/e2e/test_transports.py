@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
 
 from tests.e2e.harness import Recorder, need
-from tests.e2e.rtsp_client import REPLAY, SECOND, RtspClient, clock, units, unverified
+from tests.e2e.rtsp_client import REPLAY, SECOND, RtspClient, Unit, clock, units, unverified
 from tests.e2e.soap import Device
+from tests.e2e.stored import stored_pictures
+from tests.e2e.test_replay import udp_packets, udp_ports
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 
@@ -36,7 +39,7 @@ def path(request: pytest.FixtureRequest, device: Device, footage: str, streams: 
     return urlsplit(address).path
 
 
-@pytest.mark.covers("S-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTPS-TCP")
+@pytest.mark.covers("S-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTPS-TCP", "SEC-17", "NET-43")
 @pytest.mark.parametrize("way", FFMPEG)
 def test_ffmpeg(recorder: Recorder, path: str, way: str) -> None:
     scheme, port, options = FFMPEG[way]
@@ -69,7 +72,7 @@ if message is None or message.type != Gst.MessageType.EOS:
 """
 
 
-@pytest.mark.covers("S-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTPS-TCP")
+@pytest.mark.covers("S-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTPS-TCP", "SEC-17", "NET-43")
 @pytest.mark.parametrize("way", GSTREAMER)
 def test_gstreamer(recorder: Recorder, path: str, way: str) -> None:
     if not Path(SYSTEM_PYTHON).exists() or subprocess.run([SYSTEM_PYTHON, "-c", "import gi"], timeout=30).returncode:
@@ -103,3 +106,62 @@ def test_a_download_through_a_tunnel(recorder: Recorder, device: Device, footage
                 break
         assert count >= 10 * 25 - 1
         assert unit.extension.utc <= end
+
+
+@pytest.mark.covers("G-onvif-replay", "G-ReplayHeaderExtension")
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "backward"])
+@pytest.mark.parametrize("way", ["tcp", "udp", "tunnel", "tunnel in TLS"])
+def test_a_bounded_range_gives_exactly_the_stored_pictures(
+    recorder: Recorder, device: Device, footage: str, way: str, reverse: bool
+) -> None:
+    """Those of the range, and before them what must be decoded first: from the key frame on."""
+    span = device.span(footage)
+    assert span is not None
+    start = span[0] + 3 * SECOND + 123_456
+    end = start + 5 * SECOND
+    stored = stored_pictures(recorder.data, footage, start - 4 * SECOND, end)
+    path = urlsplit(device.replay_uri(footage)).path
+    secure = way == "tunnel in TLS"
+    port = recorder.https_port if secure else recorder.http_port if way == "tunnel" else recorder.rtsp_port
+    bounds = (end, start) if reverse else (start, end)
+    asked = {
+        "Range": "clock=" + "-".join(map(clock, bounds)),
+        "Rate_Control": "no",
+        "Scale": f"{-1 if reverse else 1}.0",
+    }
+    with RtspClient(
+        f"rtsp://{recorder.host}:{port}{path}",
+        *(recorder.user, recorder.password),
+        tunnel=way.startswith("tunnel"),
+        tls=unverified() if secure else None,
+    ) as client:
+        video = next(each for each in client.describe() if each.kind == "video")
+        found = []
+        if way == "udp":
+            media, control = udp_ports()
+            with media, control:
+                client.setup(video, port=media.getsockname()[1], Require=REPLAY)
+                client.demand("PLAY", Require=REPLAY, **asked)
+                found += up_to_the_last(units(udp_packets(media)))
+        else:
+            client.setup(video, Require=REPLAY)
+            client.demand("PLAY", Require=REPLAY, **asked)
+            found += up_to_the_last(units(client.packets(seconds=20)))
+    keys = [unit.extension.utc for unit in found if unit.extension.clean]
+    first = max(key for key in keys if key <= start)
+    assert sorted(keys) == [utc for utc in stored if utc in keys and utc >= first]
+    times = [unit.extension.utc for unit in found]
+    if reverse:
+        groups = zip(keys, [end + 1, *keys], strict=False)
+        assert times == [utc for low, high in groups for utc in stored if low <= utc < high]
+        assert keys == sorted(keys, reverse=True)
+    else:
+        assert times == [utc for utc in stored if utc >= first]
+
+
+def up_to_the_last(replayed: Iterator[Unit]) -> Iterator[Unit]:
+    """Units up to the terminal one."""
+    for unit in replayed:
+        yield unit
+        if unit.extension.terminal:
+            return

@@ -39,7 +39,17 @@ async def turn(wire: Wire, seconds: float) -> None:
 
 
 @pytest.mark.covers(
-    *("G-FindEvents", "G-FindRecordings", "G-GetEventSearchResults", "G-GetMediaAttributes", "G-SearchFilter"),
+    *(
+        "G-FindEvents",
+        "G-FindRecordings",
+        "G-GetEventSearchResults",
+        "G-GetMediaAttributes",
+        "G-SearchFilter",
+        "G-FindMetadata",
+        "G-GetMetadataSearchResults",
+        "G-FindPTZPosition",
+        "G-GetPTZPositionSearchResults",
+    )
 )
 async def test_cases_of_searches_pass(wire: Wire, tmp_path: Path) -> None:
     # Two sections, as the specification of the tests wants: the recording shall contain a gap.

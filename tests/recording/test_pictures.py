@@ -75,7 +75,7 @@ async def room(catalogue: AsyncCatalogue, clock: SimulatedClock, tmp_path: Path)
     await made.pictures.stop()
 
 
-@pytest.mark.covers("REC-15")
+@pytest.mark.covers("REC-15", "ENC-14", "P188")
 async def test_by_schedule_and_at_events(room: Room, clock: SimulatedClock) -> None:
     room.configure(R.GENERAL, R.MOTION)
     room.pictures.start()

@@ -34,7 +34,7 @@ class Made:
         self.plan.configure(self.policies, self.calendars)
 
 
-@pytest.mark.covers("REC-15")
+@pytest.mark.covers("REC-15", "ENC-14", "ENC-17")
 def test_by_schedule_one_each_interval() -> None:
     hour = Week(((Period(12 * 60 + 10, 13 * 60, frozenset((R.GENERAL,))),),) * 7)
     made = Made(hour)
@@ -51,7 +51,7 @@ def test_by_schedule_one_each_interval() -> None:
     assert made.plan.due(now(3600)) == []
 
 
-@pytest.mark.covers("REC-15")
+@pytest.mark.covers("REC-15", "ENC-14", "P188")
 def test_at_events_that_are_armed() -> None:
     made = Made(all_week((R.MOTION,)))
     assert made.plan.event("a", R.MOTION, now(0))
@@ -61,6 +61,7 @@ def test_at_events_that_are_armed() -> None:
     assert made.plan.stream("a") == "main"
 
 
+@pytest.mark.covers("ENC-17")
 def test_again_while_an_event_lasts() -> None:
     made = Made(all_week((R.MOTION,)), event_interval=10)
     made.active = frozenset((R.MOTION,))

@@ -73,7 +73,7 @@ def test_an_event_is_recorded_where_its_type_is_armed(cause: R) -> None:
     assert kind(others, 1) is None
 
 
-@pytest.mark.covers("REC-10", "P136")
+@pytest.mark.covers("REC-10", "P136", "LNK-08")
 def test_post_record_follows_the_end_of_the_event() -> None:
     triggers = made(R.MOTION)
     triggers.cause("a", R.MOTION, "1", True, now(1))

@@ -28,6 +28,7 @@ def put(catalogue: Catalogue, number: int, *, volume: str = "vol-1", copy: bool 
     return catalogue.segments.insert(row)
 
 
+@pytest.mark.covers("STO-19")
 def test_every_change_is_counted_in_its_transaction(catalogue: Catalogue) -> None:
     first = put(catalogue, 1)
     put(catalogue, 2, volume="vol-2", copy=True)
@@ -74,6 +75,7 @@ def test_a_change_that_is_undone_counts_for_nothing(catalogue: Catalogue, monkey
     assert catalogue.segments.usage.check() == ()
 
 
+@pytest.mark.covers("STO-19")
 def test_wrong_counters_are_found_and_put_right(catalogue: Catalogue) -> None:
     put(catalogue, 1)
     with catalogue.database.engine.begin() as connection:

@@ -19,7 +19,7 @@ def test_a_channel_takes_its_rate() -> None:
     assert ChannelEstimate(bitrate=4_000_000, alarm_rate=0.05).per_day == pytest.approx(2.16 * GB * OVERHEAD)
 
 
-@pytest.mark.covers("STO-21", "STO-22", "STO-23")
+@pytest.mark.covers("STO-21", "STO-22", "STO-23", "A006", "P078")
 def test_one_is_the_reverse_of_the_other() -> None:
     channels = [
         ChannelEstimate(name="gate", bitrate=8_000_000),

@@ -261,7 +261,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 # ---- reading
 
 
-@pytest.mark.covers("P131")
+@pytest.mark.covers("P131", "A041")
 async def test_recordings_and_how_far_back_they_reach(rig: Rig) -> None:
     found = {each["recording"]: each for each in (await rig.get("recordings"))["recordings"]}
     assert set(found) == {REC1, SUB1, REC2, FREE}
@@ -359,7 +359,7 @@ async def test_times_may_be_written_as_iso_8601(rig: Rig) -> None:
     assert (found["start"], found["end"]) == (T0, T0 + HOUR + US // 2)
 
 
-@pytest.mark.covers("PLY-27")
+@pytest.mark.covers("PLY-27", "PLY-01")
 async def test_files_page_by_page(rig: Rig) -> None:
     rig.sync.locks.add(REC1, T0 + 60 * US, T0 + 61 * US, account="a", now=T0)
     query = f"files?channel=1&start={T0}&end={T0 + 4 * HOUR}&limit=50"
@@ -600,7 +600,7 @@ async def test_locks_from_birth_to_death(rig: Rig) -> None:
 # ---- pictures
 
 
-@pytest.mark.covers("P175", "P176", "P087")
+@pytest.mark.covers("P175", "P176", "P087", "PLY-01")
 async def test_snapshots_are_taken_listed_shown_exported_and_deleted(rig: Rig) -> None:
     for camera, kind, at in ((ONE, "motion", 1), (TWO, "alarm", 2), (ONE, "alarm", 3)):
         rig.pictures.put(camera, T0 + at * HOUR, kind)

@@ -201,7 +201,7 @@ async def test_status_is_for_who_sees_or_plays_the_channel(rig: Rig) -> None:
 # ---- modes
 
 
-@pytest.mark.covers("REC-09", "REC-10", "REC-11", "P135", "P136")
+@pytest.mark.covers("REC-09", "REC-10", "REC-11", "P135", "P136", "P076")
 async def test_what_is_named_of_a_policy_changes_and_the_rest_stays(rig: Rig) -> None:
     body = {"channels": "all", "pre": 12, "post": 60, "audio": False, "redundant": True}
     found = (await rig.ok("PATCH", "policies", body))["policies"]
@@ -214,7 +214,7 @@ async def test_what_is_named_of_a_policy_changes_and_the_rest_stays(rig: Rig) ->
     assert rig.audit == [("set recording", "admin", "channels 1, 2 main: pre 12, post 60, audio False, redundant True")]
 
 
-@pytest.mark.covers("REC-13", "P126")
+@pytest.mark.covers("REC-13", "P126", "P004")
 async def test_modes_of_streams_take_effect_at_once(rig: Rig) -> None:
     await rig.ok("PATCH", "policies", {"channels": [1], "stream": "sub", "mode": "manual"})
     assert f"rec-{rig.one}-sub" in rig.director.orders()
@@ -476,7 +476,7 @@ async def test_holidays(rig: Rig) -> None:
     assert await rig.refused("DELETE", "holidays/May") == 404
 
 
-@pytest.mark.covers("REC-16")
+@pytest.mark.covers("REC-16", "LNK-07", "P187")
 async def test_an_event_of_one_channel_records_others(rig: Rig) -> None:
     await rig.ok("POST", "one-click", {"channels": "all", "mode": "motion"})
     body = {"channel": 1, "type": "motion", "targets": [2]}

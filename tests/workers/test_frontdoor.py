@@ -120,6 +120,7 @@ async def test_the_filter_is_asked_again_before_a_connection_is_handed_over() ->
     await door.close()
 
 
+@pytest.mark.covers("SEC-07")
 async def test_address_filter_holds_at_accept_and_changes_without_restart() -> None:
     async def route(path: str, arrival: Arrival) -> None:
         await asyncio.get_running_loop().sock_sendall(arrival.client, b"taken")

@@ -188,6 +188,32 @@ async def test_an_order_that_returns_writes_nothing_twice(scene: Scene, h264: Cl
     assert found == (every(units[:300]) if pre else every([*units[:110], *units[150:300]]))
 
 
+async def test_an_order_that_is_withdrawn_at_once_has_what_went_before_it(scene: Scene, h264: Clip) -> None:
+    units = list(video_units(h264, seconds=20))
+    await scene.begin([h264.format], spec(pre=15.0))
+    await scene.send(units)
+    scene.order("rec-1")
+    scene.order()
+    await scene.end()
+    assert await scene.stamps() == every(units[-len(await scene.stamps()) :])
+    assert len(await scene.stamps()) >= 15 * 25
+
+
+async def test_sound_is_switched_while_nothing_is_written_without_a_picture_lost(scene: Scene, h264: Clip) -> None:
+    units = in_order(video_units(h264, seconds=6), g711_units(seconds=6))
+    await scene.begin([h264.format, PCMU], spec())
+    at = next(n for n, unit in enumerate(units) if unit.utc >= T0 + 4 * US + US // 2)
+    await scene.send(units[:at])
+    await scene.feed.change((spec(audio=False),))
+    await scene.send(units[at:])
+    scene.order("rec-1")
+    await scene.end()
+    found = await scene.stamps()
+    assert found == every(unit for unit in units if not unit.track)[-len(found) :]
+    assert len(found) >= 5 * 25
+    assert scene.feed.lost == 0
+
+
 async def test_orders_that_come_and_go_lose_and_double_nothing(scene: Scene, h264: Clip) -> None:
     units = list(video_units(h264, seconds=60))
     await scene.begin([h264.format], spec(pre=30.0))
@@ -212,6 +238,7 @@ async def test_nobody_joins_frames_that_nobody_wants(scene: Scene, h264: Clip) -
     assert scene.sink is not None
 
 
+@pytest.mark.covers("P076", "P004")
 async def test_a_stream_feeds_several_recordings_each_by_its_own_order(scene: Scene, h264: Clip) -> None:
     units = in_order(video_units(h264, seconds=10), g711_units(seconds=10))
     await scene.begin([h264.format, PCMU], spec(pre=0.0), spec("rec-2", pre=0.0, audio=False, volumes=("v2",)))
@@ -228,6 +255,7 @@ async def test_a_stream_feeds_several_recordings_each_by_its_own_order(scene: Sc
     assert_decodes(scene.volumes[1].path(two.path))
 
 
+@pytest.mark.covers("P076")
 async def test_sound_is_switched_while_it_records_without_a_frame_lost(scene: Scene, h264: Clip) -> None:
     units = in_order(video_units(h264, seconds=6), g711_units(seconds=6))
     await scene.begin([h264.format, PCMU], spec(pre=0.0))

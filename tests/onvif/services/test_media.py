@@ -287,6 +287,7 @@ async def test_the_tunnel_is_at_the_port_of_the_web_service(media: Any) -> None:
     assert answer.findtext(f".//{TT}Uri").startswith("http://nvr.example.org:8080/live/")
 
 
+@pytest.mark.covers("S-GetStreamUri")
 @pytest.mark.parametrize("protocol", ["UDP", "TCP", "RTSP"])
 async def test_unicast_transports_share_one_stable_address(media: Any, protocol: str) -> None:
     answer = await media.ask(request("GetStreamUri", SETUP.format("RTP-Unicast", protocol) + PROFILE))

@@ -245,6 +245,7 @@ async def test_the_tunnel_has_port_and_scheme_of_the_web_service(media2: Any) ->
     assert answer[0].text.startswith("http://nvr.example.org:8080/live/")
 
 
+@pytest.mark.covers("M-media2-GetStreamUri", "T-ReadyProfile", "T-media2-GetStreamUri")
 @pytest.mark.parametrize("protocol", ["RtspUnicast", "RTSP"])
 async def test_stream_address(media2: Any, protocol: str) -> None:
     answer = await media2.ask(tr2.GetStreamUri(protocol=protocol, profile_token=MAIN2))

@@ -355,6 +355,7 @@ async def test_receivers_are_sources_too(asked: Any, body: Any, monkeypatch: pyt
         assert await recordings(asked, search) == ("Completed", [first.recording])
 
 
+@pytest.mark.covers("G-SearchFilter")
 @pytest.mark.parametrize(
     ("scope", "detail"),
     [

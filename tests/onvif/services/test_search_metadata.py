@@ -119,6 +119,7 @@ RIGHT_HALF = 'boolean(//Object/Appearance/Shape/BoundingBox[@right > "0.5"])'
 FORWARD = ((1.5, REC2), (3, REC1))
 
 
+@pytest.mark.covers("G-FindMetadata", "G-GetMetadataSearchResults")
 @pytest.mark.parametrize("whole", [(0.0, 60.0), (-100.0, 5000.0), (1.5, 3.0)])
 async def test_documents_are_found_in_both_directions(asked: Any, begin: int, whole: tuple[float, float]) -> None:
     forward = await results(asked, metadata(begin, *whole, RIGHT_HALF))
@@ -126,6 +127,7 @@ async def test_documents_are_found_in_both_directions(asked: Any, begin: int, wh
     assert await results(asked, metadata(begin, *whole[::-1], RIGHT_HALF)) == forward[::-1]
 
 
+@pytest.mark.covers("G-FindMetadata")
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
@@ -152,6 +154,7 @@ async def test_without_an_expression_all_documents(asked: Any, begin: int) -> No
     assert len(await results(asked, metadata(begin, 0, 60, "", scope=scope))) == 3
 
 
+@pytest.mark.covers("G-FindMetadata")
 async def test_scope_and_most_matches(asked: Any, begin: int) -> None:
     scope = tt.SearchScope(included_recordings=(REC1,))
     assert await results(asked, metadata(begin, 0, 60, RIGHT_HALF, scope=scope)) == at(begin, (3, REC1))
@@ -163,11 +166,13 @@ async def test_scope_and_most_matches(asked: Any, begin: int) -> None:
     assert await results(asked, metadata(begin, 0, 60, RIGHT_HALF, scope=none)) == []
 
 
+@pytest.mark.covers("G-FindMetadata")
 @pytest.mark.parametrize("text", ["//Object[", "$x", "//none:Object", "x" * 5000, 'document("x")'])
 async def test_what_is_no_expression_is_refused(asked: Any, begin: int, text: str) -> None:
     assert await asked.fault(metadata(begin, 0, 60, text)) == ("Sender", "InvalidArgVal", "InvalidFilterFault")
 
 
+@pytest.mark.covers("G-FindMetadata", "G-FindPTZPosition")
 async def test_unknown_recordings_are_refused(asked: Any, begin: int) -> None:
     scope = tt.SearchScope(included_recordings=("none",))
     assert await asked.fault(metadata(begin, 0, 60, "//x", scope=scope)) == ("Sender", "InvalidArgVal", "InvalidToken")
@@ -206,6 +211,7 @@ def positions(
 ONE = tt.SearchScope(included_recordings=(REC1,))
 
 
+@pytest.mark.covers("G-FindPTZPosition", "G-GetPTZPositionSearchResults")
 @pytest.mark.parametrize("whole", [(0.0, 60.0), (-100.0, 5000.0), (10.0, 15.0)])
 async def test_positions_in_a_volume_in_both_directions(asked: Any, begin: int, whole: tuple[float, float]) -> None:
     wanted = at(begin, *((10 + n, REC1) for n in range(6)))
@@ -216,6 +222,7 @@ async def test_positions_in_a_volume_in_both_directions(asked: Any, begin: int, 
     assert await results(asked, positions(begin, *whole, (0, -1), (0.5, 1), scope=ONE)) == inside
 
 
+@pytest.mark.covers("G-FindPTZPosition")
 async def test_one_certain_position(asked: Any, begin: int) -> None:
     request = positions(begin, 60, 0, (0.2, 0), (0.2, 0))
     assert await results(asked, request) == at(begin, (13, REC1))
@@ -225,6 +232,7 @@ async def test_one_certain_position(asked: Any, begin: int) -> None:
     assert (position.get("x"), position.get("y")) == ("0.2", "0")
 
 
+@pytest.mark.covers("G-FindPTZPosition", "G-GetPTZPositionSearchResults")
 async def test_entering_and_leaving_are_the_same_in_both_directions(asked: Any, begin: int) -> None:
     # -0.9 -0.4 | 0.1 0.2 | 0.8 | 0.3: in at 12, out at 14, in at 15; what was before 10 is not looked at
     wanted = at(begin, (12, REC1), (14, REC1), (15, REC1))
@@ -234,6 +242,7 @@ async def test_entering_and_leaving_are_the_same_in_both_directions(asked: Any, 
     assert await results(asked, ask) == wanted[::-1]
 
 
+@pytest.mark.covers("G-FindPTZPosition")
 async def test_spaces_and_missing_elements(asked: Any, begin: int, body: Any) -> None:
     def zoom(x: float) -> tt.PTZVector:
         return tt.PTZVector(zoom=tt.Vector1D(x=x))
@@ -253,6 +262,7 @@ async def test_spaces_and_missing_elements(asked: Any, begin: int, body: Any) ->
 # ---- sessions
 
 
+@pytest.mark.covers("G-GetMetadataSearchResults")
 async def test_state_is_searching_until_all_was_given(asked: Any, begin: int) -> None:
     token = (await asked.ask(metadata(begin, 0, 60, RIGHT_HALF))).findtext(f"{TSE}SearchToken")
     state = tse.GetSearchState(search_token=token)
