@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -369,6 +370,11 @@ class ReverseCursor:
     @property
     def done(self) -> bool:
         return self._position is None and not self._ready and not self._held
+
+    @property
+    def ready(self) -> Sequence[Item]:
+        """The next group, if it was read already."""
+        return self._ready
 
     def peek(self) -> dict[int, int]:
         found: dict[int, int] = {}

@@ -223,6 +223,11 @@ class ReplayPlayback:
             RtpInfo(track, self._packers[track].seq, self._packers[track].rtp_time(self._ticks(track, utc)))
             for track, utc in sorted(upcoming.items())
         )
+        if isinstance(self._cursor, ReverseCursor):
+            # The first group of pictures is sent from its key frame on and shown from its end on: there the range begins
+            # (6.5.1). Clients that cut by the range that they are told would lose it.
+            group = self._items[self._at :] or self._cursor.ready
+            start = max((item.sample.utc for item in group), default=start)
         return PlayReply(start=start, end=request.end, rtp=info, scale=scale, speed=speed)
 
     # ---- sending -------------------------------------------------------------------------------
@@ -347,23 +352,28 @@ class ReplayPlayback:
             packer.format = format
         if item.discontinuity:
             self._group = sample.utc
-        extension = replay_extension(
-            sample.utc,
-            clean=sample.key,
-            end=item.end,
-            discontinuity=item.discontinuity,
-            terminal=item.terminal,
-            cseq=self._request.cseq,
-        )
+        extension = self._extension(item, terminal=False)
+        # GStreamer ends with the packet that says terminal: said in the first, as the others, it costs the rest of the frame.
+        last = self._extension(item, terminal=True) if item.terminal else b""
         data = item.loaded.data[sample.offset : sample.offset + sample.size]
         unit = AccessUnit(item.track, sample.utc, self._ticks(item.track, sample.utc), sample.key, data)
         self._position = sample.utc
         try:
-            packed = packer.pack(unit, extension)
+            packed = packer.pack(unit, extension, last)
         except InvalidArgument as error:
             log.warning("%s: access unit left out of replay: %s", self._reader.recording, error.reason)
             return
         self._outlet.send(packed)
+
+    def _extension(self, item: Item, *, terminal: bool) -> bytes:
+        return replay_extension(
+            item.sample.utc,
+            clean=item.sample.key,
+            end=item.end,
+            discontinuity=item.discontinuity,
+            terminal=terminal,
+            cseq=self._request.cseq,
+        )
 
     def _ticks(self, track: int, utc: int) -> int:
         """RTP time: the original sampling time, or playback time with rate control (6.6.3, RFC 2326 appendix B)."""

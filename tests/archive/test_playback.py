@@ -226,7 +226,9 @@ async def test_three_tracks_in_the_order_of_recording(stage: Stage) -> None:
         assert len(packets) == 3
         # Streaming 5.1.2.1.1: the marker closes the document; 6.3: the extension is in its first packet.
         assert [packet.marker for packet in packets] == [False, False, True]
-        assert [parse_replay_extension(packet.extension) is None for packet in packets] == [False, True, True]
+        # That it is the terminal one is said in its last.
+        extended = [parse_replay_extension(packet.extension) is not None for packet in packets]
+        assert extended == [True, False, unit is own[-1]]
         assert max(packet.end - packet.start for packet in packets) <= 1400
         document = b"".join(unit.data[packet.start : packet.end] for packet in packets)
         assert document.startswith(b"<?xml")
@@ -279,12 +281,14 @@ class Raw(Outlet):
     def send(self, unit: FlushUnit) -> None:
         if not unit.rtcp:
             self.units.append(unit)
-            if self.extension(unit).terminal:
+            if self.extension(unit, unit.starts[-1]).terminal:
                 self.ended.add(unit.track)
 
     @staticmethod
-    def extension(unit: FlushUnit) -> object:
-        found = parse_replay_extension(parse_rtp(unit.data, 4, len(unit.data)).extension)
+    def extension(unit: FlushUnit, at: int = 0) -> object:
+        """Of the packet that begins at an offset; without one, of the first, which has one."""
+        last = parse_replay_extension(parse_rtp(unit.data, at + 4, len(unit.data)).extension)
+        found = last or parse_replay_extension(parse_rtp(unit.data, 4, len(unit.data)).extension)
         assert found is not None
         return found
 

@@ -56,12 +56,13 @@ def sent(unit: FlushUnit) -> Sent:
     extensions = [parse_replay_extension(packet.extension) for packet in packets]
     first = extensions[0]
     assert isinstance(first, ReplayExtension)
-    # 6.3: the extension is in the first packet of every access unit.
-    assert all(each is None for each in extensions[1:])
+    # 6.3: the extension is in the first packet of every access unit. That of the terminal one says so in its last packet.
+    assert all(each is None for each in extensions[1:-1])
+    last = extensions[-1]
+    assert last is None or last == first or (last.terminal and last == first._replace(terminal=True))
+    terminal = last is not None and last.terminal
     bits = "".join(
-        letter
-        for letter, on in zip("CEDT", (first.clean, first.end, first.discontinuity, first.terminal), strict=True)
-        if on
+        letter for letter, on in zip("CEDT", (first.clean, first.end, first.discontinuity, terminal), strict=True) if on
     )
     return Sent(
         unit.track,
@@ -358,7 +359,8 @@ async def test_reverse(stage: Stage) -> None:
     await stage.settle()
     units = stage.outlet.take()
     groups = [AGAIN_AT, T0 + 9 * US, T0 + 6 * US, T0 + 3 * US, T0]
-    assert reply.scale == -1.0
+    # 6.5.1: the range begins where replay starts, though the key frame of the group is sent first.
+    assert (reply.start, reply.scale) == (T0 + 22 * US, -1.0)
     assert times(units) == frames((AGAIN_AT, T0 + 22 * US + 1)) + [
         utc for start in groups[1:] for utc in frames((start, start + 3 * US))
     ]

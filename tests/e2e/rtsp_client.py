@@ -12,7 +12,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -67,7 +67,7 @@ class Packet:
 
 @dataclass(slots=True)
 class Unit:
-    """One access unit of H.264: its NAL units and the packet that began it."""
+    """One access unit of H.264: its NAL units and the packet that began it. That it is the terminal one is said in its last."""
 
     first: Packet
     nals: list[bytes] = field(default_factory=list)
@@ -121,6 +121,8 @@ def units(packets: Iterator[Packet]) -> Iterator[Unit]:
         else:
             current.nals.append(packet.payload)
         if packet.marker:
+            if packet.extension is not None and packet.extension.terminal:
+                current.first = replace(current.first, extension=replace(current.extension, terminal=True))
             yield current
             current = None
 

@@ -203,6 +203,8 @@ def udp_ports() -> tuple[socket.socket, socket.socket]:
         try:
             if port % 2 == 0:
                 second.bind((HOST, port + 1))
+                first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+                first.settimeout(5)
                 return first, second
         except OSError:
             pass
@@ -211,25 +213,24 @@ def udp_ports() -> tuple[socket.socket, socket.socket]:
     raise AssertionError("no pair of ports is free")
 
 
+def udp_packets(media: socket.socket) -> Iterator[Packet]:
+    """What comes to a socket for media."""
+    while True:
+        data = media.recv(65536)
+        if not 200 <= data[1] <= 204:  # RTCP would come to the other port
+            yield parse_packet(0, data)
+
+
 @pytest.mark.covers("G-onvif-replay", "G-ReplayHeaderExtension")
 def test_replay_over_udp(client: RtspClient, span: tuple[int, int]) -> None:
     media, control = udp_ports()
     with media, control:
-        media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-        media.settimeout(5)
         video = next(each for each in client.describe() if each.kind == "video")
         reply = client.setup(video, port=media.getsockname()[1], Require=REPLAY)
         assert "server_port=" in reply.headers["transport"]
         start = span[0] + 3 * SECOND
         client.demand("PLAY", Require=REPLAY, Range=f"clock={clock(start)}-{clock(start + 3 * SECOND)}")
-
-        def packets() -> Iterator[Packet]:
-            while True:
-                data = media.recv(65536)
-                if not 200 <= data[1] <= 204:  # RTCP would come to the other port
-                    yield parse_packet(0, data)
-
-        found = list(itertools.takewhile(lambda unit: not unit.extension.terminal, units(packets())))
+        found = list(itertools.takewhile(lambda unit: not unit.extension.terminal, units(udp_packets(media))))
         client.demand("TEARDOWN")
     times = [unit.extension.utc for unit in found]
     assert found[0].extension.clean

@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from itertools import accumulate
 
+from msgspec import structs
+
 from onvifd.clock import utc_to_ntp
 from onvifd.errors import InvalidArgument, NotSupported
 from onvifd.media import h264, h265
@@ -75,14 +77,17 @@ class Packer:
         """RTP time stamp of a unit with `ticks`."""
         return (ticks + self.ticks_offset) & 0xFFFFFFFF
 
-    def pack(self, unit: AccessUnit, extension: bytes = b"") -> FlushUnit:
+    def pack(self, unit: AccessUnit, extension: bytes = b"", last: bytes = b"") -> FlushUnit:
         """The packets of `unit`; the last has the marker (G.711: none has, RFC 3551 4.1, for it is no talk spurt).
 
-        `extension` is a whole RTP header extension (a multiple of 4 bytes) for the first packet. Raises InvalidArgument
-        for lengths that do not fit and for a unit without data.
+        `extension` is a whole RTP header extension (a multiple of 4 bytes) for the first packet, `last` one as long for the
+        last packet, also where that is the first. Raises InvalidArgument for lengths that do not fit and for a unit without
+        data.
         """
-        if len(extension) & 3 or len(extension) > 64:
+        if len(extension) & 3 or len(extension) > 64 or (last and len(last) != len(extension)):
             raise InvalidArgument("RTP header extension has a bad length")
+        if last:
+            return self._pack_with_last(unit, extension, last)
         self._extension = extension
         rtp_time = (unit.ticks + self.ticks_offset) & 0xFFFFFFFF
         parts: _Parts = []
@@ -110,6 +115,24 @@ class Packer:
             rtp_time=rtp_time,
             utc=unit.utc,
         )
+
+    def _pack_with_last(self, unit: AccessUnit, extension: bytes, last: bytes) -> FlushUnit:
+        self._room -= len(last)
+        try:
+            packed = self.pack(unit, extension)
+        finally:
+            self._room += len(last)
+        data, begin = bytearray(packed.data), packed.starts[-1]
+        payload = begin + _FRAMING + RTP_HEADER
+        if begin:
+            data[begin + _FRAMING] |= _EXTENDED
+            size = len(data) - begin - _FRAMING + len(last)
+            data[begin + 2 : begin + _FRAMING] = size.to_bytes(2, "big")
+            data[payload:payload] = last
+            self.octets += len(last)
+        else:
+            data[payload : payload + len(last)] = last
+        return structs.replace(packed, data=bytes(data))
 
     def sender_report(self, utc: int, ticks: int) -> FlushUnit:
         """An RTCP sender report that ties `utc` to `ticks` exactly (RFC 3550 6.4.1)."""

@@ -88,15 +88,18 @@ def mark_first(codec: Codec, nals: list[bytes]) -> list[bytes]:
     seq=st.integers(0, 65535),
     ticks=st.integers(0, 1 << 34),
     extended=st.booleans(),
+    final=st.booleans(),
 )
 def test_video_comes_back_as_it_was(
-    codec: Codec, data: st.DataObject, mtu: int, seq: int, ticks: int, extended: bool
+    codec: Codec, data: st.DataObject, mtu: int, seq: int, ticks: int, extended: bool, final: bool
 ) -> None:
     nals = mark_first(codec, data.draw(h264_nals() if codec is Codec.H264 else h265_nals()))
     unit = AccessUnit(1, 5, ticks, False, nal.join(nals))
     packer = Packer(FORMATS[codec], track=1, payload_type=96, ssrc=7, seq=seq, mtu=mtu)
     extension = replay_extension(5, clean=False, end=False, discontinuity=True, terminal=False, cseq=3)
-    flush = packer.pack(unit, extension if extended else b"")
+    final &= extended
+    last = replay_extension(5, clean=False, end=False, discontinuity=True, terminal=True, cseq=3)
+    flush = packer.pack(unit, extension if extended else b"", last if final else b"")
     sent = packets(flush)
     assert all(len(packet) <= mtu for packet in sent)
     heads = [parse_rtp(packet) for packet in sent]
@@ -104,7 +107,9 @@ def test_video_comes_back_as_it_was(
     assert packer.seq == (seq + len(sent)) & 0xFFFF
     assert [head.marker for head in heads] == [False] * (len(sent) - 1) + [True]
     assert {head.rtp_time for head in heads} == {ticks & 0xFFFFFFFF} == {flush.rtp_time}
-    assert [head.extension is not None for head in heads] == [extended] + [False] * (len(sent) - 1)
+    found = [parse_replay_extension(head.extension) for head in heads]
+    assert [each is not None for each in found] == [extended] + [False] * (len(sent) - 2) + [final] * (len(sent) > 1)
+    assert [each is not None and each.terminal for each in found] == [False] * (len(sent) - 1) + [final]
     assert packer.packets == len(sent)
     assert packer.octets == sum(len(packet) - 12 for packet in sent)
     (frame,) = receive(codec, [flush])
