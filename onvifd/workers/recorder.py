@@ -127,6 +127,9 @@ class Recorder:
                 self._write_as(self._own)
             else:
                 self.memory.set_formats(self._own)
+                if self._pictures(self._own) == self._pictures(before):
+                    # Sound comes or goes: no picture is given up for that.
+                    self.memory.follow(self._owner.clock.monotonic())
         self._adjust_copy()
 
     def _write_as(self, formats: Formats) -> None:
@@ -301,6 +304,9 @@ class Recorder:
             self._joining = True
             self._pump()
         else:
+            # What was ordered is on its way: it is written before the end, as far as there is room for it.
+            while self._joining and self.writer.room:
+                self._pump()
             self.writer.pause()
             if self.copy is not None:
                 self.copy.pause()
