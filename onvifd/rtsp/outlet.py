@@ -13,9 +13,9 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
-from itertools import pairwise
 
 from onvifd.media.types import FlushUnit, Kind
+from onvifd.rtsp.forms import datagram_runs, renumber
 from onvifd.rtsp.server_events import Session, Udp
 from onvifd.rtsp.udp import UdpPair
 
@@ -35,8 +35,6 @@ MAX_ANSWERS = 256 << 10
 """Bytes of RTSP answers that wait for a client."""
 CLOSE_TIMEOUT = 10.0
 """Seconds to deliver what is queued when a connection is closed."""
-MAX_FORMS = 4
-"""Forms of a unit that are kept with it."""
 UDP_RATE = 8_000_000
 """Bytes per second of one session over UDP."""
 UDP_BURST = 32 << 10
@@ -313,18 +311,6 @@ class TcpOutlet:
         self._ended(self.session)
 
 
-def renumber(unit: FlushUnit, channels: tuple[int, int]) -> bytes:
-    """The unit's bytes on the client's channels (RTP, RTCP), made once per unit (but for the rarest channels)."""
-    data = bytearray(unit.data)
-    for start in unit.starts:
-        data[start + 1] = channels[data[start + 1] & 1]
-    made = bytes(data)
-    # A cached GOP keeps what its units keep: clients choose their channels, not how much memory they cost.
-    if len(unit.cache) < MAX_FORMS:
-        unit.cache[channels] = made
-    return made
-
-
 class UdpOutlet:
     """Outlet of a session whose tracks go to UDP ports. What the sockets do not take at once waits as it does for TCP.
 
@@ -469,36 +455,3 @@ class UdpOutlet:
     def end(self) -> None:
         """See Outlet."""
         self._ended(self.session)
-
-
-GSO_SEGMENTS = 64
-"""Linux: UDP_MAX_SEGMENTS."""
-GSO_BYTES = 65_000
-"""A batch is one UDP datagram to the kernel until it is cut: 65,535 less headers."""
-
-
-def datagram_runs(unit: FlushUnit) -> list[tuple[bool, bytes, int]]:
-    """The unit as (is RTCP, bytes, segment size) batches, made once per unit.
-
-    All datagrams of a batch have the segment size but for the last one, which may be shorter (UDP_SEGMENT).
-    """
-    data = unit.data
-    runs: list[tuple[bool, bytes, int]] = []
-    pieces: list[bytes] = []
-    size = total = 0
-    channel = -1
-    open_ended = False
-    for start, stop in pairwise((*unit.starts, len(data))):
-        packet = data[start + 4 : stop]
-        fits = open_ended and data[start + 1] == channel and len(packet) <= size
-        if not fits or len(pieces) >= GSO_SEGMENTS or total + len(packet) > GSO_BYTES:
-            if pieces:
-                runs.append((bool(channel & 1), b"".join(pieces), size))
-            pieces, size, total, channel = [], len(packet), 0, data[start + 1]
-        pieces.append(packet)
-        total += len(packet)
-        open_ended = len(packet) == size
-    if pieces:
-        runs.append((bool(channel & 1), b"".join(pieces), size))
-    unit.cache["udp"] = runs
-    return runs

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from onvifd.access.types import Account
+from onvifd.rtsp.headers import Transport
+from onvifd.rtsp.messages import Request
 from onvifd.rtsp.play import PlayRequest, Presentation
 
 
@@ -103,6 +106,16 @@ class Closed:
 
 
 Event = Find | OpenUdp | Play | Pause | SessionEnded | Closed
+
+
+@dataclass(slots=True)
+class Pending:
+    """The request that waits for the world, with what was read from it so far."""
+
+    request: Request
+    then: Callable[..., Event | None]
+    session: Session | None = None
+    transport: Transport | None = None
 
 
 class Bucket:

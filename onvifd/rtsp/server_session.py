@@ -12,7 +12,7 @@ import re
 import secrets
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from onvifd.access.types import AccessClass, Account, may
 from onvifd.errors import NotAuthorized, OnvifdError
@@ -39,6 +39,7 @@ from onvifd.rtsp.server_events import (
     Limits,
     OpenUdp,
     Pause,
+    Pending,
     Play,
     Session,
     SessionEnded,
@@ -49,18 +50,7 @@ from onvifd.rtsp.server_events import (
 log = logging.getLogger(__name__)
 
 PUBLIC = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
-
 _FOREIGN = frozenset(("ANNOUNCE", "RECORD", "REDIRECT"))
-
-
-@dataclass(slots=True)
-class _Pending:
-    """The request that waits for the world, with what was read from it so far."""
-
-    request: Request
-    then: Callable[..., Event | None]
-    session: Session | None = None
-    transport: h.Transport | None = None
 
 
 class ServerConnection:
@@ -87,7 +77,7 @@ class ServerConnection:
         self._parser = Parser()
         self._out: list[bytes] = []
         self._events: list[Event] = []
-        self._pending: _Pending | None = None
+        self._pending: Pending | None = None
         self._deadline = now + self._limits.login_timeout
         self._failed_logins = 0
         self._requests = Bucket(self._limits.requests_per_second, self._limits.request_burst, now)
@@ -253,8 +243,7 @@ class ServerConnection:
         if handler is None:
             raise RtspError(501, "method is not known", headers=(("Public", PUBLIC),))
         if method != "OPTIONS":
-            account = self._authenticate(request)
-            self.account = account
+            self.account = self._authenticate(request)
         for session in self.sessions.values():
             self._touch(session)
         if self.account is not None:
@@ -295,7 +284,7 @@ class ServerConnection:
         if accept and not re.search(r"application/sdp|application/\*|\*/\*", accept, re.IGNORECASE):
             raise RtspError(406, "only application/sdp is available")
         path, _ = split_target(request.uri)
-        self._pending = _Pending(request, self._described)
+        self._pending = Pending(request, self._described)
         return Find(((path, None),), self._login)
 
     @property
@@ -304,7 +293,7 @@ class ServerConnection:
             raise RtspError(401, "credentials are needed")
         return self.account
 
-    def _described(self, pending: _Pending, presentation: Presentation, path: str, control: str | None) -> Event | None:
+    def _described(self, pending: Pending, presentation: Presentation, path: str, control: str | None) -> Event | None:
         request = pending.request
         check_require(request, replay=presentation.replay)
         identity = zlib.crc32(path.encode())
@@ -334,13 +323,13 @@ class ServerConnection:
             found = next((item for item in candidates if item[0] == session.path), None)
             if found is None:
                 raise RtspError(459, "a session holds tracks of one presentation only")
-            pending = _Pending(request, self._found_track, session, transport)
+            pending = Pending(request, self._found_track, session, transport)
             return self._found_track(pending, session.presentation, *found)
-        self._pending = _Pending(request, self._found_track, None, transport)
+        self._pending = Pending(request, self._found_track, None, transport)
         return Find(candidates, self._login)
 
     def _found_track(
-        self, pending: _Pending, presentation: Presentation, path: str, control: str | None
+        self, pending: Pending, presentation: Presentation, path: str, control: str | None
     ) -> Event | None:
         request, transport = pending.request, pending.transport
         assert transport is not None
@@ -365,7 +354,7 @@ class ServerConnection:
         self._pending = pending
         return OpenUdp(session, track, transport.client_port)
 
-    def _opened(self, pending: _Pending, track: int, server_port: tuple[int, int]) -> Event | None:
+    def _opened(self, pending: Pending, track: int, server_port: tuple[int, int]) -> Event | None:
         session, transport = pending.session, pending.transport
         assert session is not None
         assert transport is not None
@@ -395,10 +384,10 @@ class ServerConnection:
         check_aggregate(request, session)
         replay = check_require(request, replay=session.presentation.replay)
         play = play_request(request, replay or session.require_replay)
-        self._pending = _Pending(request, self._playing, session)
+        self._pending = Pending(request, self._playing, session)
         return Play(session, play)
 
-    def _playing(self, pending: _Pending, reply: PlayReply) -> Event | None:
+    def _playing(self, pending: Pending, reply: PlayReply) -> Event | None:
         session, request = pending.session, pending.request
         assert session is not None
         session.playing = True
@@ -416,10 +405,10 @@ class ServerConnection:
             # RFC 2326 A.2 has no PAUSE in Ready, and A.1 none in Init; clients that pause twice lose nothing by 200
             self._answer(request, 200, [], session)
             return None
-        self._pending = _Pending(request, self._is_paused, session)
+        self._pending = Pending(request, self._is_paused, session)
         return Pause(session, at)
 
-    def _is_paused(self, pending: _Pending, now: bool) -> Event | None:
+    def _is_paused(self, pending: Pending, now: bool) -> Event | None:
         session = pending.session
         assert session is not None
         session.playing = session.playing and not now

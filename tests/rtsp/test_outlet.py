@@ -11,7 +11,8 @@ import pytest
 
 from onvifd.media.types import Codec, FlushUnit, TrackFormat
 from onvifd.rtsp import outlet as module
-from onvifd.rtsp.outlet import Link, TcpOutlet, UdpOutlet, datagram_runs, renumber
+from onvifd.rtsp.forms import GSO_BYTES, GSO_SEGMENTS, MAX_FORMS, datagram_runs, renumber
+from onvifd.rtsp.outlet import Link, TcpOutlet, UdpOutlet
 from onvifd.rtsp.play import Outlet, Playback, TrackDescription
 from onvifd.rtsp.server_events import Session
 
@@ -126,7 +127,7 @@ def test_clients_cannot_fill_the_memory_with_channels() -> None:
     for channel in range(4, 256, 2):
         assert {renumber(sent, (channel, channel + 1))[start + 1] for start in sent.starts} == {channel}
     datagram_runs(sent)
-    assert len(sent.cache) <= module.MAX_FORMS + 1
+    assert len(sent.cache) <= MAX_FORMS + 1
 
 
 async def test_slow_client_goes_on_at_a_key_unit(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,8 +235,8 @@ def test_datagrams_of_a_unit_in_batches_for_segmentation_offload() -> None:
 def test_batches_stay_below_the_bounds_of_the_kernel() -> None:
     for rtcp, run, size in datagram_runs(unit(500_000)):
         assert not rtcp
-        assert len(run) <= module.GSO_BYTES
-        assert -(-len(run) // size) <= module.GSO_SEGMENTS
+        assert len(run) <= GSO_BYTES
+        assert -(-len(run) // size) <= GSO_SEGMENTS
 
 
 class FakePair:
