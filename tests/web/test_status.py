@@ -7,10 +7,21 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from onvifd.access.permissions import ConsoleAccount, Permissions
 from onvifd.access.types import Account, Level
 from onvifd.errors import NotAuthorized, Unavailable
 from onvifd.web.guard import Guard
-from onvifd.web.status import CameraStatus, RecordingStatus, Status, StreamStatus, WorkerStatus, add_routes, render
+from onvifd.web.status import (
+    CameraStatus,
+    RecordingStatus,
+    Status,
+    StreamStatus,
+    VolumeLine,
+    WorkerStatus,
+    add_routes,
+    render,
+    shown,
+)
 
 STREAM = StreamStatus(
     name="main",
@@ -112,6 +123,42 @@ def test_shows_state_of_cameras_streams_recordings_and_version() -> None:
     page = render(replace(STATUS, recordings=(active,)), "n")
     for shown in ("recording", "2025-12-31 23:59:00Z", "2026-01-01 00:00:00Z", "7.5 MB"):
         assert shown in page
+
+
+VOLUME = VolumeLine(
+    id="vol-1",
+    name="<Attic>",
+    state="full",
+    reason="all that it holds is locked",
+    access="read-write",
+    group=2,
+    bytes=3_000_000_000_000,
+    free=0,
+    total=4_000_000_000_000,
+)
+
+
+@pytest.mark.covers("P131", "P138", "REC-24", "STO-03", "A041", "A043")
+def test_shows_why_something_is_recorded_volumes_and_how_far_the_archive_reaches() -> None:
+    recorded = replace(
+        STATUS.recordings[0], active=True, mode="auto", types=("motion", "general"), days=12.34, will_reach=29.96
+    )
+    said = "Group 2: at today's rate of 100.0 GB a day the archive reaches 30.0 days"
+    page = render(replace(STATUS, recordings=(recorded,), volumes=(VOLUME,), forecast=(said,)), "n")
+    for found in ("auto", "motion, general", "12.3 days", "30.0 days", "full: all that it holds is locked"):
+        assert found in page
+    assert "&lt;Attic&gt;" in page
+    assert "3.00 TB" in page
+    assert "today&#x27;s rate of 100.0 GB" in page
+    assert "Storage" not in render(STATUS, "n")
+
+
+def test_volumes_are_for_who_has_the_right_to_storage() -> None:
+    whole = replace(STATUS, volumes=(VOLUME,), forecast=("far",))
+    account = ConsoleAccount(name="a", group="g", permissions=Permissions.of(["storage"], {}))
+    assert shown(whole, account).volumes == (VOLUME,)
+    other = ConsoleAccount(name="a", group="g", permissions=Permissions.of(["maintenance"], {"live": ["cam-1"]}))
+    assert (shown(whole, other).volumes, shown(whole, other).forecast) == ((), ())
 
 
 @pytest.mark.covers("P042", "P131", "REC-24", "SEC-04")
