@@ -111,8 +111,8 @@ def test_every_value_is_escaped() -> None:
 def test_shows_state_of_cameras_streams_recordings_and_version() -> None:
     page = render(STATUS, "n")
     assert "onvifd 0.1.0" in page
-    for shown in ("online", "h264", "1920×1080", "25.0", "4.00 Mbit/s", "rtsp://host:8554/live/cam-1/main", "motion"):
-        assert shown in page
+    for text in ("online", "h264", "1920×1080", "25.0", "4.00 Mbit/s", "rtsp://host:8554/live/cam-1/main", "motion"):
+        assert text in page
     lost = replace(STREAM, online=False, reason="refused: wrong password")
     page = render(replace(STATUS, cameras=(replace(STATUS.cameras[0], streams=(lost,)),)), "n")
     assert "offline" in page
@@ -121,8 +121,8 @@ def test_shows_state_of_cameras_streams_recordings_and_version() -> None:
         STATUS.recordings[0], active=True, earliest=STATUS.utc - 60_000_000, latest=STATUS.utc, bytes=7_500_000
     )
     page = render(replace(STATUS, recordings=(active,)), "n")
-    for shown in ("recording", "2025-12-31 23:59:00Z", "2026-01-01 00:00:00Z", "7.5 MB"):
-        assert shown in page
+    for text in ("recording", "2025-12-31 23:59:00Z", "2026-01-01 00:00:00Z", "7.5 MB"):
+        assert text in page
 
 
 VOLUME = VolumeLine(
