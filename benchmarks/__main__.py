@@ -10,7 +10,7 @@ import sys
 from benchmarks import month
 from benchmarks.measure import report
 
-NAMES = ("relay", "clients", "intake", "recording", "replay", "face", "events")
+NAMES = ("relay", "clients", "intake", "recording", "retention", "replay", "face", "events")
 
 
 def main() -> None:
