@@ -166,15 +166,21 @@ async def _first_stretch(x: Examination, place: Footage) -> timedelta:
 
 
 def frames(packets: list[Rtp]) -> list[list[Rtp]]:
-    """Packets by access unit: those of one RTP time up to its marker."""
+    """Packets by access unit: those of one RTP time up to its marker. Further packets of a unit may have the extension too."""
     found: list[list[Rtp]] = []
     fresh = True
     for packet in packets:
-        if fresh or packet.stamp != found[-1][0].stamp or packet.extension is not None:
+        if fresh or packet.stamp != found[-1][0].stamp or _other_time(found[-1][0], packet):
             found.append([])
         found[-1].append(packet)
         fresh = packet.marker
     return found
+
+
+def _other_time(first: Rtp, packet: Rtp) -> bool:
+    if packet.extension is None:
+        return False
+    return first.extension is None or first.extension.time != packet.extension.time
 
 
 def times(packets: list[Rtp]) -> list[datetime]:

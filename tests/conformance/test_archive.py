@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,9 +19,11 @@ from lxml import etree
 from conformance import pattern, runner
 from conformance.cases import receiver
 from conformance.cases.recording_common import room_for_recording
+from conformance.cases.replay_common import check_packets, frames
 from conformance.model import Failure, NotRun
 from conformance.names import NS
-from conformance.rtp import check_rtcp, read_rtp, read_sdp
+from conformance.replay import Track
+from conformance.rtp import Media, check_rtcp, read_rtp, read_sdp
 from conformance.source import ONE, RtspSource
 from onvifd.cameras.intake import Source
 from onvifd.rtsp.client import RtspClient
@@ -140,6 +144,25 @@ def test_rtcp_and_sdp_are_judged() -> None:
     )
     with pytest.raises(Failure):
         read_sdp("o=nothing")
+
+
+def test_every_packet_of_an_access_unit_may_have_the_extension() -> None:
+    """Streaming 6.3 demands it of the first one; what stands in the others as well begins no new unit."""
+
+    def packet(sequence: int, time: str, *, marker: bool, flags: str = "a0") -> bytes:
+        head = struct.pack("!BBHII", 0x90, 96 | marker << 7, sequence, 1000, 7)
+        return head + bytes.fromhex("abac0003" + time + "00000000" + flags + "070000") + b"\x65payload"
+
+    later, earlier = "e8f1f2f5", "e8f1f2f3"
+    sent = [packet(n, later, marker=n == 2) for n in range(3)] + [packet(n, earlier, marker=n == 4) for n in (3, 4)]
+    read = [read_rtp(each, 0.0) for each in sent]
+    assert [len(unit) for unit in frames(read)] == [3, 2]
+    track = Track(Media("video", "", "", "H264", 90_000), "", read)
+    device: Any = Full(False)
+    check_packets(device, track, read, cseq=7, transport="RTSP", backward=True)
+    forward = [replace(each, sequence=n) for n, each in enumerate([*read[3:], *read[:3]])]
+    with pytest.raises(AssertionError, match="not in reverse order"):
+        check_packets(device, track, forward, cseq=7, transport="RTSP", backward=True)
 
 
 class Full:
