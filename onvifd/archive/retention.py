@@ -35,8 +35,9 @@ MAX_STUCK = 8
 
 OnDeleted = Callable[[SegmentRow], None]
 """Called on the event loop after a segment is gone."""
-Forget = Callable[[str, int], None]
-"""`forget(recording, utc)`: what describes footage before `utc` goes with it. Blocks."""
+Forget = Callable[[str, int, bool], None]
+"""`forget(recording, utc, crowded)`: what describes footage before `utc` goes with it. `crowded` is whether it went to make room
+on a volume. Blocks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,19 +158,20 @@ class Retention:
         rules = self._rules()
         failures: dict[str, str] = {}
         touched: dict[str, int] = {}
+        crowded: dict[str, int] = {}
         total = 0
         locked_up = set()
         try:
             locks = await self._pool.run(lambda: LockTable(self._store.locks(self._clock.utc())))
             total += await self._by_recording(rules, locks, failures, touched)
             for bounds in rules.volumes.values():
-                deleted, full = await self._by_volume(rules, bounds, locks, failures, touched)
+                deleted, full = await self._by_volume(rules, bounds, locks, failures, crowded)
                 total += deleted
                 if full:
                     locked_up.add(bounds.volume.id)
         except OnvifdError as error:
             failures["the catalogue"] = error.reason
-        await self._describe(touched, failures)
+        await self._describe(touched, crowded, failures)
         self._report(failures)
         if total:
             log.info("retention: %d segments deleted", total)
@@ -323,16 +325,17 @@ class Retention:
         reserve = int(info.f_blocks * info.f_frsize * bounds.reserve)
         return max(over, reserve - info.f_bavail * info.f_frsize)
 
-    async def _describe(self, touched: dict[str, int], failures: dict[str, str]) -> None:
+    async def _describe(self, touched: dict[str, int], crowded: dict[str, int], failures: dict[str, str]) -> None:
         """What tells of deleted time is forgotten with it."""
         if self._forget is None:
             return
-        for recording, reached in sorted(touched.items()):
+        for recording in sorted(touched.keys() | crowded.keys()):
+            reached = max(touched.get(recording, 0), crowded.get(recording, 0))
             try:
                 earliest = await self._pool.run(self._store.earliest, recording)
                 # Locked footage in front keeps what describes it.
                 before = reached if earliest is None else min(earliest, reached)
-                await self._in_time(self._forget, recording, before)
+                await self._in_time(self._forget, recording, before, recording in crowded)
             except OnvifdError as error:
                 failures[recording] = error.reason
             except OSError as error:

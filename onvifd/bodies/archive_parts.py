@@ -191,10 +191,12 @@ class ArchiveParts:
     def _specs(self, volumes: tuple[Volume, ...]) -> list[VolumeSpec]:
         return [VolumeSpec(id=each.id, path=str(each.root), uuid=each.uuid) for each in volumes]
 
-    def _forget(self, recording: str, utc: int) -> None:
-        """Spans, tags and snapshots go with the footage that they describe. Blocks."""
+    def _forget(self, recording: str, utc: int, crowded: bool) -> None:
+        """Spans and tags go with the footage that they describe. Snapshots have an age of their own: they go with footage
+        that made room, for they take room themselves. Blocks."""
         sync = self._catalogue.sync
         sync.spans.forget_before(recording, utc)
         while tags := sync.tags.find(recordings=[recording], end=utc, limit=1000):
             sync.tags.remove([tag.id for tag in tags])
-        forget_snapshots(sync, {volume.id: volume for volume in self.keeper.present()}, recording, utc)
+        if crowded:
+            forget_snapshots(sync, {volume.id: volume for volume in self.keeper.present()}, recording, utc)

@@ -392,8 +392,8 @@ def quota(
     from dataclasses import asdict
 
     from onvifd.cli.setup import open_catalogue
-    from onvifd.errors import Conflict
-    from onvifd.volumes.model import Mode, load_options
+    from onvifd.errors import Conflict, InvalidArgument
+    from onvifd.volumes.model import Mode, load_options, snapshots_of
 
     with open_catalogue(resolved) as catalogue:
         if recording:
@@ -403,7 +403,10 @@ def quota(
                 raise Conflict("recordings have groups, not quotas: onvifd volume policy --mode quotas")
             rules = []
             for each in recording:
-                rule = catalogue.storage_rules.get(_owner(catalogue, each))
+                owner = _owner(catalogue, each)
+                if owner.startswith(snapshots_of("")):
+                    raise InvalidArgument("how long snapshots are kept is said by onvifd record snapshots set --days")
+                rule = catalogue.storage_rules.get(owner)
                 rule = rule if size is None else replace(rule, quota=size)
                 rule = rule if days is None else replace(rule, days=days)
                 rules.append(replace(rule, days=None) if default_days else rule)

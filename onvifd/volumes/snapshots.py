@@ -1,4 +1,4 @@
-"""Snapshots of time whose footage was deleted."""
+"""Snapshots of time whose footage had to make room."""
 
 from __future__ import annotations
 

@@ -57,14 +57,14 @@ class Bench:
         self.clock = SimulatedClock(now)
         self.rules = Rules(volumes={each.volume.id: each for each in volumes}, **rules)  # type: ignore[arg-type]
         self.deleted: list[SegmentRow] = []
-        self.forgotten: list[tuple[str, int]] = []
+        self.forgotten: list[tuple[str, int, bool]] = []
         self.retention = Retention(
             CatalogueUpkeep(catalogue),
             lambda: self.rules,
             pool=pool,
             clock=self.clock,
             on_deleted=self.deleted.append,
-            forget=lambda recording, utc: self.forgotten.append((recording, utc)),
+            forget=lambda *what: self.forgotten.append(what),
         )
 
     async def sweep(self) -> Swept:
@@ -201,7 +201,17 @@ async def test_second_copies_go_too(
 async def test_what_describes_deleted_time_is_forgotten(bench: MakeBench, rows: Rows) -> None:
     made = bench(sum(row.size for row in rows[5:]))
     await made.sweep()
-    assert made.forgotten == [("rec-1", rows[5].start)]
+    assert made.forgotten == [("rec-1", rows[5].start, True)]
+
+
+@pytest.mark.parametrize("rule", ["age", "quota"])
+async def test_what_is_too_old_or_too_much_has_made_no_room(bench: MakeBench, rows: Rows, rule: str) -> None:
+    if rule == "age":
+        made = bench(now=rows[4].end + 3600 * US + 1, max_age=3600 * US)
+    else:
+        made = bench(quotas={"rec-1": sum(row.size for row in rows[5:])})
+    await made.sweep()
+    assert made.forgotten == [("rec-1", rows[5].start, False)]
 
 
 @pytest.mark.covers("A040", "REC-19")

@@ -17,7 +17,7 @@ from onvifd.archive.segment import Append, SegmentWriter
 from onvifd.clock import US, SystemClock
 from onvifd.media.types import Codec
 from onvifd.store.catalogue import Catalogue
-from onvifd.store.rows import RecordingRow
+from onvifd.store.rows import CameraRow, JobRow, ProfileRow, RecordingRow, StreamRow
 from tests.archive.conftest import Clip, encode, video_units
 from tests.cli.conftest import Run
 
@@ -180,6 +180,25 @@ def test_groups_and_quotas_exclude_each_other(recorder: Run, footage: list[Path]
     assert recorder("volume", "policy", "--full", "never").exit_code == 2
     options = json.loads(recorder("volume", "policy", "--json").stdout)
     assert (options["mode"], options["overwrite"]) == ("quotas", False)
+
+
+def test_the_age_of_snapshots_is_not_set_where_it_would_not_count(recorder: Run, data: Path) -> None:
+    made = catalogue(data)
+    stream = StreamRow(camera="cam-1", role="main", uri="rtsp://192.0.2.1/a")
+    camera = CameraRow(
+        id="cam-1", channel=0, name="Gate", driver="rtsp", address="rtsp://192.0.2.1/", streams=(stream,)
+    )
+    recording = RecordingRow(token="rec-cam-1", camera="cam-1", source_id="vs-cam-1", source_name="Gate")
+    profile = ProfileRow(token="cam-1-main", camera="cam-1", role="main", name="main")
+    job = JobRow(token="job-cam-1", recording="rec-cam-1", camera="cam-1", sources=())
+    try:
+        made.cameras.add(camera, [profile], recording, job, limit=10)
+    finally:
+        made.close()
+    result = recorder("volume", "quota", "snapshots-cam-1", "--days", "7")
+    assert (result.exit_code, "record snapshots set --days" in result.output) == (1, True)
+    assert as_json(recorder, "quota") == []
+    assert recorder("volume", "group", "2", "--recording", "snapshots-cam-1").exit_code == 0
 
 
 @pytest.mark.covers("A041", "STO-21", "STO-22", "STO-23", "STO-24", "A006", "P078")
