@@ -45,6 +45,11 @@ class Arrival:
         return bool(self.cookie) and self.post is None
 
     @property
+    def tunnel(self) -> tuple[str, str, bool]:
+        """What the connections of one HTTP tunnel have in common."""
+        return self.cookie, self.peer, self.secure
+
+    @property
     def sockets(self) -> tuple[socket.socket, ...]:
         return (self.client,) if self.post is None else (self.client, self.post)
 

@@ -83,7 +83,7 @@ class Connection:
             local = sock.getsockname()
             self.local, self.peer = _plain(local[0]), _plain(sock.getpeername()[0])
             self._scope = local[3] if len(local) > 3 and ":" in self.local else 0
-        self.tunnel = (arrival.cookie, arrival.peer)
+        self.tunnel = arrival.tunnel
         self.machine = ServerConnection(
             server.verifier,
             local_host=self.local,

@@ -54,8 +54,8 @@ class RtspServer:
         self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
-        self._tunnels: dict[tuple[str, str], Connection] = {}
-        """HTTP tunnels by cookie and address of the client."""
+        self._tunnels: dict[tuple[str, str, bool], Connection] = {}
+        """HTTP tunnels by cookie, address of the client and whether it is encrypted."""
         self._ticker: asyncio.Task[None] | None = None
         self._refused = 0
         self._refusal_logged = float("-inf")
@@ -161,7 +161,7 @@ class RtspServer:
 
     def _continue(self, arrival: Arrival) -> None:
         """A client of a tunnel goes on in another POST."""
-        connection = self._tunnels.get((arrival.cookie, arrival.peer))
+        connection = self._tunnels.get(arrival.tunnel)
         if connection is None:
             log.debug("RTSP client %s goes on in a tunnel that is not there", arrival.peer)
             arrival.close()

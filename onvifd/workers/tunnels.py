@@ -37,6 +37,10 @@ MAX_KNOWN = 2048
 _ANSWER_TIMEOUT = 1.0
 
 
+Key = tuple[str, str, bool]
+"""Cookie, address of the client, whether it is encrypted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Half:
     """One connection of a tunnel. `rest` is what was read behind its head; addresses as in `Arrival`."""
@@ -49,9 +53,9 @@ class Half:
     secure: bool = False
 
     @property
-    def key(self) -> tuple[str, str]:
-        # the address belongs to it: a cookie seen on the way is of no use elsewhere
-        return self.head.cookie, self.peer
+    def key(self) -> Key:
+        # the address belongs to it: a cookie seen on the way is of no use elsewhere, nor one of TLS in the clear
+        return self.head.cookie, self.peer, self.secure
 
 
 class Tunnels:
@@ -69,9 +73,9 @@ class Tunnels:
         self._max_waiting = max_waiting
         self._max_joining = max_joining
         self._timeout = timeout
-        self._waiting: OrderedDict[tuple[str, str], Half] = OrderedDict()
-        self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
-        self._known: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._waiting: OrderedDict[Key, Half] = OrderedDict()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._known: OrderedDict[Key, str] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._joining: dict[asyncio.Task[None], str] = {}
         """Those that read a first request, in order of arrival, with whom they come from."""
@@ -110,11 +114,11 @@ class Tunnels:
         loop = asyncio.get_running_loop()
         self._timers[half.key] = loop.call_later(self._timeout, self._late, half.key)
 
-    def _late(self, key: tuple[str, str]) -> None:
+    def _late(self, key: Key) -> None:
         log.info("HTTP tunnel of %s: the other connection does not come", key[1])
         self._forget(key).sock.close()
 
-    def _forget(self, key: tuple[str, str]) -> Half:
+    def _forget(self, key: Key) -> Half:
         self._timers.pop(key).cancel()
         return self._waiting.pop(key)
 
@@ -189,7 +193,7 @@ class Tunnels:
             if not data:
                 return
 
-    def _remember(self, key: tuple[str, str], path: str) -> None:
+    def _remember(self, key: Key, path: str) -> None:
         self._known[key] = path
         self._known.move_to_end(key)
         while len(self._known) > MAX_KNOWN:
@@ -200,7 +204,12 @@ class Tunnels:
         with post.sock:
             try:
                 arrival = Arrival(
-                    client=post.sock, rest=post.rest, cookie=post.head.cookie, peer=post.peer, local=post.local
+                    client=post.sock,
+                    rest=post.rest,
+                    cookie=post.head.cookie,
+                    peer=post.peer,
+                    local=post.local,
+                    secure=post.secure,
                 )
                 await self._route(self._known[post.key], arrival)
             except OnvifdError as error:

@@ -235,6 +235,20 @@ async def test_halves_of_two_clients_are_not_joined(house: House) -> None:
     assert house.door.tunnels.waiting == 2
 
 
+async def test_a_half_in_the_clear_does_not_join_one_in_tls(house: House) -> None:
+    head = b" / HTTP/1.0\r\nx-sessioncookie: abc\r\n\r\n"
+    get = await asyncio.open_connection("127.0.0.1", house.ports["web+tls"], ssl=unverified())
+    get[1].write(b"GET" + head)
+    async with asyncio.timeout(10):
+        assert b"200" in await get[0].readline()
+    post = await asyncio.open_connection("127.0.0.1", house.ports["web"])
+    post[1].write(b"POST" + head)
+    await until(lambda: house.door.tunnels.waiting == 2)
+    assert house.door.tunnels.joining == 0
+    for _, writer in (get, post):
+        writer.close()
+
+
 async def test_halves_that_wait_are_bounded(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house.door.tunnels, "_max_waiting", 3)
     port = house.ports["web"]
