@@ -69,6 +69,9 @@ class Housekeeping:
                 await self._sweep_recordings()
             except OnvifdError as error:
                 log.error("what is old is not deleted from the catalogue: %s", error.reason)
+            except Exception:
+                # a defect must cost one sweep, not all that follow
+                log.exception("what is old is not deleted from the catalogue")
             await self._clock.sleep(EVENT_SWEEP)
 
     async def _sweep_events(self) -> None:

@@ -11,7 +11,7 @@ from onvifd.archive.catalogue_upkeep import CatalogueUpkeep
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import FragmentFlag, SegmentRow, SegmentState
 from onvifd.archive.retention import Retention, Rules, VolumeBounds
-from onvifd.bodies.housekeeping import Housekeeping
+from onvifd.bodies.housekeeping import EVENT_SWEEP, Housekeeping
 from onvifd.clock import US, SimulatedClock
 from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
@@ -91,5 +91,27 @@ async def test_recordings_go_with_the_last_of_their_footage(catalogue: AsyncCata
                 await asyncio.sleep(0.01)
         assert {row.token for row in sync.recordings.all()} == {"rec-cam-full", "rec-cam-present"}
         assert sync.revision() > before  # whoever lists recordings looks again
+    finally:
+        await made.stop()
+
+
+async def test_a_defect_costs_one_sweep(
+    catalogue: AsyncCatalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = housekeeping(catalogue, tmp_path)
+    sweeps = 0
+
+    async def sweep() -> None:
+        nonlocal sweeps
+        sweeps += 1
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(made, "_sweep_recordings", sweep)
+    await made.start(frozenset())
+    try:
+        assert isinstance(made._clock, SimulatedClock)
+        async with asyncio.timeout(10):
+            while sweeps < 2:
+                await made._clock.advance(EVENT_SWEEP)
     finally:
         await made.stop()
