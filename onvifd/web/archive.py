@@ -22,6 +22,7 @@ from onvifd.web.archive_query import (
     limit_of,
     month_of,
     needed_time,
+    newest_first,
     several,
     span_of,
     types_of,
@@ -327,9 +328,6 @@ class _Archive:
         """Events of channels between `start` and `end`; `topic` may be repeated, `order` is oldest or newest."""
         places = places_of(self._backend, request, visitor)
         start, end = span_of(request, MAX_RANGE)
-        order = request.query.get("order", "oldest")
-        if order not in ("oldest", "newest"):
-            raise InvalidArgument("order is oldest or newest")
         found, following = await self._backend.events(
             places,
             start,
@@ -337,7 +335,7 @@ class _Archive:
             several(request, "topic"),
             cursor_of(request),
             limit_of(request),
-            newest_first=order == "newest",
+            newest_first=newest_first(request),
         )
         place = None if following is None else f"{following[0]}.{following[1]}"
         return answer({"events": found, "next": place})

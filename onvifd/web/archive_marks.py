@@ -19,6 +19,7 @@ from onvifd.web.archive_query import (
     ids_of,
     limit_of,
     needed_time,
+    newest_first,
     number,
     read_json,
     several,
@@ -287,7 +288,6 @@ class _Marks:
             )
             if not cameras:
                 return answer({"snapshots": [], "next": None})
-        newest = request.query.get("order", "oldest") == "newest"
         found = await self._backend.snapshots(
             cameras,
             tuple(each.value for each in types_of(request)),
@@ -295,7 +295,7 @@ class _Marks:
             time_of(request, "end"),
             cursor_of(request),
             limit,
-            newest_first=newest,
+            newest_first=newest_first(request),
         )
         following = f"{found[-1].utc}.{found[-1].id}" if len(found) == limit else None
         return answer({"snapshots": found, "next": following})

@@ -93,6 +93,14 @@ def limit_of(request: web.Request) -> int:
     return number(request, "limit", 100, 1, MAX_LIMIT)
 
 
+def newest_first(request: web.Request) -> bool:
+    """Whether `order` is newest; oldest where it is left out."""
+    order = request.query.get("order", "oldest")
+    if order not in ("oldest", "newest"):
+        raise InvalidArgument("order is oldest or newest")
+    return order == "newest"
+
+
 def several(request: web.Request, name: str) -> tuple[str, ...]:
     """All values of a name, which may be repeated or have commas."""
     given = (part.strip() for text in request.query.getall(name, []) for part in text.split(","))

@@ -612,6 +612,7 @@ async def test_snapshots_are_taken_listed_shown_exported_and_deleted(rig: Rig) -
     assert [each["id"] for each in (await rig.get("snapshots?order=newest"))["snapshots"]] == [
         each["id"] for each in reversed(found)
     ]
+    assert await rig.refused("GET", "snapshots?order=x") == 400
     some = (await rig.get(f"snapshots?camera={ONE}&type=alarm,motion&start={T0}&end={T0 + 3 * HOUR}"))["snapshots"]
     assert some == found[:1]
     page = await rig.get("snapshots?limit=2")
