@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from onvifd.archive.disk import Volume
+from onvifd.archive.metadata import MetadataReader
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.errors import Unavailable
+from onvifd.onvif.search.metadata import position_of
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
 from onvifd.workers import media, recording
@@ -54,6 +57,29 @@ async def test_recording_follows_its_orders(control: Control, camera: SimulatedD
     rows = await asyncio.to_thread(control.segments)
     assert len(rows) == 2
     assert rows[0].end_reason == "pause"
+
+
+async def test_metadata_of_the_camera_is_recorded_and_not_relayed(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin()
+    await control.ask(spec(camera))
+    await control.until(lambda: states(control), "recording")
+    await asyncio.sleep(1.5)
+    await control.order()
+    await control.until(lambda: len(states(control)) == 2, "pause")
+    (told,) = control.of(StreamFormats)[:1]
+    assert isinstance(told, StreamFormats)
+    assert [track.codec for track in told.tracks] == ["h264", "pcmu"]
+    live = control.worker._lookup("/live/cam-1/main")
+    assert live is not None
+    assert [track.format.codec for track in live.tracks] == ["h264", "pcmu"]
+    store = control.worker._recordings._store
+    assert store is not None
+    reader = MetadataReader(store, lambda: {"vol-1": Volume("vol-1", control.volume)})
+    scan = await asyncio.to_thread(reader.scan, RECORDING, 0, 1 << 60, position_of)
+    assert scan.found
+    for utc, place in scan.found:
+        assert utc % 1_000_000 < 1000  # as the camera stamped it, by its sender reports
+        assert place.pan_tilt is not None
 
 
 async def test_without_an_order_nothing_is_written(control: Control, camera: SimulatedDevice) -> None:
