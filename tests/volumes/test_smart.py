@@ -25,7 +25,7 @@ ATA = {
 }
 
 
-@pytest.mark.covers("STO-17", "STO-19", "STO-20", "P146", "A045")
+@pytest.mark.covers("STO-17", "STO-19", "STO-20", "P146", "A045", "A004")
 def test_a_disk_speaks() -> None:
     assert parse("sda", json.dumps(ATA)) == Health(
         device="sda",

@@ -138,7 +138,7 @@ VOLUME = VolumeLine(
 )
 
 
-@pytest.mark.covers("P131", "P138", "REC-24", "STO-03", "A041", "A043")
+@pytest.mark.covers("P131", "P138", "REC-24", "STO-03", "A041", "A043", "A044")
 def test_shows_why_something_is_recorded_volumes_and_how_far_the_archive_reaches() -> None:
     recorded = replace(
         STATUS.recordings[0], active=True, mode="auto", types=("motion", "general"), days=12.34, will_reach=29.96

@@ -234,7 +234,7 @@ async def test_everything_needs_the_right_to_storage(rig: Rig) -> None:
 # ---- volumes
 
 
-@pytest.mark.covers("STO-03", "STO-19", "A041", "A043")
+@pytest.mark.covers("STO-03", "STO-19", "A041", "A043", "A044", "P139", "P147")
 async def test_volumes_with_state_space_and_dates(rig: Rig) -> None:
     rig.record()
     one, two = (await rig.ok("GET", "volumes"))["volumes"]
@@ -480,7 +480,7 @@ async def test_bad_jobs_do_not_begin(rig: Rig, body: Any, status: int) -> None:
 # ---- how far it reaches
 
 
-@pytest.mark.covers("A041")
+@pytest.mark.covers("A041", "P078")
 async def test_forecast(rig: Rig) -> None:
     rig.record(start=rig.clock.utc() - 60 * US)
     found = await rig.ok("GET", "forecast")
@@ -494,7 +494,7 @@ async def test_forecast(rig: Rig) -> None:
     assert depth["will_reach"] == group["days"]
 
 
-@pytest.mark.covers("STO-21", "STO-22", "STO-23", "STO-24")
+@pytest.mark.covers("STO-21", "STO-22", "STO-23", "STO-24", "A006", "P078")
 async def test_calculator(rig: Rig) -> None:
     channel = {"bitrate": 8000, "hours": 12, "alarm_rate": 0.5, "count": 4}
     found = await rig.ok("POST", "calculate", {"channels": [channel], "days": 10})

@@ -133,6 +133,7 @@ async def test_segments_are_listed_in_pages_and_do_not_change(asked: Any, stage:
     assert rest.findtext(f".//{TRC}HasMoreResults") == "false"
 
 
+@pytest.mark.covers("A022", "BAK-01", "BAK-05", "P177", "P179", "STO-35")
 async def test_segments_are_copied_as_they_are_under_their_keys(asked: Any, stage: Any) -> None:
     one = write(stage, 0, start=START)
     two = write(stage, 1, start=START + 60 * US)
@@ -185,6 +186,7 @@ async def test_a_stopped_export_leaves_whole_files_only(asked: Any, stage: Any) 
     assert await asked.fault(stop) == ("Sender", "InvalidArgVal", "NoOperation")
 
 
+@pytest.mark.covers("BAK-03", "P181")
 async def test_data_between_two_times_begins_at_a_key_frame(asked: Any, stage: Any) -> None:
     write(stage, 0, start=START)
     write(stage, 1, start=START + 60 * US)
