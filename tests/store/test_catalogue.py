@@ -88,11 +88,16 @@ def camera_rows(ident: str = "cam-00000001") -> tuple[CameraRow, list[ProfileRow
     recording = RecordingRow(
         token=f"rec-{ident}", camera=ident, source_id=f"vs-{ident}", source_name="Gate", tracks=(track,)
     )
-    return camera, profiles, recording, JobRow(
-        token=f"job-{ident}",
-        recording=recording.token,
-        camera=ident,
-        sources=(JobSourceRow(kind="profile", token=f"{ident}-main"),),
+    return (
+        camera,
+        profiles,
+        recording,
+        JobRow(
+            token=f"job-{ident}",
+            recording=recording.token,
+            camera=ident,
+            sources=(JobSourceRow(kind="profile", token=f"{ident}-main"),),
+        ),
     )
 
 
