@@ -42,7 +42,7 @@ def upgrade() -> None:
 
 
 def _recordings() -> None:
-    columns = (
+    columns: tuple[sa.Column[object], ...] = (
         sa.Column(
             "role",
             sa.String(length=8),
