@@ -40,6 +40,8 @@ IDLE_SECONDS = 2.0
 
 _JUMP = US
 """Wall time that runs this much apart from media time is a jump of the clock."""
+_MAX_OLD_SECONDS = 20
+"""After a jump a group of pictures goes on with the old time for no longer than this."""
 _FIRST_INTERVAL = 40_000
 _MAX_REORDER = 4
 _SETTLED = 8
@@ -177,6 +179,10 @@ class SegmentWriter:
         self._seen = 0
         self._interval = _FIRST_INTERVAL
         self._cut = EndReason.NONE
+        self._jumped_at: int | None = None
+        """Ticks of the unit with which the clock jumped, until the clean point at which the new time begins."""
+        self._shift = 0
+        """What takes the new time to the old one until then."""
         self._continues = False
         """What was ended broke off in the middle of footage: what follows without a gap needs no clean point."""
         self._use(tuple(formats))
@@ -220,17 +226,19 @@ class SegmentWriter:
             return []
         if unit.track != self._main:
             if not self.waiting:
-                self._hold(unit)
+                self._hold(self._beside(unit))
             return []
         self._heard = now
         actions = self._learn(unit, room) if unit.key else []
         last, self._last = self._last, unit
         if self.waiting:
+            self._jumped_at = None
             continues, self._continues = self._continues and last is not None and self._follows(last, unit), False
             self._latest = unit.utc
             actions += self._begin(unit, room, continues)
             return actions
         assert last is not None
+        self._last = unit = self._steady(last, unit)
         delta = unit.utc - last.utc
         if unit.key and unit.utc <= self._latest and not self._jumped(last, unit):
             # No frame is shown after a clean point that comes later: the camera's clock was put right by a moment.
@@ -253,6 +261,26 @@ class SegmentWriter:
             self._interval += (min(delta, US) - self._interval) // 4
         self._latest = max(self._latest, unit.utc)
         return actions
+
+    def _steady(self, last: AccessUnit, unit: AccessUnit) -> AccessUnit:
+        """When the clock jumps within a group of pictures, the rest of the group stays on the old one: it can be decoded only
+        with what came before, and a jump is no reason to lose it."""
+        media = (unit.ticks - last.ticks) * US // self._formats[self._main].clock_rate
+        if unit.key or self._is_gap(abs(media)) or not self._jumped(last, unit):
+            self._jumped_at = None
+            return unit
+        if self._jumped_at is None:
+            self._jumped_at = unit.ticks
+        if unit.ticks - self._jumped_at > _MAX_OLD_SECONDS * self._formats[self._main].clock_rate:
+            return unit
+        self._shift = last.utc + media - unit.utc
+        return msgspec.structs.replace(unit, utc=last.utc + media)
+
+    def _beside(self, unit: AccessUnit) -> AccessUnit:
+        """A unit of another track, on the clock of the group of pictures."""
+        if self._jumped_at is None or abs(unit.utc - self._latest) < abs(unit.utc + self._shift - self._latest):
+            return unit
+        return msgspec.structs.replace(unit, utc=unit.utc + self._shift)
 
     def _is_gap(self, advance: int) -> bool:
         tolerance = _MAX_REORDER if self._reorders or self._seen < _SETTLED else 1

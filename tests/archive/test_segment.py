@@ -14,6 +14,7 @@ from msgspec import structs
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import EndReason, FragmentFlag, SegmentState, unpack_fragments
 from onvifd.archive.memory import MemorySegmentStore
+from onvifd.archive.reader import RecordingReader
 from onvifd.archive.segment import Action, Append, Close, SegmentWriter, segment_path
 from onvifd.clock import US
 from onvifd.errors import InvalidArgument
@@ -138,9 +139,44 @@ def test_a_jump_of_the_clock_ends_the_segment(h264: Clip, jump: int) -> None:
     core = writer(h264)
     actions = run(core, units[:40] + later) + core.finish(EndReason.STOP)
     first, second = closes(actions)
-    assert (first.row.end_reason, first.row.end) == (EndReason.CLOCK, T0 + 40 * FRAME)
+    # The group of pictures is ended on the old clock, so that nothing is lost.
+    assert (first.row.end_reason, first.row.end) == (EndReason.CLOCK, T0 + 2 * US)
     assert second.row.start == T0 + 2 * US + jump
-    assert core.lost == 10
+    assert sum(each.frames for each in appends(actions)) == 100
+    assert core.lost == 0
+
+
+async def test_sound_stays_beside_the_pictures_when_the_clock_jumps(
+    record: Record, reader: RecordingReader, h264: Clip
+) -> None:
+    at, jump = T0 + 40 * FRAME, 3600 * US
+    units = in_order(video_units(h264, seconds=4), g711_units(seconds=4))
+    units = [structs.replace(unit, utc=unit.utc + jump) if unit.utc >= at else unit for unit in units]
+    record([h264.format, PCMU], units)
+    sound = [unit.utc async for unit in reader.units(T0) if unit.track == 1]
+    assert len(sound) == sum(unit.track == 1 for unit in units)
+    steps = [after - before for before, after in itertools.pairwise(sound)]
+    assert [step for step in steps if step != 20_000] == [pytest.approx(jump, abs=100_000)]
+
+
+def test_a_group_of_pictures_without_end_does_not_keep_the_old_time(h264: Clip) -> None:
+    units = [
+        AccessUnit(0, T0 + n * FRAME + (3600 * US if n >= 10 else 0), n * 3600, n % 750 == 0, h264.frames[min(n, 1)][1])
+        for n in range(750)
+    ]
+    core = writer(h264)
+    actions = run(core, units)
+    (first,) = closes(actions)
+    assert (first.row.end_reason, core.lost) == (EndReason.CLOCK, 750 - 10 - 501)
+
+
+def test_ticks_that_jump_are_another_stream(h264: Clip) -> None:
+    """What follows cannot be decoded with what came before: it waits for a clean point."""
+    units = list(video_units(h264, seconds=4))
+    later = [structs.replace(unit, utc=unit.utc + 5 * US, ticks=unit.ticks + 40 * 90_000) for unit in units[40:]]
+    core = writer(h264)
+    (first,) = closes(run(core, units[:40] + later))
+    assert (first.row.end_reason, first.row.end, core.lost) == (EndReason.CLOCK, T0 + 40 * FRAME, 10)
 
 
 @pytest.mark.parametrize("keys", [True, False])
