@@ -54,7 +54,7 @@ def test_what_cameras_write() -> None:
     assert [unit[0] for unit in track.parameter_sets] == [0x67, 0x68]
 
 
-@pytest.mark.parametrize("name", ["VP8", "H263-1998", "", "vnd.onvif.metadata+gzip"])
+@pytest.mark.parametrize("name", ["VP8", "H263-1998", "", "vnd.onvif.metadata.exi.onvif"])
 def test_other_encodings_are_not_supported(name: str) -> None:
     with pytest.raises(NotSupported):
         fmtp.format_from_fmtp(name, 90000, 1, "")
