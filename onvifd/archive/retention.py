@@ -73,6 +73,9 @@ class Swept:
     locked_up: frozenset[str] = frozenset()
 
 
+Thin = Callable[[Volume, int], int]
+"""`thin(volume, bytes)`: delete so much of what else is stored on a volume, oldest first; gives how much that was. Blocks."""
+
 OnSwept = Callable[[Swept], None]
 
 
@@ -116,6 +119,7 @@ class Retention:
         on_deleted: OnDeleted | None = None,
         on_swept: OnSwept | None = None,
         forget: Forget | None = None,
+        thin: Thin | None = None,
     ) -> None:
         self._store = store
         self._rules = rules
@@ -124,6 +128,7 @@ class Retention:
         self._on_deleted = on_deleted
         self._on_swept = on_swept
         self._forget = forget
+        self._thin = thin
         self._failed: dict[str, str] = {}
         self._stuck: dict[str, asyncio.Future[Any]] = {}
         """Lanes of the pool whose thread does not come back."""
@@ -238,11 +243,18 @@ class Retention:
 
         try:
             deleted = await self._batches(oldest, failures, touched)
+            await self._in_time(self._make_room, bounds, locks)
             full = await self._in_time(locked_up)
         except OSError as error:
             failures[volume.id] = _reason(error)
             return 0, False
         return deleted, full
+
+    def _make_room(self, bounds: VolumeBounds, locks: LockTable) -> None:
+        """Where no footage is left that may go, snapshots do. Raises OSError, Unavailable."""
+        short = _short(bounds)
+        if self._thin is not None and short > 0 and not self._after(START, locks, volume=bounds.volume.id):
+            self._thin(bounds.volume, short)
 
     async def _in_time(self, work: Callable[..., _T], *args: object) -> _T:
         """In a thread. Raises TimeoutError if it does not come back, and leaves it alone then."""
@@ -321,9 +333,7 @@ class Retention:
         over = 0
         if bounds.max_bytes:
             over = self._store.volume_bytes(bounds.volume.id) - bounds.max_bytes
-        info = os.statvfs(bounds.volume.root)
-        reserve = int(info.f_blocks * info.f_frsize * bounds.reserve)
-        return max(over, reserve - info.f_bavail * info.f_frsize)
+        return max(over, _short(bounds))
 
     async def _describe(self, touched: dict[str, int], crowded: dict[str, int], failures: dict[str, str]) -> None:
         """What tells of deleted time is forgotten with it."""
@@ -347,6 +357,13 @@ class Retention:
             if self._failed.get(subject) != reason:
                 log.error("retention: %s: %s", subject, reason)
         self._failed = failures
+
+
+def _short(bounds: VolumeBounds) -> int:
+    """Bytes that are missing in what is to stay free. Raises OSError."""
+    info = os.statvfs(bounds.volume.root)
+    reserve = int(info.f_blocks * info.f_frsize * bounds.reserve)
+    return reserve - info.f_bavail * info.f_frsize
 
 
 def delete_segment(store: Upkeep, volume: Volume, row: SegmentRow) -> None:

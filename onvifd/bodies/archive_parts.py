@@ -23,7 +23,7 @@ from onvifd.volumes.keeper import VolumeKeeper
 from onvifd.volumes.look import recordings_on
 from onvifd.volumes.register import register
 from onvifd.volumes.repair import catch_up
-from onvifd.volumes.snapshots import forget_snapshots
+from onvifd.volumes.snapshots import forget_snapshots, thin_snapshots
 from onvifd.workers.cluster import Cluster
 from onvifd.workers.messages import AnyMessage, RecordingState, VolumeSpec, VolumeTrouble
 
@@ -74,6 +74,7 @@ class ArchiveParts:
             on_deleted=lambda row: self._deleted(row),
             on_swept=self.keeper.swept,
             forget=self._forget,
+            thin=partial(thin_snapshots, catalogue.sync),
         )
 
     async def open(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,10 +19,10 @@ from onvifd.recording.triggers import Now
 from onvifd.recording.types import RecordType
 from onvifd.store.catalogue import AsyncCatalogue
 from onvifd.store.rows import SnapshotPolicyRow, SnapshotRow
+from onvifd.volumes.look import SNAPSHOTS
 
 log = logging.getLogger(__name__)
 
-FOLDER = "snapshots"
 AT_ONCE = 2
 MAX_WAITING = 64
 """Pictures that are asked for and not yet taken; at the bound further ones are left out."""
@@ -135,7 +136,7 @@ class Pictures:
                 raise Unavailable(f"camera {camera} gave no picture in {TAKE_TIMEOUT:g} s") from None
             for volume in self._volumes(camera):
                 try:
-                    path = await asyncio.to_thread(store, volume.root, camera, utc, data)
+                    path = await asyncio.to_thread(store, volume, camera, utc, data)
                 except OSError as error:
                     log.error("volume %s takes no snapshot: %s", volume.id, error.strerror)
                     continue
@@ -202,16 +203,17 @@ class Pictures:
 def relative(camera: str, utc: int) -> str:
     """Path of a picture below its volume: UTC, as that of segments."""
     at = to_datetime(utc)
-    return f"{FOLDER}/{camera}/{at:%Y-%m-%d}/{at:%H%M%S}.{utc % US // 1000:03d}.jpg"
+    return f"{SNAPSHOTS}/{camera}/{at:%Y-%m-%d}/{at:%H%M%S}.{utc % US // 1000:03d}.jpg"
 
 
-def store(root: Path, camera: str, utc: int, data: bytes) -> str:
+def store(volume: Volume, camera: str, utc: int, data: bytes) -> str:
     """Write a picture whole or not at all; gives its path. One of the same millisecond gets the next name. Blocks.
 
-    Raises OSError, also where the folder of the volume is not there: it is never made.
+    Raises OSError, also where the volume is not there: its folder is never made, and no mount point is written to.
     """
-    if not root.is_dir():
-        raise FileNotFoundError(2, "the folder of the volume is not there", str(root))
+    root = volume.root
+    if not volume.is_there():
+        raise FileNotFoundError(errno.ENOENT, "the volume is not there", str(root))
     for step in range(100):
         name = relative(camera, utc + step * 1000)
         path = root / name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,11 @@ def write_probe(root: Path) -> None:
                 path.unlink()
 
 
+SNAPSHOTS = "snapshots"
+"""Folder of stored pictures on a volume."""
+_SNAPSHOT = re.compile(rf"{SNAPSHOTS}/[A-Za-z0-9._-]+/\d{{4}}-\d\d-\d\d/\d{{6}}\.\d{{3}}\.jpg", re.ASCII)
+
+
 def is_empty(root: Path) -> bool:
     """Whether a folder holds nothing but what file systems put there themselves. Raises OSError."""
     return all(name in _INDIFFERENT or name.startswith(".") for name in os.listdir(root))
@@ -152,13 +158,25 @@ def holds_footage(root: Path) -> bool:
     return next(footage(root), None) is not None
 
 
+def snapshots(root: Path) -> Iterator[str]:
+    """Paths of stored pictures below a folder, whatever the catalogue knows. Raises OSError."""
+    if not (root / SNAPSHOTS).is_dir():
+        return
+    for camera in _folders(root / SNAPSHOTS):
+        for day in _folders(root / SNAPSHOTS / camera):
+            for name in sorted(os.listdir(root / SNAPSHOTS / camera / day)):
+                relative = f"{SNAPSHOTS}/{camera}/{day}/{name}"
+                if _SNAPSHOT.fullmatch(relative):
+                    yield relative
+
+
 def erase(root: Path) -> int:
-    """Delete the marker and all segment files, and nothing else; gives how many files. Raises OSError."""
+    """Delete the marker, all segment files and snapshots, and nothing else; gives how many files. Raises OSError."""
     with contextlib.suppress(FileNotFoundError):
         (root / MARKER).unlink()
     count = 0
     folders: set[Path] = set()
-    for relative in list(footage(root)):
+    for relative in [*footage(root), *snapshots(root)]:
         path = root / relative
         path.unlink(missing_ok=True)
         folders.update(path.parents[:3])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from onvifd.archive.marker import is_marked, new_marker, read_marker, write_marker
 from onvifd.errors import Conflict, InvalidArgument, OnvifdError, Unavailable
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import VolumeRow
-from onvifd.volumes.look import erase, footage, holds_footage, is_empty, reason_of
+from onvifd.volumes.look import erase, footage, holds_footage, is_empty, reason_of, snapshots
 from onvifd.volumes.model import INITIALISING, Access
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ def begin_initialising(catalogue: Catalogue, row: VolumeRow) -> VolumeRow:
 
 
 def finish_initialising(catalogue: Catalogue, row: VolumeRow, now: int) -> int:
-    """Erase the footage of a volume and mark it anew; gives how many files are gone. Raises Unavailable."""
+    """Erase footage and snapshots of a volume and mark it anew; gives how many files are gone. Raises Unavailable."""
     root = Path(row.path)
     try:
         count = erase(root)
@@ -164,6 +165,8 @@ def finish_initialising(catalogue: Catalogue, row: VolumeRow, now: int) -> int:
         while rows := catalogue.upkeep.sizes(row.id, after, _TOGETHER):
             catalogue.segments.remove(*(number for number, _, _, _ in rows))
             after = rows[-1][0]
+        while pictures := catalogue.snapshots.oldest(row.id, _TOGETHER):
+            catalogue.snapshots.remove([each.id for each in pictures])
         marker = new_marker(now)
         write_marker(root, marker)
     except OSError as error:
@@ -182,7 +185,7 @@ def check_erasable(catalogue: Catalogue, row: VolumeRow, *, erase: bool, now: in
         if marker is not None and marker.uuid != row.uuid:
             raise Conflict(f"another volume is in {root}")
     try:
-        held = next(footage(root), None)
+        held = next(chain(footage(root), snapshots(root)), None)
     except OSError as error:
         raise Unavailable(f"{root}: {reason_of(error)}") from error
     if (held or catalogue.upkeep.sizes(row.id, limit=1)) and not erase:

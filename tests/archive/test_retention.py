@@ -348,3 +348,28 @@ async def test_a_disk_that_hangs_keeps_no_other_full(
     finally:
         answers.set()
         pool.close()
+
+
+async def test_without_footage_snapshots_make_room(
+    catalogue: Catalogue, volume: Volume, pool: DiskPool, rows: Rows
+) -> None:
+    asked: list[tuple[str, int]] = []
+    rules = Rules(volumes={volume.id: VolumeBounds(volume=volume, reserve=0)})
+    retention = Retention(
+        CatalogueUpkeep(catalogue),
+        lambda: rules,
+        pool=pool,
+        clock=SimulatedClock(T0),
+        thin=lambda which, wanted: asked.append((which.id, wanted)) or 0,
+    )
+    await retention.sweep()
+    assert asked == []  # nothing is missing
+    rules = Rules(volumes={volume.id: VolumeBounds(volume=volume, reserve=1)}, overwrite=False)
+    await retention.sweep()
+    assert asked == []
+    rules = Rules(volumes={volume.id: VolumeBounds(volume=volume, reserve=1)})
+    catalogue.locks.add("rec-1", 0, 1 << 62, account="a", now=0)
+    await retention.sweep()
+    ((which, wanted),) = asked
+    assert which == volume.id
+    assert wanted > 0

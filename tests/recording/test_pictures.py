@@ -110,6 +110,15 @@ async def test_the_next_volume_takes_what_the_first_does_not(room: Room, tmp_pat
         await room.pictures.take("cam-1")
 
 
+async def test_a_mount_point_is_not_written(room: Room, tmp_path: Path) -> None:
+    """Its folder is there, but not the volume that is to be in it."""
+    empty = tmp_path / "mount"
+    empty.mkdir()
+    room.volumes.insert(0, Volume("vol-0", empty, "00000000-0000-4000-8000-000000000000"))
+    assert (await room.pictures.take("cam-1")).volume == "vol-1"
+    assert list(empty.iterdir()) == []
+
+
 async def test_old_ones_go_with_their_files(room: Room, clock: SimulatedClock) -> None:
     old = await room.pictures.take("cam-1")
     await clock.advance(2 * 86_400)
@@ -157,7 +166,7 @@ async def test_a_slow_camera_does_not_pile_up(room: Room, caplog: pytest.LogCapt
 
 
 def test_files_are_whole_and_replace_none(tmp_path: Path) -> None:
-    names = [store(tmp_path, "cam-1", T0 + 1_234_567, bytes([number])) for number in range(3)]
+    names = [store(Volume("v", tmp_path), "cam-1", T0 + 1_234_567, bytes([number])) for number in range(3)]
     assert names == [f"snapshots/cam-1/2026-01-01/000001.23{number}.jpg" for number in (4, 5, 6)]
     assert [(tmp_path / name).read_bytes() for name in names] == [b"\0", b"\1", b"\2"]
     assert list(tmp_path.rglob("*.part")) == []

@@ -14,7 +14,7 @@ from onvifd.clock import US
 from onvifd.errors import Conflict, InvalidArgument
 from onvifd.store import schema
 from onvifd.store.catalogue import Catalogue
-from onvifd.store.rows import SegmentRow
+from onvifd.store.rows import SegmentRow, SnapshotRow
 from onvifd.volumes import register
 from onvifd.volumes.look import look
 from onvifd.volumes.model import INITIALISING, Access, VolumeState
@@ -218,3 +218,22 @@ def test_a_removed_volume_keeps_its_files_and_its_id_is_not_given_again(
     assert len(list(volume.root.rglob("*.mp4"))) == 5
     (tmp_path / "next").mkdir()
     assert register.add(catalogue, tmp_path / "next", T0).id == "vol-2"
+
+
+def test_erasing_takes_snapshots_too(catalogue: Catalogue, volume: Volume) -> None:
+    picture = volume.path("snapshots/cam-1/2026-01-01/000000.000.jpg")
+    other = volume.path("snapshots/cam-1/2026-01-01/holiday.jpg")
+    picture.parent.mkdir(parents=True)
+    for each in (picture, other):
+        each.write_bytes(b"x")
+    relative = str(picture.relative_to(volume.root))
+    catalogue.snapshots.insert(
+        SnapshotRow(camera="cam-1", utc=T0, kind="manual", volume=volume.id, path=relative, size=1)
+    )
+    row = catalogue.volumes.get(volume.id)
+    with pytest.raises(Conflict, match="--erase"):
+        register.check_erasable(catalogue, row, erase=False, now=T0)
+    register.begin_initialising(catalogue, row)
+    assert register.finish_initialising(catalogue, row, T0) == 1
+    assert catalogue.snapshots.list() == ()
+    assert (picture.exists(), other.exists()) == (False, True)

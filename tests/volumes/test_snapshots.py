@@ -7,7 +7,7 @@ import pytest
 from onvifd.archive.disk import Volume
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import CameraRow, JobRow, ProfileRow, RecordingRow, SnapshotRow, StreamRow
-from onvifd.volumes.snapshots import forget_snapshots
+from onvifd.volumes.snapshots import forget_snapshots, thin_snapshots
 from tests.volumes.conftest import MakeVolume
 
 CAMERA = "cam-00000001"
@@ -55,3 +55,13 @@ def test_those_of_a_volume_that_is_away_stay(catalogue: Catalogue, volume: Volum
     other = make_volume("two")
     assert forget_snapshots(catalogue, {other.id: other}, f"rec-{CAMERA}", 100) == 0
     assert len(left(catalogue, volume)[0]) == 5
+
+
+@pytest.mark.usefixtures("stored")
+def test_the_oldest_make_room(catalogue: Catalogue, volume: Volume, make_volume: MakeVolume) -> None:
+    assert thin_snapshots(catalogue, volume, 0) == 0
+    assert thin_snapshots(catalogue, make_volume("two"), 10) == 0
+    assert thin_snapshots(catalogue, volume, 2) == 2
+    assert left(catalogue, volume) == ([20, 30, 40], ["20.jpg", "30.jpg", "40.jpg"])
+    assert thin_snapshots(catalogue, volume, 100) == 3
+    assert left(catalogue, volume) == ([], [])

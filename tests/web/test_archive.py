@@ -124,7 +124,7 @@ class Pictures:
         return self.put(camera, self.utc, kind.value)
 
     def put(self, camera: str, utc: int, kind: str) -> SnapshotRow:
-        path = files.store(self.root, camera, utc, JPEG)
+        path = files.store(Volume("vol-1", self.root), camera, utc, JPEG)
         row = SnapshotRow(camera=camera, utc=utc, kind=kind, volume="vol-1", path=path, size=len(JPEG))
         store = self.catalogue.sync.snapshots
         return store.get(store.insert(row))
