@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import logging
 import os
 from collections.abc import Callable
@@ -230,11 +231,16 @@ def _new_file(path: Path) -> int:
     for last in (False, True):
         try:
             _make_folder(path.parent)
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
         except FileNotFoundError:
             # Retention has just removed the folder, which was empty.
             if last:
                 raise
+            continue
+        # Tells check and repair that it is being written (doctor.is_young). Not every file system has locks.
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return fd
     raise AssertionError("unreachable")
 
 

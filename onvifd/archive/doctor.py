@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -83,11 +84,25 @@ def examine(
 
 
 def is_young(volume: Volume, path: str) -> bool:
-    """Whether a file has just been written, or is gone."""
+    """Whether a file is being written, or has just been, or is gone. A writer holds a lock on it, so that neither a long group of
+    pictures nor a clock that was set make it look given up."""
     try:
-        return time.time() - os.stat(volume.path(path)).st_mtime < YOUNG_SECONDS
+        fd = os.open(volume.path(path), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return True
+    except OSError:
+        return False  # why it cannot be read is found by whoever looks into it
+    try:
+        if time.time() - os.fstat(fd).st_mtime < YOUNG_SECONDS:
+            return True
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False  # a file system without locks
+    finally:
+        os.close(fd)
+    return False
 
 
 def check_row(store: SegmentStore, volume: Volume, row: SegmentRow, depth: Depth) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import pytest
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import Volume, change_of
 from onvifd.archive.doctor import Depth, FindingKind, examine
-from onvifd.archive.index import EndReason, SegmentState, unpack_fragments
+from onvifd.archive.index import EndReason, SegmentRow, SegmentState, unpack_fragments
 from onvifd.clock import US
 from onvifd.store.catalogue import Catalogue
 from onvifd.volumes.repair import Repaired, catch_up, repair
@@ -150,6 +150,29 @@ def test_what_is_being_written_is_left(
     assert (done.mended, done.cut_bytes) == (0, 0)
 
 
+def given_up(volume: Volume, row: SegmentRow) -> None:
+    """The same file after its volume was away: nobody has it open."""
+    path = volume.path(row.path)
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data)
+
+
+def test_a_segment_that_was_begun_since_the_volume_came_back_is_left(
+    catalogue: Catalogue, store: CatalogueSegmentStore, volume: Volume, record: Record
+) -> None:
+    """Whoever writes it holds a lock on it, however long ago its last fragment is."""
+    record("rec-1", seconds=3.5, reason=None)
+    aged(volume)
+    (row,) = store.open_segments()
+    assert catch_up(catalogue, store, volume).left == ()
+    assert store.open_segments() == (row,)
+    given_up(volume, row)
+    aged(volume)
+    catch_up(catalogue, store, volume)
+    assert store.open_segments() == ()
+
+
 @pytest.mark.covers("INI-19")
 def test_a_volume_that_came_back_is_put_in_order(
     catalogue: Catalogue, store: CatalogueSegmentStore, volume: Volume, record: Record
@@ -167,6 +190,7 @@ def test_a_volume_that_came_back_is_put_in_order(
     store.close_segment(row.id, change_of(row), state=SegmentState.CLOSED, reason=EndReason.DISK)
     with volume.path(row.path).open("ab") as file:
         file.write(b"torn when it was pulled")
+    given_up(volume, store.open_segments()[0])
     aged(volume)
     report = catch_up(catalogue, store, volume)
     assert (report.mended, report.adopted, report.cut_bytes) == (1, 1, 23)
