@@ -297,7 +297,7 @@ class RecorderApp:
             recorder, self.cluster, self._segments, self.archive, self._executor, self._clock, stands, forecast
         )
         control = await self._device.control(
-            self._access, self.bus, self.archive.volumes(), page.report, self._record_all
+            self._access, self.bus, self.archive.volumes, page.report, self._record_all
         )
         device = DeviceService(
             recorder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -169,11 +169,11 @@ class DeviceParts:
         self,
         hashing: HashingControl,
         bus: EventBus,
-        volumes: list[Volume],
+        volumes: Callable[[], Sequence[Volume]],
         report: Report,
         record: Callable[[bool], Awaitable[None]],
     ) -> DeviceControl:
-        """Everything that can be changed. `record` starts and stops the recording of all cameras."""
+        """Everything that can be changed. `volumes` are those that there are now. `record` starts and stops the recording of all cameras."""
         config = self._config
 
         def told(token: str, active: bool) -> None:
@@ -198,7 +198,10 @@ class DeviceParts:
         )
         self._parts.callback(system.close)
         storage = DeviceStorage(
-            self.state, [(volume.id, volume.root) for volume in volumes], config.archive.roots, _holds_footage
+            self.state,
+            lambda: [(volume.id, volume.root) for volume in volumes()],
+            config.archive.roots,
+            _holds_footage,
         )
         return DeviceControl(
             hashing=hashing,

@@ -53,20 +53,24 @@ class DevicePlaces:
 
 
 class DeviceStorage:
-    """`fixed` are the recorder's volumes as configured: token and folder. Clients may add folders below `roots`, which are
+    """`fixed` gives the recorder's volumes as they are now: token and folder. Clients may add folders below `roots`, which are
     recorded to from the next start on. `used` tells whether a folder holds footage (blocking)."""
 
     def __init__(
         self,
         state: DeviceState,
-        fixed: Iterable[tuple[str, Path]],
+        fixed: Callable[[], Iterable[tuple[str, Path]]],
         roots: Iterable[Path],
         used: Callable[[Path], bool],
     ) -> None:
         self._state = state
-        self._fixed = tuple(fixed)
+        self._volumes = fixed
         self._roots = tuple(roots)
         self._used = used
+
+    @property
+    def _fixed(self) -> tuple[tuple[str, Path], ...]:
+        return tuple(self._volumes())
 
     def max_storages(self) -> int:
         return len(self._fixed) + (MAX_STORAGES if self._roots else 0)

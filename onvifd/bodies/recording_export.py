@@ -7,6 +7,7 @@ lie outside of the time that was asked for. One operation runs at a time, others
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -27,6 +28,7 @@ from onvifd.media.media_type import mp4_type
 from onvifd.media.types import Kind
 from onvifd.onvif.backend import Recording, RecordingTarget
 from onvifd.onvif.recording_backend import ExportSegment, ExportState
+from onvifd.store.locks import Locks
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +42,8 @@ KEPT = 64
 LIST_LIMIT = 200
 MAX_PATH = 200
 CHUNK = 1 << 20
+LOCKED = 86_400 * US
+"""How long footage stays locked for an export that nobody ends any more, because the recorder died."""
 FOLLOW_SECONDS = 5.0
 """How often recordings whose segments are to be copied as they come are looked at."""
 FOLDER = "export"
@@ -70,6 +74,9 @@ class _Operation:
     root: Path
     files: tuple[_File, ...]
     alias: str | None = None
+    locks: tuple[int, ...] = ()
+    """Of the footage that is read, so that retention does not delete it meanwhile; they end `until` then."""
+    until: int = 0
     done: int = 0
     """Files that are copied."""
     over: bool = False
@@ -87,7 +94,8 @@ class _Operation:
 
 
 class RecordingExport:
-    """One per recorder. `find` gives a recording by token, `storages` the folders of storage configurations by token."""
+    """One per recorder. `find` gives a recording by token, `storages` the folders of storage configurations by token. What is
+    exported is locked in `locks` meanwhile."""
 
     def __init__(
         self,
@@ -99,6 +107,7 @@ class RecordingExport:
         find: Callable[[str], Recording],
         recordings: Callable[[], Sequence[Recording]],
         storages: Callable[[], Awaitable[Mapping[str, Path]]],
+        locks: Locks,
     ) -> None:
         self._segments = segments
         self._bus = bus
@@ -107,6 +116,7 @@ class RecordingExport:
         self._find = find
         self._recordings = recordings
         self._storages = storages
+        self._locks = locks
         self._operations: dict[str, _Operation] = {}
         self._waiting: deque[_Operation] = deque()
         self._wake = asyncio.Event()
@@ -125,6 +135,8 @@ class RecordingExport:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for operation in self._waiting:
+            await asyncio.to_thread(self._unlock, operation)
 
     # ---- what the service asks -----------------------------------------------------------------
 
@@ -164,7 +176,7 @@ class RecordingExport:
         if root is None:
             raise InvalidArgument("There is no such storage configuration.", detail="InvalidStorage")
         files = await asyncio.to_thread(self._whole, known, start, end, kind)
-        return self._begin(SEGMENTS, root, files, alias).token
+        return (await self._begin(SEGMENTS, root, files, alias)).token
 
     def _whole(self, recording: Recording, start: int, end: int, kind: Kind | None) -> tuple[_File, ...]:
         """Blocks."""
@@ -214,7 +226,7 @@ class RecordingExport:
         lead = "/".join((FOLDER, *parts))
         begin, until = 0 if start is None else start, FAR if end is None else end
         files = await asyncio.to_thread(self._trimmed, recordings, begin, until, lead)
-        operation = self._begin(DATA, root, files, None)
+        operation = await self._begin(DATA, root, files, None)
         return operation.token, tuple(each.name for each in files)
 
     def _trimmed(self, recordings: Sequence[str], start: int, end: int, lead: str) -> tuple[_File, ...]:
@@ -250,10 +262,15 @@ class RecordingExport:
 
     # ---- the work ------------------------------------------------------------------------------
 
-    def _begin(self, name: str, root: Path, files: tuple[_File, ...], alias: str | None) -> _Operation:
-        if len(self._waiting) >= MAX_WAITING:
-            raise LimitReached(f"{MAX_WAITING} exports wait already.")
+    async def _begin(self, name: str, root: Path, files: tuple[_File, ...], alias: str | None) -> _Operation:
         operation = _Operation(f"exp-{secrets.token_hex(8)}", name, root, files, alias)
+        self._check_room()
+        await asyncio.to_thread(self._lock, operation)
+        try:
+            self._check_room()  # others may have begun meanwhile
+        except LimitReached:
+            await asyncio.to_thread(self._unlock, operation)
+            raise
         over = [token for token, each in self._operations.items() if each.over]
         for token in over[: max(0, len(over) - KEPT + 1)]:
             del self._operations[token]
@@ -262,6 +279,47 @@ class RecordingExport:
         self._tell(operation)
         self._wake.set()
         return operation
+
+    def _check_room(self) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            raise LimitReached(f"{MAX_WAITING} exports wait already.")
+
+    def _lock(self, operation: _Operation) -> None:
+        """Blocks. Raises Unavailable."""
+        now = self._clock.utc()
+        ranges: dict[str, tuple[int, int]] = {}
+        for file in operation.files:
+            row = file.row
+            start, end = ranges.get(row.recording, (row.start, row.start + 1))
+            ranges[row.recording] = (min(start, row.start), max(end, row.end))
+        operation.until = now + LOCKED
+        operation.locks = tuple(
+            self._locks.add(
+                recording, start, end, account="", now=now, reason=f"export {operation.token}", until=operation.until
+            ).id
+            for recording, (start, end) in ranges.items()
+        )
+
+    def _prolong(self, operation: _Operation) -> None:
+        """Blocks. Raises Unavailable."""
+        until = self._clock.utc() + LOCKED
+        if until - operation.until < LOCKED // 2:
+            return
+        operation.until = until
+        for lock in operation.locks:
+            with contextlib.suppress(NotFound):  # somebody has unlocked it
+                self._locks.prolong(lock, until)
+
+    def _unlock(self, operation: _Operation) -> None:
+        """Blocks."""
+        locks, operation.locks = operation.locks, ()
+        for lock in locks:
+            try:
+                self._locks.remove(lock)
+            except NotFound:
+                continue
+            except OnvifdError as error:
+                log.error("export %s: its lock stays until it ends: %s", operation.token, error.reason)
 
     def _tell(self, operation: _Operation, file: _File | None = None, error: str = "") -> None:
         event = operation_status(
@@ -288,6 +346,7 @@ class RecordingExport:
                 if operation.stop.is_set():
                     log.info("export %s was stopped", operation.token)
                     break
+                await asyncio.to_thread(self._prolong, operation)
                 await asyncio.to_thread(self._copy, operation, file)
                 if operation.stop.is_set():
                     continue
@@ -298,6 +357,7 @@ class RecordingExport:
             self._tell(operation, error=error.reason)
         finally:
             operation.over = True
+            await asyncio.to_thread(self._unlock, operation)
             gone = {operation.token}
             self._bus.forget(event for event in self._bus.properties() if event.source and event.source[0][1] in gone)
 
@@ -306,9 +366,12 @@ class RecordingExport:
         volume = next((each for each in self._volumes() if each.id == file.row.volume), None)
         if volume is None:
             raise Unavailable(f"volume {file.row.volume} is not there")
+        home = next((each for each in self._volumes() if each.root == operation.root), None)
         target = operation.root / file.name
         draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
+            if home is not None and not home.is_there():
+                raise Unavailable(f"volume {home.id} is not there")
             if target.exists():
                 if target.stat().st_size == file.size:
                     return
@@ -368,7 +431,7 @@ class RecordingExport:
             fresh = tuple(each for each in files if each.row.end > self._followed[token])
             if fresh:
                 self._followed[token] = max(each.row.end for each in fresh)
-                self._begin(SEGMENTS, root, fresh, None)
+                await self._begin(SEGMENTS, root, fresh, None)
 
 
 def segment_name(recording: str, target: RecordingTarget | None, start: int, counter: int) -> str:

@@ -106,6 +106,7 @@ class RecordingWiring:
             find=self.control.recording,
             recordings=self.control.recordings,
             storages=self._storages,
+            locks=catalogue.sync.locks,
         )
         recorder.control = self.control
 

@@ -244,6 +244,7 @@ class Stage:
             told=lambda token, active: self.told.append((token, active)),
             commands={"onvifd:Recording|On": self._record},
         )
+        self.volumes = [("vol-1", volume)]
         self.control = DeviceControl(
             hashing=self.hashing,
             scopes=self.scopes,
@@ -253,7 +254,7 @@ class Stage:
             time=self.time,
             places=DevicePlaces(self.state),
             relays=self.outputs,
-            storage=DeviceStorage(self.state, [("vol-1", volume)], roots, lambda path: path in self.used),
+            storage=DeviceStorage(self.state, lambda: self.volumes, roots, lambda path: path in self.used),
             system=self.system,
         )
 

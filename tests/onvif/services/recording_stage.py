@@ -99,6 +99,7 @@ class RecordingStage:
             find=self.control.recording,
             recordings=self.control.recordings,
             storages=self.storages,
+            locks=self.catalogue.locks,
         )
         self.take_over()
         self.seen.clear()

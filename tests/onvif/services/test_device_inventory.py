@@ -205,6 +205,10 @@ async def test_storage_is_listed_added_moved_and_removed(device: Any, stage: Sta
     assert answer.findtext(f".//{TDS}LocalPath") == str(root / "two")
     await device.ask(named("Delete", token))
     assert list(await listed(device)) == ["vol-1"]
+    stage.volumes.append(("vol-2", tmp_path))  # one that is added while it runs
+    assert list(await listed(device)) == ["vol-1", "vol-2"]
+    stage.volumes.pop()
+    assert list(await listed(device)) == ["vol-1"]
     capabilities = (await device.ask(tds.GetServiceCapabilities())).find(f".//{TDS}System")
     assert (capabilities.get("StorageConfiguration"), capabilities.get("MaxStorageConfigurations")) == ("true", "9")
 

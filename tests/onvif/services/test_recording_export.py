@@ -12,7 +12,9 @@ import pytest
 from lxml import etree
 
 from onvifd.archive.index import Fragment, FragmentFlag, SegmentRow, SegmentState, pack_fragments
+from onvifd.bodies.recording_export import LOCKED, MAX_WAITING
 from onvifd.clock import US
+from onvifd.errors import LimitReached
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.onvif.services.common import NS_RECORDING
 from onvifd.onvif.services.recording import RecordingService
@@ -231,6 +233,40 @@ async def test_bad_exports_of_data(asked: Any, stage: Any, bad: dict[str, Any]) 
         trc.StopExportRecordedData(operation_token="none"),
     ):
         assert await asked.fault(request) == ("Sender", "InvalidArgVal", "BadConfiguration")
+
+
+async def test_what_is_exported_is_locked_meanwhile(asked: Any, stage: Any) -> None:
+    write(stage, 1, start=START)
+    write(stage, 2, start=START + 60 * US)
+    recording, locks = f"rec-{stage.cameras[0]}", stage.catalogue.locks
+    await stage.export.export_segments(recording, START, T0, alias=None, storage="storage-1", kind=None)
+    await stage.export.export_data((recording,), START, START + 30 * US, format="MP4", storage="storage-1", path="x")
+    found = [(each.start - START, each.end - START) for each in locks.all(recording)]
+    assert found == [(0, 60 * US), (0, 120 * US)] or found == [(0, 120 * US), (0, 60 * US)]
+    assert all(each.until == stage.clock.utc() + LOCKED for each in locks.all())
+    assert locks.covers(recording, START, START + US, stage.clock.utc())
+    await stage.clock.advance(LOCKED / US * 0.9)
+    seen: list[int] = []
+    copy = stage.export._copy
+    stage.export._copy = lambda *what: (seen.extend(each.until for each in locks.all()), copy(*what))
+    await settle(stage)
+    assert max(seen) == stage.clock.utc() + LOCKED  # one that takes long is locked for as long
+    assert locks.all() == ()
+
+
+async def test_a_refused_export_leaves_no_lock(asked: Any, stage: Any) -> None:
+    write(stage, 1, start=START)
+    recording = f"rec-{stage.cameras[0]}"
+    for number in range(MAX_WAITING + 1):
+        export = stage.export.export_segments(recording, START, T0, alias=None, storage="storage-1", kind=None)
+        if number < MAX_WAITING:
+            await export
+        else:
+            with pytest.raises(LimitReached):
+                await export
+    assert len(stage.catalogue.locks.all()) == MAX_WAITING
+    await stage.export.stop()
+    assert stage.catalogue.locks.all() == ()
 
 
 async def test_what_cannot_be_copied_is_told_as_an_error(asked: Any, stage: Any) -> None:
