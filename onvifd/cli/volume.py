@@ -262,7 +262,7 @@ def set_(
 @one_line_errors
 def init(
     which: Which,
-    erase: Annotated[bool, typer.Option("--erase", help="Delete the footage on it for good.")] = False,
+    erase: Annotated[bool, typer.Option("--erase", help="Delete footage and snapshots on it for good.")] = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Mark the folder as this volume again, with all that is in it.")
     ] = False,
@@ -286,7 +286,7 @@ def init(
             return
         register.check_erasable(catalogue, row, erase=erase, now=_now())
         if erase and not yes:
-            typer.confirm(f"Delete all footage on {row.id} ({row.path}) for good?", abort=True)
+            typer.confirm(f"Delete all footage and snapshots on {row.id} ({row.path}) for good?", abort=True)
         register.begin_initialising(catalogue, row)
         until = time.monotonic() + INITIALISE_WAIT
         with waiting("waiting until nothing is written to it"):
