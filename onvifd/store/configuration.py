@@ -15,7 +15,12 @@ from onvifd.store.migrate import upgrade
 from onvifd.store.schedules import PREDEFINED
 from onvifd.store.settings import REVISION, bump
 
-DATA: Final = frozenset(("segments", "spans", "events", "volumes", "locks", "audit", "snapshots", "record_states"))
+DATA: Final = frozenset(
+    (
+        *("segments", "formats", "usage", "spans", "events", "topics", "volumes", "locks", "tags"),
+        *("audit", "snapshots", "record_states"),
+    )
+)
 """Tables that tell what was recorded and what happened."""
 MERGED: Final = frozenset(("recordings", "tracks", "settings"))
 """Tables whose rows stay when others come: footage must not lose its recording, nor the recorder what it needs to run."""

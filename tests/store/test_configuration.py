@@ -11,7 +11,8 @@ from sqlalchemy import Connection, insert, select
 from onvifd.errors import InvalidArgument
 from onvifd.store import schema
 from onvifd.store.catalogue import Catalogue
-from onvifd.store.configuration import tables
+from onvifd.store.configuration import DATA, tables
+from onvifd.store.rows import EventRow, SegmentRow
 
 
 def _account(catalogue: Catalogue, name: str, *, fixed: bool) -> None:
@@ -108,7 +109,37 @@ def test_a_file_of_a_later_version_or_of_no_version_is_refused(catalogue: Catalo
         catalogue.configuration.check(tmp_path / "noise")
 
 
+def _remember(catalogue: Catalogue) -> None:
+    """Something was recorded, and something happened."""
+    catalogue.segments.insert(
+        SegmentRow(recording="rec-a", volume="vol-1", path="1.mp4", start=1, end=9, size=7, kinds=1, formats="[]")
+    )
+    catalogue.events.insert([EventRow(utc=5, topic="tns1:VideoSource/MotionAlarm", recording="rec-a")])
+
+
+def _remembers(catalogue: Catalogue) -> None:
+    assert [row.size for row in catalogue.segments.between("rec-a", 0, 99, 9)] == [7]
+    assert catalogue.segments.usage.check() == ()
+    assert catalogue.segments.recording_bytes("rec-a") == 7
+    # As after a restart: with nothing in memory.
+    again = Catalogue.open(catalogue.database.engine.url.render_as_string(hide_password=False))
+    (event,) = again.events.between(start=0, end=99, recordings=frozenset({"rec-a"}), backward=False, limit=9)
+    assert event.topic == "tns1:VideoSource/MotionAlarm"
+    again.close()
+
+
+def test_what_was_recorded_outlives_default_and_restore(catalogue: Catalogue, tmp_path: Path) -> None:
+    catalogue.configuration.copy_to(tmp_path / "copy.sqlite3")
+    _remember(catalogue)
+    catalogue.configuration.copy_from(tmp_path / "copy.sqlite3")
+    _remembers(catalogue)
+    catalogue.configuration.clear(())
+    _remembers(catalogue)
+
+
 def test_every_table_is_either_configuration_or_data() -> None:
     names = {table.name for table in tables()}
     assert {"cameras", "streams", "accounts", "settings", "device"} <= names
-    assert not names & {"segments", "spans", "events", "audit", "volumes"}
+    assert not names & {"segments", "formats", "usage", "spans", "events", "topics", "audit", "volumes", "tags"}
+    # What footage and events refer to by number must stay with them.
+    assert names | DATA == set(schema.metadata.tables)
