@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# More than there are cores: several workers wait for recorders that are being examined.
+JOBS ?= 5
 
 .PHONY: setup run test soak features lint bench contract clean
 
