@@ -440,8 +440,7 @@ class RecorderApp:
             ends = await self._recording.ends_of(lost)
         except OnvifdError as error:
             log.error("catalogue: %s; recordings are taken to end now", error.reason)
-        for state in self.recorder.interrupted(lost, now, ends):
-            self._when.recording_changed(state)
+        self.recorder.interrupted(lost, now, ends, self._when.recording_changed)
 
     async def _change(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
         """Change the catalogue and take over what it says then."""

@@ -236,19 +236,24 @@ class Recorder:
                 channel.recording_error = state.reason if state.error else ""
         self.control.recording_state(state)
 
-    def interrupted(self, cameras: frozenset[str], utc: int, ends: Mapping[str, int]) -> tuple[RecordingState, ...]:
+    def interrupted(
+        self, cameras: frozenset[str], utc: int, ends: Mapping[str, int], told: Callable[[RecordingState], None]
+    ) -> None:
         """The worker of these cameras and receivers died at `utc`: until it is back nothing is received or recorded.
 
-        `ends` is where the footage of recordings ends; gives the states of those that were active.
+        `ends` is where the footage of recordings ends; `told` hears of those that were active.
         """
-        for channel in self.channels:
-            if channel.camera in cameras:
-                channel.recording = False
-                for stream in channel.streams.values():
-                    stream.online, stream.reason = False, "the media worker is restarting"
-                recording = recording_token(channel.camera)
-                self.bus.publish(topics.signal_loss(source_token(channel.camera), True, utc, recording))
-        return self.control.interrupted(cameras, utc, ends)
+        lost = [channel for channel in self.channels if channel.camera in cameras]
+        for channel in lost:
+            channel.recording = False
+            for stream in channel.streams.values():
+                stream.online, stream.reason = False, "the media worker is restarting"
+        # Before the loss is told: the events that end with it must not count as something that was recorded.
+        for state in self.control.interrupted(cameras, utc, ends):
+            told(state)
+        for channel in lost:
+            recording = recording_token(channel.camera)
+            self.bus.publish(topics.signal_loss(source_token(channel.camera), True, utc, recording))
 
     def motion(self, camera: str, state: bool, utc: int) -> None:
         """The camera says that motion began or ended."""

@@ -57,9 +57,10 @@ class SpanLog:
 
     def changed(self, recording: str, active: bool, utc: int) -> None:
         """The worker says that writing began with the sample of `utc` (what was kept in memory included), or ended there."""
-        known = self._open.pop(recording, None)
-        if known is not None:
-            self._tell(Line(recording, max(utc, known[0]), None))
+        if active and recording in self._open:
+            return  # it goes on, with other tracks
+        if self._open.pop(recording, None) is not None:
+            self._tell(Line(recording, utc, None))
         if active:
             self._begin(recording, utc, self._named.get(recording, UNKNOWN))
 

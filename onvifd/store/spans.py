@@ -10,6 +10,10 @@ from onvifd.store import schema
 from onvifd.store.engine import Database
 from onvifd.store.rows import SpanRow
 
+UNSTORED = 60_000_000
+"""Microseconds of footage that a worker that dies may leave behind without an entry in the index; what is farther back is due to
+a clock that was set."""
+
 
 class Spans:
     """Every method blocks."""
@@ -33,12 +37,18 @@ class Spans:
         )
 
     def finish(self, span: int, end: int) -> None:
-        """A span ends; one that would have no length is deleted."""
+        """A span ends; one that would have no length is deleted. If its footage ended before it began, as the worker had not
+        stored yet what was recorded then, the span before ends there too."""
         t = schema.spans
 
         def work(connection: Connection) -> None:
-            if not connection.execute(delete(t).where(t.c.id == span, t.c.start >= end)).rowcount:
+            query = delete(t).where(t.c.id == span, t.c.start >= end).returning(t.c.recording, t.c.start)
+            empty = connection.execute(query).first()
+            if empty is None:
                 connection.execute(update(t).where(t.c.id == span).values(end=end))
+            elif empty.start - end <= UNSTORED:
+                before = and_(t.c.recording == empty.recording, t.c.end == empty.start, t.c.start < end)
+                connection.execute(update(t).where(before).values(end=end))
 
         self._database.write(work)
 

@@ -191,12 +191,15 @@ def test_footage_of_a_dead_worker_ends_where_it_ends(stage: Stage) -> None:
     stage.record()
     lost = frozenset((stage.camera,))
     ends: Mapping[str, int] = {stage.rec: T0 + 5 * US}
-    (state,) = stage.body.interrupted(lost, T0 + 20 * US, ends)
+    states: list[RecordingState] = []
+    stage.body.interrupted(lost, T0 + 20 * US, ends, states.append)
+    (state,) = states
     assert (state.recording, state.active, state.utc) == (stage.rec, False, T0 + 5 * US)
     assert stage.states("RecordingHistory/Recording/State") == [(T0 + 5 * US, "false")]
     assert stage.states("RecordingHistory/Track/State") == [(T0 + 5 * US, "false")] * 2
     assert stage.states("VideoSource/SignalLoss") == [(T0 + 20 * US, "true")]
-    assert stage.body.interrupted(lost, T0 + 21 * US, ends) == ()
+    stage.body.interrupted(lost, T0 + 21 * US, ends, states.append)
+    assert states == [state]
 
 
 def test_recording_of_a_removed_camera_stays_and_has_no_job(stage: Stage) -> None:

@@ -146,16 +146,25 @@ class Stubborn:
         self.at = at
         self.asked: list[str] = []
         self.plays = 0
+        self._handlers: set[asyncio.Task[None]] = set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parser = Parser()
-        with contextlib.suppress(ConnectionError):
+        handler = asyncio.current_task()
+        assert handler is not None
+        self._handlers.add(handler)
+        try:
             while data := await reader.read(65536):
                 parser.receive_data(data)
                 while isinstance(request := parser.next_message(), Request):
                     if not await self._answer(request, writer):
                         break
-        writer.close()
+        except ConnectionError:
+            pass  # the recorder has gone
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         headers = Headers([("CSeq", request.headers.get("CSeq") or ""), ("Session", "1")])
@@ -188,6 +197,9 @@ class Stubborn:
             yield f"rtsp://127.0.0.1:{server.sockets[0].getsockname()[1]}/cam"
         finally:
             server.close()
+            for handler in self._handlers:
+                handler.cancel()
+            await asyncio.gather(*self._handlers, return_exceptions=True)
 
 
 async def test_a_camera_that_refuses_metadata_keeps_its_pictures() -> None:

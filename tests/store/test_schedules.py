@@ -26,6 +26,7 @@ from onvifd.store.rows import (
     SnapshotPolicyRow,
     StreamRow,
 )
+from onvifd.store.spans import UNSTORED
 
 CAMERA = "cam-00000001"
 
@@ -168,6 +169,11 @@ def test_spans_are_found_by_any_of_their_types(catalogue: Catalogue) -> None:
     assert [span.start for span in spans.between("rec", 0, 100, kinds=("general",))] == [0, 10, 20]
     assert spans.between("rec", 0, 100, kinds=("alarm", "pos")) == ()
     spans.finish(spans.begin("rec", "alarm", 50), 50)  # no length: nothing was recorded
+    spans.finish(spans.begin("other", "general", 0), 50)
+    spans.finish(spans.begin("other", "motion", 50), 45)  # its footage was lost, and some from before
+    assert [(span.kind, span.end) for span in spans.between("other", 0, 99)] == [("general", 45)]
+    spans.finish(spans.begin("other", "motion", UNSTORED * 2), 40)  # the clock was set
+    assert [(span.kind, span.end) for span in spans.between("other", 0, 99)] == [("general", 45)]
     assert len(spans.between("rec", 0, 100)) == 3
     assert spans.unfinished() == ()
 
