@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-_MODULES = ("device", "access", "event", "messages", "security", "discovery", "recording", "search", "replay")
+_MODULES = ("device", "access", "event", "messages", "security", "discovery", "replay", "search", "recording")
 
 
 def load() -> None:
