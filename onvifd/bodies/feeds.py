@@ -29,6 +29,7 @@ class EventFeeds:
         self._clock = clock
         self._listener = listener
         self._feeds: dict[str, tuple[Camera, CameraEventFeed]] = {}
+        self._closed = False
 
     async def adjust(self, cameras: Iterable[Camera]) -> None:
         """Start, change and end feeds until they are those of `cameras`."""
@@ -39,7 +40,7 @@ class EventFeeds:
                 del self._feeds[camera_id]
                 await feed.close()
         for camera_id, camera in wanted.items():
-            if camera_id in self._feeds:
+            if camera_id in self._feeds or self._closed:  # what is taken over during a stop begins nothing
                 continue
             made = event_feed(camera, self._session, self._motion, self._clock, self._listener)
             if made is not None:
@@ -47,5 +48,6 @@ class EventFeeds:
                 self._feeds[camera_id] = (camera, made)
 
     async def close(self) -> None:
+        self._closed = True
         feeds, self._feeds = self._feeds, {}
         await asyncio.gather(*(feed.close() for _, feed in feeds.values()))
