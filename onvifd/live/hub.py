@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from onvifd.clock import utc_to_ntp
 from onvifd.media.types import Codec, FlushUnit, Kind, TrackFormat
 
 log = logging.getLogger(__name__)
@@ -106,8 +108,13 @@ class LiveStream:
             send(unit)
 
     def backlog(self) -> list[FlushUnit]:
-        """What a late joiner gets first: the last sender reports, then everything since the last clean point."""
-        return [*self._reports.values(), *self._gop]
+        """What a late joiner gets first: sender reports as of now, then everything since the last clean point.
+
+        A report as it was received may be older than a client believes in.
+        """
+        newest = {unit.track: unit for unit in self._gop}
+        reports = (_as_of(report, newest.get(track, report)) for track, report in self._reports.items())
+        return [*reports, *self._gop]
 
     def keyframe(self) -> list[FlushUnit]:
         """The units of the latest whole key frame, in order; empty if there is none."""
@@ -139,3 +146,14 @@ class LiveStream:
         self._known.clear()
         for ended in list(self._ended.values()):
             ended()
+
+
+def _as_of(report: FlushUnit, unit: FlushUnit) -> FlushUnit:
+    """A sender report that tells the time of a later unit, with what it had counted."""
+    if unit.rtp_time == report.rtp_time:
+        return report
+    # RFC 3550 6.4.1: NTP time and RTP time are the words 2 to 4 of the report, which comes first in a compound packet
+    at = report.starts[0] + 4 + 8
+    times = struct.pack(">QI", utc_to_ntp(unit.utc), unit.rtp_time)
+    data = report.data[:at] + times + report.data[at + len(times) :]
+    return FlushUnit(report.track, data, report.starts, False, unit.rtp_time, unit.utc, report.end_of_frame, rtcp=True)

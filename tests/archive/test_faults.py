@@ -333,12 +333,21 @@ def test_power_loss_two_hundred_times(tmp_path: Path, h264_long: Clip) -> None:
     assert max(lost) <= FRAGMENT_PICTURES
 
 
+@pytest.fixture
+def berlin() -> Iterator[None]:
+    """The time zone of Berlin; afterwards the process has its own again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Europe/Berlin")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
 async def test_two_days_with_a_change_of_summer_time_and_a_leap_back(
     tmp_path: Path, h264: Clip, pool: DiskPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Summer time is nothing. After a leap back times are what the clock says: everything can be found and read."""
-    monkeypatch.setenv("TZ", "Europe/Berlin")
-    time.tzset()
     begin = 1_774_699_210 * US  # 2026-03-28T12:00:10Z: the clocks of Berlin go forward in the night
     step, hour = 2 * US, 3600 * US
     volume, store = Volume("v1", tmp_path), MemorySegmentStore()

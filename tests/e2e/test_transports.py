@@ -62,7 +62,7 @@ from gi.repository import Gst
 Gst.init(None)
 pipeline = Gst.parse_launch(
     f"rtspsrc location={sys.argv[1]} user-id={sys.argv[2]} user-pw={sys.argv[3]} tls-validation-flags=0 "
-    "! fakesink sync=false num-buffers=100"
+    "! application/x-rtp,media=video ! fakesink sync=false num-buffers=100"
 )
 pipeline.set_state(Gst.State.PLAYING)
 message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)

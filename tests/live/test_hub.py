@@ -5,9 +5,12 @@ import asyncio
 import pytest
 
 from onvifd.access.types import Account, Level
+from onvifd.clock import utc_to_ntp
 from onvifd.errors import NotFound, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.live.mount import LiveMount
+from onvifd.media.rtp.pack import frame_rtcp
+from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp
 from onvifd.media.types import Codec, FlushUnit, TrackFormat
 from onvifd.rtsp.play import PlayRequest
 
@@ -20,6 +23,11 @@ ME = Account("viewer", Level.USER)
 def unit(number: int, track: int = 0, *, key: bool = False, rtcp: bool = False, end: bool = True) -> FlushUnit:
     data = bytes((0x24, 2 * track, 0, 12, 0x80, 96)) + number.to_bytes(2, "big") + bytes(8)
     return FlushUnit(track, data, (0,), key, number * 3600, number * 40_000, end, rtcp)
+
+
+def report(utc: int, rtp_time: int) -> FlushUnit:
+    packet = SenderReport(ssrc=0x11, ntp=utc_to_ntp(utc), rtp_time=rtp_time, packets=7, octets=700)
+    return frame_rtcp(0, build_sender_report(packet), rtp_time=rtp_time, utc=utc)
 
 
 class Outlet:
@@ -53,7 +61,7 @@ async def test_late_joiner_starts_at_the_clean_point_with_the_sender_report() ->
         unit(1, key=True),
         unit(2),
         unit(3, key=True),
-        unit(90, rtcp=True),
+        report(3 * 40_000, 3 * 3600),
         unit(50, track=1, key=True),
         unit(4),
     ):
@@ -67,7 +75,9 @@ async def test_late_joiner_starts_at_the_clean_point_with_the_sender_report() ->
     assert outlet.units == []
     playback.start()
     source.publish(unit(6))
-    assert [u.data[7] for u in outlet.units] == [90, 3, 50, 4, 5, 6]
+    assert [u.data[7] for u in outlet.units[1:]] == [3, 50, 4, 5, 6]
+    (told,) = parse_rtcp(outlet.units[0].data[4:])
+    assert told == SenderReport(ssrc=0x11, ntp=utc_to_ntp(4 * 40_000), rtp_time=4 * 3600, packets=7, octets=700)
     assert (await playback.play(PlayRequest(cseq=2), frozenset({0, 1}))).start is None
     playback.start()
     source.publish(unit(7))
