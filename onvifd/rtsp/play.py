@@ -61,15 +61,31 @@ class PlayReply:
     speed: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Multicast:
+    """A group that a track is sent to; RTCP goes to the next port. `address` is a literal of either family."""
+
+    address: str
+    port: int
+    ttl: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackDescription:
-    """One media section of the SDP. `token` is the recording track token in replay (`a=x-onvif-track`), else None."""
+    """One media section of the SDP. `token` is the recording track token in replay (`a=x-onvif-track`), else None.
+
+    `multicast` is where the track goes by multicast. A track with `talk` is sent by the client (Streaming 5.3): then
+    `alternatives` are further formats that it may choose, each with its payload type.
+    """
 
     format: TrackFormat
     payload_type: int
     control: str
     ssrc: int | None = None
     token: str | None = None
+    multicast: Multicast | None = None
+    talk: bool = False
+    alternatives: tuple[tuple[int, TrackFormat], ...] = ()
 
 
 class Outlet(Protocol):

@@ -138,6 +138,61 @@ class Cameras(Message):
     elsewhere: tuple[str, ...] = ()
 
 
+class MulticastSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a track of a presentation goes by multicast. `kind` is that of the track (media.types.Kind); RTCP goes to the next
+    port."""
+
+    kind: str
+    address: str
+    port: int
+    ttl: int
+
+
+class MetadataSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a metadata configuration selects for the live metadata track of a presentation.
+
+    `topics` is a concrete topic expression or set, empty for all; `namespaces` are the prefixes used in it.
+    """
+
+    token: str
+    analytics: bool = False
+    ptz_status: bool = False
+    ptz_position: bool = False
+    events: bool = False
+    topics: str = ""
+    namespaces: tuple[tuple[str, str], ...] = ()
+
+
+class PresentationSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A media profile as it can be asked for by RTSP.
+
+    `video` and `audio` are names of streams of the camera, empty for none. `talk` is whether sound may be sent to the camera.
+    `started` is whether it is sent by multicast without any session.
+    """
+
+    path: str
+    profile: str
+    camera: str
+    video: str = ""
+    audio: str = ""
+    metadata: MetadataSpec | None = None
+    talk: bool = False
+    multicast: tuple[MulticastSpec, ...] = ()
+    started: bool = False
+
+
+class Presentations(Message):
+    """All media profiles of the cameras of this worker; replaces what was sent before."""
+
+    presentations: tuple[PresentationSpec, ...] = ()
+
+
+class Synchronize(Message):
+    """A client asks for a synchronisation point of a presentation: a key frame, and all metadata anew."""
+
+    path: str
+
+
 class Orders(Message):
     """The recordings that are to be written now; replaces what was sent before. All others wait, with their memory kept."""
 
@@ -275,6 +330,13 @@ class RecordingState(Message):
     tracks: tuple[str, ...] = ()
 
 
+class KeyframeWanted(Message):
+    """Clients ask for a key frame of a stream: the camera is to be asked."""
+
+    camera: str
+    stream: str
+
+
 class VolumeTrouble(Message):
     """A volume did not take footage: the reason for a person. Said once until it takes some again."""
 
@@ -338,6 +400,8 @@ AnyMessage = (
     Setup
     | Credentials
     | Cameras
+    | Presentations
+    | Synchronize
     | Orders
     | Volumes
     | MetadataDocument
@@ -356,6 +420,7 @@ AnyMessage = (
     | CameraState
     | StreamFormats
     | RecordingState
+    | KeyframeWanted
     | VolumeTrouble
     | Stats
     | LoginNotice
