@@ -24,7 +24,7 @@ from onvifd.onvif.services import snapshot
 from onvifd.onvif.soap import envelope
 from onvifd.onvif.soap.dispatch import Dispatcher, Service
 from onvifd.web.problems import problems
-from onvifd.workers.tunnels import Half
+from onvifd.workers.tunnels import Half, WebVisitor
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ MAX_PER_ADDRESS = 256
 class HttpFace:
     """Serves a body's services. `pages` adds further routes (status page); `created_window` is the allowed distance of a
     UsernameToken's Created from now in seconds. `access` brings locks, login periods and audit; `peers`
-    judges the clients of TLS connections; `permits` is the address filter; `tunnels` takes RTSP within HTTP."""
+    judges the clients of TLS connections; `permits` is the address filter; `tunnels` takes RTSP within HTTP and WebSocket."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class HttpFace:
         created_window: int = 300,
         access: AccessControl | None = None,
         peers: TlsPeers | None = None,
-        tunnels: Callable[[Half], None] | None = None,
+        tunnels: Callable[[Half | WebVisitor], None] | None = None,
     ) -> None:
         verifier = access.verifier if access is not None else DigestVerifier(realm, lookup)
         dispatcher = Dispatcher(

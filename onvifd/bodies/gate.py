@@ -22,11 +22,11 @@ from aiohttp import StreamReader, web
 
 from onvifd.access.doorkeeper import Doorkeeper, bind
 from onvifd.bodies.admission import TlsPeers
-from onvifd.rtsp import tunnel
+from onvifd.rtsp import tunnel, websocket
 from onvifd.rtsp.tunnel import TunnelHead
 from onvifd.workers.frontdoor import closing
 from onvifd.workers.relay import Splice
-from onvifd.workers.tunnels import Half
+from onvifd.workers.tunnels import Half, WebVisitor
 
 log = logging.getLogger(__name__)
 
@@ -65,10 +65,10 @@ class HttpGate:
         *,
         limits: GateLimits | None = None,
         peers: TlsPeers | None = None,
-        tunnels: Callable[[Half], None] | None = None,
+        tunnels: Callable[[Half | WebVisitor], None] | None = None,
     ) -> None:
         self.tunnels = tunnels
-        """Takes the connections of RTSP within HTTP (Streaming 5.1.1.5)."""
+        """Takes the connections of RTSP within HTTP (Streaming 5.1.1.5) and within WebSocket (Streaming 7)."""
         self.limits = limits or GateLimits()
         self.keeper = keeper
         self._make = make
@@ -307,14 +307,15 @@ class _Connection(asyncio.Protocol):
         end = first.find(_END_OF_HEAD)
         if end < 0:
             return tunnel.may_be_http(bytes(first[:5])) and len(first) <= tunnel.MAX_HEAD
-        asked = tunnel.tunnel_head(bytes(first[: end + 2]))
+        head = bytes(first[: end + 2])
+        asked = tunnel.tunnel_head(head) or websocket.upgrade(head)
         if asked is None:
             return False
         self._tunnel(asked, bytes(first[end + len(_END_OF_HEAD) :]))
         return True
 
-    def _tunnel(self, asked: TunnelHead, rest: bytes) -> None:
-        """The connection is one of a tunnel: it leaves the web server, as a socket or, by TLS, as a relay."""
+    def _tunnel(self, asked: TunnelHead | websocket.Upgrade, rest: bytes) -> None:
+        """The connection is one of a tunnel or WebSocket: it leaves the web server, as a socket or, by TLS, as a relay."""
         transport, tunnels = self._transport, self._gate.tunnels
         if transport is None or tunnels is None:
             return
@@ -332,7 +333,10 @@ class _Connection(asyncio.Protocol):
         else:
             transport.pause_reading()
             transport.abort()  # closes its own descriptor, not the connection
-        tunnels(Half(asked, sock, rest, self.address, local, secure))
+        if isinstance(asked, TunnelHead):
+            tunnels(Half(asked, sock, rest, self.address, local, secure))
+        else:
+            tunnels(WebVisitor(asked, sock, rest, self.address, local, secure))
 
     # ---- requests
 

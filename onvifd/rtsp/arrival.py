@@ -18,6 +18,8 @@ class _Papers(msgspec.Struct, frozen=True, omit_defaults=True):
     peer: str = ""
     local: str = ""
     secure: bool = False
+    websocket: bool = False
+    fragmented: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,8 @@ class Arrival:
     `client` is what is written to. In an HTTP tunnel requests come by `post` (base64; `rest` is what of it was read and not
     yet decoded) and `cookie` names the tunnel; one with a cookie and no `post` is the client's next POST of a tunnel that
     stands. `peer` and `local` are addresses where the socket itself cannot tell them (TLS ends before it). `secure`: the
-    client's connection is encrypted, so media must not leave it.
+    client's connection is encrypted, so media must not leave it. `websocket`: RTSP is within WebSocket; then `rest` is a frame
+    that is not whole yet and `fragmented` tells that a message has begun.
     """
 
     client: socket.socket
@@ -38,6 +41,8 @@ class Arrival:
     peer: str = ""
     local: str = ""
     secure: bool = False
+    websocket: bool = False
+    fragmented: bool = False
 
     @property
     def again(self) -> bool:
@@ -64,7 +69,15 @@ class Arrival:
     def pack(self) -> bytes:
         """All but the sockets."""
         papers = _Papers(
-            self.initial, self.post is not None, self.rest, self.cookie, self.peer, self.local, self.secure
+            initial=self.initial,
+            post=self.post is not None,
+            rest=self.rest,
+            cookie=self.cookie,
+            peer=self.peer,
+            local=self.local,
+            secure=self.secure,
+            websocket=self.websocket,
+            fragmented=self.fragmented,
         )
         return msgspec.msgpack.encode(papers)
 
@@ -83,4 +96,6 @@ class Arrival:
             peer=papers.peer,
             local=papers.local,
             secure=papers.secure,
+            websocket=papers.websocket,
+            fragmented=papers.fragmented,
         )

@@ -30,6 +30,7 @@ from onvifd.rtsp.server_events import (
 from onvifd.rtsp.server_session import ServerConnection
 from onvifd.rtsp.tunnel import Base64Stream
 from onvifd.rtsp.udp import UdpPair
+from onvifd.rtsp.websocket import GOING_AWAY, WebSocketStream, close_frame
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,7 @@ class Connection:
         self._sock = sock
         self._source: socket.socket | None = arrival.post or sock
         self._decoder = Base64Stream(arrival.rest) if arrival.post is not None else None
+        self._web = WebSocketStream(arrival.rest, arrival.fragmented) if arrival.websocket else None
         self._loop = asyncio.get_running_loop()
         self._scope = 0
         if arrival.local:  # a Unix socket (TLS ends before it) has no addresses of its own
@@ -90,10 +92,10 @@ class Connection:
             now=server.now(),
             limits=server.limits,
             peer=self.peer,
-            tcp_only=arrival.secure or self._decoder is not None,
+            tcp_only=arrival.secure or self._decoder is not None or arrival.websocket,
         )
         self.freeing: set[asyncio.Task[None]] = set()
-        self._link = Link(sock, self._lost)
+        self._link = Link(sock, self._lost, websocket=arrival.websocket)
         self._media: dict[str, _Media] = {}
         self._pumping = False
         self._shut = False
@@ -150,8 +152,13 @@ class Connection:
             except ValueError:
                 self._lost("client posts what is no base64")
                 return
+        if self._web is not None:
+            data = self._web.feed(data)
+            self._link.send_raw(self._web.replies())
         self.machine.receive_data(data, self._server.now())
         self.pump()
+        if self._web is not None and self._web.closed is not None:
+            self.shut(self._web.closed)
 
     def _lost(self, reason: str) -> None:
         self._link.close()
@@ -280,6 +287,8 @@ class Connection:
 
     def _close(self, event: Closed) -> None:
         self._stop_reading()
+        if self._web is not None and self._web.closed is None:
+            self._link.send_raw(close_frame(GOING_AWAY))
         log.log(logging.WARNING if event.noteworthy else logging.DEBUG, "RTSP %s: %s", self.peer, event.reason)
         self._server.own(self._finish_closing())
 

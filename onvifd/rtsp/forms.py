@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from onvifd.media.types import FlushUnit
+from onvifd.rtsp.websocket import frame
 
 MAX_FORMS = 4
 """Forms of a unit that are kept with it."""
@@ -23,6 +24,18 @@ def renumber(unit: FlushUnit, channels: tuple[int, int]) -> bytes:
     # A cached GOP keeps what its units keep: clients choose their channels, not how much memory they cost.
     if len(unit.cache) < MAX_FORMS:
         unit.cache[channels] = made
+    return made
+
+
+def framed(unit: FlushUnit, channels: tuple[int, int], data: bytes) -> bytes:
+    """`data`, the unit on these channels, as one WebSocket message, made once per unit."""
+    key = ("message", channels)
+    cached = unit.cache.get(key)
+    if isinstance(cached, bytes):
+        return cached
+    made = frame(data)
+    if len(unit.cache) < MAX_FORMS:
+        unit.cache[key] = made
     return made
 
 

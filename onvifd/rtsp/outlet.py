@@ -15,9 +15,10 @@ from collections import deque
 from collections.abc import Callable
 
 from onvifd.media.types import FlushUnit, Kind
-from onvifd.rtsp.forms import datagram_runs, renumber
+from onvifd.rtsp.forms import datagram_runs, framed, renumber
 from onvifd.rtsp.server_events import Session, Udp
 from onvifd.rtsp.udp import UdpPair
+from onvifd.rtsp.websocket import frame
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +64,13 @@ class Link:
         "last_progress",
         "queued",
         "sock",
+        "websocket",
     )
 
-    def __init__(self, sock: socket.socket, lost: Callable[[str], None]) -> None:
+    def __init__(self, sock: socket.socket, lost: Callable[[str], None], *, websocket: bool = False) -> None:
         self.sock = sock
+        self.websocket = websocket
+        """Whether each unit goes out as a message."""
         self._fd = sock.fileno()
         self._loop = asyncio.get_running_loop()
         self._lost = lost
@@ -81,6 +85,10 @@ class Link:
 
     def send_answer(self, data: bytes) -> None:
         """An RTSP answer: goes out before queued media, but never inside a unit."""
+        self.send_raw(frame(data) if data and self.websocket else data)
+
+    def send_raw(self, data: bytes) -> None:
+        """What belongs to the connection itself, with the precedence of an answer."""
         if self.closed or not data:
             return
         if not self._queue:
@@ -255,6 +263,8 @@ class TcpOutlet:
         else:
             cached = unit.cache.get(channels)
             data = cached if isinstance(cached, bytes) else renumber(unit, channels)
+        if link.websocket:
+            data = framed(unit, channels, data)
         if link.queued and not self._has_room(len(data)):
             return
         link.send_media(data, self)

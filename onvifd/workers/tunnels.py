@@ -19,7 +19,9 @@ from onvifd.errors import OnvifdError
 from onvifd.rtsp import tunnel
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.tunnel import Base64Stream, TunnelHead
+from onvifd.rtsp.websocket import Upgrade
 from onvifd.workers.first import FirstRequest
+from onvifd.workers.websockets import WebSockets
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,18 @@ _ANSWER_TIMEOUT = 1.0
 
 Key = tuple[str, str, bool]
 """Cookie, address of the client, whether it is encrypted."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebVisitor:
+    """A connection to the web server that asks for RTSP within WebSocket; the rest as in `Half`."""
+
+    asked: Upgrade
+    sock: socket.socket
+    rest: bytes
+    peer: str
+    local: str
+    secure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,7 @@ class Tunnels:
         timeout: float = JOIN_TIMEOUT,
     ) -> None:
         self._route = route
+        self._websockets = WebSockets(route)
         self._max_waiting = max_waiting
         self._max_joining = max_joining
         self._timeout = timeout
@@ -88,8 +103,11 @@ class Tunnels:
     def joining(self) -> int:
         return len(self._joining)
 
-    def take(self, half: Half) -> None:
+    def take(self, half: Half | WebVisitor) -> None:
         """One connection whose head has been read; its socket is ours from now on."""
+        if isinstance(half, WebVisitor):
+            self._take_websocket(half)
+            return
         if not half.head.post and not _answered(half.sock, tunnel.ANSWER):
             half.sock.close()
             return
@@ -104,6 +122,21 @@ class Tunnels:
             if other is not None:
                 self._forget(half.key).sock.close()
             self._wait(half)
+
+    def _take_websocket(self, visitor: WebVisitor) -> None:
+        if not visitor.asked.accepted:
+            _answered(visitor.sock, visitor.asked.answer)
+            visitor.sock.close()
+            return
+        arrival = Arrival(
+            client=visitor.sock,
+            rest=visitor.rest,
+            peer=visitor.peer,
+            local=visitor.local,
+            secure=visitor.secure,
+            websocket=True,
+        )
+        self._websockets.take(arrival, visitor.asked.answer)
 
     def _wait(self, half: Half) -> None:
         if len(self._waiting) >= self._max_waiting:
@@ -219,6 +252,7 @@ class Tunnels:
 
     async def close(self) -> None:
         """Drop what was not handed over yet."""
+        await self._websockets.close()
         for key in list(self._waiting):
             self._forget(key).sock.close()
         tasks = list(self._tasks)
