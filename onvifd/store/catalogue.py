@@ -25,6 +25,7 @@ from onvifd.store.locks import Locks
 from onvifd.store.migrate import upgrade
 from onvifd.store.policies import Policies
 from onvifd.store.receivers import Receivers
+from onvifd.store.receptions import Receptions
 from onvifd.store.recordings import Recordings
 from onvifd.store.schedules import Schedules
 from onvifd.store.security import Security
@@ -53,6 +54,7 @@ class Catalogue:
         self.cameras = Cameras(database)
         self.recordings = Recordings(database)
         self.receivers = Receivers(database)
+        self.receptions = Receptions(database)
         self.segments = Segments(database)
         self.spans = Spans(database)
         self.policies = Policies(database)

@@ -617,3 +617,19 @@ tags = Table(
     Index(None, "utc", "id"),
     sqlite_autoincrement=True,
 )
+
+# ---- how streams of cameras are received -----------------------------------------------------------
+
+receptions = Table(
+    "receptions",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
+    Column("stream", String(8), primary_key=True, comment="main or sub"),
+    Column("transport", String(16), nullable=False, comment="auto, tcp, udp, multicast, http, https or rtsps"),
+    Column("tunnel_port", Integer, nullable=False, comment="TCP port of HTTP tunnels; 0 for 80 or 443"),
+    Column("trust", String(8), nullable=False, comment="pin, ca or none: how the camera's certificate is judged"),
+    Column("pin", String(64), nullable=False, comment="SHA-256 of its certificate, hex; empty until first seen"),
+    Column("on_demand", Boolean, nullable=False, comment="pull it only while somebody watches, if it is not recorded"),
+    Column("quirks", Text, nullable=False, comment="ids of quirks that are switched on, with spaces between"),
+)
+"""Streams without a row are received with the defaults."""
