@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -91,6 +92,40 @@ class SimulatedClock:
     def step(self, seconds: float) -> None:
         """Step the wall clock alone, as an NTP correction does."""
         self._utc += round(seconds * US)
+
+
+async def wait_for(clock: Clock, event: Callable[[], Coroutine[object, None, object]], seconds: float | None) -> None:
+    """Wait until `event()` is done, at most some seconds of the clock."""
+    waits = [asyncio.ensure_future(event())]
+    if seconds is not None:
+        waits.append(asyncio.ensure_future(clock.sleep(max(0.0, seconds))))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+class Alarm:
+    """Ends a wait before its time. What rings while nobody waits ends the next wait at once."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits."""
+        self._rung.set()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until it rings, at most some seconds."""
+        await wait_for(self._clock, self._heard, seconds)
+
+    async def _heard(self) -> None:
+        await self._rung.wait()
+        # What rings from here on is for the next wait.
+        self._rung.clear()
 
 
 def utc_to_ntp(utc: int) -> int:

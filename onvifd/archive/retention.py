@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from onvifd.archive.disk import DiskPool, Volume
 from onvifd.archive.index import SegmentRow
 from onvifd.archive.upkeep import START, LockTable, Upkeep
-from onvifd.clock import Clock
+from onvifd.clock import Alarm, Clock
 from onvifd.errors import OnvifdError
 
 log = logging.getLogger(__name__)
@@ -132,31 +132,21 @@ class Retention:
         self._failed: dict[str, str] = {}
         self._stuck: dict[str, asyncio.Future[Any]] = {}
         """Lanes of the pool whose thread does not come back."""
-        self._wake = asyncio.Event()
+        self._alarm = Alarm(clock)
 
     def wake(self) -> None:
         """Sweep now: a disk is full."""
-        self._wake.set()
+        self._alarm.ring()
 
     async def run(self) -> None:
         """Sweep for ever; to be run as a task and cancelled."""
         while True:
-            self._wake.clear()
             try:
                 await self.sweep()
             except Exception:
                 # a defect must cost one sweep, not all that follow
                 log.exception("retention: the sweep failed")
-            pauses = [
-                asyncio.ensure_future(self._clock.sleep(_SWEEP_SECONDS)),
-                asyncio.ensure_future(self._wake.wait()),
-            ]
-            try:
-                await asyncio.wait(pauses, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for pause in pauses:
-                    pause.cancel()
-                await asyncio.gather(*pauses, return_exceptions=True)
+            await self._alarm.wait(_SWEEP_SECONDS)
 
     async def sweep(self) -> Swept:
         """Delete what the rules do not let stay, in batches."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from onvifd.archive.disk import Volume
-from onvifd.clock import US, Clock, to_datetime
+from onvifd.clock import US, Alarm, Clock, to_datetime
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.recording.calendar import Calendar
 from onvifd.recording.snapshots import SnapshotPlan
@@ -61,7 +61,7 @@ class Pictures:
         self._room = asyncio.Semaphore(AT_ONCE)
         self._asked: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._wake = asyncio.Event()
+        self._alarm = Alarm(clock)
 
     # ---- life ----------------------------------------------------------------------------------
 
@@ -69,7 +69,7 @@ class Pictures:
         """Which cameras have snapshots when, and for how long they are kept."""
         self._plan.configure(policies, calendars)
         self._days = {camera: policy.days for camera, policy in policies.items()}
-        self._wake.set()
+        self._alarm.ring()
 
     def start(self) -> None:
         self._tasks = [
@@ -88,23 +88,15 @@ class Pictures:
 
     async def _run(self) -> None:
         while True:
-            self._wake.clear()
             for camera, kind in self._plan.due(self._now()):
                 self._ask(camera, kind)
-            wait = asyncio.create_task(self._clock.sleep(min(MAX_WAIT, self._plan.next_look(self._now())) + 0.001))
-            woken = asyncio.create_task(self._wake.wait())
-            try:
-                await asyncio.wait({wait, woken}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                wait.cancel()
-                woken.cancel()
-                await asyncio.gather(wait, woken, return_exceptions=True)
+            await self._alarm.wait(min(MAX_WAIT, self._plan.next_look(self._now())) + 0.001)
 
     def event(self, camera: str, kind: RecordType) -> None:
         """An event of a camera begins: a picture of it is taken if that is wanted."""
         if self._plan.event(camera, kind, self._now()):
             self._ask(camera, kind)
-            self._wake.set()
+            self._alarm.ring()
 
     def _ask(self, camera: str, kind: RecordType) -> None:
         if len(self._asked) >= MAX_WAITING:

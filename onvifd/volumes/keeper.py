@@ -15,7 +15,7 @@ from pathlib import Path
 
 from onvifd.archive.disk import Volume
 from onvifd.archive.retention import Rules, Swept, VolumeBounds
-from onvifd.clock import US, Clock
+from onvifd.clock import US, Alarm, Clock
 from onvifd.errors import OnvifdError
 from onvifd.events import device_topics, storage_topics
 from onvifd.events.types import Event
@@ -59,6 +59,7 @@ class _Watched:
 
     row: VolumeRow
     thread: ThreadPoolExecutor
+    alarm: Alarm
     task: asyncio.Task[None] | None = None
     seen: Look = field(default_factory=lambda: Look(state=VolumeState.MISSING, reason="it was not looked at yet"))
     state: VolumeState | None = None
@@ -74,7 +75,6 @@ class _Watched:
     health: Health | None = None
     failing: bool = False
     hot: bool = False
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class VolumeKeeper:
@@ -149,13 +149,13 @@ class VolumeKeeper:
             known = self._watched.get(row.id)
             if known is None:
                 thread = ThreadPoolExecutor(1, thread_name_prefix=f"look at {row.id}")
-                self._watched[row.id] = _Watched(row, thread)
+                self._watched[row.id] = _Watched(row, thread, Alarm(self._clock))
                 if self._running:
                     self._watch(self._watched[row.id])
             elif known.row != row:
                 known.row = row
                 known.looks = 0
-                known.wake.set()
+                known.alarm.ring()
         for gone in self._watched.keys() - {row.id for row in rows}:
             await self._drop(self._watched.pop(gone))
         self._compare()
@@ -180,7 +180,6 @@ class VolumeKeeper:
 
     async def _watch_for_ever(self, watched: _Watched) -> None:
         while True:
-            watched.wake.clear()
             try:
                 await self._look(watched)
             except OnvifdError as error:
@@ -188,16 +187,7 @@ class VolumeKeeper:
             except Exception:
                 # a defect must cost one look, not all that follow
                 log.exception("volume %s could not be looked at", watched.row.id)
-            await self._pause(watched.wake, LOOK_SECONDS)
-
-    async def _pause(self, wake: asyncio.Event, seconds: float) -> None:
-        pauses = [asyncio.ensure_future(self._clock.sleep(seconds)), asyncio.ensure_future(wake.wait())]
-        try:
-            await asyncio.wait(pauses, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for pause in pauses:
-                pause.cancel()
-            await asyncio.gather(*pauses, return_exceptions=True)
+            await watched.alarm.wait(LOOK_SECONDS)
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
         while True:
@@ -297,7 +287,7 @@ class VolumeKeeper:
             return
         watched.distrust.refused(reason, self._clock.monotonic())
         watched.looks = 0
-        watched.wake.set()
+        watched.alarm.ring()
         self._full()
         self._conclude(watched)
 

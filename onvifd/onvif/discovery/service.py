@@ -7,10 +7,10 @@ import ipaddress
 import logging
 import random
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from onvifd.clock import US, Clock
+from onvifd.clock import US, Alarm, Clock, wait_for
 from onvifd.errors import OnvifdError
 from onvifd.onvif.backend import DeviceBackend
 from onvifd.onvif.discovery.control import (
@@ -100,7 +100,7 @@ class DiscoveryService:
         self._responder = self._make_responder()
         self._attachments: dict[Link, _Attachment] = {}
         self._watch = NetworkWatch(self._control.changed)
-        self._wake = asyncio.Event()
+        self._alarm = Alarm(clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._changing = asyncio.Lock()
         self._leaving = False
@@ -149,7 +149,7 @@ class DiscoveryService:
             for link, attachment in self._attachments.items():
                 if changed or link not in served:
                     self._responder.hello((link, attachment.group), self._xaddrs(link), self._clock.monotonic())
-            self._wake.set()
+            self._alarm.ring()
             if changed:
                 await self._keep()
 
@@ -202,7 +202,7 @@ class DiscoveryService:
 
     async def _refresh(self) -> None:
         while True:
-            await self._until(self._control.wait, REFRESH_SECONDS)
+            await wait_for(self._clock, self._control.wait, REFRESH_SECONDS)
             try:
                 await self.update()
             except OSError as error:
@@ -211,22 +211,9 @@ class DiscoveryService:
     async def _pump(self) -> None:
         """Send what has waited its time."""
         while True:
-            self._wake.clear()
             self._flush()
             due = self._responder.next_due()
-            await self._until(self._wake.wait, None if due is None else due - self._clock.monotonic())
-
-    async def _until(self, event: Callable[[], Coroutine[object, None, object]], seconds: float | None) -> None:
-        """Wait for an event, at most some seconds of the clock."""
-        waits = [asyncio.ensure_future(event())]
-        if seconds is not None:
-            waits.append(asyncio.ensure_future(self._clock.sleep(max(0.0, seconds))))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in waits:
-                each.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+            await self._alarm.wait(None if due is None else due - self._clock.monotonic())
 
     # ---- sockets
 
@@ -321,7 +308,7 @@ class DiscoveryService:
             now=self._clock.monotonic(),
         )
         self._flush()
-        self._wake.set()
+        self._alarm.ring()
 
     def _flush(self) -> None:
         """Send what is due."""
