@@ -16,7 +16,7 @@ from typing import Any, cast
 from onvifd.errors import OnvifdError, Timeout, Unavailable
 from onvifd.rtsp.client_session import MAX_REDIRECTS, ClientSession, parse_url
 from onvifd.rtsp.client_udp import DatagramTrack
-from onvifd.rtsp.messages import Parser, Response, RtspError
+from onvifd.rtsp.messages import Interleaved, Parser, Response, RtspError
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.sdp import DescribedTrack, Description
 
@@ -27,6 +27,9 @@ BUFFER = 256 << 10
 
 SMALL = 80 << 10
 """When less than this is free the unfinished rest moves to the front."""
+
+SEND_BUFFER = 64 << 10
+"""Bytes to a camera that wait; sound beyond is left out."""
 
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0
@@ -192,8 +195,10 @@ class _Connection(asyncio.BufferedProtocol):
 class RtspClient:
     """One connection to a camera. Use: `connect`, `describe`, `setup` each track, `play`, then await `lost`; `close` at the end."""
 
-    def __init__(self, url: str, user: str = "", password: str = "", poller: ReadPoller | None = None) -> None:
-        self.session = ClientSession(url, user, password)
+    def __init__(
+        self, url: str, user: str = "", password: str = "", poller: ReadPoller | None = None, require: str = ""
+    ) -> None:
+        self.session = ClientSession(url, user, password, require=require)
         self._poller = poller
         self._connection: _Connection | None = None
         self._datagrams: list[DatagramTrack] = []
@@ -251,7 +256,9 @@ class RtspClient:
             target, self.session.redirect = self.session.redirect, ""
             parse_url(target)
             await self.close()
-            self.session = ClientSession(target, self.session.user, self.session.password)
+            self.session = ClientSession(
+                target, self.session.user, self.session.password, require=self.session.require
+            )
             await self.connect()
         raise Unavailable("camera redirects too often")
 
@@ -304,6 +311,17 @@ class RtspClient:
             self._connection.read_now()
         for datagrams in self._datagrams:
             datagrams.read_now()
+
+    def send(self, channel: int, packet: bytes) -> bool:
+        """Send an RTP packet on the track that was set up on `channel`; false if the camera takes nothing at present."""
+        for datagrams in self._datagrams:
+            if datagrams.channel == channel:
+                return datagrams.send(packet)
+        transport = self._open().transport
+        if transport is None or transport.get_write_buffer_size() > SEND_BUFFER:
+            return False
+        transport.write(Interleaved(channel, packet).serialise())
+        return True
 
     def keep_alive(self) -> None:
         """Send a request that keeps the session alive; give its answer, which arrives among the media, to `answered`."""

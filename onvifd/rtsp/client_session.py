@@ -16,6 +16,9 @@ DEFAULT_TIMEOUT = 60
 """Seconds of session time-out where the server states none (RFC 2326 12.37)."""
 
 MAX_REDIRECTS = 3
+_REQUIRING = frozenset(("DESCRIBE", "SETUP", "PLAY", "TEARDOWN"))
+"""Requests that a feature changes (Streaming 5.3.2.2)."""
+
 _URL = re.compile(
     r"^rtsp://(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^/:?#@\[\]]+))(?::(?P<port>\d{1,5}))?(?P<rest>[/?].*)?$"
 )
@@ -53,6 +56,8 @@ class ClientSession:
     timeout: int = DEFAULT_TIMEOUT
     description: Description | None = None
     redirect: str = ""
+    require: str = ""
+    """A feature without which the session is of no use (RFC 2326 12.32)."""
     _cseq: int = 0
     _digest: ClientDigest | None = None
     _methods: frozenset[str] = frozenset()
@@ -72,6 +77,8 @@ class ClientSession:
         fields = Headers([("CSeq", str(self._cseq)), ("User-Agent", USER_AGENT), *headers])
         if self.session:
             fields.add("Session", self.session)
+        if self.require and method in _REQUIRING:
+            fields.add("Require", self.require)
         authorization = self._digest.authorization(method, uri) if self._digest else None
         if authorization:
             fields.add("Authorization", authorization)

@@ -98,6 +98,13 @@ class DatagramTrack:
                 # The camera's port may be closed: what matters is whether pictures come.
                 return
 
+    def send(self, packet: bytes) -> bool:
+        """Send RTP to the camera; false if it did not say where to, or the socket takes nothing."""
+        try:
+            return self._reports_to is not None and self._sockets[0].send(packet) > 0
+        except OSError:
+            return False
+
     def close(self) -> None:
         loop = asyncio.get_running_loop()
         for sock in self._sockets:
