@@ -21,6 +21,9 @@ Sink = Callable[[FlushUnit], None]
 CACHE_BYTES = 16 << 20
 """Bound of a GOP cache. A longer GOP is not cached: late joiners then wait for its end."""
 
+KEYFRAME_INTERVAL = 1.0
+"""Seconds between two requests for a key frame of one stream, however many ask."""
+
 
 @dataclass(frozen=True, slots=True)
 class LiveTrack:
@@ -39,7 +42,9 @@ def encodings(tracks: tuple[LiveTrack, ...]) -> tuple[tuple[Codec, int, int], ..
 class LiveStream:
     """A stream of a camera as it is relayed.
 
-    `name` is `<camera>/<stream>`. `tracks` is empty until the source has told its formats.
+    `name` is `<camera>/<stream>`. `tracks` is empty until the source has told its formats. `on_keyframe_wanted` is called when
+    somebody needs a clean point that the source is to be asked for. `on_wanted` is called with True when somebody begins to
+    watch or waits for the formats, and with False when nobody does any more.
     """
 
     def __init__(self, name: str, *, cache_bytes: int = CACHE_BYTES) -> None:
@@ -55,6 +60,11 @@ class LiveStream:
         self._caching = False
         self._video: int | None = None
         self._reports: dict[int, FlushUnit] = {}
+        self.on_keyframe_wanted: Callable[[], None] | None = None
+        self._asked = float("-inf")
+        self._asking: asyncio.TimerHandle | None = None
+        self.on_wanted: Callable[[bool], None] | None = None
+        self._waiting = 0
 
     @property
     def clients(self) -> int:
@@ -76,12 +86,56 @@ class LiveStream:
 
     async def known(self, timeout: float) -> bool:
         """Wait until the formats are known; false if they are not in time."""
+        if self._known.is_set():
+            return True
+        before = self.wanted
+        self._waiting += 1
+        self._tell_wanted(before)
         try:
             async with asyncio.timeout(timeout):
                 await self._known.wait()
         except TimeoutError:
             return False
+        finally:
+            self._waiting -= 1
+            self._tell_wanted(True)
         return True
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody watches or waits for the formats."""
+        return bool(self._sinks or self._waiting)
+
+    def _tell_wanted(self, before: bool) -> None:
+        if self.on_wanted is not None and self.wanted != before:
+            self.on_wanted(not before)
+
+    # ---- clean points --------------------------------------------------------------------------
+
+    def want_keyframe(self) -> None:
+        """Ask the source for a clean point: at once, or when KEYFRAME_INTERVAL has passed since the last request if none has
+        come by then."""
+        if self.on_keyframe_wanted is None or self._asking is not None:
+            return
+        loop = asyncio.get_running_loop()
+        wait = self._asked + KEYFRAME_INTERVAL - loop.time()
+        if wait > 0:
+            self._asking = loop.call_later(wait, self._ask_keyframe)
+        else:
+            self._ask_keyframe()
+
+    def _ask_keyframe(self) -> None:
+        self._forget_wish()
+        self._asked = asyncio.get_running_loop().time()
+        if self.on_keyframe_wanted is not None:
+            self.on_keyframe_wanted()
+
+    def _forget_wish(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+
+    # ---- media ---------------------------------------------------------------------------------
 
     def clear(self) -> None:
         """Forget the cached GOP: what comes next does not continue it."""
@@ -98,6 +152,8 @@ class LiveStream:
                 self._gop = [unit]
                 self._gop_size = len(unit.data)
                 self._caching = True
+                if self._asking is not None:
+                    self._forget_wish()  # it has come
             elif self._caching:
                 self._gop_size += len(unit.data)
                 if self._gop_size > self._cache_bytes:
@@ -129,18 +185,22 @@ class LiveStream:
 
     def attach(self, sink: Sink, ended: Callable[[], None]) -> None:
         """Give all further units to `sink`; `ended` is called once if the stream ends or its codecs change."""
+        before = self.wanted
         # A new list: publish may be walking the old one.
         self._sinks = [*self._sinks, sink]
         self._ended[sink] = ended
+        self._tell_wanted(before)
 
     def detach(self, sink: Sink) -> None:
         """Take a sink off; one that is not attached is ignored."""
         if sink in self._ended:
             del self._ended[sink]
             self._sinks = [other for other in self._sinks if other != sink]
+            self._tell_wanted(True)
 
     def end(self) -> None:
         """The source is gone for good: end every session."""
+        self._forget_wish()
         self.clear()
         self.tracks = ()
         self._known.clear()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from onvifd.access.types import Account
 from onvifd.errors import NotFound, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack, encodings
+from onvifd.live.parts import Composition, Feed, Part, feed_of
 from onvifd.media.types import FlushUnit
 from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, RtpInfo, TrackDescription
 
@@ -18,26 +20,28 @@ MAX_WAITING = 4096
 
 
 class LivePresentation:
-    """A live stream as a URL names it (rtsp.play.Presentation)."""
+    """What a URL of live media names (rtsp.play.Presentation). Without `parts` it is all tracks of the stream `feed`."""
 
-    def __init__(self, stream: LiveStream, session_timeout: int) -> None:
-        self._stream = stream
+    def __init__(
+        self, feed: Feed, session_timeout: int, *, name: str = "", parts: tuple[Part, ...] = (), profile: str = ""
+    ) -> None:
+        self._feed = feed
+        self._name = name or feed.name
         self._session_timeout = session_timeout
         # As described: a session outlives changes of the stream, and its tracks must not vanish under it.
-        self._live = stream.tracks
+        self._live = feed.tracks
+        self._tracks = tuple(
+            _describe(track, number, parts, profile)
+            for number, track in enumerate(self._live[: len(parts)] if parts else self._live)
+        )
 
     @property
     def name(self) -> str:
-        return self._stream.name
+        return self._name
 
     @property
     def tracks(self) -> tuple[TrackDescription, ...]:
-        return tuple(
-            TrackDescription(
-                format=track.format, payload_type=track.payload_type, control=f"trackID={index}", ssrc=track.ssrc
-            )
-            for index, track in enumerate(self._live)
-        )
+        return self._tracks
 
     @property
     def replay(self) -> bool:
@@ -52,13 +56,28 @@ class LivePresentation:
         return self._session_timeout
 
     def open(self, outlet: Outlet) -> Playback:
-        return LivePlayback(self._stream, outlet, self._live)
+        return LivePlayback(self._feed, outlet, self._live)
+
+    def want_keyframe(self) -> None:
+        """A client has lost its way and asks for a clean point."""
+        self._feed.want_keyframe()
+
+
+def _describe(track: LiveTrack, number: int, parts: tuple[Part, ...], profile: str) -> TrackDescription:
+    return TrackDescription(
+        format=track.format,
+        payload_type=track.payload_type,
+        control=parts[number].control if parts else f"trackID={number}",
+        ssrc=track.ssrc,
+        multicast=parts[number].multicast if parts else None,
+        profile=profile,
+    )
 
 
 class LivePlayback:
     """One session that watches a live stream, from the cached clean point on."""
 
-    def __init__(self, stream: LiveStream, outlet: Outlet, described: tuple[LiveTrack, ...]) -> None:
+    def __init__(self, stream: Feed, outlet: Outlet, described: tuple[LiveTrack, ...]) -> None:
         self._stream = stream
         self._described = encodings(described)
         self._outlet = outlet
@@ -97,10 +116,11 @@ class LivePlayback:
             return
         waiting, self._waiting = self._waiting, None
         self._playing = True
-        self._stream.detach(self._hold)
         for unit in waiting:
             self._outlet.send(unit)
         self._stream.attach(self._outlet.send, self._outlet.end)
+        # last: a stream that nobody watches may be let go
+        self._stream.detach(self._hold)
 
     def _detach(self) -> None:
         self._stream.detach(self._hold)
@@ -116,20 +136,44 @@ class LivePlayback:
 
 
 class LiveMount:
-    """The live part of the URL space (rtsp.play.Mount). `lookup` gives the stream of a path, None for no such camera."""
+    """The live part of the URL space (rtsp.play.Mount).
+
+    `lookup` gives the stream of a path, or what it is composed of, None for no such path.
+    """
 
     def __init__(
-        self, lookup: Callable[[str], LiveStream | None], session_timeout: int, *, format_wait: float = FORMAT_WAIT
+        self,
+        lookup: Callable[[str], LiveStream | Composition | None],
+        session_timeout: int,
+        *,
+        format_wait: float = FORMAT_WAIT,
     ) -> None:
         self._lookup = lookup
         self._session_timeout = session_timeout
         self._format_wait = format_wait
+        self._feeds: dict[str, tuple[tuple[Part, ...], Feed]] = {}
+        """By path; sessions that begin anew share what those before them watch."""
 
     async def find(self, path: str, account: Account) -> LivePresentation:
         """Raises NotFound for an unknown path, Unavailable for a camera that delivers nothing."""
-        stream = self._lookup(path)
-        if stream is None:
+        found = self._lookup(path)
+        if found is None:
+            self._feeds.pop(path, None)
             raise NotFound(f"There is no stream at {path}.")
-        if not await stream.known(self._format_wait):
+        if isinstance(found, Composition):
+            return await self._compose(path, found)
+        if not await found.known(self._format_wait):
             raise Unavailable(f"The camera of {path} does not deliver.")
-        return LivePresentation(stream, self._session_timeout)
+        return LivePresentation(found, self._session_timeout)
+
+    async def _compose(self, path: str, wanted: Composition) -> LivePresentation:
+        sources = [stream for _, stream in wanted.sources]
+        known = await asyncio.gather(*(stream.known(self._format_wait) for stream in dict.fromkeys(sources)))
+        parts = wanted.parts()
+        # What is behind the first may be missing: pictures without sound are better than nothing.
+        if not known or not known[0] or not parts or parts[0].stream is not sources[0]:
+            raise Unavailable(f"The camera of {path} does not deliver.")
+        before = self._feeds.get(path)
+        if before is None or before[0] != parts:
+            before = self._feeds[path] = (parts, feed_of(wanted.name, parts))
+        return LivePresentation(before[1], self._session_timeout, name=wanted.name, parts=parts, profile=wanted.profile)

@@ -75,7 +75,8 @@ class TrackDescription:
     """One media section of the SDP. `token` is the recording track token in replay (`a=x-onvif-track`), else None.
 
     `multicast` is where the track goes by multicast. A track with `talk` is sent by the client (Streaming 5.3): then
-    `alternatives` are further formats that it may choose, each with its payload type.
+    `alternatives` are further formats that it may choose, each with its payload type. `profile` is the media profile of live
+    media.
     """
 
     format: TrackFormat
@@ -86,6 +87,7 @@ class TrackDescription:
     multicast: Multicast | None = None
     talk: bool = False
     alternatives: tuple[tuple[int, TrackFormat], ...] = ()
+    profile: str = ""
 
 
 class Outlet(Protocol):

@@ -34,11 +34,13 @@ from onvifd.workers.messages import (
     Failure,
     GetKeyframe,
     Keyframe,
+    KeyframeWanted,
     Kick,
     MetadataDocument,
     Orders,
     Ping,
     Pong,
+    Presentations,
     Ready,
     Setup,
     Stats,
@@ -46,9 +48,11 @@ from onvifd.workers.messages import (
     StreamFormats,
     StreamSpec,
     StreamStats,
+    Synchronize,
     TrackSpec,
     Volumes,
 )
+from onvifd.workers.presentations import PresentationTable
 from onvifd.workers.recorder import Sink
 from onvifd.workers.recording import Recordings, StreamFeed
 
@@ -102,6 +106,7 @@ class MediaWorker:
         self._setup: Setup | None = None
         self._accounts = AccountTable(self._clock, link.send)
         self._streams: dict[tuple[str, str], _Running] = {}
+        self.presentations = PresentationTable(self._stream)
         self._elsewhere: frozenset[str] = frozenset()
         """Cameras of other workers."""
         self._poller: ReadPoller | None = None
@@ -127,6 +132,12 @@ class MediaWorker:
                         self._elsewhere = frozenset(message.elsewhere)
                         await self._configure(message.cameras)
                 return Done()
+            case Presentations():
+                self.presentations.replace(message)
+                return Done()
+            case Synchronize():
+                found = self.presentations.synchronise(message.path)
+                return Done() if found else Failure(reason=f"nothing is at {message.path}")
             case Orders():
                 self._recordings.set_orders(frozenset(message.active))
                 return Done()
@@ -149,7 +160,7 @@ class MediaWorker:
         self._setup = setup
         await self._recordings.begin(setup)
         mounts: dict[str, Mount] = {
-            "/live/": Elsewhere(self._is_elsewhere, LiveMount(self._lookup, setup.session_timeout)),
+            "/live/": Elsewhere(self._is_elsewhere, LiveMount(self.presentations.lookup, setup.session_timeout)),
             "/replay/": AlwaysElsewhere(),
         }
         verifier = self._accounts.verifier(setup)
@@ -159,11 +170,8 @@ class MediaWorker:
         self._reporter = asyncio.create_task(self._report())
         return Ready(name=setup.name, pid=os.getpid())
 
-    def _lookup(self, path: str) -> LiveStream | None:
-        parts = path.strip("/").split("/")
-        if len(parts) != 3 or parts[0] != "live":
-            return None
-        running = self._streams.get((parts[1], parts[2]))
+    def _stream(self, camera: str, name: str) -> LiveStream | None:
+        running = self._streams.get((camera, name))
         return running.stream if running else None
 
     def _watched(self) -> bool:
@@ -215,6 +223,7 @@ class MediaWorker:
             raise Unavailable("cameras came before the set-up")
         name = f"{camera}/{spec.name}"
         stream = LiveStream(name)
+        stream.on_keyframe_wanted = lambda: self._link.send(KeyframeWanted(camera=camera, stream=spec.name))
         source = Source(name, spec.url, spec.user, spec.password, spec.audio, spec.udp)
 
         def on_state(online: bool, reason: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from onvifd.live.hub import LiveTrack
+from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
@@ -37,21 +37,21 @@ async def test_clients_of_a_camera_that_was_changed_or_removed_are_ended() -> No
         ended: list[str] = []
         try:
             await worker.handle(cameras(url + "one"))
-            first = worker._lookup("/live/cam-1/main")
-            assert first is not None
+            first = worker.presentations.lookup("/live/cam-1/main")
+            assert isinstance(first, LiveStream)
             first.set_tracks((LiveTrack(TrackFormat(codec=Codec.H264, clock_rate=90_000), 96, 1),))
             first.attach(lambda _: None, lambda: ended.append("changed"))
             await worker.handle(cameras(url + "one"))
-            assert worker._lookup("/live/cam-1/main") is first
+            assert worker.presentations.lookup("/live/cam-1/main") is first
             assert ended == []
             await worker.handle(cameras(url + "two"))
-            second = worker._lookup("/live/cam-1/main")
-            assert second is not None
+            second = worker.presentations.lookup("/live/cam-1/main")
+            assert isinstance(second, LiveStream)
             assert second is not first
             assert ended == ["changed"]
             second.attach(lambda _: None, lambda: ended.append("removed"))
             await worker.handle(Cameras(cameras=()))
-            assert worker._lookup("/live/cam-1/main") is None
+            assert worker.presentations.lookup("/live/cam-1/main") is None
             assert ended == ["changed", "removed"]
         finally:
             await worker.stop()
