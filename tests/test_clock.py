@@ -16,6 +16,6 @@ async def test_an_alarm_ends_a_wait_and_is_never_missed() -> None:
     alarm.ring()  # while nobody waits
     await alarm.wait(None)
     waiting = asyncio.create_task(alarm.wait(10))
-    await asyncio.sleep(0)
+    await clock.advance(0)
     await clock.advance(10)
     await waiting
