@@ -35,6 +35,7 @@ from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.footage_parts import FootageParts
 from onvifd.bodies.housekeeping import Housekeeping
 from onvifd.bodies.premises import free_port, lock, raise_descriptors
+from onvifd.bodies.media_plan import presentations
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
@@ -231,6 +232,7 @@ class RecorderApp:
                 synchronize=self._keyframes.ask,
                 set_replay_timeout=self._set_replay_timeout,
                 users=self._access.users,
+                presented=lambda model: self.cluster.set_presentations(presentations(model)),
             ),
         )
         self._recording = RecordingWiring(

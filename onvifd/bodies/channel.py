@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from onvifd.bodies.media_plan import default_multicast, live_path
 from onvifd.cameras.registry import (
     job_token,
     profile_token,
@@ -19,20 +20,16 @@ from onvifd.onvif.backend import (
     AudioSource,
     MediaModel,
     MediaProfile,
+    Metadata,
     VideoEncoder,
     VideoSource,
 )
 
-__all__ = ["job_token", "profile_token", "recording_token", "source_token"]
+__all__ = ["job_token", "live_path", "profile_token", "recording_token", "source_token"]
 
 DEFAULT_FRAMERATE = 25.0
 _H264_PROFILES = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High", 122: "High", 244: "High"}
 _H265_PROFILES = {1: "Main", 2: "Main10"}
-
-
-def live_path(camera: str, stream: str) -> str:
-    """RTSP path of a live stream; stable for ever."""
-    return f"/live/{camera}/{stream}"
 
 
 def replay_path(recording: str) -> str:
@@ -108,6 +105,9 @@ def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> Vid
         bitrate=max(1, round(stream.bitrate / 1000)),
         gov_length=stream.gov_length or round(framerate),
         profile=_codec_profile(video) or stream.encoder_profile or "Main",
+        camera=channel.camera,
+        stream=stream.name,
+        multicast=default_multicast(channel.camera, stream.name, Kind.VIDEO),
     )
 
 
@@ -119,6 +119,7 @@ def _video_source(channel: Channel, stream: ChannelStream, video: TrackFormat) -
         width=video.width,
         height=video.height,
         framerate=round(stream.framerate or DEFAULT_FRAMERATE, 1),
+        camera=channel.camera,
     )
 
 
@@ -128,6 +129,7 @@ def _audio_source(channel: Channel, audio: TrackFormat) -> AudioSource:
         config_token=f"asc-{channel.camera}",
         name=channel.name,
         channels=max(1, audio.channels),
+        camera=channel.camera,
     )
 
 
@@ -139,6 +141,23 @@ def _audio_encoder(channel: Channel, stream: ChannelStream, audio: TrackFormat) 
         bitrate=64,
         sample_rate=audio.clock_rate,
         channels=max(1, audio.channels),
+        camera=channel.camera,
+        stream=stream.name,
+        multicast=default_multicast(channel.camera, stream.name, Kind.AUDIO),
+    )
+
+
+def metadata_token(camera: str, stream: str) -> str:
+    return f"mdc-{camera}-{stream}"
+
+
+def _metadata(channel: Channel, stream: str) -> Metadata:
+    """Everything that there is of a channel is in it until a client selects."""
+    return Metadata(
+        token=metadata_token(channel.camera, stream),
+        name=f"{channel.name} {stream} metadata",
+        camera=channel.camera,
+        multicast=default_multicast(channel.camera, stream, Kind.METADATA),
     )
 
 
@@ -153,6 +172,7 @@ def _profile(channel: Channel, stream: ChannelStream) -> MediaProfile:
         video_encoder=f"ve-{camera}-{stream.name}",
         audio_source=f"as-{camera}" if audible else None,
         audio_encoder=f"ae-{camera}-{stream.name}" if audible else None,
+        metadata=metadata_token(camera, stream.name),
         path=live_path(camera, stream.name),
         snapshot=True,
     )
@@ -164,6 +184,7 @@ def media_model(channels: tuple[Channel, ...]) -> MediaModel:
     encoders: list[VideoEncoder] = []
     audio_sources: list[AudioSource] = []
     audio_encoders: list[AudioEncoder] = []
+    metadata: list[Metadata] = []
     profiles: list[MediaProfile] = []
     for channel in channels:
         known = [(s, v) for s in channel.streams.values() if (v := s.format_of(Kind.VIDEO)) is not None]
@@ -176,11 +197,13 @@ def media_model(channels: tuple[Channel, ...]) -> MediaModel:
             encoders.append(_encoder(channel, stream, video))
             if (audio := stream.format_of(Kind.AUDIO)) is not None:
                 audio_encoders.append(_audio_encoder(channel, stream, audio))
+            metadata.append(_metadata(channel, stream.name))
             profiles.append(_profile(channel, stream))
     return MediaModel(
         video_sources=tuple(sources),
         video_encoders=tuple(encoders),
         audio_sources=tuple(audio_sources),
         audio_encoders=tuple(audio_encoders),
+        metadata=tuple(metadata),
         profiles=tuple(profiles),
     )

@@ -89,7 +89,8 @@ def _tokens(media: MediaModel) -> Mapping[tuple[str, str], tuple[Topic, str]]:
     found: dict[tuple[str, str], tuple[Topic, str]] = {}
     for profile in media.profiles:
         path = profile.path.strip("/")
-        found[path, "video"] = (topics.VIDEO_SESSIONS, profile.video_encoder)
+        if profile.video_encoder is not None:
+            found[path, "video"] = (topics.VIDEO_SESSIONS, profile.video_encoder)
         if profile.audio_encoder is not None:
             found[path, "audio"] = (topics.AUDIO_SESSIONS, profile.audio_encoder)
     return found

@@ -55,6 +55,8 @@ class Actions:
     """Camera id and stream name: ask the camera for a key frame."""
     set_replay_timeout: Callable[[int], Awaitable[None]]
     users: Callable[[], tuple[tuple[str, Level], ...]]
+    presented: Callable[[MediaModel], None] = lambda _: None
+    """Told of every change of the media profiles."""
 
 
 def to_format(track: TrackSpec) -> TrackFormat:
@@ -170,6 +172,7 @@ class Recorder:
         """Rebuild the media model and announce what changed in it (Media2 5.16)."""
         old = self._model
         self._model = media_model(self.channels)
+        self._actions.presented(self._model)
         now = self._clock.utc()
         before = {profile.token: profile for profile in old.profiles}
         after = {profile.token: profile for profile in self._model.profiles}

@@ -24,8 +24,11 @@ from onvifd.workers.messages import (
     MakeJpeg,
     MetadataDocument,
     Orders,
+    Presentations,
+    PresentationSpec,
     ReplayTimeout,
     Setup,
+    Synchronize,
     Volumes,
     VolumeSpec,
 )
@@ -85,6 +88,8 @@ class Cluster:
         self._letting_go: set[asyncio.Task[None]] = set()
         self._volumes = Volumes(volumes=setup.volumes)
         self._orders: dict[int, Orders] = {}
+        self._presentations: tuple[PresentationSpec, ...] = ()
+        self._presented: dict[int, Presentations] = {}
         self._active: frozenset[str] = frozenset()
         self._credentials = Credentials(accounts=())
         self._snapshots: dict[tuple[str, str], tuple[float, asyncio.Task[bytes]]] = {}
@@ -162,6 +167,28 @@ class Cluster:
         for number in range(len(self._media)):
             self._send_cameras(number)
         self._send_orders()
+        self._send_presentations()
+
+    def set_presentations(self, presentations: Iterable[PresentationSpec]) -> None:
+        """All media profiles that can be asked for by RTSP; workers hear of what changed for them."""
+        self._presentations = tuple(presentations)
+        self._send_presentations()
+
+    def _send_presentations(self) -> None:
+        for number, worker in enumerate(self._media):
+            wanted = self._presentations_of(number)
+            if self._presented.get(number) != wanted:
+                self._presented[number] = wanted
+                worker.send(wanted)
+
+    def _presentations_of(self, number: int) -> Presentations:
+        mine = (each for each in self._presentations if self._owner.get(each.camera) == number)
+        return Presentations(presentations=tuple(mine))
+
+    def synchronize(self, camera: str, path: str) -> None:
+        """Clients ask for a synchronisation point of a presentation."""
+        if camera in self._owner:
+            self._media[self._owner[camera]].send(Synchronize(path=path))
 
     def _send_cameras(self, number: int) -> None:
         """Tell a worker that runs. One that loses recordings is waited for: what another one did with their open files would be
@@ -251,6 +278,8 @@ class Cluster:
                 cameras = self._cameras_of(number)
                 self._held[number] |= _recordings_of(cameras)
                 await link.request(cameras, BRIEF_TIMEOUT)
+                self._presented[number] = self._presentations_of(number)
+                link.send(self._presented[number])
 
     async def _died(self, name: str) -> None:
         for number, worker in enumerate(self._media):

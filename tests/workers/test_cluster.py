@@ -25,11 +25,14 @@ from onvifd.workers.messages import (
     MakeJpeg,
     MetadataDocument,
     Orders,
+    Presentations,
+    PresentationSpec,
     Ready,
     RecordSpec,
     ReplayTimeout,
     Setup,
     StreamSpec,
+    Synchronize,
     Volumes,
     VolumeSpec,
 )
@@ -158,6 +161,53 @@ async def test_everyone_is_briefed(scene: Scene) -> None:
     timeouts = [m.seconds for m in scene.workers["replay"].heard if isinstance(m, ReplayTimeout)]
     assert timeouts == [45, 90]
     assert not [m for m in scene.workers["vision"].heard if isinstance(m, Cameras)]
+
+
+def presentation(camera: str) -> PresentationSpec:
+    return PresentationSpec(path=f"/live/{camera}/main", profile=f"{camera}-main", camera=camera, video="main")
+
+
+async def test_media_workers_hear_of_the_profiles_of_their_cameras_and_only_of_changes(scene: Scene) -> None:
+    scene.cluster.set_presentations([presentation("a"), presentation("b"), presentation("gone")])
+    scene.cluster.set_cameras([camera("a"), camera("b")])
+    await settle()
+    found = owners(scene)
+    for name in ("a", "b"):
+        assert scene.workers[found[name]].last(Presentations) == Presentations(presentations=(presentation(name),))
+    before = [len(scene.workers[name].heard) for name in ("media-0", "media-1")]
+    scene.cluster.set_presentations([presentation("a"), presentation("b")])
+    await settle()
+    assert [len(scene.workers[name].heard) for name in ("media-0", "media-1")] == before
+    scene.cluster.set_presentations([presentation("a")])
+    await settle()
+    assert scene.workers[found["b"]].last(Presentations) == Presentations()
+    assert scene.workers[found["a"]].last(Presentations) == Presentations(presentations=(presentation("a"),))
+    assert not any(isinstance(message, Presentations) for message in scene.workers["replay"].heard)
+
+
+async def test_a_worker_that_is_back_hears_of_its_profiles(scene: Scene) -> None:
+    scene.cluster.set_cameras([camera("a")])
+    scene.cluster.set_presentations([presentation("a")])
+    await settle()
+    name = owners(scene)["a"]
+    dead = scene.workers[name]
+    await dead.link.close()
+    async with asyncio.timeout(10):
+        while scene.workers[name] is dead or not any(
+            isinstance(message, Presentations) for message in scene.workers[name].heard
+        ):
+            await asyncio.sleep(0.01)
+    assert scene.workers[name].last(Presentations) == Presentations(presentations=(presentation("a"),))
+
+
+async def test_a_synchronisation_point_is_asked_of_the_owner(scene: Scene) -> None:
+    scene.cluster.set_cameras([camera("a"), camera("b")])
+    scene.cluster.synchronize("b", "/live/b/main")
+    scene.cluster.synchronize("nobody", "/live/nobody/main")
+    await settle()
+    found = owners(scene)
+    assert scene.workers[found["b"]].last(Synchronize) == Synchronize(path="/live/b/main")
+    assert not any(isinstance(message, Synchronize) for message in scene.workers[found["a"]].heard)
 
 
 async def test_connections_go_to_the_owner(scene: Scene) -> None:
