@@ -14,6 +14,7 @@ from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snaps
 from onvifd.onvif.services.media_view import MediaView
 from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import tr2
+from onvifd.rtsp import websocket
 
 READ = AccessClass.READ_MEDIA
 
@@ -53,6 +54,7 @@ class Media2Service(Service):
                 rtp_multicast=False,
                 rtp_rtsp_tcp=rtsp,
                 non_aggregate_control=False,
+                rtsp_web_socket_uri=websocket.URI if rtsp else None,
                 auto_start_multicast=False,
                 secure_rtsp_streaming=False,
             ),

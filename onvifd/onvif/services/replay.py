@@ -10,6 +10,7 @@ from onvifd.onvif.backend import DeviceBackend, ReplayBackend
 from onvifd.onvif.services.common import NS_REPLAY, REPLAY_PATH, check_unicast, rtsp_uri, tunnel_uri
 from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import trp, tt
+from onvifd.rtsp import websocket
 
 READ = AccessClass.READ_MEDIA
 
@@ -34,6 +35,7 @@ class ReplayService(Service):
             reverse_playback=self._reverse,
             session_timeout_range=tuple(float(bound) for bound in SESSION_TIMEOUT_RANGE),
             rtp_rtsp_tcp=self._device.ports().rtsp is not None,
+            rtsp_web_socket_uri=websocket.URI if self._device.ports().rtsp is not None else None,
         )
 
     @operation(access=AccessClass.PRE_AUTH)
