@@ -143,6 +143,10 @@ class Selection:
 
 def disposable(codec: Codec, data: bytes, sample: SampleRef) -> bool:
     """Whether no other picture refers to this one: nal_ref_idc 0 (H.264 7.4.1), sub-layer non-reference (H.265 table 7-1)."""
+    if codec is Codec.MPEG4:
+        # vop_coding_type 2: a B-VOP (ISO/IEC 14496-2 6.3.5)
+        at = data.find(b"\0\0\1\xb6", sample.offset, sample.offset + sample.size - 1)
+        return at >= 0 and data[at + 4] >> 6 == 2
     position, end = sample.offset, sample.offset + sample.size
     while position + 5 <= end:
         first = data[position + 4]

@@ -78,7 +78,7 @@ class Timeline:
             start = self._next if abs(exact - self._next) <= tolerance else max(exact, self._next)
             if starts:
                 durations[-1] = start - starts[-1]
-            duration = mp4.unit_duration(self._format, len(unit.data)) or 1
+            duration = mp4.unit_duration(self._format, unit.data) or 1
             starts.append(start)
             durations.append(duration)
             self._next = start + duration

@@ -29,7 +29,11 @@ class AudioSpecificConfig:
 
 def parse_config(config: bytes) -> AudioSpecificConfig:
     """Raises InvalidArgument on garbage."""
-    bits = BitReader(config)
+    return read_config(BitReader(config))
+
+
+def read_config(bits: BitReader) -> AudioSpecificConfig:
+    """The fields up to frameLengthFlag, which is read. Raises InvalidArgument on garbage."""
     object_type, rate, channel_code = _object_type(bits), _rate(bits), bits.u(4)
     if object_type in (5, 29):
         # explicit SBR or PS: the rate of the extension follows, then the core object type

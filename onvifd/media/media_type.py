@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from onvifd.media import mpeg4
 from onvifd.media.types import Codec, Kind, TrackFormat
 
-_PLAIN = {Codec.PCMU: "ulaw", Codec.PCMA: "alaw", Codec.JPEG: "jpeg", Codec.METADATA: "metx"}
+_PLAIN = {Codec.PCMU: "ulaw", Codec.PCMA: "alaw", Codec.JPEG: "jpeg", Codec.OPUS: "opus", Codec.METADATA: "metx"}
 """Sample entries that take no further words."""
 
 
@@ -29,6 +30,8 @@ def codec_name(track: TrackFormat) -> str:
             return _hevc(sps)
         case Codec.AAC:
             return f"mp4a.40.{track.config[0] >> 3}" if track.config else "mp4a.40.2"
+        case Codec.MPEG4:
+            return f"mp4v.20.{mpeg4.profile_level(track.config)}"
         case _:
             return _PLAIN[track.codec]
 

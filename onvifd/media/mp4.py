@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from onvifd.clock import US, utc_to_ntp
 from onvifd.errors import InvalidArgument, NotSupported
-from onvifd.media import aac
+from onvifd.media import aac, opus
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.media.video import decoder_configuration
 
@@ -37,6 +37,10 @@ NON_SYNC = 0x00010000
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _UNDETERMINED_LANGUAGE = 0x55C4
 _MOVIE_TIMESCALE = 1000
+VISUAL, AUDIO = 0x20, 0x40
+"""objectTypeIndication of MPEG-4 part 2 and part 3 (ISO/IEC 14496-1 table 5)."""
+VISUAL_STREAM, AUDIO_STREAM = 0x11, 0x15
+"""streamType (table 6) with the bits behind it."""
 METADATA_NAMESPACE = b"http://www.onvif.org/ver10/schema"
 """Of timed XML metadata (Export File Format 5.5)."""
 
@@ -137,8 +141,12 @@ def sample_entry(track: TrackFormat) -> bytes:
             return _video_entry(b"avc1", track, box(b"avcC", decoder_configuration(track)))
         case Codec.H265:
             return _video_entry(b"hvc1", track, box(b"hvcC", decoder_configuration(track)))
+        case Codec.MPEG4:
+            return _video_entry(b"mp4v", track, _elementary_stream(track, VISUAL, VISUAL_STREAM))
         case Codec.AAC:
-            return _audio_entry(b"mp4a", track, _elementary_stream(track))
+            return _audio_entry(b"mp4a", track, _elementary_stream(track, AUDIO, AUDIO_STREAM))
+        case Codec.OPUS:
+            return _audio_entry(b"Opus", track, box(b"dOps", opus.specific_box(max(1, track.channels))))
         case Codec.PCMU:
             return _audio_entry(b"ulaw", track)
         case Codec.PCMA:
@@ -163,12 +171,12 @@ def _audio_entry(kind: bytes, track: TrackFormat, *more: bytes) -> bytes:
     return box(kind, struct.pack(">6xH8xHHHHI", 1, max(1, track.channels), 16, 0, 0, rate), *more)
 
 
-def _elementary_stream(track: TrackFormat) -> bytes:
+def _elementary_stream(track: TrackFormat, kind: int, stream: int) -> bytes:
     """`esds` (ISO/IEC 14496-14 5.6, 14496-1 7.2.6)."""
     if not track.config:
-        raise InvalidArgument("AAC track has no configuration")
+        raise InvalidArgument(f"{track.codec} track has no configuration")
     specific = _descriptor(5, track.config)
-    decoder = _descriptor(4, struct.pack(">BBBHII", 0x40, 0x15, 0, 0, 0, 0), specific)
+    decoder = _descriptor(4, struct.pack(">BBBHII", kind, stream, 0, 0, 0, 0), specific)
     return full_box(b"esds", 0, 0, _descriptor(3, struct.pack(">HB", 0, 0), decoder, _descriptor(6, b"\x02")))
 
 
@@ -248,12 +256,20 @@ def run_end(run: Run, track: TrackFormat) -> int:
     return end
 
 
-def unit_duration(track: TrackFormat, size: int) -> int | None:
-    """Media time of an audio access unit of `size` bytes; None for other kinds, whose units last until the next."""
+def unit_duration(track: TrackFormat, data: bytes) -> int | None:
+    """Media time of an audio access unit; None for other kinds, whose units last until the next."""
     match track.codec:
         case Codec.PCMU | Codec.PCMA:
-            return size // max(1, track.channels)
+            return len(data) // max(1, track.channels)
+        case Codec.OPUS:
+            return opus.samples(data) * track.clock_rate // opus.RATE
         case Codec.AAC:
             config = aac.parse_config(track.config)
             return config.samples * track.clock_rate // config.sample_rate
     return None
+
+
+STORABLE = frozenset(
+    (Codec.H264, Codec.H265, Codec.MPEG4, Codec.PCMU, Codec.PCMA, Codec.AAC, Codec.OPUS, Codec.METADATA)
+)
+"""Encodings with a sample entry here."""

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from onvifd.clock import US, ntp_to_utc
 from onvifd.errors import InvalidArgument
 from onvifd.media import mp4, nal
-from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.media.types import Codec, TrackFormat
 
 Buffer = bytes | memoryview
 
@@ -102,6 +102,9 @@ def parse_init(data: Buffer) -> tuple[TrackFormat, ...]:
     return tuple(formats[number] for number in sorted(formats))
 
 
+_SOUND = {b"ulaw": Codec.PCMU, b"alaw": Codec.PCMA, b"mp4a": Codec.AAC, b"Opus": Codec.OPUS}
+
+
 def _format(data: Buffer, mdia: Box) -> TrackFormat:
     (rate,) = _unpack(">I", data, _child(data, mdia, b"mdhd"), 12)
     stsd = _child(data, mdia, b"minf", b"stbl", b"stsd")
@@ -110,10 +113,14 @@ def _format(data: Buffer, mdia: Box) -> TrackFormat:
         raise InvalidArgument("stsd is empty")
     if entry.kind in (b"avc1", b"hvc1"):
         return _video_format(data, entry)
-    if entry.kind in (b"ulaw", b"alaw", b"mp4a"):
+    if entry.kind == b"mp4v":
+        width, height = _unpack(">HH", data, entry, 24)
+        config = _specific_config(data, entry, 78)
+        return TrackFormat(codec=Codec.MPEG4, clock_rate=90_000, config=config, width=width, height=height)
+    if entry.kind in _SOUND:
         (channels,) = _unpack(">H", data, entry, 16)
-        codec = {b"ulaw": Codec.PCMU, b"alaw": Codec.PCMA, b"mp4a": Codec.AAC}[entry.kind]
-        config = _audio_config(data, entry) if codec is Codec.AAC else b""
+        codec = _SOUND[entry.kind]
+        config = _specific_config(data, entry, 28) if codec is Codec.AAC else b""
         return TrackFormat(codec=codec, clock_rate=rate, config=config, channels=channels)
     if entry.kind == b"metx":
         return TrackFormat(codec=Codec.METADATA, clock_rate=90_000)
@@ -168,9 +175,9 @@ def _take(record: bytes, position: int, count: int, sets: list[bytes]) -> int:
     return position
 
 
-def _audio_config(data: Buffer, entry: Box) -> bytes:
-    """AudioSpecificConfig out of `esds`."""
-    found = _children(data, entry, 28).get(b"esds")
+def _specific_config(data: Buffer, entry: Box, fixed: int) -> bytes:
+    """DecoderSpecificInfo out of `esds`; `fixed` is the length of the fields of the sample entry before its boxes."""
+    found = _children(data, entry, fixed).get(b"esds")
     if found is None:
         raise InvalidArgument("esds is missing")
     record = bytes(data[found.body + 4 : found.end])
@@ -413,7 +420,7 @@ def samples_whole(read: ReadAt, fragment: FoundFragment, formats: tuple[TrackFor
         return False
     for run in fragment.runs:
         track = formats[run.track]
-        if track.kind is not Kind.VIDEO:
+        if track.codec not in (Codec.H264, Codec.H265):
             continue
         for sample in run.samples:
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from msgspec import Struct
@@ -17,19 +17,28 @@ class Kind(StrEnum):
 
 
 class Codec(StrEnum):
-    """Encodings that are received, stored and sent without transcoding."""
+    """Encodings that are received and sent without transcoding, and stored where MP4 can carry them (`mp4.storable`).
+
+    OTHER_VIDEO and OTHER_AUDIO are whatever else a camera sends: relayed unread, never stored.
+    """
 
     H264 = "h264"
     H265 = "h265"
+    MPEG4 = "mpeg4"
     PCMU = "pcmu"
     PCMA = "pcma"
     AAC = "aac"
+    G726 = "g726"
+    OPUS = "opus"
+    L16 = "l16"
     JPEG = "jpeg"
     METADATA = "metadata"
+    OTHER_VIDEO = "other-video"
+    OTHER_AUDIO = "other-audio"
 
     @property
     def kind(self) -> Kind:
-        if self in (Codec.H264, Codec.H265, Codec.JPEG):
+        if self in (Codec.H264, Codec.H265, Codec.MPEG4, Codec.JPEG, Codec.OTHER_VIDEO):
             return Kind.VIDEO
         return Kind.METADATA if self is Codec.METADATA else Kind.AUDIO
 
@@ -39,8 +48,12 @@ class TrackFormat:
     """How one track is encoded.
 
     `parameter_sets` are whole NAL units without start code: (SPS, PPS) for H.264, (VPS, SPS, PPS) for H.265; empty until
-    known. `config` is the AudioSpecificConfig of AAC. `clock_rate` is the RTP clock in Hz (90000 for video, the sample
-    rate for audio). `width` and `height` are pixels of the cropped picture, 0 if unknown.
+    known. `config` is the AudioSpecificConfig of AAC, or what stands before the first picture of MPEG-4 (its object layer).
+    `clock_rate` is the RTP clock in Hz (90000 for video, the sample rate for audio). `width` and `height` are pixels of the
+    cropped picture, 0 if unknown. `bits` is bits per sample of G.726.
+
+    `rtpmap` and `fmtp` are the sender's own words (without payload type) where its packets are not those that `rtp.pack` makes
+    of the codec: AAC as LATM or with other AU headers, and all that is relayed unread. Else both are empty.
     """
 
     codec: Codec
@@ -50,10 +63,18 @@ class TrackFormat:
     width: int = 0
     height: int = 0
     channels: int = 0
+    bits: int = 0
+    rtpmap: str = ""
+    fmtp: str = ""
 
     @property
     def kind(self) -> Kind:
         return self.codec.kind
+
+    @property
+    def stored(self) -> TrackFormat:
+        """The same encoding without the words about packets."""
+        return replace(self, rtpmap="", fmtp="") if self.rtpmap or self.fmtp else self
 
 
 class AccessUnit(Struct, frozen=True, gc=False):
@@ -61,7 +82,7 @@ class AccessUnit(Struct, frozen=True, gc=False):
 
     `track` indexes the formats of its stream. `utc` is the capture time in microseconds. `ticks` is the RTP time
     unwrapped to a growing integer in the track's clock rate. `data` is the payload as MP4 stores it: for H.264 and
-    H.265 every NAL unit behind its length in 4 bytes, big endian; for audio the raw frame(s). `key` marks a clean point
+    H.265 every NAL unit behind its length in 4 bytes, big endian; for MPEG-4 with its start codes; for audio the raw frame(s). `key` marks a clean point
     (IDR, or any audio and metadata unit).
     """
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from dataclasses import dataclass, field
 
 from onvifd.errors import BadInput, OnvifdError
 from onvifd.media.fmtp import STATIC_PAYLOAD_TYPES, format_from_fmtp, format_to_fmtp, format_to_rtpmap
-from onvifd.media.types import Kind, TrackFormat
+from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.rtsp.headers import Range
 from onvifd.rtsp.play import Presentation, TrackDescription
 
@@ -72,12 +73,21 @@ class DescribedTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class DescribedTalk:
+    """A section for sound to the camera (Streaming 5.3): payload types and formats of which one is to be sent."""
+
+    url: str
+    formats: tuple[tuple[int, TrackFormat], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """What a camera describes. `url` is what PLAY asks for (aggregate control)."""
 
     url: str
     tracks: tuple[DescribedTrack, ...]
     skipped: tuple[str, ...] = ()
+    talk: DescribedTalk | None = None
 
 
 @dataclass(slots=True)
@@ -111,16 +121,31 @@ def parse_sdp(body: bytes, request_url: str, content_base: str | None = None) ->
     aggregate = _resolve(base, session.first("control"))
     tracks: list[DescribedTrack] = []
     skipped: list[str] = []
+    talk: DescribedTalk | None = None
     for section in sections:
         if any(name in ("sendonly", "inactive") for name, _ in section.attributes):
-            continue  # a back channel (Streaming 5.3), or nothing
+            talk = talk or _talk(section, base)
+            continue
         track = _track(section, base, skipped)
         if track is not None:
             tracks.append(track)
     if not tracks:
         what = f": {'; '.join(skipped)}" if skipped else ""
         raise BadInput(f"camera describes no usable track{what}"[:300])
-    return Description(aggregate, tuple(tracks), tuple(skipped))
+    return Description(aggregate, tuple(tracks), tuple(skipped), talk)
+
+
+def _talk(section: _Section, base: str) -> DescribedTalk | None:
+    """A back channel; None for what is none. Formats that we cannot read are left out."""
+    if section.media != "audio" or section.first("sendonly") is None:
+        return None
+    formats: dict[int, TrackFormat] = {}
+    for number in section.payload_types:
+        with contextlib.suppress(OnvifdError):
+            found = _format(section, number)
+            if found is not None and found.kind is Kind.AUDIO and found.codec is not Codec.OTHER_AUDIO:
+                formats.setdefault(number, found)
+    return DescribedTalk(_resolve(base, section.first("control")), tuple(formats.items())) if formats else None
 
 
 def _split(body: bytes) -> tuple[_Section, list[_Section]]:
@@ -144,16 +169,21 @@ def _split(body: bytes) -> tuple[_Section, list[_Section]]:
 
 
 def _track(section: _Section, base: str, skipped: list[str]) -> DescribedTrack | None:
+    unread: DescribedTrack | None = None
     for number in section.payload_types:
         try:
             found = _format(section, number)
         except OnvifdError as error:
             skipped.append(f"{section.media}: {error.reason}")
             continue
-        if found is not None:
-            return DescribedTrack(found, number, _resolve(base, section.first("control")))
-        skipped.append(f"{section.media}: payload type {number} without rtpmap")
-    return None
+        if found is None:
+            skipped.append(f"{section.media}: payload type {number} without rtpmap")
+            continue
+        track = DescribedTrack(found, number, _resolve(base, section.first("control")))
+        if found.codec not in (Codec.OTHER_VIDEO, Codec.OTHER_AUDIO):
+            return track
+        unread = unread or track
+    return unread
 
 
 def _format(section: _Section, number: int) -> TrackFormat | None:
@@ -165,7 +195,7 @@ def _format(section: _Section, number: int) -> TrackFormat | None:
     if not re.fullmatch(r"\d{1,7}", rate.strip()):
         raise BadInput("rtpmap is malformed")
     count = int(channels) if re.fullmatch(r"\d{1,2}", channels.strip()) else 0
-    return format_from_fmtp(name.strip(), int(rate), count, section.of_payload("fmtp", number) or "")
+    return format_from_fmtp(name.strip(), int(rate), count, section.of_payload("fmtp", number) or "", section.media)
 
 
 def _resolve(base: str, control: str | None) -> str:

@@ -44,7 +44,7 @@ def test_static_payload_types() -> None:
     assert fmtp.payload_type(TrackFormat(codec=Codec.PCMA, clock_rate=16000, channels=1), 97) == 97
     assert fmtp.payload_type(TrackFormat(codec=Codec.JPEG, clock_rate=90000), 97) == 26
     assert fmtp.payload_type(TrackFormat(codec=Codec.H264, clock_rate=90000), 97) == 97
-    assert sorted(fmtp.STATIC_PAYLOAD_TYPES) == [0, 8, 26]
+    assert sorted(fmtp.STATIC_PAYLOAD_TYPES) == [0, 3, 4, 8, 9, 10, 11, 14, 15, 18, 26, 31, 32, 34]
 
 
 def test_what_cameras_write() -> None:

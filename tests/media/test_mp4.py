@@ -81,7 +81,7 @@ def test_run_end_is_the_end_of_the_last_sample(clip: Encoded) -> None:
     ("codec", "size", "duration"), [(Codec.PCMU, 160, 160), (Codec.PCMA, 320, 320), (Codec.H264, 9, None)]
 )
 def test_audio_units_have_their_own_duration(codec: Codec, size: int, duration: int | None) -> None:
-    assert mp4.unit_duration(TrackFormat(codec=codec, clock_rate=8000, channels=1), size) == duration
+    assert mp4.unit_duration(TrackFormat(codec=codec, clock_rate=8000, channels=1), bytes(size)) == duration
 
 
 def test_video_without_parameter_sets_has_no_head() -> None:

@@ -102,13 +102,30 @@ def test_control_urls(base: str | None, session: str | None, control: str, url: 
 
 def test_tracks_that_cannot_be_used_are_skipped_and_named() -> None:
     body = (
-        b"v=0\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 VP9/90000\r\nm=audio 0 RTP/AVP 0\r\na=control:a\r\n"
+        b"v=0\r\nm=text 0 RTP/AVP 96\r\na=rtpmap:96 T140/1000\r\nm=audio 0 RTP/AVP 0\r\na=control:a\r\n"
         b"m=audio 0 RTP/AVP 0\r\na=sendonly\r\nm=application 0 RTP/AVP 98\r\na=control:m\r\n"
     )
     found = parse_sdp(body, URL)
     assert [track.format.codec for track in found.tracks] == [Codec.PCMU]
     assert len(found.skipped) == 2
-    assert "VP9" in found.skipped[0]
+    assert "T140" in found.skipped[0]
+
+
+def test_what_cannot_be_read_is_described_in_the_words_of_the_camera() -> None:
+    body = (
+        b"v=0\r\nm=video 0 RTP/AVP 97 98\r\na=rtpmap:97 VP9/90000\r\na=fmtp:97 profile-id=0;  max-fr=30\r\na=control:v\r\n"
+        b"m=audio 0 RTP/AVP 9\r\na=control:a\r\n"
+    )
+    found = parse_sdp(body, URL)
+    video, audio = (track.format for track in found.tracks)
+    assert (video.codec, video.rtpmap, video.fmtp) == (Codec.OTHER_VIDEO, "VP9/90000", "profile-id=0; max-fr=30")
+    assert (audio.codec, audio.rtpmap, found.tracks[1].payload_type) == (Codec.OTHER_AUDIO, "G722/8000", 9)
+
+
+def test_a_payload_that_can_be_read_goes_before_one_that_cannot() -> None:
+    body = b"v=0\r\nm=video 0 RTP/AVP 97 98\r\na=rtpmap:97 AV1/90000\r\na=rtpmap:98 H264/90000\r\n"
+    (track,) = parse_sdp(body, URL).tracks
+    assert (track.format.codec, track.payload_type) == (Codec.H264, 98)
 
 
 @pytest.mark.parametrize(

@@ -37,5 +37,34 @@ def _verdict_h265(payload: bytearray, at: int, end: int) -> int:
     return _H265_KINDS[kind]
 
 
-VERDICTS: dict[Codec, Callable[[bytearray, int, int], int]] = {Codec.H264: _verdict_h264, Codec.H265: _verdict_h265}
+def _verdict_mpeg4(payload: bytearray, at: int, end: int) -> int:
+    if payload[at : at + 3] != b"\0\0\1":
+        return UNDECIDED  # RFC 6416 5.2: headers and pictures begin a packet
+    picture = payload.find(b"\0\0\1\xb6", at, min(end, at + _HEADERS))
+    if 0 <= picture < end - 4:
+        return NOT_KEY if payload[picture + 4] & 0xC0 else KEY
+    # An object layer comes before an I-VOP; group headers and user data may come before any.
+    return KEY if end > at + 3 and (payload[at + 3] in (0xB0, 0xB5) or payload[at + 3] < 0x30) else UNDECIDED
+
+
+def _always(payload: bytearray, at: int, end: int) -> int:
+    return KEY
+
+
+_HEADERS = 1024
+
+
+def _verdict_jpeg(payload: bytearray, at: int, end: int) -> int:
+    # RFC 2435 3.1.2: every picture stands alone; it begins where the fragment offset is zero
+    return NOT_KEY if any(payload[at + 1 : at + 4]) else KEY
+
+
+VERDICTS: dict[Codec, Callable[[bytearray, int, int], int]] = {
+    Codec.H264: _verdict_h264,
+    Codec.H265: _verdict_h265,
+    Codec.MPEG4: _verdict_mpeg4,
+    Codec.JPEG: _verdict_jpeg,
+    # Nothing is known of it.
+    Codec.OTHER_VIDEO: _always,
+}
 """Buffer, begin and end of a payload to UNDECIDED, NOT_KEY or KEY."""

@@ -11,31 +11,29 @@ import re
 import struct
 import zlib
 from functools import lru_cache
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar
 
-from onvifd.errors import InvalidArgument, NotSupported
-from onvifd.media import aac, h264, h265, video
+from onvifd.errors import NotSupported
+from onvifd.media import h264, h265, video
+from onvifd.media.fmtp import is_latm
+from onvifd.media.rtp.depack_mpeg4 import Mpeg4Depacketizer
+from onvifd.media.rtp.depack_sound import (
+    AacDepacketizer,
+    LatmDepacketizer,
+    OtherAacDepacketizer,
+    SampleDepacketizer,
+)
+from onvifd.media.rtp.frame import MAX_FRAME, NONE, Depacketizer, Frame, Payload, Unfragmented, damaged
+from onvifd.media.rtp.jpeg import JpegDepacketizer
 from onvifd.media.types import Codec, TrackFormat
 
-MAX_FRAME = 8 << 20
-"""Bytes at which a frame is given up: ten times a large 4K key frame."""
+__all__ = ["MAX_FRAME", "Depacketizer", "Frame", "depacketizer"]
 
 MAX_DOCUMENT = 1 << 20
 """Bytes of a metadata document, unpacked: a thousand objects with their shapes."""
 
 
-class Frame(NamedTuple):
-    """A whole access unit as AccessUnit has it, or the news that one is missing (`damaged`, no data)."""
-
-    rtp_time: int
-    data: bytes
-    key: bool
-    damaged: bool = False
-
-
 _MAX_SETS = 16
-_NONE: tuple[Frame, ...] = ()
-_Payload = bytes | memoryview
 
 
 @lru_cache(1024)
@@ -44,42 +42,25 @@ def _cutter(skip: int, size: int, count: int) -> struct.Struct:
     return struct.Struct(f"{skip}x{size}s" * count)
 
 
-class Depacketizer(Protocol):
-    """Joins the packets of one track. `format` follows parameter sets that come in-band."""
-
-    format: TrackFormat
-    damaged: int
-    """Frames reported as damaged since the start."""
-
-    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
-        """Take the next packet. `contiguous` is false when its sequence number does not follow the one before."""
-        ...
-
-    def feed_run(self, run: memoryview, skip: int, stride: int, rtp_time: int) -> bool:
-        """Take contiguous packets of `stride` bytes without marker in one step, payloads behind `skip` bytes of each.
-
-        False if they are not the middle of a fragmented NAL unit: then nothing was taken and `feed` is to be called.
-        """
-        ...
-
-
 def depacketizer(format: TrackFormat) -> Depacketizer:
-    """The depacketizer for a format. Raises NotSupported for JPEG."""
+    """The depacketizer for a format. Raises NotSupported for what is relayed unread."""
     if format.codec is Codec.H264:
         return H264Depacketizer(format)
     if format.codec is Codec.H265:
         return H265Depacketizer(format)
+    if format.codec is Codec.MPEG4:
+        return Mpeg4Depacketizer(format)
     if format.codec is Codec.AAC:
-        return AacDepacketizer(format)
+        if is_latm(format):
+            return LatmDepacketizer(format)
+        return OtherAacDepacketizer(format) if format.rtpmap else AacDepacketizer(format)
+    if format.codec is Codec.JPEG:
+        return JpegDepacketizer(format)
     if format.codec is Codec.METADATA:
         return MetadataDepacketizer(format)
-    if format.codec in (Codec.PCMU, Codec.PCMA):
+    if format.codec in (Codec.PCMU, Codec.PCMA, Codec.G726, Codec.OPUS, Codec.L16):
         return SampleDepacketizer(format)
     raise NotSupported(f"no RTP depacketisation of {format.codec}")
-
-
-def _damaged(rtp_time: int) -> Frame:
-    return Frame(rtp_time, b"", False, True)
 
 
 class _VideoDepacketizer:
@@ -106,7 +87,7 @@ class _VideoDepacketizer:
         self._reset()
 
     def _reset(self) -> None:
-        self._parts: list[_Payload] = []
+        self._parts: list[Payload] = []
         self._size = 0
         self._open = -1
         self._open_size = 0
@@ -117,9 +98,9 @@ class _VideoDepacketizer:
         self._headless = False
         self._found: list[bytes] = []
 
-    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+    def feed(self, payload: Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
         """See Depacketizer."""
-        frames = _NONE
+        frames = NONE
         if not contiguous:
             frames = self._lost(rtp_time)
         if rtp_time != self._time:
@@ -160,24 +141,24 @@ class _VideoDepacketizer:
         """NAL unit type from the first byte of a header."""
         raise NotImplementedError
 
-    def _take(self, payload: _Payload) -> bool:
+    def _take(self, payload: Payload) -> bool:
         """Take the payload of one packet; false if it cannot be used."""
         raise NotImplementedError
 
     def _lost(self, rtp_time: int) -> tuple[Frame, ...]:
         """Packets are missing in front of this one."""
-        frames = _NONE
+        frames = NONE
         if self._parts or self._broken:
             self._break()
             if rtp_time != self._time:
                 frames = self._finish()
         else:
             self.damaged += 1
-            frames = (_damaged(rtp_time),)
+            frames = (damaged(rtp_time),)
         self._after_loss = True
         return frames
 
-    def _nal(self, nal: _Payload) -> bool:
+    def _nal(self, nal: Payload) -> bool:
         """A whole NAL unit."""
         size = len(nal)
         if self._open >= 0 or size <= self._header:
@@ -191,7 +172,7 @@ class _VideoDepacketizer:
             self._slice(kind, nal[self._header])
         return True
 
-    def _aggregate(self, payload: _Payload, position: int) -> bool:
+    def _aggregate(self, payload: Payload, position: int) -> bool:
         """NAL units behind 16-bit lengths: STAP-A (RFC 6184 5.7.1) or AP (RFC 7798 4.4.2)."""
         end = len(payload)
         while position + 2 <= end:
@@ -201,7 +182,7 @@ class _VideoDepacketizer:
                 return False
         return position == end
 
-    def _fragment(self, header: bytes, fragment: _Payload, flags: int) -> bool:
+    def _fragment(self, header: bytes, fragment: Payload, flags: int) -> bool:
         """A part of a NAL unit; `header` is its header before it was cut, `flags` the FU header with start and end bit."""
         if flags & 0x80:
             if self._open >= 0 or not len(fragment):
@@ -243,7 +224,7 @@ class _VideoDepacketizer:
         # a slice lost at the head of a picture can be told only after a loss: some encoders reorder slices
         if self._broken or self._open >= 0 or (self._after_loss and self._headless):
             self.damaged += 1
-            frame = _damaged(rtp_time)
+            frame = damaged(rtp_time)
         else:
             if self._found:
                 self._update_sets()
@@ -270,7 +251,7 @@ class H264Depacketizer(_VideoDepacketizer):
     _slices = range(h264.NAL_SLICE, h264.NAL_IDR + 1)
     _keys = range(h264.NAL_IDR, h264.NAL_IDR + 1)
 
-    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+    def feed(self, payload: Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
         """See Depacketizer. Nine packets of ten are the middle of a fragmented slice: they are only kept."""
         if self._open >= 0 and contiguous and not marker and rtp_time == self._time:
             size = len(payload)
@@ -278,7 +259,7 @@ class H264Depacketizer(_VideoDepacketizer):
                 self._parts.append(payload[2:])
                 self._open_size += size - 2
                 self._size += size - 2
-                return _NONE
+                return NONE
         return super().feed(payload, marker, rtp_time, contiguous)
 
     def _continues(self, first: int, flags: int) -> bool:
@@ -287,7 +268,7 @@ class H264Depacketizer(_VideoDepacketizer):
     def _kind(self, first: int) -> int:
         return first & 0x1F
 
-    def _take(self, payload: _Payload) -> bool:
+    def _take(self, payload: Payload) -> bool:
         first = payload[0]
         kind = first & 0x1F
         if kind == h264.NAL_FU_A:
@@ -312,7 +293,7 @@ class H265Depacketizer(_VideoDepacketizer):
     _slices = range(h265.NAL_VPS)
     _keys = range(h265.NAL_BLA_W_LP, h265.NAL_CRA + 1)
 
-    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+    def feed(self, payload: Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
         """See Depacketizer. Nine packets of ten are the middle of a fragmented slice: they are only kept."""
         if self._open >= 0 and contiguous and not marker and rtp_time == self._time:
             size = len(payload)
@@ -320,7 +301,7 @@ class H265Depacketizer(_VideoDepacketizer):
                 self._parts.append(payload[3:])
                 self._open_size += size - 3
                 self._size += size - 3
-                return _NONE
+                return NONE
         return super().feed(payload, marker, rtp_time, contiguous)
 
     def _continues(self, first: int, flags: int) -> bool:
@@ -329,7 +310,7 @@ class H265Depacketizer(_VideoDepacketizer):
     def _kind(self, first: int) -> int:
         return (first >> 1) & 0x3F
 
-    def _take(self, payload: _Payload) -> bool:
+    def _take(self, payload: Payload) -> bool:
         if len(payload) < 4:
             return False
         first = payload[0]
@@ -340,95 +321,6 @@ class H265Depacketizer(_VideoDepacketizer):
         if kind == h265.NAL_AP:
             return self._aggregate(payload, 2)
         return kind < h265.NAL_AP and self._nal(payload)
-
-
-class SampleDepacketizer:
-    """G.711: every packet is a frame. The marker starts a talk spurt and means nothing here (RFC 3551 4.1)."""
-
-    def __init__(self, format: TrackFormat) -> None:
-        self.format = format
-        self.damaged = 0
-
-    def feed_run(self, run: memoryview, skip: int, stride: int, rtp_time: int) -> bool:
-        """See Depacketizer: nothing here is fragmented as NAL units are."""
-        return False
-
-    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
-        """See Depacketizer."""
-        frames = _NONE
-        if not contiguous:
-            self.damaged += 1
-            frames = (_damaged(rtp_time),)
-        return (*frames, Frame(rtp_time, bytes(payload), True)) if len(payload) else frames
-
-
-class AacDepacketizer:
-    """AAC-hbr (RFC 3640 3.3.6): whole frames behind their AU headers, or one frame over several packets."""
-
-    def __init__(self, format: TrackFormat) -> None:
-        self.format = format
-        self.damaged = 0
-        try:
-            self._samples = aac.parse_config(format.config).samples
-        except InvalidArgument:
-            self._samples = 1024
-        self._parts: list[_Payload] = []
-        self._size = 0
-        self._whole = 0
-        self._broken = False
-
-    def feed_run(self, run: memoryview, skip: int, stride: int, rtp_time: int) -> bool:
-        """See Depacketizer: nothing here is fragmented as NAL units are."""
-        return False
-
-    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
-        """See Depacketizer."""
-        frames: list[Frame] = []
-        if not contiguous:
-            self._parts, self._broken = [], False
-            frames.append(_damaged(rtp_time))
-        if self._parts or self._broken:
-            self._continue(payload, marker, rtp_time, frames)
-        elif len(payload) and not self._packet(payload, marker, rtp_time, frames):
-            frames.append(_damaged(rtp_time))
-        self.damaged += sum(frame.damaged for frame in frames)
-        return tuple(frames)
-
-    def _packet(self, payload: _Payload, marker: bool, rtp_time: int, frames: list[Frame]) -> bool:
-        # 3.2.1: AU-headers-length counts bits; one AU header is 13 bits of size and 3 bits of index
-        count, rest = divmod(payload[0] << 8 | payload[1], 16) if len(payload) > 4 else (0, 1)
-        position = 2 + 2 * count
-        if rest or not count or position >= len(payload):
-            return False
-        for index in range(count):
-            size = (payload[2 + 2 * index] << 8 | payload[3 + 2 * index]) >> 3
-            data = payload[position : position + size]
-            if len(data) < size:
-                # 3.2.3: a frame that is longer than its packet is alone in it
-                if count > 1 or marker:
-                    return False
-                self._parts, self._size, self._whole = [data], len(data), size
-                return True
-            if not size:
-                return False
-            frames.append(Frame((rtp_time + index * self._samples) & 0xFFFFFFFF, bytes(data), True))
-            position += size
-        return True
-
-    def _continue(self, payload: _Payload, marker: bool, rtp_time: int, frames: list[Frame]) -> None:
-        fits = len(payload) > 4 and payload[:2] == b"\x00\x10" and (payload[2] << 8 | payload[3]) >> 3 == self._whole
-        if not self._broken and fits:
-            self._parts.append(payload[4:])
-            self._size += len(payload) - 4
-        else:
-            self._broken = True
-        if not marker and not self._broken and self._size < self._whole:
-            return
-        if not self._broken and self._size == self._whole:
-            frames.append(Frame(rtp_time, b"".join(self._parts), True))
-        else:
-            frames.append(_damaged(rtp_time))
-        self._parts, self._size, self._broken = [], 0, False
 
 
 _GZIP = b"\x1f\x8b"
@@ -453,7 +345,7 @@ def metadata_document(data: bytes) -> bytes | None:
     return data
 
 
-class MetadataDepacketizer:
+class MetadataDepacketizer(Unfragmented):
     """XML documents cut into packets; the marker ends a document (Streaming 5.1.2.1.1), whatever the time stamps say.
 
     What does not begin and end as a tt:MetadataStream does is damaged.
@@ -462,15 +354,11 @@ class MetadataDepacketizer:
     def __init__(self, format: TrackFormat) -> None:
         self.format = format
         self.damaged = 0
-        self._parts: list[_Payload] = []
+        self._parts: list[Payload] = []
         self._size = 0
         self._broken = False
 
-    def feed_run(self, run: memoryview, skip: int, stride: int, rtp_time: int) -> bool:
-        """See Depacketizer: nothing here is fragmented as NAL units are."""
-        return False
-
-    def feed(self, payload: _Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
+    def feed(self, payload: Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
         """See Depacketizer."""
         if not contiguous or self._size + len(payload) > MAX_DOCUMENT:
             self._parts, self._size, self._broken = [], 0, True
@@ -478,10 +366,10 @@ class MetadataDepacketizer:
             self._parts.append(payload)
             self._size += len(payload)
         if not marker or not (self._parts or self._broken):
-            return _NONE
+            return NONE
         document = None if self._broken else metadata_document(b"".join(self._parts))
         self._parts, self._size, self._broken = [], 0, False
         if document is None:
             self.damaged += 1
-            return (_damaged(rtp_time),)
+            return (damaged(rtp_time),)
         return (Frame(rtp_time, document, True),)

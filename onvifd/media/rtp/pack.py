@@ -1,8 +1,8 @@
 """Access units to RTP packets, whole flush units at a time.
 
-H.264 RFC 6184 (single NAL unit and FU-A), H.265 RFC 7798 (single NAL unit and FU), G.711 RFC 3551, AAC-hbr RFC 3640,
-ONVIF metadata (Streaming, metadata chapter). All packets of a unit stand behind each other with interleaved framing
-(RFC 2326 10.12): one header is packed per packet and everything is joined once, so each payload byte is copied once.
+H.264 RFC 6184 (single NAL unit and FU-A), H.265 RFC 7798 (single NAL unit and FU), MPEG-4 RFC 6416, JPEG RFC 2435, G.711,
+G.726 and L16 RFC 3551, AAC-hbr RFC 3640, AAC as LATM RFC 6416, Opus RFC 7587, ONVIF metadata (Streaming, metadata
+chapter). All packets of a unit stand behind each other with interleaved framing (RFC 2326 10.12): one header is packed per packet and everything is joined once, so each payload byte is copied once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from msgspec import structs
 
 from onvifd.clock import utc_to_ntp
 from onvifd.errors import InvalidArgument, NotSupported
-from onvifd.media import h264, h265
+from onvifd.media import h264, h265, latm, mpeg4
+from onvifd.media.fmtp import is_latm
+from onvifd.media.rtp import jpeg
 from onvifd.media.rtp.packet import RTP_HEADER, SenderReport, build_sender_report
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
 
@@ -34,7 +36,7 @@ _BEFORE = struct.Struct(">BBHBB").pack
 _AFTER = struct.Struct(">II").pack
 _SEQUENCE = tuple(number.to_bytes(2, "big") for number in range(1 << 16))
 
-_SUPPORTED = (Codec.H264, Codec.H265, Codec.PCMU, Codec.PCMA, Codec.AAC, Codec.METADATA)
+_SUPPORTED = frozenset(Codec) - {Codec.OTHER_VIDEO, Codec.OTHER_AUDIO}
 _Parts = list[bytes | memoryview]
 
 
@@ -43,7 +45,7 @@ class Packer:
 
     `ticks_offset` is added to the ticks of each unit to give its RTP time. `mtu` bounds an RTP packet in bytes, header and
     extension included. Parameter sets of `format` are put before a key unit that brings none. `seq` is the sequence
-    number of the next packet. Raises NotSupported for JPEG.
+    number of the next packet. Raises NotSupported for encodings that it does not know.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class Packer:
         self._room = mtu - RTP_HEADER
         self._channel = 2 * track
         self._extension = b""
+        self._latm = is_latm(format)
+        self._unit = _sample_unit(format)
 
     def rtp_time(self, ticks: int) -> int:
         """RTP time stamp of a unit with `ticks`."""
@@ -95,12 +99,21 @@ class Packer:
         codec = self.format.codec
         if codec is Codec.H264 or codec is Codec.H265:
             self._nals(unit, rtp_time, parts, sizes)
+        elif codec is Codec.AAC and self._latm:
+            self._chunks(latm.build_element(unit.data), rtp_time, parts, sizes)
         elif codec is Codec.AAC:
             self._aac(unit.data, rtp_time, parts, sizes)
+        elif codec is Codec.JPEG:
+            self._jpeg(unit.data, rtp_time, parts, sizes)
         elif codec is Codec.METADATA:
-            self._chunks(unit.data, rtp_time, parts, sizes, 0)
+            self._chunks(unit.data, rtp_time, parts, sizes)
+        elif codec is Codec.MPEG4:
+            self._chunks(self._with_config(unit), rtp_time, parts, sizes)
+        elif codec is Codec.OPUS:
+            # RFC 7587 4.2: never more or less than one packet, whatever its size
+            self._packet(unit.data, self.payload_type, rtp_time, parts, sizes)
         else:
-            self._chunks(unit.data, rtp_time, parts, sizes, max(1, self.format.channels))
+            self._samples(unit.data, rtp_time, parts, sizes)
         if not sizes:
             raise InvalidArgument("access unit is empty")
         data = b"".join(parts)
@@ -131,7 +144,8 @@ class Packer:
             data[payload:payload] = last
             self.octets += len(last)
         else:
-            data[payload : payload + len(last)] = last
+            # its length stays: words of the payload format may stand behind it (Streaming 6.3.2)
+            data[payload : payload + 2], data[payload + 4 : payload + len(last)] = last[:2], last[4:]
         return structs.replace(packed, data=bytes(data))
 
     def sender_report(self, utc: int, ticks: int) -> FlushUnit:
@@ -235,17 +249,49 @@ class Packer:
             self._packet(data[begin:stop], mark, rtp_time, parts, sizes, prefix)
             begin = stop
 
-    def _chunks(self, data: bytes, rtp_time: int, parts: _Parts, sizes: list[int], sample_bytes: int) -> None:
-        """Bytes cut where the packet is full: samples of `sample_bytes`, each with its own time, or a document (0)."""
+    def _jpeg(self, data: bytes, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
+        packets = list(jpeg.split(data, self._room, self._extension))
+        for number, packet in enumerate(packets, 1):
+            self._extension = packet.extension
+            mark = self.payload_type | (_MARKER if number == len(packets) else 0)
+            self._packet(packet.data, mark, rtp_time, parts, sizes, packet.head)
+
+    def _with_config(self, unit: AccessUnit) -> bytes:
+        """MPEG-4 that can be decoded from here: a clean point has its headers in front (RFC 6416 5)."""
+        if not unit.key or mpeg4.headers(unit.data):
+            return unit.data
+        return self.format.config + unit.data
+
+    def _chunks(self, data: bytes, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
+        """Bytes cut where the packet is full; the last packet has the marker."""
+        begin, end = 0, len(data)
+        while begin < end:
+            stop = min(end, begin + self._room - len(self._extension))
+            mark = self.payload_type | (_MARKER if stop == end else 0)
+            self._packet(data[begin:stop], mark, rtp_time, parts, sizes)
+            begin = stop
+
+    def _samples(self, data: bytes, rtp_time: int, parts: _Parts, sizes: list[int]) -> None:
+        """Samples, cut where the packet is full, each packet with its own time."""
+        unit, samples = self._unit
         begin, end = 0, len(data)
         while begin < end:
             room = self._room - len(self._extension)
-            stop = min(end, begin + (room - room % sample_bytes if sample_bytes else room))
-            mark = self.payload_type | (_MARKER if stop == end and not sample_bytes else 0)
-            self._packet(data[begin:stop], mark, rtp_time, parts, sizes)
-            if sample_bytes:
-                rtp_time = (rtp_time + (stop - begin) // sample_bytes) & 0xFFFFFFFF
+            stop = min(end, begin + room - room % unit)
+            self._packet(data[begin:stop], self.payload_type, rtp_time, parts, sizes)
+            rtp_time = (rtp_time + (stop - begin) * samples // unit) & 0xFFFFFFFF
             begin = stop
+
+
+def _sample_unit(format: TrackFormat) -> tuple[int, int]:
+    """The least number of bytes that are whole samples of all channels, and how many samples of each they are."""
+    channels = max(1, format.channels)
+    if format.codec is Codec.G726:
+        if not 2 <= format.bits <= 5:
+            raise InvalidArgument("G.726 has 2 to 5 bits per sample")
+        # RFC 3551 4.5.4: eight samples fill as many bytes as a sample has bits
+        return format.bits * channels, 8
+    return channels * (2 if format.codec is Codec.L16 else 1), 1
 
 
 def _split(data: bytes) -> list[memoryview]:

@@ -14,7 +14,8 @@ from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Codec, TrackFormat
 
-FORMATS = {codec: TrackFormat(codec=codec, clock_rate=90000) for codec in Codec if codec is not Codec.JPEG}
+UNREAD = (Codec.OTHER_VIDEO, Codec.OTHER_AUDIO)
+FORMATS = {codec: TrackFormat(codec=codec, clock_rate=90000) for codec in Codec if codec not in UNREAD}
 Clip = tuple[TrackFormat, list[AccessUnit]]
 
 
@@ -195,6 +196,7 @@ def test_a_compressed_metadata_document_is_unpacked_and_bounded() -> None:
     assert depack.feed(document, True, 5, True) == (Frame(5, document, True),)
 
 
-def test_jpeg_is_not_supported() -> None:
+@pytest.mark.parametrize("codec", UNREAD)
+def test_what_is_relayed_unread_is_not_joined(codec: Codec) -> None:
     with pytest.raises(NotSupported):
-        depacketizer(TrackFormat(codec=Codec.JPEG, clock_rate=90000))
+        depacketizer(TrackFormat(codec=codec, clock_rate=90000, rtpmap="X/90000"))

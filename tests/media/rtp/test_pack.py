@@ -195,6 +195,6 @@ def test_broken_lengths_are_refused(data: bytes) -> None:
         packer.pack(AccessUnit(0, 0, 0, False, data))
 
 
-def test_jpeg_is_not_packed() -> None:
+def test_what_is_relayed_unread_is_not_packed() -> None:
     with pytest.raises(NotSupported):
-        Packer(TrackFormat(codec=Codec.JPEG, clock_rate=90000), track=0, payload_type=26, ssrc=1)
+        Packer(TrackFormat(codec=Codec.OTHER_VIDEO, clock_rate=90000), track=0, payload_type=26, ssrc=1)
