@@ -22,6 +22,8 @@ from onvifd.store.device import Device
 from onvifd.store.engine import Database, make_private, open_engine
 from onvifd.store.events import Events
 from onvifd.store.locks import Locks
+from onvifd.store.loudspeakers import Loudspeakers
+from onvifd.store.media import Media
 from onvifd.store.migrate import upgrade
 from onvifd.store.policies import Policies
 from onvifd.store.receivers import Receivers
@@ -73,6 +75,8 @@ class Catalogue:
         self.settings = Settings(database)
         self.tags = Tags(database)
         self.device = Device(database)
+        self.loudspeakers = Loudspeakers(database)
+        self.media = Media(database)
         self.configuration = Configuration(database)
 
     @classmethod

@@ -318,3 +318,21 @@ class RecordStateRow:
     marks: str = ""
     reason: str = ""
     utc: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaProfileRow:
+    token: str
+    camera: str | None = None
+    fixed: bool = False
+    name: str | None = None
+    parts: str | None = None
+    started: bool = False
+    created: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaConfigurationRow:
+    token: str
+    camera: str
+    body: str

@@ -633,3 +633,41 @@ receptions = Table(
     Column("quirks", Text, nullable=False, comment="ids of quirks that are switched on, with spaces between"),
 )
 """Streams without a row are received with the defaults."""
+
+# ---- media profiles --------------------------------------------------------------------------------
+
+media_profiles = Table(
+    "media_profiles",
+    metadata,
+    Column("token", TOKEN, primary_key=True),
+    Column(
+        "camera",
+        ForeignKey("cameras.id", ondelete="CASCADE"),
+        nullable=True,
+        comment="whose configurations it has; NULL for none yet",
+    ),
+    Column("fixed", Boolean, nullable=False, comment="whether the recorder made it"),
+    Column("name", String(64), nullable=True, comment="NULL for the recorder's own choice"),
+    Column("parts", Text, nullable=True, comment="tokens by kind, JSON; NULL for the recorder's own choice"),
+    Column("started", Boolean, nullable=False, comment="whether it is multicast without any session"),
+    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
+)
+"""Profiles that clients made, and what they changed of those that the recorder made."""
+
+media_configurations = Table(
+    "media_configurations",
+    metadata,
+    Column("token", TOKEN, primary_key=True),
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), nullable=False),
+    Column("body", Text, nullable=False, comment="what clients changed, JSON made by the recorder's body"),
+)
+
+# ---- loudspeakers of cameras -----------------------------------------------------------------------
+
+loudspeakers = Table(
+    "loudspeakers",
+    metadata,
+    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
+    Column("formats", Text, nullable=False, comment="what it decodes, as the camera described it; JSON"),
+)
+"""Cameras that can be talked to."""
