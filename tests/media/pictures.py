@@ -26,7 +26,9 @@ def pattern(width: int, height: int) -> np.ndarray[Shape, np.dtype[np.uint8]]:
 
 
 @lru_cache(64)
-def make_jpeg(width: int, height: int, pixels: str = "yuvj420p", scale: int = 3, slices: bool = False, huffman: str = "default") -> bytes:
+def make_jpeg(
+    width: int, height: int, pixels: str = "yuvj420p", scale: int = 3, slices: bool = False, huffman: str = "default"
+) -> bytes:
     """The pattern as JPEG. With `slices` it has restart markers; `huffman` may be `optimal`."""
     encoder = VideoCodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = width, height, pixels
