@@ -16,7 +16,7 @@ AAC = TrackFormat(codec=Codec.AAC, clock_rate=16000, channels=1, config=b"\x14\x
 
 def add_camera(catalogue: Catalogue) -> None:
     recording = RecordingRow(token=f"rec-{CAMERA}", camera=CAMERA, source_id="vs", source_name="Gate")
-    job = JobRow(token=f"job-{CAMERA}", recording=recording.token, camera=CAMERA)
+    job = JobRow(token=f"job-{CAMERA}", recording=recording.token, camera=CAMERA, sources=())
     row = CameraRow(id=CAMERA, channel=0, name="Gate", driver="rtsp", address="rtsp://192.0.2.1/")
     catalogue.cameras.add(row, (), recording, job, limit=4)
 
