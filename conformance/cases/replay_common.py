@@ -18,9 +18,10 @@ from conformance.cases.search_events import EMPTY, RECORDING_STATE
 from conformance.cases.search_events import read as read_event
 from conformance.model import Examination
 from conformance.names import flag, text
-from conformance.replay import ReplayClient, Track
+from conformance.replay import ReplayClient
 from conformance.rtp import MAX_DATAGRAM, Description, Media, Rtp
 from conformance.rtsp import RtspReply
+from conformance.session import Track
 
 DOCUMENT = "Replay"
 REPLAY = "Replay Service"

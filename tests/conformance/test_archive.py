@@ -22,8 +22,8 @@ from conformance.cases.recording_common import room_for_recording
 from conformance.cases.replay_common import check_packets, frames
 from conformance.model import Failure, NotRun
 from conformance.names import NS
-from conformance.replay import Track
 from conformance.rtp import Media, check_rtcp, read_rtp, read_sdp
+from conformance.session import Track
 from conformance.source import ONE, RtspSource
 from onvifd.cameras.intake import Source
 from onvifd.rtsp.client import RtspClient
