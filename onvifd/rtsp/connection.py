@@ -22,6 +22,8 @@ from onvifd.rtsp.server_events import (
     OpenUdp,
     Pause,
     Play,
+    Received,
+    Retuned,
     Session,
     SessionEnded,
     Udp,
@@ -177,6 +179,10 @@ class Connection:
                 elif isinstance(event, Closed):
                     self._link.send_answer(self.machine.data_to_send())
                     self._close(event)
+                elif isinstance(event, Received):
+                    self._received(event)
+                elif isinstance(event, Retuned):
+                    self._retune(event.session)
                 else:
                     self._server.own(self._perform(event))
         finally:
@@ -220,8 +226,9 @@ class Connection:
         session = event.session
         media = self._media.setdefault(session.id, _Media())
 
-        def received(_: bytes) -> None:
-            self.machine.rtcp_received(session, self._server.now())
+        def received(rtcp: bool, data: bytes) -> None:
+            self.machine.datagram_received(session, event.track, rtcp, data, self._server.now())
+            self.pump()
 
         pair = UdpPair(self.local, self.peer, event.client_port, received, self._scope)
         old = media.pairs.get(event.track)
@@ -245,11 +252,25 @@ class Connection:
         if session.id not in self.machine.sessions:
             return
         self.machine.played(reply)
+        media.outlet.refresh()
         if event.request.immediate:
             media.outlet.forget()  # Streaming 6.10: the old position is of no more interest
         self._link.send_answer(self.machine.data_to_send())
         media.playback.start()
         log.info("RTSP %s plays %s", self.peer, session.path)
+
+    def _retune(self, session: Session) -> None:
+        """Some tracks of a session do not play any more."""
+        media = self._media.get(session.id)
+        if media is None:
+            return
+        for track in media.pairs.keys() - session.tracks.keys():
+            media.pairs.pop(track).close()
+        if media.outlet is not None:
+            media.outlet.refresh()
+
+    def _received(self, event: Received) -> None:
+        """A report of a client, or its sound."""
 
     async def _pause(self, event: Pause) -> None:
         media = self._media.get(event.session.id)

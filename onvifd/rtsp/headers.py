@@ -22,7 +22,7 @@ _SESSION = re.compile(r"[A-Za-z0-9$\-_.+]{1,128}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transport:
-    """One alternative of a Transport header (12.39). Pairs are (RTP, RTCP)."""
+    """One alternative of a Transport header (12.39). Pairs are (RTP, RTCP); `port` is that of a group."""
 
     tcp: bool = False
     unicast: bool = True
@@ -30,6 +30,8 @@ class Transport:
     interleaved: tuple[int, int] | None = None
     client_port: tuple[int, int] | None = None
     server_port: tuple[int, int] | None = None
+    port: tuple[int, int] | None = None
+    ttl: int | None = None
     destination: str | None = None
     source: str | None = None
     ssrc: int | None = None
@@ -41,10 +43,12 @@ class Transport:
         for name in ("destination", "source"):
             if getattr(self, name):
                 parts.append(f"{name}={getattr(self, name)}")
-        for name in ("interleaved", "client_port", "server_port"):
+        for name in ("interleaved", "client_port", "server_port", "port"):
             pair = getattr(self, name)
             if pair is not None:
                 parts.append(f"{name}={pair[0]}-{pair[1]}")
+        if self.ttl is not None:
+            parts.append(f"ttl={self.ttl}")
         if self.ssrc is not None:
             parts.append(f"ssrc={self.ssrc:08X}")
         return ";".join(parts)
@@ -65,11 +69,11 @@ def _parse_alternative(text: str) -> Transport | None:
     protocol, *rest = specification.upper().split("/")
     if protocol != "RTP" or not rest or len(rest) > 2 or (len(rest) == 2 and rest[1] not in ("TCP", "UDP")):
         return None
-    result = Transport(profile=rest[0], tcp=rest[-1] == "TCP", unicast="multicast" not in parameters)
+    result = Transport(profile=rest[0], tcp=rest[-1] == "TCP", unicast="multicast" not in map(str.lower, parameters))
     for parameter in parameters:
         name, _, raw = parameter.partition("=")
         name, raw = name.strip().lower(), raw.strip().strip('"')
-        if name in ("interleaved", "client_port", "server_port"):
+        if name in ("interleaved", "client_port", "server_port", "port"):
             pair = _pair(raw, 255 if name == "interleaved" else 65535)
             if pair is None:
                 return None
@@ -77,8 +81,12 @@ def _parse_alternative(text: str) -> Transport | None:
                 result = replace(result, interleaved=pair)
             elif name == "client_port":
                 result = replace(result, client_port=pair)
-            else:
+            elif name == "server_port":
                 result = replace(result, server_port=pair)
+            else:
+                result = replace(result, port=pair)
+        elif name == "ttl" and re.fullmatch("[0-9]{1,3}", raw):
+            result = replace(result, ttl=int(raw))
         elif name == "destination":
             result = replace(result, destination=raw or None)
         elif name == "source":

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from onvifd.media.types import FlushUnit, Kind
 from onvifd.rtsp.forms import datagram_runs, framed, renumber
-from onvifd.rtsp.server_events import Session, Udp
+from onvifd.rtsp.server_events import Session
 from onvifd.rtsp.udp import UdpPair
 from onvifd.rtsp.websocket import frame
 
@@ -242,7 +242,7 @@ class TcpOutlet:
         found: list[tuple[int, int] | None] = []
         for track in range(len(tracks)):
             channels = self.session.tracks.get(track)
-            found.append(None if channels is None or isinstance(channels, Udp) else channels)
+            found.append(channels if isinstance(channels, tuple) and track not in self.session.held else None)
         self._by_track = found
         videos = (i for i, track in enumerate(tracks) if found[i] and track.format.kind is Kind.VIDEO)
         self._video = next(videos, None)
@@ -329,6 +329,7 @@ class UdpOutlet:
     """
 
     __slots__ = (
+        "_active",
         "_budget",
         "_drained",
         "_dropping",
@@ -349,6 +350,7 @@ class UdpOutlet:
     def __init__(self, session: Session, pairs: dict[int, UdpPair], ended: Callable[[Session], None]) -> None:
         self.session = session
         self._pairs = pairs
+        self._active: dict[int, UdpPair] = {}
         self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._lossless = session.presentation.replay
@@ -367,11 +369,16 @@ class UdpOutlet:
     def refresh(self) -> None:
         """Read from the session which tracks are set up."""
         tracks = self.session.presentation.tracks
-        self._video = next((i for i in sorted(self._pairs) if tracks[i].format.kind is Kind.VIDEO), None)
+        self._active = {
+            track: pair
+            for track, pair in self._pairs.items()
+            if track < len(tracks) and track not in self.session.held
+        }
+        self._video = next((i for i in sorted(self._active) if tracks[i].format.kind is Kind.VIDEO), None)
 
     def send(self, unit: FlushUnit) -> None:
         """See Outlet."""
-        pair = self._pairs.get(unit.track)
+        pair = self._active.get(unit.track)
         if pair is None:
             return
         if self._dropping and not unit.rtcp:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from onvifd.rtsp import headers as h
+from onvifd.rtsp.backchannel import BACKCHANNEL_TAG
 from onvifd.rtsp.messages import Request, RtspError
-from onvifd.rtsp.play import PlayReply, PlayRequest, Presentation
-from onvifd.rtsp.server_events import Session, Udp
+from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, Presentation
+from onvifd.rtsp.server_events import Session, Udp, talk_of, track_of
 
 REPLAY_TAG = "onvif-replay"
 """Streaming 6.4."""
@@ -31,16 +33,33 @@ def without_query(uri: str) -> str:
     return uri.partition("?")[0]
 
 
-def choose_transport(offers: list[h.Transport], tcp_only: bool = False) -> h.Transport | None:
-    """The first transport that we serve; where data is sent is never the client's to say (RFC 2326 12.39, destination)."""
-    for offer in offers:
-        usable = offer.unicast and offer.profile == "AVP" and offer.mode in ("PLAY", "")
-        if usable and (offer.tcp or (offer.client_port is not None and not tcp_only)):
-            return offer
-    return None
+def wants_multicast(uri: str) -> bool:
+    """Whether a URL is that of multicast: then the description tells groups and ports (Streaming 5.2.2.5).
+
+    They are told to nobody else, since many players go where a description points, even if they could have unicast.
+    """
+    return "multicast" in uri.partition("?")[2].split("/")[0].split("&")
+
+
+def usable_transports(offers: list[h.Transport], tcp_only: bool = False) -> list[h.Transport]:
+    """Those that we may serve."""
+    return [
+        offer
+        for offer in offers
+        if offer.profile == "AVP"
+        and offer.mode in ("PLAY", "RECORD", "")  # clients of a back channel are known to say that they record
+        and (offer.tcp or (not tcp_only and (not offer.unicast or offer.client_port is not None)))
+        and not (offer.tcp and not offer.unicast)
+    ]
+
+
+def choose_transport(offers: list[h.Transport], group: Multicast | None) -> h.Transport | None:
+    """The first that serves a track with this group; where data is sent is never the client's to say (RFC 2326 12.39)."""
+    return next((offer for offer in offers if offer.unicast or group is not None), None)
 
 
 def track_index(presentation: Presentation, control: str | None) -> int:
+    """The number of a track; that of the back channel is behind those of all others."""
     if control is None:
         if len(presentation.tracks) == 1:
             return 0
@@ -48,6 +67,9 @@ def track_index(presentation: Presentation, control: str | None) -> int:
     for index, track in enumerate(presentation.tracks):
         if track.control == control:
             return index
+    line = talk_of(presentation)
+    if line is not None and line.track.control == control:
+        return len(presentation.tracks)
     raise RtspError(404, "track does not exist")
 
 
@@ -88,7 +110,7 @@ def play_fields(request: Request, session: Session, reply: PlayReply) -> list[tu
     items = [
         h.RtpInfoItem(f"{session.base}/{tracks[info.track].control}", info.seq, info.rtp_time)
         for info in reply.rtp
-        if info.track in session.tracks
+        if info.track in session.tracks and info.track not in session.held
     ]
     if items:
         fields.append(("RTP-Info", h.format_rtp_info(items)))
@@ -107,7 +129,7 @@ def free_channels(
         channel
         for other in sessions
         for number, channels in other.tracks.items()
-        if not isinstance(channels, Udp) and (other is not session or number != track)
+        if not isinstance(channels, Udp | Multicast) and (other is not session or number != track)
         for channel in channels
     }
     if wanted is not None and used.isdisjoint(wanted):
@@ -118,25 +140,40 @@ def free_channels(
     raise RtspError(461, "no interleaved channel is free")
 
 
-def check_aggregate(request: Request, session: Session) -> None:
-    """Refuse a URL that is not that of the session, or of one of several tracks that play together (RFC 2326 10.5)."""
+def named_track(request: Request, session: Session) -> int | None:
+    """The track that a request is for, None for all of the session.
+
+    Live media can be controlled by track (NonAggregateControl of the media service); the tracks of a recording play together,
+    as do those that are sent to groups. Raises RtspError 404 for a URL that is not of the session, 460 (RFC 2326 10.5).
+    """
     path, control = split_target(request.uri)
     if path == session.path and control is None:
-        return
-    controls = {session.presentation.tracks[track].control for track in session.tracks}
+        return None
+    numbers = {track_of(session, number).control: number for number in session.tracks}
     named = control or path.rpartition("/")[2]
-    if named in controls and path in (session.path, f"{session.path}/{named}"):
-        if len(session.tracks) > 1:
+    if named in numbers and path in (session.path, f"{session.path}/{named}"):
+        if len(session.tracks) == 1:
+            return None
+        if session.presentation.replay or isinstance(session.tracks[numbers[named]], Multicast):
             raise RtspError(460, "tracks of a session play together")
-        return
+        return numbers[named]
     if request.uri != "*":
         raise RtspError(404, "URL is not that of the session")
+    return None
 
 
-def check_require(request: Request, *, replay: bool) -> bool:
-    """Whether the replay feature is required. Raises 551 naming what is not supported (RFC 2326 12.32)."""
+class Required(NamedTuple):
+    """Features that a request requires."""
+
+    replay: bool
+    talk: bool
+
+
+def check_require(request: Request, *, replay: bool, talk: bool = False) -> Required:
+    """What is required of what is served. Raises 551 naming what is not supported (RFC 2326 12.32)."""
     tags = h.parse_tags(request.headers.all("Require") + request.headers.all("Proxy-Require"))
-    unknown = [tag for tag in tags if not (replay and tag == REPLAY_TAG)]
+    served = {REPLAY_TAG: replay, BACKCHANNEL_TAG: talk}
+    unknown = [tag for tag in tags if not served.get(tag)]
     if unknown:
         raise RtspError(551, "feature is not supported", headers=(("Unsupported", ", ".join(unknown)),))
-    return REPLAY_TAG in tags
+    return Required(REPLAY_TAG in tags, BACKCHANNEL_TAG in tags)

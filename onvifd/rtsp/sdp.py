@@ -1,4 +1,4 @@
-"""Session descriptions: those that we give and those that cameras give (RFC 4566, RFC 2326 appendix C)."""
+"""Session descriptions that cameras give (RFC 4566, RFC 2326 appendix C)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import re
 from dataclasses import dataclass, field
 
 from onvifd.errors import BadInput, OnvifdError
-from onvifd.media.fmtp import STATIC_PAYLOAD_TYPES, format_from_fmtp, format_to_fmtp, format_to_rtpmap
+from onvifd.media.fmtp import STATIC_PAYLOAD_TYPES, format_from_fmtp
 from onvifd.media.types import Codec, Kind, TrackFormat
-from onvifd.rtsp.headers import Range
-from onvifd.rtsp.play import Presentation, TrackDescription
 
 log = logging.getLogger(__name__)
 
@@ -19,48 +17,6 @@ MAX_MEDIA = 16
 MAX_LINES = 1024
 
 _ABSOLUTE = re.compile(r"rtsps?://[^/?#]+", re.IGNORECASE)
-_MEDIA_NAMES = {Kind.VIDEO: "video", Kind.AUDIO: "audio", Kind.METADATA: "application"}
-
-
-def build_sdp(presentation: Presentation, host: str, session_id: int, session_version: int) -> bytes:
-    """The description of a presentation for a client that reaches us as `host` (an address without port)."""
-    address = "IP6" if ":" in host else "IP4"
-    anywhere = "::" if ":" in host else "0.0.0.0"
-    span = presentation.range
-    time_range = "npt=now-" if span is None else Range(start=span[0], end=span[1]).format()
-    lines = [
-        "v=0",
-        f"o=- {session_id} {session_version} IN {address} {host}",
-        f"s={_clean(presentation.name) or '-'}",
-        f"c=IN {address} {anywhere}",
-        "t=0 0",
-        "a=control:*",
-        f"a=range:{time_range}",
-    ]
-    for track in presentation.tracks:
-        lines += _media_lines(track)
-    return ("\r\n".join(lines) + "\r\n").encode()
-
-
-def _clean(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _media_lines(track: TrackDescription) -> list[str]:
-    fmtp = format_to_fmtp(track.format, track.payload_type)
-    lines = [
-        f"m={_MEDIA_NAMES[track.format.kind]} 0 RTP/AVP {track.payload_type}",
-        f"a=rtpmap:{track.payload_type} {format_to_rtpmap(track.format)}",
-    ]
-    if fmtp:
-        lines.append(f"a=fmtp:{fmtp}")
-    if track.format.width and track.format.height:
-        # RFC 6064 6.2.1
-        lines.append(f"a=framesize:{track.payload_type} {track.format.width}-{track.format.height}")
-    lines += [f"a=control:{track.control}", "a=recvonly"]
-    if track.token is not None:
-        lines.append(f"a=x-onvif-track:{track.token}")  # Streaming 6.2
-    return lines
 
 
 @dataclass(frozen=True, slots=True)

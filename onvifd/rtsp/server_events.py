@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from onvifd.access.types import Account
+from onvifd.rtsp.backchannel import BackChannel
 from onvifd.rtsp.headers import Transport
 from onvifd.rtsp.messages import Request
-from onvifd.rtsp.play import PlayRequest, Presentation
+from onvifd.rtsp.play import Multicast, PlayRequest, Presentation, TrackDescription
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +41,35 @@ class Udp:
 
 @dataclass(slots=True)
 class Session:
-    """One RTSP session. `tracks` maps set-up track numbers to interleaved channels or UDP ports."""
+    """One RTSP session. `tracks` maps set-up track numbers to interleaved channels, UDP ports or a group; the number behind those
+    that the presentation sends is that of the back channel. `held` are tracks that do not play while others do."""
 
     id: str
     path: str
     base: str
     presentation: Presentation
     deadline: float
-    tracks: dict[int, tuple[int, int] | Udp] = field(default_factory=dict)
+    tracks: dict[int, tuple[int, int] | Udp | Multicast] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)
     playing: bool = False
     require_replay: bool = False
 
     @property
     def timeout(self) -> int:
         return self.presentation.session_timeout
+
+
+def talk_of(presentation: Presentation) -> BackChannel | None:
+    """The back channel of a presentation that has one."""
+    line: BackChannel | None = getattr(presentation, "talk", None)
+    return line
+
+
+def track_of(session: Session, number: int) -> TrackDescription:
+    """A track of a session, the back channel included."""
+    tracks = session.presentation.tracks
+    line = talk_of(session.presentation)
+    return line.track if line is not None and number == len(tracks) else tracks[number]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +91,11 @@ class OpenUdp:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """Prepare to play; answer `played` or `failed`, and start when the answer has been written."""
+    """Prepare to play all tracks or one; answer `played` or `failed`, and start when the answer has been written."""
 
     session: Session
     request: PlayRequest
+    track: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,23 @@ class Pause:
 
     session: Session
     at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retuned:
+    """Tracks of a session that plays were held or torn down: the others go on. No answer."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The client sent something for a track: a report, or sound on the back channel. No answer."""
+
+    session: Session
+    track: int
+    rtcp: bool
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +139,7 @@ class Closed:
     noteworthy: bool = True
 
 
-Event = Find | OpenUdp | Play | Pause | SessionEnded | Closed
+Event = Find | OpenUdp | Play | Pause | Retuned | Received | SessionEnded | Closed
 
 
 @dataclass(slots=True)
@@ -115,7 +149,19 @@ class Pending:
     request: Request
     then: Callable[..., Event | None]
     session: Session | None = None
-    transport: Transport | None = None
+    offers: list[Transport] = field(default_factory=list)
+
+
+class Admission(Protocol):
+    """Counts sessions over all connections."""
+
+    def admit(self, session: Session, account: str, address: str) -> None:
+        """A session begins. Raises RtspError 453 or 503 where there is no room for it."""
+        ...
+
+    def release(self, session: Session) -> None:
+        """It has ended; one that was not admitted is ignored."""
+        ...
 
 
 class Bucket:

@@ -9,47 +9,33 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
-import zlib
 from collections.abc import Callable
-from dataclasses import replace
 
-from onvifd.access.types import AccessClass, Account, may
-from onvifd.errors import NotAuthorized, OnvifdError
+from onvifd.access.types import Account
+from onvifd.errors import OnvifdError
 from onvifd.rtsp import headers as h
 from onvifd.rtsp.messages import Headers, Interleaved, Parser, Request, Response, RtspError
-from onvifd.rtsp.play import PlayReply, Presentation
-from onvifd.rtsp.requests import (
-    check_aggregate,
-    check_require,
-    choose_transport,
-    free_channels,
-    play_fields,
-    play_request,
-    split_target,
-    track_index,
-    without_query,
-)
-from onvifd.rtsp.sdp import build_sdp
+from onvifd.rtsp.play import Multicast, PlayReply, Presentation
+from onvifd.rtsp.requests import without_query
 from onvifd.rtsp.server_events import (
+    Admission,
     Bucket,
     Closed,
     Event,
-    Find,
     Limits,
-    OpenUdp,
-    Pause,
     Pending,
-    Play,
+    Received,
     Session,
     SessionEnded,
     Udp,
     Verifier,
 )
+from onvifd.rtsp.server_login import Login
+from onvifd.rtsp.server_methods import PUBLIC, Methods
+from onvifd.rtsp.server_setup import SetupMethod
 
 log = logging.getLogger(__name__)
 
-PUBLIC = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
 _FOREIGN = frozenset(("ANNOUNCE", "RECORD", "REDIRECT"))
 
 
@@ -68,24 +54,36 @@ class ServerConnection:
         limits: Limits | None = None,
         peer: str = "",
         tcp_only: bool = False,
+        admission: Admission | None = None,
     ) -> None:
-        self._verifier = verifier
-        self._peer = peer
-        self._tcp_only = tcp_only
-        self._local_host = local_host
-        self._limits = limits or Limits()
+        self.local_host = local_host
+        self.peer = peer
+        self.tcp_only = tcp_only
+        self.limits = limits or Limits()
+        self._admission = admission
+        self._login = Login(verifier, peer=peer, local=local_host)
         self._parser = Parser()
         self._out: list[bytes] = []
         self._events: list[Event] = []
         self._pending: Pending | None = None
-        self._deadline = now + self._limits.login_timeout
-        self._failed_logins = 0
-        self._requests = Bucket(self._limits.requests_per_second, self._limits.request_burst, now)
-        self._frames = Bucket(self._limits.frames_per_second, self._limits.frames_per_second, now)
+        self._deadline = now + self.limits.login_timeout
+        self._requests = Bucket(self.limits.requests_per_second, self.limits.request_burst, now)
+        self._frames = Bucket(self.limits.frames_per_second, self.limits.frames_per_second, now)
         self._now = now
         self.sessions: dict[str, Session] = {}
         self.account: Account | None = None
         self.closed = False
+        methods, setup = Methods(self), SetupMethod(self)
+        self._handlers: dict[str, Callable[[Request], Event | None]] = {
+            "OPTIONS": methods.options,
+            "DESCRIBE": methods.describe,
+            "SETUP": setup.setup,
+            "PLAY": methods.play,
+            "PAUSE": methods.pause,
+            "TEARDOWN": methods.teardown,
+            "GET_PARAMETER": methods.parameter,
+            "SET_PARAMETER": methods.parameter,
+        }
 
     # input
 
@@ -95,12 +93,16 @@ class ServerConnection:
         if self.closed:
             return
         self._parser.receive_data(data)
-        if self._pending and self._parser.size > self._limits.buffer:
+        if self._pending and self._parser.size > self.limits.buffer:
             self.close("sends faster than it can be answered")
 
-    def rtcp_received(self, session: Session, now: float) -> None:
-        """A receiver report came by UDP: it keeps the session (Streaming 5.2.2.2)."""
-        session.deadline = now + session.timeout + self._limits.timeout_grace
+    def datagram_received(self, session: Session, track: int, rtcp: bool, data: bytes, now: float) -> None:
+        """Something came by UDP: a report keeps the session (Streaming 5.2.2.2)."""
+        self._now = now
+        if self.closed or session.id not in self.sessions or not self._frames.take(now):
+            return
+        self.touch(session)
+        self._events.append(Received(session, track, rtcp, data))
 
     def next_event(self, now: float) -> Event | None:
         """The next thing to do; None until more bytes, an answer or time comes."""
@@ -142,9 +144,9 @@ class ServerConnection:
         for session in list(self.sessions.values()):
             if session.deadline <= now:
                 if session is waiting:
-                    self._touch(session)
+                    self.touch(session)
                 else:
-                    self._end(session, f"silent for {session.timeout} s")
+                    self.end(session, f"silent for {session.timeout} s")
         if not self.sessions and self._deadline <= now and not self._pending:
             idle = "has not logged in" if self.account is None else "is idle"
             self.close(idle, noteworthy=self.account is None)
@@ -152,7 +154,7 @@ class ServerConnection:
     def end_session(self, session: Session, reason: str) -> None:
         """The media side is done with a session: TCP clients see it by the close of their connection."""
         if self.sessions.get(session.id) is session:
-            self._end(session, reason)
+            self.end(session, reason)
             if not self.sessions:
                 self.close(reason, noteworthy=False)
 
@@ -161,7 +163,7 @@ class ServerConnection:
         if self.closed:
             return
         for session in list(self.sessions.values()):
-            self._end(session, reason)
+            self.end(session, reason)
         self.closed = True
         self._pending = None
         self._events.append(Closed(reason, noteworthy))
@@ -211,9 +213,10 @@ class ServerConnection:
             self.close("floods us with interleaved data")
             return
         for session in self.sessions.values():
-            for channels in session.tracks.values():
-                if not isinstance(channels, Udp) and frame.channel in channels:
-                    self._touch(session)
+            for track, channels in session.tracks.items():
+                if not isinstance(channels, Udp | Multicast) and frame.channel in channels:
+                    self.touch(session)
+                    self._events.append(Received(session, track, frame.channel == channels[1], frame.data))
 
     def _request(self, request: Request) -> None:
         if not self._requests.take(self._now):
@@ -239,212 +242,43 @@ class ServerConnection:
         method = request.method
         if method in _FOREIGN:
             raise RtspError(405, f"{method} is not allowed", headers=(("Allow", PUBLIC),))
-        handler = self._HANDLERS.get(method)
+        handler = self._handlers.get(method)
         if handler is None:
             raise RtspError(501, "method is not known", headers=(("Public", PUBLIC),))
         if method != "OPTIONS":
             self.account = self._authenticate(request)
         for session in self.sessions.values():
-            self._touch(session)
+            self.touch(session)
         if self.account is not None:
-            self._deadline = self._now + self._limits.idle_timeout
-        return handler(self, request)
+            self._deadline = self._now + self.limits.idle_timeout
+        return handler(request)
 
     def _authenticate(self, request: Request) -> Account:
-        authorization = request.headers.get("Authorization")
-        stale = False
         try:
-            if authorization is None:
-                raise NotAuthorized("credentials are needed")
-            account = self._verifier.verify(
-                authorization, request.method, request.uri, self._now, peer=self._peer, local=self._local_host
-            )
-        except NotAuthorized as error:
-            stale = bool(getattr(error, "stale", False))
-            if authorization is not None and not stale:
-                self._failed_logins += 1
-                log.info("RTSP login refused: %s", error.reason)
-                if self._failed_logins >= self._limits.failed_logins:
-                    self.close(f"failed to log in {self._failed_logins} times")
-            challenges = self._verifier.challenges(self._now, stale)
-            headers = tuple(("WWW-Authenticate", value) for value in challenges)
-            raise RtspError(401, error.reason, headers=headers) from None
-        if not may(account.level, AccessClass.READ_MEDIA):
-            raise RtspError(403, "account may not see media")
-        return account
-
-    def _options(self, request: Request) -> Event | None:
-        # RFC 2326 12.32 lets a client ask for features here too
-        check_require(request, replay=True)
-        self._answer(request, 200, [("Public", PUBLIC)], self._named_session(request))
-        return None
-
-    def _describe(self, request: Request) -> Event | None:
-        accept = request.headers.get("Accept")
-        if accept and not re.search(r"application/sdp|application/\*|\*/\*", accept, re.IGNORECASE):
-            raise RtspError(406, "only application/sdp is available")
-        path, _ = split_target(request.uri)
-        self._pending = Pending(request, self._described)
-        return Find(((path, None),), self._login)
+            return self._login.authenticate(request, self._now)
+        except RtspError:
+            if self._login.failures >= self.limits.failed_logins:
+                self.close(f"failed to log in {self._login.failures} times")
+            raise
 
     @property
-    def _login(self) -> Account:
+    def login(self) -> Account:
+        """See Conversation."""
         if self.account is None:
             raise RtspError(401, "credentials are needed")
         return self.account
 
-    def _described(self, pending: Pending, presentation: Presentation, path: str, control: str | None) -> Event | None:
-        request = pending.request
-        check_require(request, replay=presentation.replay)
-        identity = zlib.crc32(path.encode())
-        version = zlib.crc32(repr(presentation.tracks).encode())
-        body = build_sdp(presentation, self._local_host, identity, version)
-        base = without_query(request.uri).rstrip("/") + "/"
-        self._answer(request, 200, [("Content-Base", base), ("Content-Type", "application/sdp")], body=body)
-        return None
-
-    def _setup(self, request: Request) -> Event | None:
-        offered = request.headers.get("Transport")
-        transport = choose_transport(h.parse_transport(offered), self._tcp_only) if offered else None
-        if transport is None:
-            raise RtspError(461, f"transport must be RTP/AVP unicast over {'' if self._tcp_only else 'UDP or '}TCP")
-        session = self._named_session(request)
-        if session is None and len(self.sessions) >= self._limits.sessions:
-            raise RtspError(453, "too many sessions on this connection")
-        path, control = split_target(request.uri)
-        if control is not None:
-            candidates: tuple[tuple[str, str | None], ...] = ((path, control),)
-        else:
-            parent, _, last = path.rpartition("/")
-            candidates = ((parent or "/", last), (path, None))
-        if session is not None:
-            if session.playing:
-                raise RtspError(455, "SETUP while playing")
-            found = next((item for item in candidates if item[0] == session.path), None)
-            if found is None:
-                raise RtspError(459, "a session holds tracks of one presentation only")
-            pending = Pending(request, self._found_track, session, transport)
-            return self._found_track(pending, session.presentation, *found)
-        self._pending = Pending(request, self._found_track, None, transport)
-        return Find(candidates, self._login)
-
-    def _found_track(
-        self, pending: Pending, presentation: Presentation, path: str, control: str | None
-    ) -> Event | None:
-        request, transport = pending.request, pending.transport
-        assert transport is not None
-        replay = check_require(request, replay=presentation.replay)
-        track = track_index(presentation, control)
-        session = pending.session
-        if session is None:
-            session = self._new_session(request, presentation, path, control)
-        session.require_replay |= replay
-        if any(isinstance(other, Udp) == transport.tcp for other in session.tracks.values()):
-            raise RtspError(461, "tracks of a session share one kind of transport")
-        if transport.tcp:
-            channels = free_channels(self.sessions.values(), session, track, transport.interleaved)
-            session.tracks[track] = channels
-            self._answer_setup(request, session, track, h.Transport(tcp=True, interleaved=channels))
-            return None
-        if transport.client_port is None:
-            raise RtspError(461, "client_port is missing")
-        pending.session = session
-        pending.then = lambda waiting, ports: self._opened(waiting, track, ports)
-        self.sessions[session.id] = session
+    def wait(self, pending: Pending) -> None:
+        """See Conversation."""
         self._pending = pending
-        return OpenUdp(session, track, transport.client_port)
 
-    def _opened(self, pending: Pending, track: int, server_port: tuple[int, int]) -> Event | None:
-        session, transport = pending.session, pending.transport
-        assert session is not None
-        assert transport is not None
-        assert transport.client_port is not None
-        session.tracks[track] = Udp(transport.client_port, server_port)
-        answer = h.Transport(client_port=transport.client_port, server_port=server_port)
-        self._answer_setup(pending.request, session, track, answer)
-        return None
+    def admit(self, session: Session) -> None:
+        """See Conversation."""
+        if self._admission is not None:
+            self._admission.admit(session, self.login.name, self.peer)
 
-    def _new_session(self, request: Request, presentation: Presentation, path: str, control: str | None) -> Session:
-        base = without_query(request.uri).rstrip("/")
-        if control is not None and base.endswith("/" + control):
-            base = base[: -len(control) - 1]
-        session = Session(secrets.token_hex(12), path, base, presentation, 0.0)
-        self._touch(session)
-        return session
-
-    def _answer_setup(self, request: Request, session: Session, track: int, transport: h.Transport) -> None:
-        self.sessions[session.id] = session
-        self._touch(session)
-        transport = replace(transport, ssrc=session.presentation.tracks[track].ssrc)
-        value = h.SessionHeader(session.id, session.timeout).format()
-        self._answer(request, 200, [("Transport", transport.format()), ("Session", value)])
-
-    def _play(self, request: Request) -> Event | None:
-        session = self._needed_session(request)
-        check_aggregate(request, session)
-        replay = check_require(request, replay=session.presentation.replay)
-        play = play_request(request, replay or session.require_replay)
-        self._pending = Pending(request, self._playing, session)
-        return Play(session, play)
-
-    def _playing(self, pending: Pending, reply: PlayReply) -> Event | None:
-        session, request = pending.session, pending.request
-        assert session is not None
-        session.playing = True
-        self._answer(request, 200, play_fields(request, session, reply), session)
-        return None
-
-    def _pause(self, request: Request) -> Event | None:
-        session = self._needed_session(request)
-        check_aggregate(request, session)
-        check_require(request, replay=session.presentation.replay)
-        value = request.headers.get("Range")
-        # live media has no other time than now
-        at = h.parse_pause_point(value) if value is not None and session.presentation.replay else None
-        if not session.playing:
-            # RFC 2326 A.2 has no PAUSE in Ready, and A.1 none in Init; clients that pause twice lose nothing by 200
-            self._answer(request, 200, [], session)
-            return None
-        self._pending = Pending(request, self._is_paused, session)
-        return Pause(session, at)
-
-    def _is_paused(self, pending: Pending, now: bool) -> Event | None:
-        session = pending.session
-        assert session is not None
-        session.playing = session.playing and not now
-        self._answer(pending.request, 200, [], session)
-        return None
-
-    def _teardown(self, request: Request) -> Event | None:
-        session = self._needed_session(request)
-        check_aggregate(request, session)
-        check_require(request, replay=True)
-        self._answer(request, 200, [], session)
-        self._end(session, "TEARDOWN")
-        return None
-
-    def _parameter(self, request: Request) -> Event | None:
-        session = self._named_session(request)
-        check_require(request, replay=True)
-        if request.method == "SET_PARAMETER" and request.body.strip():
-            raise RtspError(451, "no parameter can be set")
-        self._answer(request, 200, [], session)
-        return None
-
-    _HANDLERS: dict[str, Callable[[ServerConnection, Request], Event | None]] = {
-        "OPTIONS": _options,
-        "DESCRIBE": _describe,
-        "SETUP": _setup,
-        "PLAY": _play,
-        "PAUSE": _pause,
-        "TEARDOWN": _teardown,
-        "GET_PARAMETER": _parameter,
-        "SET_PARAMETER": _parameter,
-    }
-
-    # checks
-
-    def _named_session(self, request: Request) -> Session | None:
+    def named_session(self, request: Request) -> Session | None:
+        """See Conversation."""
         value = request.headers.get("Session")
         if value is None:
             return None
@@ -453,8 +287,9 @@ class ServerConnection:
             raise RtspError(454, "session is not known")
         return session
 
-    def _needed_session(self, request: Request) -> Session:
-        session = self._named_session(request)
+    def needed_session(self, request: Request) -> Session:
+        """See Conversation."""
+        session = self.named_session(request)
         if session is None:
             # RFC 2326 A.1: in Init only SETUP and TEARDOWN are valid
             raise RtspError(454 if self.sessions else 455, f"{request.method} needs a session")
@@ -464,16 +299,23 @@ class ServerConnection:
 
     # output
 
-    def _touch(self, session: Session) -> None:
-        session.deadline = self._now + session.timeout + self._limits.timeout_grace
+    def touch(self, session: Session) -> None:
+        """See Conversation."""
+        session.deadline = self._now + session.timeout + self.limits.timeout_grace
 
-    def _end(self, session: Session, reason: str) -> None:
+    def end(self, session: Session, reason: str) -> None:
+        """See Conversation."""
         self.sessions.pop(session.id, None)
+        self._release(session)
         if not self.sessions:
-            self._deadline = self._now + self._limits.idle_timeout
+            self._deadline = self._now + self.limits.idle_timeout
         self._events.append(SessionEnded(session, reason))
 
-    def _answer(
+    def _release(self, session: Session) -> None:
+        if self._admission is not None:
+            self._admission.release(session)
+
+    def answer(
         self,
         request: Request,
         status: int,
@@ -481,6 +323,7 @@ class ServerConnection:
         session: Session | None = None,
         body: bytes = b"",
     ) -> None:
+        """See Conversation."""
         cseq = request.headers.get("CSeq")
         start = [("CSeq", cseq)] if cseq is not None and re.fullmatch("[0-9]{1,10}", cseq) else []
         if session is not None:
@@ -496,5 +339,6 @@ class ServerConnection:
         log.debug("RTSP %s %s answered %d: %s", request.method, without_query(request.uri), status, error.reason)
         if session is not None and not session.tracks:
             self.sessions.pop(session.id, None)
+            self._release(session)
         self._pending = None
-        self._answer(request, status, fields)
+        self.answer(request, status, fields)

@@ -36,13 +36,20 @@ _next_port = 0
 class UdpPair:
     """Bound on the address by which the client reached us, connected to the client's ports: only it can send to us."""
 
-    __slots__ = ("_gso", "_loop", "_received", "_segment", "_watching", "rtcp", "rtp", "server_port")
+    __slots__ = ("_gso", "_loop", "_received", "_segment", "hears", "rtcp", "rtp", "server_port")
 
     def __init__(
-        self, local: str, peer: str, client_port: tuple[int, int], received: Callable[[bytes], None], scope: int = 0
+        self,
+        local: str,
+        peer: str,
+        client_port: tuple[int, int],
+        received: Callable[[bool, bytes], None],
+        scope: int = 0,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._received = received
+        self.hears = False
+        """Whether RTP of the client is wanted: on a back channel."""
         self.rtp, self.rtcp = _bind_pair(local, scope)
         self.server_port = (self.rtp.getsockname()[1], self.rtcp.getsockname()[1])
         try:
@@ -66,8 +73,8 @@ class UdpPair:
             except OSError:
                 # the client's port is closed (ICMP); its RTSP connection tells whether it is gone
                 continue
-            if sock is self.rtcp:
-                self._received(data)
+            if sock is self.rtcp or self.hears:
+                self._received(sock is self.rtcp, data)
 
     def send(self, rtcp: bool, data: bytes | memoryview, size: int) -> int:
         """Send datagrams of `size` bytes each; gives how many bytes the socket took."""

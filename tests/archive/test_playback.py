@@ -17,7 +17,7 @@ from onvifd.media.rtp.packet import SenderReport, parse_replay_extension, parse_
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
 from onvifd.rtsp.messages import RtspError
 from onvifd.rtsp.play import Frames, PlayRequest
-from onvifd.rtsp.sdp import build_sdp
+from onvifd.rtsp.sdp_writer import build_sdp
 from tests.archive.conftest import FRAME, PCMU, T0, Clip, Record, g711_units, in_order, video_units
 from tests.archive.test_replay import (
     AGAIN_AT,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from onvifd.errors import BadInput
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.play import Outlet, Playback, TrackDescription
-from onvifd.rtsp.sdp import build_sdp, parse_sdp
+from onvifd.rtsp.sdp import parse_sdp
+from onvifd.rtsp.sdp_writer import build_sdp
 from tests.rtsp.sample import START, encoded
 
 PCMU = TrackFormat(codec=Codec.PCMU, clock_rate=8000, channels=1)

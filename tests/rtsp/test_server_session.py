@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from onvifd.access.digest import ClientDigest
 from onvifd.errors import NotFound, Unavailable
 from onvifd.media.types import Codec, TrackFormat
+from onvifd.rtsp.headers import parse_rtp_info
 from onvifd.rtsp.messages import Headers, Interleaved, Parser, Request, Response
-from onvifd.rtsp.play import Frames, Outlet, Playback, PlayReply, PlayRequest, RtpInfo, TrackDescription
-from onvifd.rtsp.server_events import Closed, Event, Find, Limits, OpenUdp, Pause, Play, SessionEnded
+from onvifd.rtsp.play import Frames, Multicast, Outlet, Playback, PlayReply, PlayRequest, RtpInfo, TrackDescription
+from onvifd.rtsp.server_events import Closed, Event, Find, Limits, OpenUdp, Pause, Play, Retuned, SessionEnded
 from onvifd.rtsp.server_session import ServerConnection
 from tests.rtsp.sample import PASSWORD, START, USER, verifier
 
@@ -40,7 +41,19 @@ class Sample:
         raise NotImplementedError
 
 
-PRESENTATIONS = {"/live/cam-1/main": Sample(), "/replay/rec-1": Sample(True, (START, START + 10_000_000))}
+GROUP = Multicast("239.1.2.3", 5000, 4)
+GROUPS = "rtsp://192.0.2.9:554/live/cam-1/group"
+GROUPED = Sample(
+    tracks=(
+        TrackDescription(format=H264, payload_type=96, control="trackID=0", ssrc=0x1234, multicast=GROUP),
+        TrackDescription(format=PCMU, payload_type=0, control="trackID=1"),
+    )
+)
+PRESENTATIONS = {
+    "/live/cam-1/group": GROUPED,
+    "/live/cam-1/main": Sample(),
+    "/replay/rec-1": Sample(True, (START, START + 10_000_000)),
+}
 
 
 class Peer:
@@ -329,9 +342,71 @@ def test_aggregate_control() -> None:
     peer = Peer()
     peer.set_up()
     peer.set_up(track=1)
-    assert peer.ask("PLAY", LIVE + "/trackID=0").status == 460
     assert peer.ask("SETUP", REPLAY + "/trackID=0", TCP).status == 459
     assert peer.ask("PLAY", REPLAY).status == 404
+    assert peer.ask("TEARDOWN", LIVE).status == 200
+    peer = Peer()
+    peer.set_up(REPLAY)
+    peer.set_up(REPLAY, 1)
+    for method in ("PLAY", "PAUSE", "TEARDOWN"):
+        assert peer.ask(method, REPLAY + "/trackID=0").status == 460, "tracks of a recording play together"
+
+
+def test_tracks_of_live_media_play_pause_and_end_one_by_one() -> None:
+    peer = Peer()
+    peer.set_up()
+    peer.set_up(track=1)
+    (session,) = peer.machine.sessions.values()
+    reply = peer.ask("PLAY", LIVE + "/trackID=1")
+    assert reply.status == 200
+    assert [item.url for item in parse_rtp_info(reply.headers.get("RTP-Info") or "")] == [LIVE + "/trackID=1"]
+    assert (session.playing, session.held) == (True, {0})
+    assert peer.ask("PLAY", LIVE + "/trackID=0").status == 200
+    assert session.held == set()
+    assert peer.ask("PAUSE", LIVE + "/trackID=1").status == 200
+    assert isinstance(peer.events[-1], Retuned)
+    assert (session.playing, session.held) == (True, {1})
+    assert peer.ask("PAUSE", LIVE + "/trackID=0").status == 200
+    assert isinstance(peer.events[-1], Pause), "the last one that played"
+    assert not session.playing
+    assert peer.ask("PLAY", LIVE).status == 200
+    assert session.held == set()
+    assert peer.ask("TEARDOWN", LIVE + "/trackID=0").status == 200
+    assert isinstance(peer.events[-1], Retuned)
+    assert peer.machine.sessions
+    assert peer.ask("TEARDOWN", LIVE + "/trackID=1").status == 200
+    assert isinstance(peer.events[-1], SessionEnded)
+    assert not peer.machine.sessions
+
+
+@pytest.mark.covers("S-RTP-UDP-multicast", "T-RTP-UDP-multicast")
+def test_a_track_with_a_group_is_set_up_by_multicast() -> None:
+    peer = Peer()
+    multicast = ("Transport", "RTP/AVP;multicast;destination=239.9.9.9;port=9000-9001;ttl=200")
+    reply = peer.ask("SETUP", GROUPS + "/trackID=0", multicast)
+    transport = reply.headers.get("Transport") or ""
+    assert transport == "RTP/AVP;multicast;destination=239.1.2.3;port=5000-5001;ttl=4;ssrc=00001234"
+    peer.session = (reply.headers.get("Session") or "").partition(";")[0]
+    assert peer.ask("SETUP", GROUPS + "/trackID=1", multicast).status == 461, "it has no group"
+    assert peer.ask("SETUP", GROUPS + "/trackID=1", TCP).status == 461, "one kind of transport per session"
+    (session,) = peer.machine.sessions.values()
+    assert session.tracks == {0: GROUP}
+    assert peer.ask("PLAY", GROUPS).status == 200
+    other = Peer()
+    assert other.ask("SETUP", LIVE + "/trackID=0", multicast).status == 461
+    both = (multicast[0], multicast[1] + ",RTP/AVP;unicast;client_port=4000-4001")
+    assert "client_port=4000-4001" in (other.ask("SETUP", LIVE + "/trackID=0", both).headers.get("Transport") or "")
+
+
+@pytest.mark.covers("S-RTP-UDP-multicast", "T-RTP-UDP-multicast")
+def test_groups_are_described_to_those_who_ask_for_multicast() -> None:
+    peer = Peer()
+    assert b"239." not in peer.ask("DESCRIBE", GROUPS).body
+    lines = peer.ask("DESCRIBE", GROUPS + "?multicast").body.decode().split("\r\n")
+    at = lines.index("m=video 5000 RTP/AVP 96")
+    assert lines[at + 1] == "c=IN IP4 239.1.2.3/4"
+    at = lines.index("m=audio 0 RTP/AVP 0")
+    assert lines[at + 1] == "c=IN IP4 0.0.0.0"
 
 
 def test_parameters() -> None:
@@ -368,7 +443,7 @@ def test_what_keeps_a_session(kind: str) -> None:
         if kind == "receiver report":
             peer.send(Interleaved(1, b"\x80\xc9\x00\x01\x00\x00\x00\x00").serialise())
         elif kind == "udp report":
-            peer.machine.rtcp_received(session, peer.now)
+            peer.machine.datagram_received(session, 0, True, b"report", peer.now)
         else:
             peer.ask(kind, LIVE)
         peer.machine.handle_timer(peer.now)

@@ -34,7 +34,7 @@ class Receivers:
 async def test_batches_arrive_as_datagrams(offload: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udp, "_LINUX", offload)
     far = Receivers()
-    pair = UdpPair("127.0.0.1", "127.0.0.1", far.ports, lambda _: None)
+    pair = UdpPair("127.0.0.1", "127.0.0.1", far.ports, lambda *_: None)
     data = bytes(range(250)) * 10
     assert pair.send(False, data, 1000) == len(data)
     assert await far.take(0, 3) == [data[:1000], data[1000:2000], data[2000:]]
@@ -49,7 +49,7 @@ async def test_kernel_without_offload_is_noticed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(udp, "_LINUX", True)
     monkeypatch.setattr(udp, "_UDP_SEGMENT", 9999)
     far = Receivers()
-    pair = UdpPair("127.0.0.1", "127.0.0.1", far.ports, lambda _: None)
+    pair = UdpPair("127.0.0.1", "127.0.0.1", far.ports, lambda *_: None)
     for _ in range(2):
         assert pair.send(False, b"a" * 300, 200) == 300
     assert {len(data) for data in await far.take(0, 4)} <= {200, 100, 300}
@@ -60,7 +60,7 @@ async def test_kernel_without_offload_is_noticed(monkeypatch: pytest.MonkeyPatch
 async def test_reports_come_from_the_client_only() -> None:
     far, other = Receivers(), Receivers()
     got: list[bytes] = []
-    pair = UdpPair("127.0.0.1", "127.0.0.1", far.ports, got.append)
+    pair = UdpPair("127.0.0.1", "127.0.0.1", far.ports, lambda rtcp, data: got.append(data))
     other.socks[1].sendto(b"foreign", ("127.0.0.1", pair.server_port[1]))
     far.socks[1].sendto(b"report", ("127.0.0.1", pair.server_port[1]))
     async with asyncio.timeout(5):
@@ -76,7 +76,7 @@ async def test_closed_client_port_is_no_error() -> None:
     far = Receivers()
     ports = far.ports
     far.close()
-    pair = UdpPair("127.0.0.1", "127.0.0.1", ports, lambda _: None)
+    pair = UdpPair("127.0.0.1", "127.0.0.1", ports, lambda *_: None)
     for _ in range(5):
         assert pair.send(False, b"x", 1) == 1
         await asyncio.sleep(0)
@@ -89,5 +89,5 @@ async def test_no_free_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     port = held.getsockname()[1]
     monkeypatch.setattr(udp, "PORTS", range(port, port + 1))
     with pytest.raises(LimitReached):
-        UdpPair("127.0.0.1", "127.0.0.1", (5000, 5001), lambda _: None)
+        UdpPair("127.0.0.1", "127.0.0.1", (5000, 5001), lambda *_: None)
     held.close()
