@@ -31,6 +31,7 @@ RETRY = 2.0
 """Seconds after a failure before the camera is asked again; what is said meanwhile is lost."""
 
 CHANNEL = 0
+MAX_WAYS = 16
 _DOLLAR = 0x24
 _TCP_REFUSED = "camera answers SETUP with 461"
 
@@ -162,7 +163,7 @@ class Talkback:
                 number, format = choose(description.talk, self._waiting[0].format)
                 channel, udp = await _set_up(client, DescribedTrack(format, number, description.talk.url))
                 await client.play(Answers(client, udp).receive)
-                return Sender(client, channel, number, format)
+                return Sender(client, self._line, channel, number, format)
         except TimeoutError:
             raise Timeout(f"the camera does not answer in {OPEN_TIMEOUT:g} s") from None
 
@@ -232,15 +233,18 @@ class Answers:
 class Sender:
     """Packs speech for one session at the camera."""
 
-    def __init__(self, client: RtspClient, channel: int, payload_type: int, format: TrackFormat) -> None:
+    def __init__(
+        self, client: RtspClient, line: TalkLine, channel: int, payload_type: int, format: TrackFormat
+    ) -> None:
         self.format = format
         self._client = client
+        self._line = line
         self._channel = channel
         self._payload_type = payload_type
         self._ssrc = secrets.randbits(32)
         self._seq = secrets.randbits(16)
         self._offset = secrets.randbits(32)
-        self._ways: dict[TrackFormat, Voice | None] = {}
+        self._ways: dict[tuple[TrackFormat, int], Voice | None] = {}
 
     async def send(self, sound: Sound) -> bool:
         """Whether the camera's connection took it."""
@@ -256,13 +260,16 @@ class Sender:
         return all(taken)
 
     def _way(self, source: TrackFormat) -> Voice | None:
-        if source not in self._ways:
+        key = source, self._line.level
+        if key not in self._ways:
+            if len(self._ways) >= MAX_WAYS:
+                self._ways.clear()
             try:
-                self._ways[source] = voice(source, self.format)
+                self._ways[key] = voice(source, self.format, self._line.level)
             except NotSupported as error:
                 log.warning("sound cannot reach the camera: %s", error.reason)
-                self._ways[source] = None
-        return self._ways[source]
+                self._ways[key] = None
+        return self._ways[key]
 
     def _packets(self, speeches: Iterable[Speech]) -> Iterable[bytes]:
         for speech in speeches:

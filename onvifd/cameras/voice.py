@@ -65,16 +65,20 @@ def can_encode(format: TrackFormat) -> bool:
     return format.codec in (*G711, Codec.AAC) or (format.codec is Codec.G726 and 2 <= format.bits <= 5)
 
 
-def voice(source: TrackFormat, target: TrackFormat) -> Voice:
-    """The way from one format to another. Raises NotSupported if there is none."""
-    if same(source, target):
+def voice(source: TrackFormat, target: TrackFormat, level: int = 100) -> Voice:
+    """The way from one format to another at a loudness of `level` percent. Raises NotSupported if there is none.
+
+    What cannot be decoded here reaches a camera that takes it as it is, at the loudness of the client.
+    """
+    possible = can_decode(source) and can_encode(target)
+    if same(source, target) and (level == 100 or not possible):
         return Unchanged(target)
+    if not possible:
+        raise NotSupported(f"{source.codec} is not turned into {target.codec}")
     alike = source.clock_rate == target.clock_rate and max(1, source.channels) == max(1, target.channels)
     if source.codec in G711 and target.codec in G711 and alike:
-        return OtherLaw(source, target)
-    if not can_decode(source) or not can_encode(target):
-        raise NotSupported(f"{source.codec} is not turned into {target.codec}")
-    return Transcoder(source, target)
+        return OtherLaw(source, target, level)
+    return Transcoder(source, target, level)
 
 
 def ticks_of(at: int, rate: int) -> int:
@@ -96,12 +100,12 @@ class Unchanged:
 
 
 class OtherLaw:
-    """G.711 of one law into the other: byte by byte."""
+    """G.711 of one law into the other, or of another loudness: byte by byte."""
 
     heavy = False
 
-    def __init__(self, source: TrackFormat, target: TrackFormat) -> None:
-        self._table = _law(source.codec, target.codec)
+    def __init__(self, source: TrackFormat, target: TrackFormat, level: int = 100) -> None:
+        self._table = _law(source.codec, target.codec, level)
         self._rate = target.clock_rate
 
     def convert(self, sound: Sound) -> list[Speech]:
@@ -109,10 +113,14 @@ class OtherLaw:
         return [Speech(ticks_of(sound.at, self._rate), sound.data.translate(self._table), sound.first)]
 
 
+def _scaled(pcm: g711.Pcm, level: int) -> g711.Pcm:
+    return pcm if level == 100 else (pcm.astype(np.int32) * level // 100).clip(-32768, 32767).astype(np.int16)
+
+
 @cache
-def _law(source: Codec, target: Codec) -> bytes:
+def _law(source: Codec, target: Codec, level: int) -> bytes:
     every = bytes(range(256))
-    pcm = g711.decode_mulaw(every) if source is Codec.PCMU else g711.decode_alaw(every)
+    pcm = _scaled(g711.decode_mulaw(every) if source is Codec.PCMU else g711.decode_alaw(every), level)
     return g711.encode_alaw(pcm) if target is Codec.PCMA else g711.encode_mulaw(pcm)
 
 
@@ -121,8 +129,8 @@ class Transcoder:
 
     heavy = True
 
-    def __init__(self, source: TrackFormat, target: TrackFormat) -> None:
-        self._source, self._target = source, target
+    def __init__(self, source: TrackFormat, target: TrackFormat, level: int = 100) -> None:
+        self._source, self._target, self._level = source, target, level
         self._begin = 0
         self._made = 0
         self._fresh = True
@@ -160,13 +168,15 @@ class Transcoder:
         source = self._source
         if self._decoder is None or self._joiner is None:
             pcm = (g711.decode_mulaw if source.codec is Codec.PCMU else g711.decode_alaw)(sound.data)
+            pcm = _scaled(pcm, self._level)
             layout = "stereo" if source.channels == 2 else "mono"
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(pcm.reshape(1, -1)), format="s16", layout=layout)
             frame.sample_rate = source.clock_rate
             return [frame]
         ticks = ticks_of(sound.at, source.clock_rate) & 0xFFFFFFFF
         units = self._joiner.feed(memoryview(sound.data), True, ticks, True)
-        return [out for unit in units for out in self._decoder.decode(av.Packet(unit.data))]
+        frames = [out for unit in units for out in self._decoder.decode(av.Packet(unit.data))]
+        return frames if self._level == 100 else [_quieter(frame, self._level) for frame in frames]
 
     def _encode(self, frame: av.AudioFrame) -> list[tuple[bytes, int]]:
         """Payloads and how many ticks each lasts."""
@@ -188,6 +198,13 @@ class Transcoder:
         cuts = range(0, len(data) - len(data) % size + 1, size)
         self._rest = data[cuts[-1] :]
         return [(data[start:stop], ticks) for start, stop in pairwise(cuts)]
+
+
+def _quieter(frame: av.AudioFrame, level: int) -> av.AudioFrame:
+    scaled = frame.to_ndarray() * (level / 100)  # AAC is decoded to floating point
+    made = av.AudioFrame.from_ndarray(scaled.astype(np.float32), format=frame.format.name, layout=frame.layout.name)
+    made.sample_rate = frame.sample_rate
+    return made
 
 
 def _aac_decoder(format: TrackFormat) -> av.AudioCodecContext:

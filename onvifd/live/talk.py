@@ -136,6 +136,8 @@ class TalkLine:
     def __init__(self, camera: str, formats: tuple[TrackFormat, ...] = (), *, idle: float = IDLE) -> None:
         self.camera = camera
         self.primacy = Primacy.AUTO
+        self.level = 100
+        """Percent of the loudness that the client sends (OutputLevel)."""
         self.statistics = TalkStatistics()
         self._idle = idle
         self._offered: dict[int, TrackFormat] = {}

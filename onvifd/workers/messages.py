@@ -123,12 +123,28 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
         return f"StreamSpec({self.name!r}, recordings={[each.recording for each in self.recordings]})"
 
 
+class TalkSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """How a camera is talked to: the URL of a stream with a back channel, and what it decodes. `level` is percent, `primacy`
+    that of its audio output configuration (Media 5.14), empty for none."""
+
+    url: str
+    user: str = ""
+    password: str = ""
+    formats: tuple[TrackSpec, ...] = ()
+    level: int = 100
+    primacy: str = ""
+
+    def __repr__(self) -> str:
+        return f"TalkSpec(level={self.level}, primacy={self.primacy!r})"
+
+
 class CameraSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A camera that the worker owns."""
+    """A camera that the worker owns. `talk` is None for one that cannot be talked to."""
 
     id: str
     channel: int
     streams: tuple[StreamSpec, ...]
+    talk: TalkSpec | None = None
 
 
 class Cameras(Message):
@@ -149,18 +165,12 @@ class MulticastSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetadataSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a metadata configuration selects for the live metadata track of a presentation.
-
-    `topics` is a concrete topic expression or set, empty for all; `namespaces` are the prefixes used in it.
-    """
+    """What a metadata configuration selects for the live metadata track of a presentation; events are selected by control."""
 
     token: str
     analytics: bool = False
     ptz_status: bool = False
     ptz_position: bool = False
-    events: bool = False
-    topics: str = ""
-    namespaces: tuple[tuple[str, str], ...] = ()
 
 
 class PresentationSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,6 +228,22 @@ class MetadataDocument(Message):
     document: bytes
     state: str = ""
     initial: bytes = b""
+
+
+class LivePart(Message):
+    """A wsnt:NotificationMessage for the live metadata of a camera, for those of its metadata configurations whose filter lets it
+    pass.
+
+    `state` names the property it is about; then `initial` is the message that tells it to whoever comes later, empty if there
+    is no such property any more. Without a `part` only the state is told. With `anew` all states told before are void.
+    """
+
+    camera: str
+    configurations: tuple[str, ...] = ()
+    part: bytes = b""
+    state: str = ""
+    initial: bytes = b""
+    anew: bool = False
 
 
 class ReplayTimeout(Message):
@@ -286,6 +312,9 @@ class TrackSpec(msgspec.Struct, frozen=True, kw_only=True):
     width: int = 0
     height: int = 0
     channels: int = 0
+    bits: int = 0
+    rtpmap: str = ""
+    fmtp: str = ""
 
 
 class Keyframe(Message):
@@ -405,6 +434,7 @@ AnyMessage = (
     | Orders
     | Volumes
     | MetadataDocument
+    | LivePart
     | Kick
     | ReplayTimeout
     | GetKeyframe

@@ -109,3 +109,22 @@ def test_g711_becomes_g726_in_packets_of_20_ms() -> None:
     assert {len(speech.data) for speech in made} == {80}
     assert [speech.ticks for speech in made] == [160 * n for n in range(len(made))]
     assert len(made) > 30
+
+
+@pytest.mark.parametrize("target", [PCMU, PCMA, AAC], ids=["same", "law", "aac"])
+def test_loudness(target: TrackFormat) -> None:
+    loud, quiet = voice(PCMU, target), voice(PCMU, target, 50)
+
+    def power(way: Transcoder | OtherLaw | Unchanged) -> float:
+        made = [speech for sound in sounds(g711.encode_mulaw(TONE)) for speech in way.convert(sound)]
+        back = voice(target, PCMU)
+        coded = b"".join(
+            heard.data
+            for each in made
+            for heard in back.convert(
+                Sound(target, round(each.ticks * 1_000_000 / target.clock_rate), each.data, each.first)
+            )
+        )
+        return float(np.abs(g711.decode_mulaw(coded)[2000:6000].astype(np.float64)).mean())
+
+    assert power(quiet) == pytest.approx(power(loud) / 2, rel=0.05)  # type: ignore[arg-type]

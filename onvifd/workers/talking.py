@@ -1,0 +1,92 @@
+"""The ways for sound to the cameras of a media worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from onvifd.cameras.talkback import Talkback, TalkSource
+from onvifd.clock import Clock
+from onvifd.live.talk import TalkLine
+from onvifd.media.types import Codec, TrackFormat
+from onvifd.rtsp.backchannel import Primacy
+from onvifd.workers.messages import CameraSpec, TalkSpec, TrackSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Way:
+    spec: TalkSpec
+    line: TalkLine
+    back: Talkback
+    task: asyncio.Task[None]
+
+
+class Talking:
+    """One line for each camera that can be talked to. Nothing runs and no camera is asked until somebody talks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ways: dict[str, _Way] = {}
+
+    def line(self, camera: str) -> TalkLine | None:
+        """The line to a camera; None if it cannot be talked to."""
+        way = self._ways.get(camera)
+        return way.line if way is not None else None
+
+    async def configure(self, cameras: Iterable[CameraSpec]) -> None:
+        """Have exactly the lines of these cameras. Who talks goes on unless the way to the camera is another one."""
+        wanted = {camera.id: camera.talk for camera in cameras if camera.talk is not None}
+        for camera in [camera for camera in self._ways if camera not in wanted]:
+            await self._end(self._ways.pop(camera))
+        for camera, spec in wanted.items():
+            way = self._ways.get(camera)
+            if way is None:
+                self._ways[camera] = self._begin(camera, spec, TalkLine(camera))
+            elif (way.spec.url, way.spec.user, way.spec.password) != (spec.url, spec.user, spec.password):
+                await self._end(way)
+                self._ways[camera] = self._begin(camera, spec, way.line)
+            else:
+                way.spec = spec
+            _tell(self._ways[camera].line, spec)
+
+    def _begin(self, camera: str, spec: TalkSpec, line: TalkLine) -> _Way:
+        back = Talkback(line, TalkSource(camera, spec.url, spec.user, spec.password), self._clock)
+        task = asyncio.create_task(back.run(), name=f"talk to {camera}")
+        task.add_done_callback(_ended)
+        return _Way(spec, line, back, task)
+
+    async def _end(self, way: _Way) -> None:
+        way.task.cancel()
+        await asyncio.gather(way.task, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Leave all cameras."""
+        ways, self._ways = list(self._ways.values()), {}
+        await asyncio.gather(*(self._end(way) for way in ways))
+
+
+def _tell(line: TalkLine, spec: TalkSpec) -> None:
+    line.set_formats(tuple(_format(each) for each in spec.formats))
+    line.primacy = Primacy(spec.primacy) if spec.primacy else Primacy.AUTO
+    line.level = spec.level
+
+
+def _format(spec: TrackSpec) -> TrackFormat:
+    return TrackFormat(
+        codec=Codec(spec.codec),
+        clock_rate=spec.clock_rate,
+        config=spec.config,
+        channels=spec.channels,
+        bits=spec.bits,
+        rtpmap=spec.rtpmap,
+        fmtp=spec.fmtp,
+    )
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("%s ended by a fault", task.get_name(), exc_info=error)
