@@ -9,6 +9,7 @@ from onvifd.access.types import Account
 from onvifd.errors import NotFound, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack, encodings
 from onvifd.live.parts import Composition, Feed, Part, feed_of
+from onvifd.live.talk import TalkLine
 from onvifd.media.types import FlushUnit
 from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, RtpInfo, TrackDescription
 
@@ -23,9 +24,18 @@ class LivePresentation:
     """What a URL of live media names (rtsp.play.Presentation). Without `parts` it is all tracks of the stream `feed`."""
 
     def __init__(
-        self, feed: Feed, session_timeout: int, *, name: str = "", parts: tuple[Part, ...] = (), profile: str = ""
+        self,
+        feed: Feed,
+        session_timeout: int,
+        *,
+        name: str = "",
+        parts: tuple[Part, ...] = (),
+        profile: str = "",
+        talk: TalkLine | None = None,
     ) -> None:
         self._feed = feed
+        self.talk = talk
+        """The back channel (Streaming 5.3)."""
         self._name = name or feed.name
         self._session_timeout = session_timeout
         # As described: a session outlives changes of the stream, and its tracks must not vanish under it.
@@ -176,4 +186,6 @@ class LiveMount:
         before = self._feeds.get(path)
         if before is None or before[0] != parts:
             before = self._feeds[path] = (parts, feed_of(wanted.name, parts))
-        return LivePresentation(before[1], self._session_timeout, name=wanted.name, parts=parts, profile=wanted.profile)
+        return LivePresentation(
+            before[1], self._session_timeout, name=wanted.name, parts=parts, profile=wanted.profile, talk=wanted.talk
+        )

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from onvifd.live.hub import LiveStream, LiveTrack, Sink
+from onvifd.live.talk import TalkLine
 from onvifd.media.types import FlushUnit, Kind
 from onvifd.rtsp.play import Multicast
 
 CONTROLS = {Kind.VIDEO: "trackID=0", Kind.AUDIO: "trackID=1", Kind.METADATA: "trackID=2"}
 """Controls of a composed presentation: they stay the same when a track is missing for a while."""
-TALK_CONTROL = "trackID=3"
 
 
 class Feed(Protocol):
@@ -50,13 +50,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
-    """What a path is to be composed of. Streams that are not named are None; `multicast` is by kind of track."""
+    """What a path is to be composed of. Streams that are not named are None; `multicast` is by kind of track. `talk` is the way
+    for sound to the camera."""
 
     name: str
     profile: str
     video: LiveStream | None = None
     audio: LiveStream | None = None
     metadata: LiveStream | None = None
+    talk: TalkLine | None = None
     multicast: Mapping[Kind, Multicast] = field(default_factory=dict)
 
     @property
