@@ -13,7 +13,7 @@ from onvifd.access.types import Account
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.outlet import STALL_TIMEOUT, Link, TcpOutlet, UdpOutlet
-from onvifd.rtsp.play import PausesAt, Playback, Presentation
+from onvifd.rtsp.play import PausesAt, Playback, PlayReply, Presentation
 from onvifd.rtsp.server_events import (
     Closed,
     Event,
@@ -30,6 +30,7 @@ from onvifd.rtsp.server_events import (
     Verifier,
 )
 from onvifd.rtsp.server_session import ServerConnection
+from onvifd.rtsp.talks import Talks, outlet_of, sent_tracks, talk_track
 from onvifd.rtsp.tunnel import Base64Stream
 from onvifd.rtsp.udp import UdpPair
 from onvifd.rtsp.websocket import GOING_AWAY, WebSocketStream, close_frame
@@ -99,6 +100,7 @@ class Connection:
         self.freeing: set[asyncio.Task[None]] = set()
         self._link = Link(sock, self._lost, websocket=arrival.websocket)
         self._media: dict[str, _Media] = {}
+        self._talks = Talks()
         self._pumping = False
         self._shut = False
         self._reading = False
@@ -231,6 +233,7 @@ class Connection:
             self.pump()
 
         pair = UdpPair(self.local, self.peer, event.client_port, received, self._scope)
+        pair.hears = event.track == len(session.presentation.tracks)  # Streaming 5.3: sound comes here
         old = media.pairs.get(event.track)
         media.pairs[event.track] = pair
         if old is not None:
@@ -239,16 +242,23 @@ class Connection:
 
     async def _play(self, event: Play) -> None:
         session = event.session
+        if session.id not in self.machine.sessions:
+            return
         media = self._media.setdefault(session.id, _Media())
         if media.outlet is None:
             if any(isinstance(track, Udp) for track in session.tracks.values()):
                 media.outlet = UdpOutlet(session, media.pairs, self._ended)
             else:
                 media.outlet = TcpOutlet(session, self._link, self._ended)
-            media.playback = session.presentation.open(media.outlet)
-        assert media.playback is not None
+        if media.playback is None and sent_tracks(session):  # who only talks watches nothing
+            media.playback = session.presentation.open(outlet_of(session, media.outlet))
         media.outlet.refresh()
-        reply = await media.playback.play(event.request, frozenset(session.tracks))
+        self._talks.begin(session, self.machine.login, self.peer, self._server.now())
+        try:
+            reply = await self._prepare(media, event)
+        except BaseException:
+            self._talks.end(session)
+            raise
         if session.id not in self.machine.sessions:
             return
         self.machine.played(reply)
@@ -256,8 +266,14 @@ class Connection:
         if event.request.immediate:
             media.outlet.forget()  # Streaming 6.10: the old position is of no more interest
         self._link.send_answer(self.machine.data_to_send())
-        media.playback.start()
+        if media.playback is not None:
+            media.playback.start()
         log.info("RTSP %s plays %s", self.peer, session.path)
+
+    async def _prepare(self, media: _Media, event: Play) -> PlayReply:
+        if media.playback is None:
+            return PlayReply(start=None)
+        return await media.playback.play(event.request, sent_tracks(event.session))
 
     def _retune(self, session: Session) -> None:
         """Some tracks of a session do not play any more."""
@@ -268,12 +284,17 @@ class Connection:
             media.pairs.pop(track).close()
         if media.outlet is not None:
             media.outlet.refresh()
+        if talk_track(session) in (None, *session.held):
+            self._talks.end(session)
 
     def _received(self, event: Received) -> None:
         """A report of a client, or its sound."""
+        if not event.rtcp:
+            self._talks.hear(event.session, event.track, event.data, self._server.now())
 
     async def _pause(self, event: Pause) -> None:
         media = self._media.get(event.session.id)
+        self._talks.end(event.session)
         now = True
         if media is not None and media.playback is not None:
             if event.at is not None and isinstance(media.playback, PausesAt):
@@ -292,6 +313,7 @@ class Connection:
         self.pump()
 
     def _free(self, event: SessionEnded) -> None:
+        self._talks.end(event.session)
         media = self._media.pop(event.session.id, None)
         if media is None:
             return

@@ -72,7 +72,8 @@ class RtspServer:
         return sum(len(connection.machine.sessions) for connection in self._connections)
 
     def listing(self) -> tuple[tuple[str, str, str, str, tuple[str, ...]], ...]:
-        """Every session: its id, its account, the client's address, the path, and the kinds of the tracks that are sent now."""
+        """Every session: its id, its account, the client's address, the path, and the kinds of the tracks that are sent now; `talk`
+        is among them where the client sends sound."""
         return tuple(
             (session.id, connection.machine.account.name, connection.peer, session.path, _kinds(session))
             for connection in self._connections
@@ -231,4 +232,5 @@ def _kinds(session: Session) -> tuple[str, ...]:
     if not session.playing:
         return ()
     tracks = session.presentation.tracks
-    return tuple(sorted({tracks[number].format.kind.value for number in session.tracks if number < len(tracks)}))
+    kinds = {tracks[number].format.kind.value if number < len(tracks) else "talk" for number in session.tracks}
+    return tuple(sorted(kinds))

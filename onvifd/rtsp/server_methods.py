@@ -45,6 +45,11 @@ class Conversation(Protocol):
     tcp_only: bool
 
     @property
+    def now(self) -> float:
+        """Monotonic seconds."""
+        ...
+
+    @property
     def login(self) -> Account:
         """Who is logged in. Raises RtspError 401."""
         ...

@@ -262,6 +262,11 @@ class ServerConnection:
             raise
 
     @property
+    def now(self) -> float:
+        """See Conversation."""
+        return self._now
+
+    @property
     def login(self) -> Account:
         """See Conversation."""
         if self.account is None:

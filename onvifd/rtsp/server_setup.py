@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 
 from onvifd.rtsp import headers as h
-from onvifd.rtsp.backchannel import check_talker
+from onvifd.rtsp.backchannel import Talker, check_talker
 from onvifd.rtsp.messages import Request, RtspError
 from onvifd.rtsp.play import Multicast, Presentation
 from onvifd.rtsp.requests import (
@@ -61,9 +61,12 @@ class SetupMethod:
         line = talk_of(presentation)
         required = check_require(request, replay=presentation.replay, talk=line is not None)
         track = track_index(presentation, control)
-        if track == len(presentation.tracks):
-            check_talker(self._machine.login)
         session = pending.session
+        if line is not None and track == len(presentation.tracks):
+            login = self._machine.login
+            check_talker(login)
+            # clearer now than at PLAY, where a client loses the picture too
+            line.check(Talker(login.name, self._machine.peer, session.id if session else ""), self._machine.now)
         if session is None:
             session = self._new_session(request, presentation, path, control)
         group = track_of(session, track).multicast
