@@ -1,4 +1,4 @@
-"""RTSP client: the conversation on a real connection, with media interleaved in it or by UDP beside it.
+"""RTSP client: the conversation on a real connection, with media in it, beside it (UDP, multicast), or within HTTP or TLS.
 
 After `play` all bytes go to the receiver given, straight from the receive buffer.
 """
@@ -8,25 +8,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
+import re
 import socket
-from collections.abc import Callable
-from typing import Any, cast
+import ssl
+from dataclasses import replace
+from typing import Any
 
 from onvifd.errors import OnvifdError, Timeout, Unavailable
-from onvifd.rtsp.client_session import MAX_REDIRECTS, ClientSession, parse_url
+from onvifd.rtsp.client_connection import Connection, Receiver
+from onvifd.rtsp.client_messages import AnswerParser
+from onvifd.rtsp.client_session import (
+    DEFAULTS,
+    MAX_REDIRECTS,
+    ClientOptions,
+    ClientSession,
+    NotUnderstood,
+    Placed,
+    TransportRefused,
+    parse_url,
+    redirected,
+)
+from onvifd.rtsp.client_transport import Way
+from onvifd.rtsp.client_trust import check, context_for
+from onvifd.rtsp.client_tunnel import Tunnel
 from onvifd.rtsp.client_udp import DatagramTrack
-from onvifd.rtsp.messages import Interleaved, Parser, Response, RtspError
+from onvifd.rtsp.messages import Interleaved, Request, Response, RtspError
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.sdp import DescribedTrack, Description
 
+__all__ = ["CONNECT_TIMEOUT", "Receiver", "RtspClient", "describe"]
+
 log = logging.getLogger(__name__)
-
-BUFFER = 256 << 10
-"""Bytes of a connection's receive buffer; more than the largest interleaved frame and RTSP message together."""
-
-SMALL = 80 << 10
-"""When less than this is free the unfinished rest moves to the front."""
 
 SEND_BUFFER = 64 << 10
 """Bytes to a camera that wait; sound beyond is left out."""
@@ -34,204 +46,96 @@ SEND_BUFFER = 64 << 10
 CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0
 
-Receiver = Callable[[bytearray, int, int], int]
-"""Takes buffer, start and end; returns up to where it used the bytes."""
-
-
-class _Connection(asyncio.BufferedProtocol):
-    """Bytes of one connection, to the parser during the conversation and to the receiver afterwards."""
-
-    def __init__(self, poller: ReadPoller | None = None) -> None:
-        self.transport: asyncio.Transport | None = None
-        self._poller = poller
-        self._socket: socket.socket | None = None
-        """The connection's socket once more, from which the poller reads media past the transport."""
-        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._buffer = bytearray(BUFFER)
-        self._view = memoryview(self._buffer)
-        self._start = self._end = 0
-        self._parser = Parser(max_body=256 << 10)
-        self._answers: asyncio.Queue[Response] = asyncio.Queue(8)
-        self._receiver: Receiver | None = None
-        self.hold = False
-        """Stop parsing behind each answer: what follows the answer to PLAY is media for the receiver."""
-        self._held = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # not isinstance: uvloop's transports are no subclasses
-        self.transport = cast(asyncio.Transport, transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(f"connection lost: {exc}" if exc else "the camera closed the connection")
-
-    def _fail(self, reason: str) -> None:
-        if not self.lost.done():
-            self.lost.set_result(reason)
-        self.leave_poller()
-        if self.transport is not None:
-            self.transport.abort()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._view[self._end :]
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._end += nbytes
-        try:
-            if self._receiver is None:
-                self._parser.receive_data(self._view[: self._end])
-                self._start = self._end = 0
-                self._parse()
-                return
-            self._start = self._receiver(self._buffer, self._start, self._end)
-        except RtspError as error:
-            self._fail(f"no RTSP: {error.reason}")
-            return
-        except Exception as error:
-            # Whatever the bytes did, only this connection may suffer from it.
-            log.debug("receiver failed", exc_info=True)
-            self._fail(str(error))
-            return
-        if self._start == self._end:
-            self._start = self._end = 0
-        elif BUFFER - self._end < SMALL:
-            rest = self._end - self._start
-            if rest > BUFFER - SMALL:
-                self._fail("a frame exceeds every bound")
-                return
-            self._buffer[:rest] = self._buffer[self._start : self._end]
-            self._start, self._end = 0, rest
-
-    def _parse(self) -> None:
-        if self._held:
-            return
-        while (message := self._parser.next_message()) is not None:
-            # Media before the answer to PLAY is early, and requests of a server are none of ours: both are left out.
-            if isinstance(message, Response):
-                if self._answers.full():
-                    raise RtspError(400, "too many answers", fatal=True)
-                self._answers.put_nowait(message)
-                if self.hold:
-                    # What follows waits in the kernel, where the camera's window bounds it.
-                    self._held = True
-                    self._read(False)
-                    return
-
-    def _read(self, on: bool) -> None:
-        if self.transport is not None and not self.lost.done():
-            if on:
-                self.transport.resume_reading()
-            else:
-                self.transport.pause_reading()
-
-    async def answer(self, timeout: float) -> Response:
-        """The next answer. Raises Unavailable or Timeout."""
-        if self.hold and self._answers.empty():
-            if self._held:
-                self._held = False
-                self._read(True)
-            self._parse()
-        get = asyncio.ensure_future(self._answers.get())
-        either: set[asyncio.Future[Any]] = {get, self.lost}
-        try:
-            done, _ = await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-            if get in done:
-                return get.result()
-            if self.lost in done:
-                raise Unavailable(self.lost.result())
-            raise Timeout(f"the camera does not answer in {timeout:g} s")
-        finally:
-            get.cancel()
-
-    def switch(self, receiver: Receiver) -> None:
-        """From here on bytes are media; what the parser holds already is given first."""
-        self._receiver = receiver
-        rest = memoryview(self._parser.take_rest())
-        while rest and not self.lost.done():
-            room = self.get_buffer(-1)
-            size = min(len(room), len(rest))
-            room[:size] = rest[:size]
-            rest = rest[size:]
-            self.buffer_updated(size)
-        if self._poller is not None and self.transport is not None and not self.lost.done():
-            self._enter_poller(self._poller, self.transport)
-        elif self._held:
-            self._read(True)
-        self._held = False
-
-    def _enter_poller(self, poller: ReadPoller, transport: asyncio.Transport) -> None:
-        sock = transport.get_extra_info("socket")
-        self._read(False)
-        self._socket = socket.socket(fileno=os.dup(sock.fileno()))
-        self._socket.setblocking(False)
-        poller.add(self._socket.fileno(), self._readable)
-
-    def leave_poller(self) -> None:
-        """Read no more."""
-        if self._socket is not None and self._poller is not None:
-            self._poller.remove(self._socket.fileno())
-            self._socket.close()
-            self._socket = None
-
-    def read_now(self) -> None:
-        """Take what the socket holds, if the poller reads it."""
-        if self._socket is not None:
-            self._readable()
-
-    def _readable(self) -> None:
-        assert self._socket is not None
-        try:
-            count = self._socket.recv_into(self._view[self._end :])
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._fail(f"connection lost: {error.strerror or error}")
-            return
-        if count:
-            self.buffer_updated(count)
-        else:
-            self._fail("the camera closed the connection")
-
 
 class RtspClient:
-    """One connection to a camera. Use: `connect`, `describe`, `setup` each track, `play`, then await `lost`; `close` at the end."""
+    """One connection to a camera. Use: `connect`, `describe`, `place` each track, `play`, then await `lost`; `close` at the end.
+
+    `options.way` must be a concrete one. `seen_pin` is the fingerprint of the certificate that the camera has shown.
+    """
 
     def __init__(
-        self, url: str, user: str = "", password: str = "", poller: ReadPoller | None = None, require: str = ""
+        self,
+        url: str,
+        user: str = "",
+        password: str = "",
+        poller: ReadPoller | None = None,
+        options: ClientOptions = DEFAULTS,
+        require: str = "",
     ) -> None:
-        self.session = ClientSession(url, user, password, require=require)
+        self.options = options
+        self.session = ClientSession(url, user, password, options, require=require)
+        self.seen_pin = ""
         self._poller = poller
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
+        self._tunnel: Tunnel | None = None
         self._datagrams: list[DatagramTrack] = []
 
     async def connect(self, timeout: float = CONNECT_TIMEOUT) -> None:
-        """Open the connection. Raises Unavailable or Timeout."""
+        """Open the connection. Raises Unavailable (Untrusted), NotAuthorized or Timeout."""
         address = parse_url(self.session.url)
-        loop = asyncio.get_running_loop()
+        where = f"{address.host}:{address.port}"
         try:
             async with asyncio.timeout(timeout):
-                _, self._connection = await loop.create_connection(
-                    lambda: _Connection(self._poller), address.host, address.port
-                )
+                connection = await self._open_connection()
         except TimeoutError:
-            raise Timeout(f"no connection to {address.host}:{address.port} in {timeout:g} s") from None
+            raise Timeout(f"no connection to {where} in {timeout:g} s") from None
+        except ssl.SSLError as error:
+            raise Unavailable(f"no TLS with {where}: {error.reason or error}") from None
         except OSError as error:
-            raise Unavailable(f"no connection to {address.host}:{address.port}: {error.strerror or error}") from None
-        transport = self._connection.transport
+            raise Unavailable(f"no connection to {where}: {error.strerror or error}") from None
+        connection.on_request = self._requested
+        self._connection = connection
+        transport = connection.transport
         sock = transport.get_extra_info("socket") if transport else None
         if sock is not None:
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    def _open(self) -> _Connection:
+    async def _open_connection(self) -> Connection:
+        address, way = parse_url(self.session.url), self.options.way
+        secure = way.encrypted or address.secure
+        context = await asyncio.to_thread(context_for, self.options.trust.judge) if secure else None
+        if way in (Way.HTTP, Way.HTTPS):
+            port = self.options.tunnel_port or (443 if secure else 80)
+            path = re.sub(r"^rtsps?://[^/?]*", "", address.url)
+            user, password = self.session.user, self.session.password
+            self._tunnel = Tunnel(address.host, port, path, user, password, context, self._judge)
+            return await self._tunnel.open(self._poller)
+        poller = None if secure else self._poller
+        connection = Connection(poller)
+        await asyncio.get_running_loop().create_connection(
+            lambda: connection,
+            address.host,
+            address.port,
+            ssl=context,
+            server_hostname=address.host if context is not None else None,
+        )
+        if context is not None:
+            assert connection.transport is not None
+            try:
+                self._judge(connection.transport.get_extra_info("ssl_object"))
+            except Unavailable:
+                connection.fail("not trusted")
+                raise
+        return connection
+
+    def _judge(self, ssl_object: Any) -> None:
+        self.seen_pin = check(self.options.trust, ssl_object)
+
+    def _open(self) -> Connection:
         if self._connection is None or self._connection.transport is None:
             raise Unavailable("not connected")
         return self._connection
 
+    @property
+    def misunderstood(self) -> bool:
+        """Whether the connection ended since what came was no RTSP."""
+        return self._connection is not None and self._connection.misunderstood
+
     async def _ask(self, data: bytes, timeout: float = ANSWER_TIMEOUT) -> Response:
         connection = self._open()
         while True:
-            assert connection.transport is not None
-            connection.transport.write(data)
+            connection.send(data)
             async with asyncio.timeout(timeout):
                 response = await connection.answer(timeout)
                 while not self.session.awaits(response):
@@ -241,59 +145,115 @@ class RtspClient:
                 return response
             data = again
 
-    async def describe(self) -> Description:
+    async def request(self, method: str, uri: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
+        """Any request and its answer. Raises NotAuthorized, Unavailable, Timeout."""
+        return await self._ask(self.session.request(method, uri, headers))
+
+    # ---- describing ------------------------------------------------------------------------------
+
+    async def describe(self, headers: tuple[tuple[str, str], ...] = ()) -> Description:
         """OPTIONS and DESCRIBE, with credentials if asked, following redirections.
 
         Raises NotAuthorized, Unavailable, Timeout, BadInput.
         """
         for _ in range(MAX_REDIRECTS + 1):
-            await self._options()
-            response = await self._ask(
-                self.session.request("DESCRIBE", self.session.url, (("Accept", "application/sdp"),))
-            )
+            if self.options.options_first:
+                await self._options()
+            response = await self.request("DESCRIBE", self.session.url, (("Accept", "application/sdp"), *headers))
             if not self.session.redirect:
                 return self.session.described(response)
-            target, self.session.redirect = self.session.redirect, ""
-            parse_url(target)
-            await self.close()
-            self.session = ClientSession(
-                target, self.session.user, self.session.password, require=self.session.require
-            )
-            await self.connect()
+            await self._follow()
         raise Unavailable("camera redirects too often")
+
+    async def _follow(self) -> None:
+        """Go on where the camera sends us, with the same login: on the same host only, it is nobody else's business."""
+        old = parse_url(self.session.url)
+        target = redirected(self.session.redirect, self.session.url)
+        same = parse_url(target).host == old.host
+        user, password = (self.session.user, self.session.password) if same else ("", "")
+        if not same:
+            log.warning("%s redirects to another host, which does not get its password", old.host)
+        await self.close()
+        self.session = ClientSession(target, user, password, self.options, require=self.session.require)
+        await self.connect()
 
     async def _options(self) -> None:
         try:
-            await self._ask(self.session.request("OPTIONS", self.session.url))
+            await self.request("OPTIONS", self.session.url)
         except (Timeout, Unavailable):
             if self._open().lost.done():
                 raise
             # A camera without OPTIONS is still a camera.
+        self.session.redirect = ""
+
+    # ---- setting up ------------------------------------------------------------------------------
+
+    def use(self, way: Way) -> None:
+        """Ask for the following tracks by TCP or UDP on this same connection."""
+        self.options = replace(self.options, way=way)
+
+    async def place(self, track: DescribedTrack, channel: int) -> Placed:
+        """Set a track up by the way of the options. Its packets come on the channels that are given back, as if interleaved.
+
+        Raises TransportRefused if the camera does not send that way, Unavailable, Timeout.
+        """
+        way = self.options.way
+        if way is Way.UDP:
+            return await self._place_udp(track, channel)
+        if way is Way.MULTICAST:
+            return await self._place_multicast(track, channel)
+        response = await self._ask(self.session.setup(track, Way.TCP, channel))
+        return self.session.placed(response, Way.TCP, channel)
 
     async def setup(self, track: DescribedTrack, channel: int) -> tuple[int, int | None]:
-        """Set a track up; gives the interleaved channel on which its packets will come, and their SSRC if it was told."""
-        response = await self._ask(self.session.setup(track, channel))
-        return self.session.channel_of(response, channel)
+        """Set a track up interleaved; gives the channel of its RTP, and its SSRC if it was told."""
+        response = await self._ask(self.session.setup(track, Way.TCP, channel))
+        placed = self.session.placed(response, Way.TCP, channel)
+        return placed.rtp, placed.ssrc
 
     async def setup_udp(self, track: DescribedTrack, channel: int) -> int | None:
-        """Set a track up by UDP; its packets will come as if interleaved on `channel`. Gives their SSRC if it was told.
+        """Set a track up by UDP, whatever the options say; gives its SSRC if it was told."""
+        return (await self._place_udp(track, channel)).ssrc
 
-        Raises Unavailable if the camera does not send by UDP.
-        """
+    def _ends(self) -> tuple[socket.socket, str, str]:
+        """The connection's socket, and the addresses of both its ends without scope."""
         transport = self._open().transport
         assert transport is not None
-        sock, peer = transport.get_extra_info("socket"), transport.get_extra_info("peername")[0]
-        datagrams = DatagramTrack.open(channel, sock.family, sock.getsockname()[0])
+        sock = transport.get_extra_info("socket")
+        return sock, sock.getsockname()[0], transport.get_extra_info("peername")[0]
+
+    async def _place_udp(self, track: DescribedTrack, channel: int) -> Placed:
+        sock, local, peer = self._ends()
+        datagrams = DatagramTrack.open(channel, sock.family, local)
         self._datagrams.append(datagrams)
         try:
-            response = await self._ask(self.session.setup_udp(track, datagrams.port))
-            ports, ssrc = self.session.ports_of(response)
-        except OnvifdError:
+            response = await self._ask(self.session.setup(track, Way.UDP, datagrams.port))
+            placed = self.session.placed(response, Way.UDP, channel)
+        except (OnvifdError, TimeoutError):
             self._datagrams.remove(datagrams)
             datagrams.close()
             raise
-        datagrams.connect(peer, ports)
-        return ssrc
+        answer = placed.answer
+        # `source` says who sends (RFC 2326 12.39); where it is no address, or wrong, it is the camera itself.
+        hosts = frozenset((peer.partition("%")[0], answer.source)) - {""}
+        datagrams.expect(hosts, peer, answer.server_port)
+        return placed
+
+    async def _place_multicast(self, track: DescribedTrack, channel: int) -> Placed:
+        _, local, peer = self._ends()
+        response = await self._ask(self.session.setup(track, Way.MULTICAST, channel))
+        placed = self.session.placed(response, Way.MULTICAST, channel)
+        answer = placed.answer
+        group = answer.destination or track.group
+        ports = answer.port or answer.server_port or ((track.port, track.port + 1) if track.port else None)
+        if not group or ports is None:
+            raise TransportRefused("camera does not say to which multicast group it sends")
+        datagrams = DatagramTrack.join(channel, group, ports, local, answer.source)
+        self._datagrams.append(datagrams)
+        datagrams.expect(frozenset((answer.source or peer.partition("%")[0],)))
+        return placed
+
+    # ---- playing ---------------------------------------------------------------------------------
 
     async def play(self, receiver: Receiver) -> Response:
         """Start; from its answer on every byte goes to `receiver`, datagrams as well."""
@@ -301,7 +261,9 @@ class RtspClient:
         connection.hold = True
         for datagrams in self._datagrams:
             datagrams.start(receiver, self._poller)
-        response = await self._ask(self.session.request("PLAY", "", (("Range", "npt=0.000-"),)))
+        response = await self.request("PLAY", "", (("Range", "npt=0.000-"),))
+        if self.session.redirect:
+            raise NotUnderstood("camera redirects where that means nothing")
         connection.switch(receiver)
         return response
 
@@ -317,31 +279,56 @@ class RtspClient:
         for datagrams in self._datagrams:
             if datagrams.channel == channel:
                 return datagrams.send(packet)
-        transport = self._open().transport
-        if transport is None or transport.get_write_buffer_size() > SEND_BUFFER:
+        connection = self._open()
+        if connection.unsent > SEND_BUFFER:
             return False
-        transport.write(Interleaved(channel, packet).serialise())
+        connection.send(Interleaved(channel, packet).serialise())
         return True
+
+    def send_rtcp(self, channel: int, packet: bytes) -> None:
+        """Send RTCP of ours on the channel that `Placed.rtcp` says."""
+        for datagrams in self._datagrams:
+            if datagrams.channel == channel - 1:
+                datagrams.send_rtcp(packet)
+                return
+        if not self.options.way.datagrams:
+            self._open().send(Interleaved(channel, packet).serialise())
+
+    @property
+    def reordered(self) -> tuple[int, int]:
+        """Datagrams that came out of order, and those that were dropped since they came twice or too late."""
+        orders = [each.order for each in self._datagrams]
+        return sum(each.reordered for each in orders), sum(each.dropped for each in orders)
 
     def keep_alive(self) -> None:
         """Send a request that keeps the session alive; give its answer, which arrives among the media, to `answered`."""
-        connection = self._open()
-        if connection.transport is not None:
-            connection.transport.write(self.session.keep_alive())
-        for datagrams in self._datagrams:
-            datagrams.report()
+        if self.options.keep_alive != "none":
+            self._open().send(self.session.keep_alive())
 
     def answered(self, message: bytes) -> None:
-        """Take an RTSP message from among the media. A nonce may have become too old: then the request is repeated."""
-        parser = Parser()
+        """Take an RTSP message from among the media: the answer to a keep-alive, or a request of the camera."""
+        parser = AnswerParser()
         parser.receive_data(message)
         try:
-            response = parser.next_message()
+            found = parser.next_message()
         except RtspError as error:
             log.debug("unreadable message among the media: %s", error.reason)
             return
-        if isinstance(response, Response) and response.status == 401 and self.session.renew(response):
-            self.keep_alive()
+        if isinstance(found, Request):
+            self._open().send(self._requested(found))
+            if self.session.redirect:
+                self.abort("the camera redirects")
+        elif isinstance(found, Response):
+            try:
+                again = self.session.keep_alive_answer(found)
+            except Unavailable as error:
+                self.abort(error.reason)
+                return
+            if again is not None:
+                self._open().send(again)
+
+    def _requested(self, request: Request) -> bytes:
+        return self.session.answer_to(request)
 
     @property
     def lost(self) -> asyncio.Future[str]:
@@ -350,29 +337,33 @@ class RtspClient:
 
     def abort(self, reason: str) -> None:
         """End the connection at once."""
-        self._open()._fail(reason)
+        self._open().fail(reason)
 
     async def close(self) -> None:
         """Say TEARDOWN if a session is open, and close. Never raises for what the camera does."""
         connection, self._connection = self._connection, None
+        tunnel, self._tunnel = self._tunnel, None
         while self._datagrams:
             self._datagrams.pop().close()
-        if connection is None or connection.transport is None:
-            return
-        connection.leave_poller()
-        if self.session.session and not connection.lost.done():
-            connection.transport.write(self.session.request("TEARDOWN"))
-        connection.transport.close()
-        try:
-            async with asyncio.timeout(1):
-                await asyncio.shield(connection.lost)
-        except TimeoutError:
-            connection.transport.abort()
+        if connection is not None and connection.transport is not None:
+            connection.leave_poller()
+            if self.session.session and not connection.lost.done():
+                connection.send(self.session.request("TEARDOWN"))
+            connection.transport.close()
+            try:
+                async with asyncio.timeout(1):
+                    await asyncio.shield(connection.lost)
+            except TimeoutError:
+                connection.transport.abort()
+        if tunnel is not None:
+            await tunnel.close()
 
 
-async def describe(url: str, user: str = "", password: str = "", timeout: float = 10.0) -> Description:
+async def describe(
+    url: str, user: str = "", password: str = "", timeout: float = 10.0, options: ClientOptions = DEFAULTS
+) -> Description:
     """What a camera offers at `url`, for probing. Raises OnvifdError leaves."""
-    client = RtspClient(url, user, password)
+    client = RtspClient(url, user, password, options=options)
     try:
         async with asyncio.timeout(timeout):
             await client.connect(timeout)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from onvifd.access.digest import ClientDigest
-from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, Unavailable
-from onvifd.rtsp.headers import parse_session, parse_transport
-from onvifd.rtsp.messages import REASONS, Headers, Request, Response, RtspError
+from onvifd.access.digest import ClientDigest, split_challenges
+from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, OnvifdError, Unavailable
+from onvifd.rtsp.client_transport import Answer, Way, ask, parse_answers
+from onvifd.rtsp.client_trust import Trust
+from onvifd.rtsp.messages import REASONS, Headers, Request, Response
 from onvifd.rtsp.sdp import DescribedTrack, Description, parse_sdp
 
 USER_AGENT = "onvifd"
@@ -16,42 +18,91 @@ DEFAULT_TIMEOUT = 60
 """Seconds of session time-out where the server states none (RFC 2326 12.37)."""
 
 MAX_REDIRECTS = 3
+KEEP_ALIVES = ("GET_PARAMETER", "OPTIONS", "SET_PARAMETER")
+"""What keeps a session alive, in the order in which it is tried where a camera refuses one."""
+
 _REQUIRING = frozenset(("DESCRIBE", "SETUP", "PLAY", "TEARDOWN"))
 """Requests that a feature changes (Streaming 5.3.2.2)."""
 
+_PLAIN_STATUS = frozenset((401, 403, 404, 453, 454, 503))
+"""Refusals that have nothing to do with how we ask."""
+
 _URL = re.compile(
-    r"^rtsp://(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^/:?#@\[\]]+))(?::(?P<port>\d{1,5}))?(?P<rest>[/?].*)?$"
+    r"^(?P<scheme>rtsps?)://(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[^/:?#@\[\]]+))(?::(?P<port>\d{1,5}))?(?P<rest>[/?].*)?$"
 )
+
+
+class NotUnderstood(Unavailable):
+    """The camera refuses or answers in a way that another client may know how to take."""
+
+
+class TransportRefused(NotUnderstood):
+    """The camera does not send by the transport that was asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    """How to talk to a camera.
+
+    `tunnel_port` is the port of HTTP tunnels, 0 for 80 and 443. `md5_only` leaves digests with SHA-256 alone. `keep_alive` is
+    the method that keeps a session alive, empty to find out. `options_first` asks for OPTIONS before DESCRIBE. `reports` is
+    whether receiver reports are sent. `short_headers` leaves out what is not needed.
+    """
+
+    way: Way = Way.TCP
+    tunnel_port: int = 0
+    trust: Trust = field(default_factory=Trust)
+    md5_only: bool = False
+    keep_alive: str = ""
+    options_first: bool = True
+    reports: bool = True
+    short_headers: bool = False
+
+
+DEFAULTS = ClientOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an `rtsp://` URL without credentials leads."""
+    """Where an `rtsp://` or `rtsps://` URL without credentials leads."""
 
     host: str
     port: int
     url: str
+    secure: bool = False
 
 
 def parse_url(url: str) -> Address:
     """Host and port of an RTSP URL. Raises InvalidArgument for any other URL and for one that carries credentials."""
     match = _URL.match(url)
-    port = int(match.group("port") or 554) if match else 0
+    secure = match is not None and match.group("scheme") == "rtsps"
+    port = int(match.group("port") or (322 if secure else 554)) if match else 0
     if match is None or not 0 < port < 65536 or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
         raise InvalidArgument("This is no rtsp:// address without credentials.")
-    return Address(match.group("v6") or match.group("host"), port, url)
+    return Address(match.group("v6") or match.group("host"), port, url, secure)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a track was set up: channels of RTP and RTCP, its SSRC where the camera told it, and all that it answered."""
+
+    rtp: int
+    rtcp: int
+    ssrc: int | None
+    answer: Answer
 
 
 @dataclass(slots=True)
 class ClientSession:
     """One conversation. `request` gives the bytes to send and `response` judges the answer to the request sent last.
 
-    One request is under way at a time, keep-alives excepted: their answers are recognised by CSeq and need no judgement.
+    One request is under way at a time, keep-alives excepted: their answers are recognised by CSeq (`keep_alive_answer`).
     """
 
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
+    options: ClientOptions = DEFAULTS
     session: str = ""
     timeout: int = DEFAULT_TIMEOUT
     description: Description | None = None
@@ -60,62 +111,75 @@ class ClientSession:
     """A feature without which the session is of no use (RFC 2326 12.32)."""
     _cseq: int = 0
     _digest: ClientDigest | None = None
+    _accepted: bool = False
+    """The camera has taken these credentials: another challenge means that its nonce is too old, whatever it says."""
+    _signed: bool = False
+    _tries: int = 0
     _methods: frozenset[str] = frozenset()
     _sent: tuple[str, str, tuple[tuple[str, str], ...]] = ("", "", ())
     _waiting: int = 0
+    _alive: int = 0
+    _alive_cseq: int = 0
+    _refused: int = 0
 
     def request(self, method: str, uri: str = "", headers: tuple[tuple[str, str], ...] = ()) -> bytes:
         """The bytes of a request whose answer is to be given to `response`."""
-        target = uri or (self.description.url if self.description else self.url)
-        self._sent = (method, target, headers)
-        data = self._serialise(method, target, headers)
+        self._tries = 0
+        return self._request(method, uri or self._aggregate, headers)
+
+    @property
+    def _aggregate(self) -> str:
+        return self.description.url if self.description else self.url
+
+    def _request(self, method: str, uri: str, headers: tuple[tuple[str, str], ...]) -> bytes:
+        self._sent = (method, uri, headers)
+        data = self._serialise(method, uri, headers)
         self._waiting = self._cseq
         return data
 
     def _serialise(self, method: str, uri: str, headers: tuple[tuple[str, str], ...]) -> bytes:
         self._cseq += 1
-        fields = Headers([("CSeq", str(self._cseq)), ("User-Agent", USER_AGENT), *headers])
+        fields = Headers([("CSeq", str(self._cseq))])
+        if not self.options.short_headers:
+            fields.add("User-Agent", USER_AGENT)
+        for name, value in headers:
+            fields.add(name, value)
         if self.session:
             fields.add("Session", self.session)
         if self.require and method in _REQUIRING:
             fields.add("Require", self.require)
         authorization = self._digest.authorization(method, uri) if self._digest else None
+        self._signed = authorization is not None
         if authorization:
             fields.add("Authorization", authorization)
         return Request(method, uri, fields).serialise()
 
-    def keep_alive(self) -> bytes:
-        """A request that keeps the session alive: GET_PARAMETER where the server has it, else OPTIONS."""
-        method = "GET_PARAMETER" if "GET_PARAMETER" in self._methods else "OPTIONS"
-        return self._serialise(method, self.description.url if self.description else self.url, ())
-
-    def renew(self, response: Response) -> bool:
-        """Take the challenge in a refusal of a keep-alive; true if it is worth another try (the nonce was stale)."""
-        try:
-            return self._digest is not None and self._digest.receive_challenge(response.headers.all("WWW-Authenticate"))
-        except NotSupported:
-            return False
-
     def awaits(self, response: Response) -> bool:
-        """Whether this answers the request sent last."""
+        """Whether this answers the request sent last; 100 Continue is no answer yet."""
+        if 100 <= response.status < 200:
+            return False
         return (response.headers.get("CSeq") or "").strip() in (str(self._waiting), "")
 
     def response(self, response: Response) -> bytes | None:
         """Judge an answer: bytes to send again (now with credentials), or None when it is a success.
 
-        Sets `redirect` for a redirection. Raises NotAuthorized or Unavailable for a refusal.
+        Sets `redirect` for a redirection. Raises NotAuthorized, TransportRefused, NotUnderstood or Unavailable for a refusal.
         """
-        status = response.status
+        status, method = response.status, self._sent[0]
         if status == 401:
             return self._challenged(response)
-        if status in (301, 302):
+        if 300 <= status < 400:
             self.redirect = response.headers.get("Location") or ""
             if not self.redirect:
                 raise Unavailable("camera redirects without saying where to")
             return None
-        if status != 200:
-            method = self._sent[0]
-            raise Unavailable(f"camera answers {method} with {status} {REASONS.get(status, '')}".rstrip())
+        if not 200 <= status < 300:
+            reason = f"camera answers {method} with {status} {REASONS.get(status, '')}".rstrip()
+            if status == 461:
+                raise TransportRefused(reason)
+            raise Unavailable(reason) if status in _PLAIN_STATUS else NotUnderstood(reason)
+        # What OPTIONS is answered says nothing: some cameras let everybody ask that.
+        self._accepted |= self._signed and method != "OPTIONS"
         public = response.headers.get("Public")
         if public:
             self._methods = frozenset(name.strip().upper() for name in public.split(","))
@@ -125,22 +189,94 @@ class ClientSession:
         return None
 
     def _take_session(self, header: str) -> None:
-        try:
-            found = parse_session(header)
-        except RtspError as error:
-            raise Unavailable(f"camera: {error.reason}") from None
-        self.session = found.id
-        if found.timeout:
-            self.timeout = max(5, found.timeout)
+        """Cameras use identifiers beyond what RFC 2326 3.4 allows: they get back what they gave."""
+        identifier, *parameters = [part.strip() for part in header.split(";")]
+        if not identifier or len(identifier) > 256 or any(not 0x20 < ord(char) < 0x7F for char in identifier):
+            raise NotUnderstood("camera gives a session that cannot be used")
+        self.session = identifier
+        for parameter in parameters:
+            match = re.fullmatch(r"timeout\s*=\s*(\d{1,6})\D*", parameter, re.IGNORECASE)
+            if match and int(match.group(1)):
+                self.timeout = max(5, int(match.group(1)))
+
+    # ---- authentication --------------------------------------------------------------------------
 
     def _challenged(self, response: Response) -> bytes:
         if not self.user:
             raise NotAuthorized("camera asks for credentials")
         if self._digest is None:
             self._digest = ClientDigest(self.user, self.password)
-        if not self._digest.receive_challenge(response.headers.all("WWW-Authenticate")):
+        hopeful = self._digest.receive_challenge(self._challenges(response))
+        self._tries += 1
+        # One that knew us before and asks again means another nonce; many do not say stale=true (RFC 2617 3.2.1).
+        if self._tries > 2 or not (hopeful or (self._accepted and self._tries == 1)):
             raise NotAuthorized("camera refuses the user name or password")
-        return self.request(*self._sent)
+        return self._request(*self._sent)
+
+    def _challenges(self, response: Response) -> list[str]:
+        values = response.headers.all("WWW-Authenticate")
+        if not self.options.md5_only:
+            return values
+        found = []
+        for scheme, fields in split_challenges(values):
+            if fields.get("algorithm", "MD5").upper() == "MD5":
+                found.append(f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in fields.items()))
+        return found
+
+    # ---- keeping alive ---------------------------------------------------------------------------
+
+    def keep_alive(self) -> bytes:
+        """A request that keeps the session alive: GET_PARAMETER where the server has it, else OPTIONS."""
+        if not self._refused:
+            self._alive = 0 if "GET_PARAMETER" in self._methods else 1
+        data = self._serialise(self.options.keep_alive or KEEP_ALIVES[self._alive], self._aggregate, ())
+        self._alive_cseq = self._cseq
+        return data
+
+    def keep_alive_answer(self, response: Response) -> bytes | None:
+        """Judge the answer to a keep-alive that came among the media: bytes to send again, or None.
+
+        Raises Unavailable when the camera does not know the session any more.
+        """
+        cseq = (response.headers.get("CSeq") or "").strip()
+        if cseq not in (str(self._alive_cseq), ""):
+            return None
+        if response.status == 401:
+            return self._renewed(response)
+        self._tries = 0
+        if response.status == 454:
+            raise Unavailable("camera has forgotten the session")
+        if response.status >= 400 and self._refused < len(KEEP_ALIVES) - 1:
+            # Each is tried once; at the end it stays with the last, whose arrival is what counts.
+            self._refused += 1
+            self._alive = (self._alive + 1) % len(KEEP_ALIVES)
+            return self.keep_alive()
+        return None
+
+    def _renewed(self, response: Response) -> bytes | None:
+        """A nonce may have become too old: once more with the new one."""
+        self._tries += 1
+        if self._digest is None or self._tries > 2:
+            return None
+        try:
+            self._digest.receive_challenge(self._challenges(response))
+        except NotSupported:
+            return None
+        return self.keep_alive()
+
+    def answer_to(self, request: Request) -> bytes:
+        """What a request of the camera is answered; its REDIRECT (RFC 2326 10.10) sets `redirect`."""
+        status = 200
+        if request.method == "REDIRECT":
+            self.redirect = request.headers.get("Location") or self.url
+        elif request.method not in ("OPTIONS", "GET_PARAMETER", "SET_PARAMETER", "ANNOUNCE"):
+            status = 501
+        headers = Headers([("CSeq", request.headers.get("CSeq") or "0")])
+        if self.session:
+            headers.add("Session", self.session)
+        return Response(status, headers).serialise()
+
+    # ---- what is asked ---------------------------------------------------------------------------
 
     def described(self, response: Response) -> Description:
         """Take the answer of DESCRIBE. Raises BadInput when it holds no usable track."""
@@ -148,31 +284,37 @@ class ClientSession:
         self.description = parse_sdp(response.body, self.url, base)
         return self.description
 
-    def setup(self, track: DescribedTrack, channel: int) -> bytes:
-        """Ask for a track on the interleaved channels `channel` and `channel + 1`."""
-        transport = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
-        return self.request("SETUP", track.url, (("Transport", transport),))
+    def setup(self, track: DescribedTrack, way: Way, first: int) -> bytes:
+        """Ask for a track; `first` is the channel or local port of RTP, and RTCP takes the next."""
+        return self.request("SETUP", track.url, (("Transport", ask(way, first)),))
 
-    def setup_udp(self, track: DescribedTrack, port: int) -> bytes:
-        """Ask for a track by UDP on the local ports `port` and `port + 1`."""
-        transport = f"RTP/AVP;unicast;client_port={port}-{port + 1}"
-        return self.request("SETUP", track.url, (("Transport", transport),))
+    def placed(self, response: Response, way: Way, first: int) -> Placed:
+        """Where a track comes. `first` is what was asked for, and holds where the answer does not say otherwise.
 
-    @staticmethod
-    def ports_of(response: Response) -> tuple[tuple[int, int] | None, int | None]:
-        """The camera's ports and the SSRC, as far as it tells them. Raises Unavailable when it does not send by UDP."""
-        for transport in parse_transport(response.headers.get("Transport") or ""):
-            if not transport.tcp and transport.unicast:
-                return transport.server_port, transport.ssrc
-        raise Unavailable("camera does not stream by UDP")
-
-    @staticmethod
-    def channel_of(response: Response, asked: int) -> tuple[int, int | None]:
-        """Channel and SSRC that the server chose, normally the channel asked for; None if it does not tell the SSRC.
-
-        Raises Unavailable when it is not interleaved.
+        Raises TransportRefused when it comes by another way.
         """
-        for transport in parse_transport(response.headers.get("Transport") or ""):
-            if transport.tcp:
-                return transport.interleaved[0] if transport.interleaved else asked, transport.ssrc
-        raise Unavailable("camera does not stream over the RTSP connection")
+        answers = parse_answers(response.headers.get("Transport") or "")
+        if not answers and way in (Way.TCP, Way.UDP):
+            # A success without a word about it: what was asked for.
+            return Placed(first, first + 1, None, Answer(tcp=way is Way.TCP))
+        for answer in answers:
+            if answer.tcp == (not way.datagrams) and answer.multicast == (way is Way.MULTICAST):
+                rtp, rtcp = answer.interleaved or (first, first + 1)
+                if way.datagrams:
+                    rtp, rtcp = first, first + 1
+                return Placed(rtp, rtcp, answer.ssrc, answer)
+        if way.datagrams:
+            raise TransportRefused(f"camera does not stream by {way.upper() if way is Way.UDP else way}")
+        raise TransportRefused("camera does not stream over the RTSP connection")
+
+
+def redirected(target: str, url: str) -> str:
+    """Where a redirection leads, which may be told as a path alone. Raises Unavailable for what is no RTSP address."""
+    target = target.strip()
+    if target.startswith("/"):
+        parts = urlsplit(url)
+        target = f"{parts.scheme}://{parts.netloc}{target}"
+    try:
+        return parse_url(target).url
+    except OnvifdError:
+        raise Unavailable("camera redirects to what is no RTSP address") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import logging
 import re
 from dataclasses import dataclass, field
@@ -16,16 +17,21 @@ log = logging.getLogger(__name__)
 MAX_MEDIA = 16
 MAX_LINES = 1024
 
+_RATES = {"video": "90000", "audio": "8000", "application": "90000"}
+"""Clock rates where a camera leaves them out."""
+
 _ABSOLUTE = re.compile(r"rtsps?://[^/?#]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedTrack:
-    """A track that a camera describes. `url` is what SETUP asks for."""
+    """A track that a camera describes. `url` is what SETUP asks for; `group` and `port` where it goes by multicast, if told."""
 
     format: TrackFormat
     payload_type: int
     url: str
+    group: str = ""
+    port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,9 @@ class _Section:
 
     media: str
     payload_types: list[int]
+    port: int = 0
     attributes: list[tuple[str, str]] = field(default_factory=list)
+    group: str = ""
 
     def first(self, name: str) -> str | None:
         return next((value for key, value in self.attributes if key == name), None)
@@ -69,7 +77,7 @@ class _Section:
 def parse_sdp(body: bytes, request_url: str, content_base: str | None = None) -> Description:
     """The usable tracks of a camera's description.
 
-    Liberal: bare line feeds, missing fmtp, unknown lines. `content_base` is Content-Base (or Content-Location) of the
+    Liberal: bare line feeds, Latin-1, missing or misplaced rtpmap and fmtp, unknown lines. `content_base` is Content-Base (or Content-Location) of the
     answer (RFC 2326 C.1.1). Raises BadInput when there is no track that can be used.
     """
     session, sections = _split(body)
@@ -79,10 +87,12 @@ def parse_sdp(body: bytes, request_url: str, content_base: str | None = None) ->
     skipped: list[str] = []
     talk: DescribedTalk | None = None
     for section in sections:
-        if any(name in ("sendonly", "inactive") for name, _ in section.attributes):
+        directions = {name for name, _ in section.attributes}
+        # Nobody sends pictures to a camera: one that marks its video `sendonly` says what it does itself.
+        if "inactive" in directions or ("sendonly" in directions and section.media != "video"):
             talk = talk or _talk(section, base)
             continue
-        track = _track(section, base, skipped)
+        track = _track(section, base, skipped, session.group)
         if track is not None:
             tracks.append(track)
     if not tracks:
@@ -107,24 +117,40 @@ def _talk(section: _Section, base: str) -> DescribedTalk | None:
 def _split(body: bytes) -> tuple[_Section, list[_Section]]:
     session = current = _Section("", [])
     sections: list[_Section] = []
-    for line in body.decode("utf-8", "replace").splitlines()[:MAX_LINES]:
-        kind, mark, value = line.strip().partition("=")
+    # Not splitlines(): it takes a Latin-1 NEL and other controls for line ends.
+    for line in re.split(r"\r\n|\n|\r", body.decode("utf-8", "replace"))[:MAX_LINES]:
+        kind, mark, value = line.strip(" \t\0").partition("=")
+        kind = kind.strip().lower()
         if not mark:
             continue
         if kind == "m":
             words = value.split()
             numbers = [int(word) for word in words[3:] if re.fullmatch(r"\d{1,3}", word)]
-            current = _Section(words[0] if words else "", numbers)
+            port = int(words[1].partition("/")[0]) if len(words) > 1 and re.match(r"\d{1,5}(/|$)", words[1]) else 0
+            current = _Section(words[0].lower() if words else "", numbers, port)
             sections.append(current)
             if len(sections) > MAX_MEDIA:
                 raise BadInput("camera describes too many tracks")
+        elif kind == "c":
+            current.group = _group(value)
         elif kind == "a":
             name, _, text = value.partition(":")
             current.attributes.append((name.strip().lower(), text.strip()))
     return session, sections
 
 
-def _track(section: _Section, base: str, skipped: list[str]) -> DescribedTrack | None:
+def _group(value: str) -> str:
+    """The multicast address of a connection line (RFC 4566 5.7), empty for any other."""
+    words = value.split()
+    with contextlib.suppress(ValueError):
+        address = ipaddress.ip_address(words[2].partition("/")[0]) if len(words) > 2 else None
+        if address is not None and address.is_multicast:
+            return str(address)
+    return ""
+
+
+def _track(section: _Section, base: str, skipped: list[str], group: str = "") -> DescribedTrack | None:
+    group = section.group or group
     unread: DescribedTrack | None = None
     for number in section.payload_types:
         try:
@@ -135,7 +161,8 @@ def _track(section: _Section, base: str, skipped: list[str]) -> DescribedTrack |
         if found is None:
             skipped.append(f"{section.media}: payload type {number} without rtpmap")
             continue
-        track = DescribedTrack(found, number, _resolve(base, section.first("control")))
+        port = section.port if group else 0
+        track = DescribedTrack(found, number, _resolve(base, section.first("control")), group, port)
         if found.codec not in (Codec.OTHER_VIDEO, Codec.OTHER_AUDIO):
             return track
         unread = unread or track
@@ -143,15 +170,37 @@ def _track(section: _Section, base: str, skipped: list[str]) -> DescribedTrack |
 
 
 def _format(section: _Section, number: int) -> TrackFormat | None:
-    rtpmap = section.of_payload("rtpmap", number)
+    rtpmap, fmtp = section.of_payload("rtpmap", number), section.of_payload("fmtp", number) or ""
     if rtpmap is None:
-        return STATIC_PAYLOAD_TYPES.get(number)
+        static = STATIC_PAYLOAD_TYPES.get(number)
+        if static is not None:
+            return static
+        rtpmap, fmtp = _misplaced(section, fmtp)
+        if not rtpmap:
+            return None
     name, _, rest = rtpmap.partition("/")
-    rate, _, channels = rest.partition("/")
-    if not re.fullmatch(r"\d{1,7}", rate.strip()):
+    rate, _, channels = (part.strip() for part in rest.partition("/"))
+    if not rate and section.media in _RATES:
+        rate = _RATES[section.media]
+    if not re.fullmatch(r"\d{1,7}", rate):
         raise BadInput("rtpmap is malformed")
-    count = int(channels) if re.fullmatch(r"\d{1,2}", channels.strip()) else 0
-    return format_from_fmtp(name.strip(), int(rate), count, section.of_payload("fmtp", number) or "", section.media)
+    count = int(channels) if re.fullmatch(r"\d{1,2}", channels) else 0
+    return format_from_fmtp(name.strip(), int(rate), count, fmtp, section.media)
+
+
+def _misplaced(section: _Section, fmtp: str) -> tuple[str, str]:
+    """rtpmap and fmtp of a section that has none for its own payload type: the only ones that are there, or what fmtp betrays."""
+    found = [value for name, value in section.attributes if name == "rtpmap"]
+    formats = [value for name, value in section.attributes if name == "fmtp"]
+    fmtp = fmtp or (formats[0].partition(" ")[2].strip() if len(formats) == 1 else "")
+    if len(found) == 1:
+        return found[0].partition(" ")[2].strip() or found[0], fmtp
+    lower = fmtp.lower()
+    if "sprop-vps" in lower:
+        return "H265/90000", fmtp
+    if "sprop-parameter-sets" in lower or "packetization-mode" in lower or "profile-level-id=42" in lower:
+        return "H264/90000", fmtp
+    return "", fmtp
 
 
 def _resolve(base: str, control: str | None) -> str:

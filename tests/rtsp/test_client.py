@@ -132,15 +132,16 @@ def good(request: Request) -> Response:
     return Response(200, Headers([("Public", "OPTIONS, DESCRIBE, SETUP, PLAY")]))
 
 
-async def test_media_right_behind_the_answer_to_play() -> None:
+async def test_media_around_the_answer_to_play() -> None:
     frames = [Interleaved(0, bytes((number,)) * 40) for number in range(50)]
+    # A camera that is quick with its first picture and slow with its answer.
+    early = Interleaved(0, b"early").serialise()
 
     def handler(request: Request) -> Response | bytes:
         answer = good(request)
         if request.method != "PLAY":
             return answer
         answer.headers.add("CSeq", request.headers.get("CSeq") or "")
-        early = Interleaved(0, b"early").serialise()
         return early + answer.serialise() + b"".join(frame.serialise() for frame in frames)
 
     async with fake(handler) as url:
@@ -156,7 +157,7 @@ async def test_media_right_behind_the_answer_to_play() -> None:
             return end
 
         await client.play(take)
-        expected = b"".join(frame.serialise() for frame in frames)
+        expected = early + b"".join(frame.serialise() for frame in frames)
         async with asyncio.timeout(5):
             while len(got) < len(expected):
                 await asyncio.sleep(0)
@@ -192,7 +193,7 @@ async def test_redirect_is_followed_within_a_bound() -> None:
     assert len(loop) == module.MAX_REDIRECTS + 1
 
 
-@pytest.mark.parametrize("target", ["http://127.0.0.1/", "rtsps://h/", "", "rtsp://user:pass@h/"])
+@pytest.mark.parametrize("target", ["http://127.0.0.1/", "", "rtsp://user:pass@h/"])
 async def test_redirect_to_another_scheme_is_refused(target: str) -> None:
     def handler(request: Request) -> Response:
         location = Headers([("Location", target)]) if target else Headers()

@@ -6,7 +6,16 @@ import pytest
 
 from onvifd.access.digest import parse_parameters
 from onvifd.errors import BadInput, InvalidArgument, NotAuthorized, Unavailable
-from onvifd.rtsp.client_session import DEFAULT_TIMEOUT, ClientSession, parse_url
+from onvifd.rtsp.client_session import (
+    DEFAULT_TIMEOUT,
+    ClientOptions,
+    ClientSession,
+    NotUnderstood,
+    TransportRefused,
+    parse_url,
+    redirected,
+)
+from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.messages import Headers, Parser, Request, Response
 
 URL = "rtsp://192.0.2.1/cam"
@@ -33,6 +42,7 @@ def answer(status: int, *fields: tuple[str, str], body: bytes = b"") -> Response
         ("rtsp://h/a", "h", 554),
         ("rtsp://192.0.2.1:8554", "192.0.2.1", 8554),
         ("rtsp://[2001:db8::1]:99/x?y=z", "2001:db8::1", 99),
+        ("rtsps://h/a", "h", 322),
     ],
 )
 def test_urls(url: str, host: str, port: int) -> None:
@@ -90,14 +100,135 @@ def test_stale_nonce_is_answered_again() -> None:
     assert 'nonce="n2"' in (read(session.response(answer(401, stale))).headers.get("Authorization") or "")
 
 
-def test_stale_nonce_of_a_keep_alive() -> None:
+def test_a_new_nonce_is_taken_from_one_that_knew_us_though_it_does_not_say_stale() -> None:
+    session = ClientSession(URL, "user", "secret")
+    session.request("DESCRIBE")
+    session.response(answer(401, CHALLENGE))
+    session.response(answer(200))
+    session.request("SETUP")
+    fresh = ("WWW-Authenticate", 'Digest realm="cam", nonce="n2", qop="auth"')
+    assert 'nonce="n2"' in (read(session.response(answer(401, fresh))).headers.get("Authorization") or "")
+    with pytest.raises(NotAuthorized):
+        session.response(answer(401, fresh))
+
+
+@pytest.mark.parametrize("stale", [", stale=true", ""])
+def test_expired_nonce_of_a_keep_alive(stale: str) -> None:
     session = ClientSession(URL, "user", "secret")
     session.request("OPTIONS")
     session.response(answer(401, CHALLENGE))
-    assert session.renew(answer(401, ("WWW-Authenticate", 'Digest realm="cam", nonce="n2", stale=true')))
-    assert 'nonce="n2"' in (read(session.keep_alive()).headers.get("Authorization") or "")
-    assert not session.renew(answer(401, CHALLENGE))
-    assert not session.renew(answer(401, ("WWW-Authenticate", "Negotiate")))
+    cseq = read(session.keep_alive()).headers.get("CSeq") or ""
+    refusal = answer(401, ("CSeq", cseq), ("WWW-Authenticate", f'Digest realm="cam", nonce="n2"{stale}'))
+    again = read(session.keep_alive_answer(refusal))
+    assert 'nonce="n2"' in (again.headers.get("Authorization") or "")
+    cseq = again.headers.get("CSeq") or ""
+    assert session.keep_alive_answer(answer(401, ("CSeq", cseq), ("WWW-Authenticate", "Negotiate"))) is None
+
+
+def test_several_challenges_and_only_md5_where_asked() -> None:
+    both = (
+        ("WWW-Authenticate", 'Digest realm="cam", nonce="n1", qop="auth", algorithm=SHA-256'),
+        ("WWW-Authenticate", 'Digest realm="cam", nonce="n1", qop="auth", algorithm="MD5", Basic realm="cam"'),
+    )
+    for options, algorithm in ((ClientOptions(), "SHA-256"), (ClientOptions(md5_only=True), "MD5")):
+        session = ClientSession(URL, "user", "secret", options)
+        session.request("DESCRIBE")
+        again = read(session.response(answer(401, *both)))
+        fields = parse_parameters((again.headers.get("Authorization") or "").removeprefix("Digest "))
+        assert fields["algorithm"] == algorithm
+
+
+@pytest.mark.parametrize(
+    ("challenge", "scheme"), [('Basic realm="cam"', "Basic"), ('Digest realm="cam", nonce="n1"', "Digest")]
+)
+def test_basic_and_digest_without_qop(challenge: str, scheme: str) -> None:
+    session = ClientSession(URL, "user", "secret")
+    session.request("DESCRIBE")
+    authorization = read(session.response(answer(401, ("WWW-Authenticate", challenge)))).headers.get("Authorization")
+    assert (authorization or "").startswith(scheme)
+    assert "qop" not in (authorization or "")
+
+
+def test_refused_keep_alives_try_the_next_method() -> None:
+    session = ClientSession(URL)
+    session.request("OPTIONS")
+    session.response(answer(200, ("Public", "GET_PARAMETER")))
+    request = read(session.keep_alive())
+    methods = [request.method]
+    for _ in range(2):
+        request = read(session.keep_alive_answer(answer(501, ("CSeq", request.headers.get("CSeq") or ""))))
+        methods.append(request.method)
+    assert methods == ["GET_PARAMETER", "OPTIONS", "SET_PARAMETER"]
+    assert session.keep_alive_answer(answer(501, ("CSeq", request.headers.get("CSeq") or ""))) is None
+    assert read(session.keep_alive()).method == "SET_PARAMETER"
+    cseq = str(session._cseq)
+    with pytest.raises(Unavailable, match="forgotten"):
+        session.keep_alive_answer(answer(454, ("CSeq", cseq)))
+
+
+def test_requests_of_the_camera_are_answered() -> None:
+    session = ClientSession(URL)
+    for method, status in (("OPTIONS", 200), ("ANNOUNCE", 200), ("RECORD", 501)):
+        parser = Parser()
+        parser.receive_data(session.answer_to(Request(method, URL, Headers([("CSeq", "9")]))))
+        reply = parser.next_message()
+        assert isinstance(reply, Response)
+        assert (reply.status, reply.headers.get("CSeq")) == (status, "9")
+    assert not session.redirect
+    session.answer_to(Request("REDIRECT", URL, Headers([("CSeq", "10"), ("Location", "rtsp://other/")])))
+    assert session.redirect == "rtsp://other/"
+
+
+@pytest.mark.parametrize("header", ["a:b/c=;timeout=30", "a:b/c= ; Timeout = 30s", "a:b/c=;timeout=30 sec"])
+def test_odd_sessions(header: str) -> None:
+    session = ClientSession(URL)
+    session.request("SETUP")
+    session.response(answer(200, ("Session", header)))
+    assert (session.session, session.timeout) == ("a:b/c=", 30)
+
+
+@pytest.mark.parametrize(
+    ("header", "rtp", "rtcp"),
+    [
+        ("RTP/AVP/TCP;unicast;interleaved=8-9", 8, 9),
+        ("RTP/AVP/TCP;unicast;interleaved=1-0", 1, 0),
+        ("RTP/AVP/TCP;unicast;interleaved=0-0", 4, 5),
+        ("RTP/AVP;unicast;interleaved=6-7", 6, 7),
+        ("rtp/avp/tcp; Interleaved = 6 - 7; ssrc=0xAB", 6, 7),
+        ("RTP/AVP/TCP", 4, 5),
+        ("", 4, 5),
+    ],
+)
+def test_odd_answers_about_channels(header: str, rtp: int, rtcp: int) -> None:
+    placed = ClientSession(URL).placed(answer(200, ("Transport", header)), Way.TCP, 4)
+    assert (placed.rtp, placed.rtcp) == (rtp, rtcp)
+
+
+def test_answers_about_multicast() -> None:
+    header = "RTP/AVP;multicast;destination=239.1.2.3;source=192.0.2.9;port=5000-5001;ttl=4"
+    found = ClientSession(URL).placed(answer(200, ("Transport", header)), Way.MULTICAST, 0).answer
+    assert (found.destination, found.source, found.port) == ("239.1.2.3", "192.0.2.9", (5000, 5001))
+    with pytest.raises(TransportRefused):
+        ClientSession(URL).placed(answer(200, ("Transport", "RTP/AVP;unicast;server_port=1-2")), Way.MULTICAST, 0)
+
+
+def test_only_a_refusal_of_how_we_ask_is_a_matter_for_another_client() -> None:
+    for status, other in ((404, False), (503, False), (400, True), (551, True), (461, True)):
+        session = ClientSession(URL)
+        session.request("SETUP")
+        with pytest.raises(Unavailable) as caught:
+            session.response(answer(status))
+        assert isinstance(caught.value, NotUnderstood) is other
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [("rtsp://b/x", "rtsp://b/x"), ("/x", "rtsp://192.0.2.1/x"), (" rtsps://b:1/ ", "rtsps://b:1/")],
+)
+def test_redirections(target: str, expected: str) -> None:
+    assert redirected(target, URL) == expected
+    with pytest.raises(Unavailable):
+        redirected("http://b/", URL)
 
 
 def test_no_credentials() -> None:
@@ -128,13 +259,11 @@ def test_description_and_setup() -> None:
     session = ClientSession(URL)
     session.request("DESCRIBE")
     (track,) = session.described(answer(200, ("Content-Base", URL + "/"), body=SDP)).tracks
-    request = read(session.setup(track, 4))
+    request = read(session.setup(track, Way.TCP, 4))
     assert request.uri == URL + "/track1"
     assert request.headers.get("Transport") == "RTP/AVP/TCP;unicast;interleaved=4-5"
-    assert session.channel_of(answer(200, ("Transport", "RTP/AVP/TCP;unicast;interleaved=8-9;ssrc=1")), 4) == (8, 1)
-    assert session.channel_of(answer(200, ("Transport", "RTP/AVP/TCP;unicast")), 4) == (4, None)
-    with pytest.raises(Unavailable):
-        session.channel_of(answer(200, ("Transport", "RTP/AVP;unicast;client_port=1-2")), 4)
+    with pytest.raises(TransportRefused):
+        session.placed(answer(200, ("Transport", "RTP/AVP;unicast;client_port=1-2")), Way.TCP, 4)
     # aggregate control: PLAY asks for the URL of the presentation
     assert read(session.request("PLAY")).uri == URL + "/"
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from onvifd.errors import Unavailable
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import Codec
 from onvifd.rtsp.client import RtspClient
-from onvifd.rtsp.client_session import ClientSession
+from onvifd.rtsp.client_session import ClientSession, TransportRefused
+from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_udp import DatagramTrack
 from onvifd.rtsp.messages import Headers, Response
 from tests.rtsp.test_client import gst_server
@@ -48,10 +48,11 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def camera() -> socket.socket:
+def camera() -> Iterator[socket.socket]:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.bind(("127.0.0.1", 0))
-    return sock
+    yield sock
+    sock.close()
 
 
 async def test_packets_of_one_reading_are_put_in_order(camera: socket.socket) -> None:
@@ -65,7 +66,6 @@ async def test_packets_of_one_reading_are_put_in_order(camera: socket.socket) ->
         assert {channel for channel, _ in sink.frames} == {2}
     finally:
         track.close()
-        camera.close()
 
 
 async def test_only_the_camera_is_heard(camera: socket.socket) -> None:
@@ -73,7 +73,7 @@ async def test_only_the_camera_is_heard(camera: socket.socket) -> None:
     other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     other.bind(("127.0.0.1", 0))
     port = camera.getsockname()[1]
-    track.connect("127.0.0.1", (port, port))
+    track.expect(frozenset(("127.0.0.1",)), "127.0.0.1", (port, port))
     track.start(sink.receive, None)
     try:
         other.sendto(rtp(7), ("127.0.0.1", track.port))
@@ -83,12 +83,11 @@ async def test_only_the_camera_is_heard(camera: socket.socket) -> None:
         await until(lambda: len(sink.frames) == 2)
         assert sink.numbers == [8]
         assert [channel for channel, _ in sink.frames if channel & 1] == [1]
-        track.report()
+        track.send_rtcp(b"report")
         camera.settimeout(5)
-        assert await asyncio.to_thread(camera.recv, 100) == b"\x80\xc9\0\1" + track._ssrc.to_bytes(4, "big")
+        assert await asyncio.to_thread(camera.recv, 100) == b"report"
     finally:
         track.close()
-        camera.close()
         other.close()
 
 
@@ -110,5 +109,5 @@ async def test_plays_from_gst_rtsp_server() -> None:
 
 def test_a_camera_that_does_not_send_by_udp_is_told_of() -> None:
     answer = Response(200, Headers([("CSeq", "1"), ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1")]))
-    with pytest.raises(Unavailable, match="does not stream by UDP"):
-        ClientSession.ports_of(answer)
+    with pytest.raises(TransportRefused, match="does not stream by UDP"):
+        ClientSession("rtsp://192.0.2.1/").placed(answer, Way.UDP, 0)

@@ -1,0 +1,184 @@
+"""RTSP over HTTP as a client: a GET that brings what the camera says and a POST that takes what we say, in base64.
+
+Both carry the same x-sessioncookie. Authentication normally is inside, at RTSP; cameras that ask for it at HTTP get it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import re
+import secrets
+import ssl
+from collections.abc import Callable
+from typing import Any, cast
+
+from onvifd.access.digest import ClientDigest
+from onvifd.errors import NotAuthorized, NotSupported, Timeout, Unavailable
+from onvifd.rtsp.client_connection import MAX_UNSENT, Connection
+from onvifd.rtsp.client_session import USER_AGENT, NotUnderstood
+from onvifd.rtsp.poller import ReadPoller
+
+log = logging.getLogger(__name__)
+
+POST_LENGTH = 32_767
+"""The Content-Length that every such client has given since the first; servers take what goes beyond."""
+
+
+class _Post(asyncio.Protocol):
+    """The connection of the POST: what the camera answers on it means nothing."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+
+
+class Tunnel:
+    """Opens both connections; `check` judges the certificate of each (TLS), `context` is None for plain HTTP."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        path: str,
+        user: str,
+        password: str,
+        context: ssl.SSLContext | None,
+        check: Callable[[Any], None],
+    ) -> None:
+        self._address = (host, port)
+        self._path = path or "/"
+        self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._digest = ClientDigest(user, password) if user else None
+        self._context = context
+        self._check = check
+        self._cookie = secrets.token_hex(11)
+        self._post: _Post | None = None
+        self._waiting = bytearray()
+        self._opening: asyncio.Task[None] | None = None
+        self._connection: Connection | None = None
+
+    async def open(self, poller: ReadPoller | None) -> Connection:
+        """The connection of the GET, ready for the conversation. Raises Unavailable, NotAuthorized or OSError."""
+        for attempt in range(2):
+            connection = Connection(None if self._context else poller, http=True)
+            await self._connect(lambda made=connection: made)  # type: ignore[misc]
+            assert connection.transport is not None
+            connection.transport.write(self._head("GET", "Accept: application/x-rtsp-tunnelled\r\n"))
+            try:
+                head = await connection.http_head
+            except asyncio.CancelledError:
+                if not connection.lost.done():
+                    connection.fail("given up")
+                    raise
+                raise Unavailable(connection.lost.result()) from None
+            status = self._status(head)
+            if status == 200:
+                break
+            connection.fail("refused")
+            if status != 401:
+                raise NotUnderstood(f"camera answers the HTTP tunnel with {status}")
+            self._challenged(head, again=attempt > 0)
+        else:
+            raise NotAuthorized("camera refuses the user name or password")
+        self._connection = connection
+        try:
+            self._post = await self._open_post()
+        except BaseException:
+            connection.fail("given up")
+            raise
+        connection.way_out = self.send
+        return connection
+
+    @staticmethod
+    def _status(head: bytes) -> int:
+        match = re.match(rb"(?:HTTP|RTSP)/\d\.\d\s+(\d{3})", head)
+        if match is None:
+            raise NotUnderstood("what answers the HTTP tunnel is no HTTP")
+        return int(match.group(1))
+
+    def _challenged(self, head: bytes, *, again: bool) -> None:
+        values = re.findall(rb"(?im)^www-authenticate\s*:\s*([^\r\n]+)", head)
+        if self._digest is None or not values:
+            raise NotAuthorized("camera asks for credentials")
+        try:
+            hopeful = self._digest.receive_challenge([value.decode("latin-1") for value in values])
+        except NotSupported as error:
+            raise NotUnderstood(error.reason) from None
+        if again and not hopeful:
+            raise NotAuthorized("camera refuses the user name or password")
+
+    def _head(self, method: str, more: str) -> bytes:
+        lines = (
+            f"{method} {self._path} HTTP/1.0\r\nHost: {self._host}\r\nUser-Agent: {USER_AGENT}\r\n"
+            f"x-sessioncookie: {self._cookie}\r\n{more}Pragma: no-cache\r\nCache-Control: no-cache\r\n"
+        )
+        authorization = self._digest.authorization(method, self._path) if self._digest else None
+        if authorization:
+            lines += f"Authorization: {authorization}\r\n"
+        return (lines + "\r\n").encode("utf-8", "surrogateescape")
+
+    async def _connect(self, factory: Callable[[], asyncio.BaseProtocol]) -> asyncio.BaseTransport:
+        loop = asyncio.get_running_loop()
+        host, port = self._address
+        name = host if self._context is not None else None
+        transport, _ = await loop.create_connection(factory, host, port, ssl=self._context, server_hostname=name)
+        if self._context is not None:
+            try:
+                self._check(transport.get_extra_info("ssl_object"))
+            except Unavailable:
+                transport.abort()
+                raise
+        return transport
+
+    async def _open_post(self) -> _Post:
+        post = _Post()
+        await self._connect(lambda: post)
+        if post.transport is None:
+            raise Unavailable("the camera closed the connection")
+        more = f"Content-Type: application/x-rtsp-tunnelled\r\nContent-Length: {POST_LENGTH}\r\nExpires: Sun, 9 Jan 1972 00:00:00 GMT\r\n"
+        post.transport.write(self._head("POST", more))
+        return post
+
+    def send(self, data: bytes) -> None:
+        """One message. Cameras that close the POST behind each get another one."""
+        encoded = base64.b64encode(data)
+        post = self._post
+        if post is not None and post.transport is not None and self._opening is None:
+            post.transport.write(encoded)
+            if post.transport.get_write_buffer_size() > MAX_UNSENT and self._connection is not None:
+                self._connection.fail("the camera does not read")
+            return
+        if len(self._waiting) > MAX_UNSENT:
+            return
+        self._waiting += encoded
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._reopen())
+
+    async def _reopen(self) -> None:
+        try:
+            async with asyncio.timeout(10):
+                self._post = await self._open_post()
+        except (OSError, TimeoutError, Unavailable, Timeout) as error:
+            if self._connection is not None:
+                self._connection.fail(f"the camera closed the tunnel: {error}")
+        else:
+            if self._post.transport is not None:
+                self._post.transport.write(bytes(self._waiting))
+        finally:
+            self._waiting.clear()
+            self._opening = None
+
+    async def close(self) -> None:
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+        if self._post is not None and self._post.transport is not None:
+            self._post.transport.close()
