@@ -5,7 +5,8 @@ Pure data and functions: the services' view of a camera (architecture: one devic
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from onvifd.bodies.media_plan import default_multicast, live_path
 from onvifd.cameras.registry import (
@@ -14,6 +15,8 @@ from onvifd.cameras.registry import (
     recording_token,
     source_token,
 )
+from onvifd.cameras.settings import EncoderSettings
+from onvifd.clock import US
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.backend import (
     AudioEncoder,
@@ -28,6 +31,8 @@ from onvifd.onvif.backend import (
 __all__ = ["job_token", "live_path", "profile_token", "recording_token", "source_token"]
 
 DEFAULT_FRAMERATE = 25.0
+EXPECT: Final = 30 * US
+"""How long a camera may take to send what it was told to."""
 _H264_PROFILES = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High", 122: "High", 244: "High"}
 _H265_PROFILES = {1: "Main", 2: "Main10"}
 
@@ -54,6 +59,8 @@ class ChannelStream:
     reconnects: int = 0
     online: bool = False
     reason: str = "not yet connected"
+    expected: tuple[EncoderSettings, int] | None = None
+    """What the camera was told to send, and until when (microseconds UTC) that is shown instead of what it sends."""
 
     def format_of(self, kind: Kind) -> TrackFormat | None:
         return next((f for f in self.formats if f.kind is kind), None)
@@ -83,6 +90,11 @@ class Channel:
         return next((f for s in self.streams.values() if (f := s.format_of(Kind.AUDIO))), None)
 
 
+def expect(stream: ChannelStream, settings: EncoderSettings, now: int) -> None:
+    """The camera was told to send something else."""
+    stream.expected = (settings, now + EXPECT)
+
+
 def _codec_profile(video: TrackFormat) -> str:
     """The profile by the SPS; empty while there is none."""
     if video.codec is Codec.H265:
@@ -93,12 +105,19 @@ def _codec_profile(video: TrackFormat) -> str:
     return _H264_PROFILES.get(sps[1], "High") if len(sps) > 1 else ""
 
 
+def _encoding(track: TrackFormat) -> str:
+    """What a camera calls an encoding that is relayed unread; empty for others."""
+    unread = track.codec in (Codec.OTHER_VIDEO, Codec.OTHER_AUDIO)
+    return track.rtpmap.partition("/")[0] if unread else ""
+
+
 def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> VideoEncoder:
     framerate = stream.framerate or DEFAULT_FRAMERATE
     return VideoEncoder(
         token=f"ve-{channel.camera}-{stream.name}",
         name=f"{channel.name} {stream.name}",
         codec=video.codec,
+        encoding=_encoding(video),
         width=video.width,
         height=video.height,
         framerate=round(framerate, 1),
@@ -138,6 +157,7 @@ def _audio_encoder(channel: Channel, stream: ChannelStream, audio: TrackFormat) 
         token=f"ae-{channel.camera}-{stream.name}",
         name=f"{channel.name} {stream.name} audio",
         codec=audio.codec,
+        encoding=_encoding(audio),
         bitrate=64,
         sample_rate=audio.clock_rate,
         channels=max(1, audio.channels),
@@ -178,8 +198,17 @@ def _profile(channel: Channel, stream: ChannelStream) -> MediaProfile:
     )
 
 
-def media_model(channels: tuple[Channel, ...]) -> MediaModel:
-    """What the media services show of these channels, in their order. Streams never received yet are left out."""
+def _as_told(encoder: VideoEncoder, stream: ChannelStream, now: int) -> VideoEncoder:
+    if stream.expected is None or now > stream.expected[1]:
+        return encoder
+    told = stream.expected[0]
+    return replace(
+        encoder, codec=told.codec, width=told.width, height=told.height, profile=told.profile or encoder.profile
+    )
+
+
+def media_model(channels: tuple[Channel, ...], now: int = 0) -> MediaModel:
+    """What the media services show of these channels at a time, in their order. Streams never received yet are left out."""
     sources: list[VideoSource] = []
     encoders: list[VideoEncoder] = []
     audio_sources: list[AudioSource] = []
@@ -194,7 +223,7 @@ def media_model(channels: tuple[Channel, ...]) -> MediaModel:
         if channel.audio is not None:
             audio_sources.append(_audio_source(channel, channel.audio))
         for stream, video in known:
-            encoders.append(_encoder(channel, stream, video))
+            encoders.append(_as_told(_encoder(channel, stream, video), stream, now))
             if (audio := stream.format_of(Kind.AUDIO)) is not None:
                 audio_encoders.append(_audio_encoder(channel, stream, audio))
             metadata.append(_metadata(channel, stream.name))

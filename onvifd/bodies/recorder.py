@@ -14,16 +14,19 @@ from onvifd.access.types import Level
 from onvifd.bodies.channel import (
     Channel,
     ChannelStream,
+    expect,
     media_model,
     profile_token,
     recording_token,
     replay_path,
     source_token,
 )
+from onvifd.bodies.media_changes import media_events
 from onvifd.bodies.recording_control import RecordingControl
 from onvifd.bodies.recording_plan import Feed
+from onvifd.cameras.settings import EncoderSettings
 from onvifd.clock import Clock
-from onvifd.errors import NotFound, Unavailable
+from onvifd.errors import Conflict, NotFound, Unavailable
 from onvifd.events import topics
 from onvifd.events.bus import EventBus
 from onvifd.media.types import Codec, TrackFormat
@@ -54,6 +57,8 @@ class Actions:
     synchronize: Callable[[str, str], Awaitable[None]]
     """Camera id and stream name: ask the camera for a key frame."""
     set_replay_timeout: Callable[[int], Awaitable[None]]
+    synchronized: Callable[[str, str], None] = lambda camera, path: None
+    """Camera id and path of a profile: clients ask for a synchronisation point."""
     users: Callable[[], tuple[tuple[str, Level], ...]]
     presented: Callable[[MediaModel], None] = lambda _: None
     """Told of every change of the media profiles."""
@@ -69,7 +74,25 @@ def to_format(track: TrackSpec) -> TrackFormat:
         width=track.width,
         height=track.height,
         channels=track.channels,
+        bits=track.bits,
+        rtpmap=track.rtpmap,
+        fmtp=track.fmtp,
     )
+
+
+class Shaper(Protocol):
+    """What clients changed of the media model (`media_control.MediaParts`)."""
+
+    def shape(self, model: MediaModel) -> MediaModel: ...
+    def changed(self) -> Mapping[str, object]: ...
+
+
+class _Unshaped:
+    def shape(self, model: MediaModel) -> MediaModel:
+        return model
+
+    def changed(self) -> Mapping[str, object]:
+        return {}
 
 
 class RecorderDevice(Protocol):
@@ -106,7 +129,11 @@ class Recorder:
         self.bus = bus
         self._actions = actions
         self._channels: dict[str, Channel] = {}
-        self._model = MediaModel()
+        self.shaper: Shaper = _Unshaped()
+        self._model: MediaModel | None = None
+        """None while it must be made anew."""
+        self._announced = MediaModel()
+        self._announced_changes: Mapping[str, object] = {}
 
     # ---- device --------------------------------------------------------------------------------
 
@@ -170,23 +197,13 @@ class Recorder:
 
     def _refresh(self) -> None:
         """Rebuild the media model and announce what changed in it (Media2 5.16)."""
-        old = self._model
-        self._model = media_model(self.channels)
-        self._actions.presented(self._model)
-        now = self._clock.utc()
-        before = {profile.token: profile for profile in old.profiles}
-        after = {profile.token: profile for profile in self._model.profiles}
-        for token in before.keys() | after.keys():
-            if before.get(token) != after.get(token):
-                self.bus.publish(topics.profile_changed(token, now))
-        known = {encoder.token: (encoder.codec, encoder.width, encoder.height) for encoder in old.video_encoders}
-        for encoder in self._model.video_encoders:
-            if known.get(encoder.token, (encoder.codec, encoder.width, encoder.height)) != (
-                encoder.codec,
-                encoder.width,
-                encoder.height,
-            ):
-                self.bus.publish(topics.configuration_changed(encoder.token, "VideoEncoder", now))
+        self._model = None
+        model, changes = self.media(), dict(self.shaper.changed())
+        self._actions.presented(model)
+        before, self._announced = self._announced, model
+        for event in media_events(before, model, self._announced_changes, changes, self._clock.utc()):
+            self.bus.publish(event)
+        self._announced_changes = changes
 
     def _channel(self, camera: str) -> Channel | None:
         return self._channels.get(camera)
@@ -217,6 +234,7 @@ class Recorder:
         if stream.formats == formats:
             return False
         stream.formats = formats
+        stream.expected = None
         self._announce(channel)
         self._refresh()
         return True
@@ -229,7 +247,14 @@ class Recorder:
         stream = channel.streams[stats.stream]
         stream.framerate, stream.bitrate, stream.gov_length = stats.framerate, stats.bitrate, stats.gov_length
         stream.clients, stream.lost_packets, stream.reconnects = stats.clients, stats.lost_packets, stats.reconnects
-        self._model = media_model(self.channels)
+        self._model = None
+
+    def expect(self, camera: str, stream: str, settings: EncoderSettings) -> None:
+        """A camera was told to send something else: that is shown until it does."""
+        channel = self._channel(camera)
+        if channel is not None and stream in channel.streams:
+            expect(channel.streams[stream], settings, self._clock.utc())
+            self._model = None
 
     def recording_state(self, state: RecordingState) -> None:
         """Writing of a recording began or ended."""
@@ -269,14 +294,21 @@ class Recorder:
     # ---- media ---------------------------------------------------------------------------------
 
     def media(self) -> MediaModel:
+        if self._model is None:
+            self._model = self.shaper.shape(media_model(self.channels, self._clock.utc()))
         return self._model
 
     def _stream_of(self, token: str) -> tuple[Channel, ChannelStream]:
-        for channel in self.channels:
-            for stream in channel.streams.values():
-                if profile_token(channel.camera, stream.name) == token and stream.formats:
-                    return channel, stream
-        raise NotFound(f"There is no profile {token}.", detail="NoProfile")
+        """The stream behind a profile. Its pictures in JPEG are made of the main stream."""
+        model = self.media()
+        profile = next((each for each in model.profiles if each.token == token), None)
+        if profile is None:
+            raise NotFound(f"There is no profile {token}.", detail="NoProfile")
+        encoder = next((each for each in model.video_encoders if each.token == profile.video_encoder), None)
+        channel = self._channel(encoder.camera) if encoder is not None else None
+        if encoder is None or channel is None:
+            raise Conflict(f"Profile {token} has no pictures.", detail="IncompleteConfiguration")
+        return channel, channel.streams.get(encoder.stream, channel.main)
 
     async def snapshot(self, profile_token: str) -> bytes:
         channel, stream = self._stream_of(profile_token)
@@ -285,15 +317,21 @@ class Recorder:
         return await self._actions.snapshot(channel.camera, stream.name)
 
     async def synchronize(self, profile_token: str) -> None:
-        channel, stream = self._stream_of(profile_token)
-        await self._actions.synchronize(channel.camera, stream.name)
+        profile = next((each for each in self.media().profiles if each.token == profile_token), None)
+        if profile is None:
+            raise NotFound(f"There is no profile {profile_token}.", detail="NoProfile")
+        if profile.path:
+            self._actions.synchronized(profile.path.split("/")[2], profile.path)
+        if profile.video_encoder is not None:
+            channel, stream = self._stream_of(profile_token)
+            await self._actions.synchronize(channel.camera, stream.name)
 
     # ---- recording and replay ------------------------------------------------------------------
 
     def profile_feeds(self) -> Mapping[str, Feed]:
         """The stream behind each media profile, as a source of recording jobs. One that was never received is expected
         only once it was."""
-        return {
+        found = {
             profile_token(channel.camera, stream.name): Feed(
                 camera=channel.camera,
                 stream=stream.name,
@@ -304,6 +342,15 @@ class Recorder:
             for channel in self.channels
             for stream in channel.streams.values()
         }
+        # One of a client is what its video encoder, or else its audio encoder, is a stream of.
+        model = self.media()
+        encoders = {each.token: (each.camera, each.stream) for each in (*model.video_encoders, *model.audio_encoders)}
+        for profile in model.profiles:
+            source = encoders.get(profile.video_encoder or profile.audio_encoder or "")
+            feed = found.get(profile_token(*source)) if source is not None else None
+            if not profile.fixed and feed is not None:
+                found[profile.token] = feed
+        return found
 
     def recordings(self) -> tuple[Recording, ...]:
         return self.control.recordings()

@@ -137,6 +137,8 @@ class VideoEncoder:
     profile: str
     """H.264: Baseline, Main, Extended, High; H.265: Main, Main10."""
     quality: float = 5.0
+    encoding: str = ""
+    """Media subtype, where `codec` only says that it is none that the recorder reads."""
     camera: str = ""
     stream: str = ""
     multicast: MulticastSettings | None = None
@@ -161,6 +163,8 @@ class AudioEncoder:
     bitrate: int
     sample_rate: int
     channels: int = 1
+    encoding: str = ""
+    """As of VideoEncoder."""
     camera: str = ""
     stream: str = ""
     multicast: MulticastSettings | None = None

@@ -18,6 +18,8 @@ from onvifd.archive.index import EMPTY_DOCUMENT
 from onvifd.archive.prerecord import MAX_SECONDS, Memory
 from onvifd.archive.supervised import SupervisedWriter
 from onvifd.clock import US
+from onvifd.media.fmtp import format_to_rtpmap
+from onvifd.media.mp4 import STORABLE
 from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
 from onvifd.workers.documents import Documents
 from onvifd.workers.messages import MetadataDocument, RecordingState, RecordSpec
@@ -107,16 +109,21 @@ class Recorder:
         wanted = {Kind.VIDEO: True, Kind.AUDIO: spec.audio, Kind.METADATA: spec.metadata}
         own: list[TrackFormat] = []
         tracks: list[int] = []
+        refused: list[TrackFormat] = []
         for each in formats:
             # One track for documents, whoever made them.
             once = each.kind is not Kind.METADATA or METADATA not in own
-            tracks.append(len(own) if wanted[each.kind] and once else -1)
-            if wanted[each.kind] and once:
-                own.append(METADATA if each.kind is Kind.METADATA else each)
+            taken = wanted[each.kind] and once and each.codec in STORABLE
+            tracks.append(len(own) if taken else -1)
+            if taken:
+                own.append(METADATA if each.kind is Kind.METADATA else each.stored)
+            elif wanted[each.kind] and once:
+                refused.append(each)
         if spec.metadata and METADATA not in own:
             own.append(METADATA)
         self._source, self._own, self._tracks = formats, tuple(own), tuple(tracks)
         self._video = next((n for n, each in enumerate(own) if each.kind is Kind.VIDEO), -1)
+        self._refused = ", ".join(format_to_rtpmap(each) for each in refused)
 
     def set_formats(self, formats: Formats) -> None:
         """The stream's tracks, from the next unit on."""
@@ -325,11 +332,16 @@ class Recorder:
         if self._joining:
             self._pump()
         stats = self.writer.stats
-        if self._ordered and not stats.active and stats.error and stats.error != self._reported:
-            self._state(self.spec.recording, False, self._owner.clock.utc(), stats.error)
+        error = stats.error or self._unstorable()
+        if self._ordered and not stats.active and error and error != self._reported:
+            self._state(self.spec.recording, False, self._owner.clock.utc(), error)
+
+    def _unstorable(self) -> str:
+        """Why nothing is recorded of a camera whose pictures fit into no file; empty when they do."""
+        return f"{self._refused} cannot be recorded" if self._refused and self._video < 0 else ""
 
     def _state(self, recording: str, active: bool, utc: int, reason: str) -> None:
-        error = "" if active or not self._ordered else self.writer.stats.error
+        error = "" if active or not self._ordered else self.writer.stats.error or self._unstorable()
         self._reported = error
         self._owner.send(
             RecordingState(

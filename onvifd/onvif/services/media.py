@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TypeVar
 
 from onvifd.access.types import AccessClass
 from onvifd.errors import Conflict, NotFound
@@ -16,6 +17,8 @@ from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.types import trt, tt
 
 READ = AccessClass.READ_MEDIA
+
+Encoder = TypeVar("Encoder", VideoEncoder, AudioEncoder)
 
 
 class MediaService(Service):
@@ -226,7 +229,7 @@ class MediaService(Service):
         self, call: Call, request: trt.GetAudioEncoderConfiguration
     ) -> trt.GetAudioEncoderConfigurationResponse:
         view = self._view()
-        encoder = view.audio_encoder(request.configuration_token)
+        encoder = _in_ver10(view.audio_encoder(request.configuration_token))
         return trt.GetAudioEncoderConfigurationResponse(configuration=convert.audio_encoder(view, encoder))
 
     @operation(access=READ)
@@ -320,7 +323,10 @@ def _uri(uri: str) -> tt.MediaUri:
 
 
 def _named_encoder(view: MediaView, token: str) -> VideoEncoder:
-    encoder = view.video_encoder(token)
+    return _in_ver10(view.video_encoder(token))
+
+
+def _in_ver10(encoder: Encoder) -> Encoder:
     if not convert.in_ver10(encoder):
         raise NotFound("This encoding is visible in Media2 only.", detail="NoConfig")
     return encoder
@@ -339,4 +345,4 @@ def _audio_sources(view: MediaView, sources: tuple[AudioSource, ...]) -> tuple[t
 
 
 def _audio_encoders(view: MediaView, encoders: tuple[AudioEncoder, ...]) -> tuple[tt.AudioEncoderConfiguration, ...]:
-    return tuple(convert.audio_encoder(view, encoder) for encoder in encoders)
+    return tuple(convert.audio_encoder(view, encoder) for encoder in encoders if convert.in_ver10(encoder))

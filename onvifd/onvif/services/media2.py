@@ -207,11 +207,11 @@ class Media2Service(Service):
     ) -> tr2.GetVideoEncoderInstancesResponse:
         view = self._view()
         encoders = view.video_encoders_of(view.video_source(request.configuration_token))
-        codecs = [encoder.codec for encoder in encoders]
+        codecs = [convert.media_name(encoder) for encoder in encoders]
         return tr2.GetVideoEncoderInstancesResponse(
             info=tr2.EncoderInstanceInfo(
                 codec=tuple(
-                    tr2.EncoderInstance(encoding=convert.MEDIA_NAMES[codec], number=codecs.count(codec))
+                    tr2.EncoderInstance(encoding=codec, number=codecs.count(codec))
                     for codec in dict.fromkeys(codecs)
                 ),
                 total=len(codecs),

@@ -18,12 +18,17 @@ NO_MULTICAST: Final = tt.MulticastConfiguration(
 )
 """Ver10 cannot leave the multicast address out; an unspecified one says that none is configured."""
 
-VIDEO_ENCODINGS: Final = {Codec.H264: tt.VideoEncoding.H264, Codec.JPEG: tt.VideoEncoding.JPEG}
+VIDEO_ENCODINGS: Final = {
+    Codec.H264: tt.VideoEncoding.H264,
+    Codec.JPEG: tt.VideoEncoding.JPEG,
+    Codec.MPEG4: tt.VideoEncoding.MPEG4,
+}
 """What ver10 has a name for; H.265 streams appear in ver10 as profiles without encoder details."""
 AUDIO_ENCODINGS: Final = {
     Codec.PCMU: tt.AudioEncoding.G711,
     Codec.PCMA: tt.AudioEncoding.G711,
     Codec.AAC: tt.AudioEncoding.AAC,
+    Codec.G726: tt.AudioEncoding.G726,
 }
 MEDIA_NAMES: Final = {
     Codec.H264: "H264",
@@ -32,12 +37,21 @@ MEDIA_NAMES: Final = {
     Codec.PCMU: "PCMU",
     Codec.PCMA: "PCMA",
     Codec.AAC: "MP4A-LATM",
+    Codec.MPEG4: "MPV4-ES",
+    Codec.G726: "G726",
+    Codec.OPUS: "opus",
+    Codec.L16: "L16",
 }
 """Encoding names of Media2: IANA media subtypes; AAC is `MP4A-LATM` whatever its RTP format (tt:AudioEncodingMimeNames)."""
 
 
-def in_ver10(encoder: VideoEncoder) -> bool:
-    return encoder.codec in VIDEO_ENCODINGS
+def in_ver10(encoder: VideoEncoder | AudioEncoder) -> bool:
+    return encoder.codec in VIDEO_ENCODINGS or encoder.codec in AUDIO_ENCODINGS
+
+
+def media_name(encoder: VideoEncoder | AudioEncoder) -> str:
+    """Encoding name in Media2."""
+    return encoder.encoding or MEDIA_NAMES.get(encoder.codec, encoder.codec.value)
 
 
 # ---- sources and their configurations
@@ -129,7 +143,7 @@ def profile(view: MediaView, item: MediaProfile) -> tt.Profile:
         video_source_configuration=None if source is None else video_source_configuration(view, source),
         audio_source_configuration=None if listened is None else audio_source_configuration(view, listened),
         video_encoder_configuration=None if encoder is None or not in_ver10(encoder) else video_encoder(view, encoder),
-        audio_encoder_configuration=None if audio is None else audio_encoder(view, audio),
+        audio_encoder_configuration=None if audio is None or not in_ver10(audio) else audio_encoder(view, audio),
     )
 
 
@@ -144,7 +158,7 @@ def video_encoder2(view: MediaView, encoder: VideoEncoder) -> tt.VideoEncoder2Co
         use_count=view.uses_of_video_encoder(encoder),
         gov_length=None if jpeg else encoder.gov_length,
         profile=None if jpeg else encoder.profile,
-        encoding=MEDIA_NAMES[encoder.codec],
+        encoding=media_name(encoder),
         resolution=tt.VideoResolution2(width=encoder.width, height=encoder.height),
         rate_control=tt.VideoRateControl2(frame_rate_limit=encoder.framerate, bitrate_limit=encoder.bitrate),
         quality=encoder.quality,
@@ -156,7 +170,7 @@ def audio_encoder2(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoder2Co
         token=encoder.token,
         name=encoder.name,
         use_count=view.uses_of_audio_encoder(encoder),
-        encoding=MEDIA_NAMES[encoder.codec],
+        encoding=media_name(encoder),
         bitrate=encoder.bitrate,
         sample_rate=kilohertz(encoder),
     )

@@ -13,7 +13,7 @@ from typing import TypeVar
 from onvifd.errors import NotSupported
 from onvifd.media.types import Codec
 from onvifd.onvif.backend import AudioEncoder, AudioSource, VideoEncoder, VideoSource
-from onvifd.onvif.services.media_configurations import AUDIO_ENCODINGS, MEDIA_NAMES, h264_profile, kilohertz
+from onvifd.onvif.services.media_configurations import AUDIO_ENCODINGS, h264_profile, in_ver10, kilohertz, media_name
 from onvifd.onvif.types import tt
 
 Source = TypeVar("Source")
@@ -101,13 +101,14 @@ def _jpeg2(encoders: Sequence[VideoEncoder]) -> tt.JpegOptions2:
 
 
 def audio_encoder_options(encoders: Sequence[AudioEncoder]) -> tt.AudioEncoderConfigurationOptions:
+    known = [encoder for encoder in encoders if in_ver10(encoder)]
     return tt.AudioEncoderConfigurationOptions(
         options=tuple(
             tt.AudioEncoderConfigurationOption(
                 encoding=encoding, bitrate_list=_bitrate_items(alike), sample_rate_list=_sample_rate_items(alike)
             )
-            for encoding in _unique(encoders, lambda encoder: AUDIO_ENCODINGS[encoder.codec])
-            for alike in [[encoder for encoder in encoders if AUDIO_ENCODINGS[encoder.codec] is encoding]]
+            for encoding in _unique(known, lambda encoder: AUDIO_ENCODINGS[encoder.codec])
+            for alike in [[encoder for encoder in known if AUDIO_ENCODINGS[encoder.codec] is encoding]]
         )
     )
 
@@ -128,7 +129,7 @@ def _video_options2(codec: Codec, encoders: Sequence[VideoEncoder]) -> tt.VideoE
     lengths = [encoder.gov_length for encoder in encoders]
     jpeg = codec is Codec.JPEG
     return tt.VideoEncoder2ConfigurationOptions(
-        encoding=MEDIA_NAMES[codec],
+        encoding=media_name(encoders[0]),
         quality_range=tt.FloatRange(min_=min(qualities), max_=max(qualities)),
         resolutions_available=tuple(
             tt.VideoResolution2(width=resolution.width, height=resolution.height)
@@ -149,7 +150,7 @@ def audio_encoder_options2(encoders: Sequence[AudioEncoder]) -> tuple[tt.AudioEn
         raise NotSupported("There is no audio encoder.", detail="AudioNotSupported")
     return tuple(
         tt.AudioEncoder2ConfigurationOptions(
-            encoding=MEDIA_NAMES[codec],
+            encoding=media_name(alike[0]),
             bitrate_list=_bitrate_items(alike),
             sample_rate_list=_sample_rate_items(alike),
         )

@@ -33,6 +33,8 @@ _ENCODINGS = {
     Codec.PCMU: "G711",
     Codec.PCMA: "G711",
     Codec.AAC: "AAC",
+    Codec.MPEG4: "MPEG4",
+    Codec.OPUS: "opus",
 }
 
 
