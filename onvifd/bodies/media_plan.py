@@ -6,8 +6,8 @@ import hashlib
 import re
 
 from onvifd.media.types import Kind
-from onvifd.onvif.backend import MediaModel, MediaProfile, Metadata, MulticastSettings
-from onvifd.workers.messages import MetadataSpec, MulticastSpec, PresentationSpec
+from onvifd.onvif.backend import MediaModel, MediaProfile, Metadata, MulticastSettings, VideoEncoder
+from onvifd.workers.messages import MetadataSpec, MulticastSpec, PictureSpec, PresentationSpec
 
 STREAMS = ("main", "sub", "jpeg")
 """Last parts of the paths of fixed profiles."""
@@ -76,7 +76,12 @@ def _presentation(model: MediaModel, profile: MediaProfile) -> PresentationSpec 
             if group is not None and group.valid
         ),
         started=profile.started,
+        picture=_picture(video) if video is not None and video.stream == "jpeg" else None,
     )
+
+
+def _picture(video: VideoEncoder) -> PictureSpec:
+    return PictureSpec(width=video.width, height=video.height, framerate=video.framerate, quality=video.quality)
 
 
 def _metadata(metadata: Metadata) -> MetadataSpec:
@@ -86,7 +91,4 @@ def _metadata(metadata: Metadata) -> MetadataSpec:
         analytics=choice.analytics,
         ptz_status=choice.ptz_status,
         ptz_position=choice.ptz_position,
-        events=choice.events,
-        topics=choice.topics,
-        namespaces=choice.namespaces,
     )

@@ -173,11 +173,22 @@ class MetadataSpec(msgspec.Struct, frozen=True, kw_only=True):
     ptz_position: bool = False
 
 
+class PictureSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The JPEG stream of a camera, made on demand. `framerate` is pictures per second, `quality` 1 to 100; `width` and `height` 0
+    keep the size of the source, `height` 0 its shape."""
+
+    width: int = 640
+    height: int = 0
+    framerate: float = 5.0
+    quality: float = 75.0
+
+
 class PresentationSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A media profile as it can be asked for by RTSP.
 
     `video` and `audio` are names of streams of the camera, empty for none. `talk` is whether sound may be sent to the camera.
-    `started` is whether it is sent by multicast without any session.
+    `started` is whether it is sent by multicast without any session. `picture` is how the stream `jpeg` is made, where that is
+    the video.
     """
 
     path: str
@@ -189,6 +200,7 @@ class PresentationSpec(msgspec.Struct, frozen=True, kw_only=True):
     talk: bool = False
     multicast: tuple[MulticastSpec, ...] = ()
     started: bool = False
+    picture: PictureSpec | None = None
 
 
 class Presentations(Message):
@@ -268,6 +280,7 @@ class MakeJpeg(Message):
     data: bytes
     quality: int = 85
     width: int = 0
+    config: bytes = b""
 
 
 class Stop(Message):
@@ -318,12 +331,13 @@ class TrackSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keyframe(Message):
-    """A key frame: length-prefixed NAL units."""
+    """A key frame (media.types.AccessUnit.data)."""
 
     codec: str
     parameter_sets: tuple[bytes, ...]
     data: bytes
     utc: int
+    config: bytes = b""
 
 
 class Jpeg(Message):
