@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from onvifd.bodies import media_jpeg
 from onvifd.bodies.media_plan import default_multicast, live_path
 from onvifd.cameras.registry import (
     job_token,
@@ -207,8 +208,31 @@ def _as_told(encoder: VideoEncoder, stream: ChannelStream, now: int) -> VideoEnc
     )
 
 
-def media_model(channels: tuple[Channel, ...], now: int = 0) -> MediaModel:
-    """What the media services show of these channels at a time, in their order. Streams never received yet are left out."""
+def _picture_encoder(channel: Channel, source: VideoSource) -> VideoEncoder:
+    """The recorder's own encoder, with its usual settings."""
+    usual = media_jpeg.default(source.width, source.height)
+    rate, quality = usual.framerate or 1.0, usual.quality or 1.0
+    return VideoEncoder(
+        token=f"ve-{channel.camera}-{media_jpeg.STREAM}",
+        name=f"{channel.name} {media_jpeg.STREAM}",
+        codec=Codec.JPEG,
+        width=usual.width,
+        height=usual.height,
+        framerate=rate,
+        bitrate=media_jpeg.bitrate(usual.width, usual.height, rate, quality),
+        gov_length=1,
+        profile="",
+        quality=quality,
+        camera=channel.camera,
+        stream=media_jpeg.STREAM,
+        multicast=default_multicast(channel.camera, media_jpeg.STREAM, Kind.VIDEO),
+    )
+
+
+def media_model(channels: tuple[Channel, ...], now: int = 0, *, pictures: bool = False) -> MediaModel:
+    """What the media services show of these channels at a time, in their order. Streams never received yet are left out.
+
+    `pictures` is whether there is a stream of JPEG pictures of each."""
     sources: list[VideoSource] = []
     encoders: list[VideoEncoder] = []
     audio_sources: list[AudioSource] = []
@@ -228,6 +252,10 @@ def media_model(channels: tuple[Channel, ...], now: int = 0) -> MediaModel:
                 audio_encoders.append(_audio_encoder(channel, stream, audio))
             metadata.append(_metadata(channel, stream.name))
             profiles.append(_profile(channel, stream))
+        if pictures:
+            encoders.append(_picture_encoder(channel, sources[-1]))
+            metadata.append(_metadata(channel, media_jpeg.STREAM))
+            profiles.append(_profile(channel, ChannelStream(name=media_jpeg.STREAM)))
     return MediaModel(
         video_sources=tuple(sources),
         video_encoders=tuple(encoders),

@@ -130,6 +130,8 @@ class Recorder:
         self._actions = actions
         self._channels: dict[str, Channel] = {}
         self.shaper: Shaper = _Unshaped()
+        self.pictures = False
+        """Whether there is a stream of JPEG pictures of each camera."""
         self._model: MediaModel | None = None
         """None while it must be made anew."""
         self._announced = MediaModel()
@@ -295,7 +297,7 @@ class Recorder:
 
     def media(self) -> MediaModel:
         if self._model is None:
-            self._model = self.shaper.shape(media_model(self.channels, self._clock.utc()))
+            self._model = self.shaper.shape(media_model(self.channels, self._clock.utc(), pictures=self.pictures))
         return self._model
 
     def _stream_of(self, token: str) -> tuple[Channel, ChannelStream]:
@@ -344,7 +346,8 @@ class Recorder:
         }
         # One of a client is what its video encoder, or else its audio encoder, is a stream of.
         model = self.media()
-        encoders = {each.token: (each.camera, each.stream) for each in (*model.video_encoders, *model.audio_encoders)}
+        encoders = {each.token: (each.camera, each.stream) for each in model.video_encoders}
+        encoders |= {each.token: (each.camera, each.stream) for each in model.audio_encoders}
         for profile in model.profiles:
             source = encoders.get(profile.video_encoder or profile.audio_encoder or "")
             feed = found.get(profile_token(*source)) if source is not None else None

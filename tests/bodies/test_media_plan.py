@@ -33,8 +33,7 @@ def test_a_fixed_profile_keeps_its_path_and_sends_everything_of_its_stream() -> 
     assert (main.video, main.audio, sub.video, sub.audio) == ("main", "main", "sub", "sub")
     assert main.metadata is not None
     assert main.metadata.token == f"mdc-{CAMERA}-main"
-    assert (main.metadata.analytics, main.metadata.ptz_status, main.metadata.events) == (True, True, True)
-    assert main.metadata.topics == ""
+    assert (main.metadata.analytics, main.metadata.ptz_status, main.metadata.ptz_position) == (True, True, True)
     assert not main.talk
     assert not main.started
 
