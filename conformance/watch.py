@@ -59,25 +59,25 @@ class Flow:
                     raise Failure(f"sequence numbers of {self.name} go from {before} to {packet.sequence}")
                 self._take(packet)
                 continue
+            if self._next is None:
+                self._next = packet.sequence
             self._waiting[packet.sequence] = packet
-            self._drain()
+            self._drain(self._next)
 
-    def _drain(self) -> None:
-        if self._next is None:
-            self._next = min(self._waiting, key=lambda number: (number - next(iter(self._waiting)) & 0xFFFF) ^ 0x8000)
+    def _drain(self, here: int) -> None:
         while self._waiting:
-            if self._next in self._waiting:
-                self._take(self._waiting.pop(self._next))
+            # What came too late is of no use to a player either.
+            for each in [one for one in self._waiting if one - here & 0xFFFF > 0x8000]:
+                del self._waiting[each]
+            if here in self._waiting:
+                self._take(self._waiting.pop(here))
+                here = here + 1 & 0xFFFF
             elif len(self._waiting) > WINDOW:
-                here = self._next
-                self._next = min(self._waiting, key=lambda number: number - here & 0xFFFF)
-                self.lost += self._next - here & 0xFFFF
-                self._unit, self._fresh = [], not self._single
+                ahead = min(each - here & 0xFFFF for each in self._waiting)
+                self.lost += ahead
+                here = here + ahead & 0xFFFF
+                self._next, self._unit, self._fresh = here, [], not self._single
             else:
-                # What came too late is of no use to a player either.
-                late = [each for each in self._waiting if (each - self._next & 0xFFFF) > 0x8000]
-                for each in late:
-                    del self._waiting[each]
                 return
 
     def _check(self, packet: Rtp) -> None:
