@@ -78,6 +78,8 @@ class Channel:
     location: str
     record: bool
     streams: dict[str, ChannelStream] = field(default_factory=dict)
+    talk: tuple[TrackFormat, ...] = ()
+    """What its loudspeaker decodes; empty without one."""
     motion: bool = False
     recording: bool = False
     recording_error: str = ""
@@ -196,6 +198,7 @@ def _profile(channel: Channel, stream: ChannelStream) -> MediaProfile:
         metadata=metadata_token(camera, stream.name),
         path=live_path(camera, stream.name),
         snapshot=True,
+        camera=camera,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from onvifd.archive.disk import Volume
 from onvifd.bodies.channel import Channel, ChannelStream
+from onvifd.bodies.talk_model import talk_spec
 from onvifd.cameras.registry import Camera
 from onvifd.config import Config
 from onvifd.media.types import TrackFormat
@@ -39,6 +40,7 @@ def channel_of(camera: Camera, record: bool) -> Channel:
         location="",
         record=record,
         streams=streams,
+        talk=camera.talk,
     )
 
 
@@ -57,6 +59,7 @@ def spec_of(camera: Camera, recordings: Mapping[tuple[str, str], tuple[RecordSpe
             )
             for stream in camera.streams
         ),
+        talk=talk_spec(camera),
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from onvifd.bodies import media_jpeg as jpeg
-from onvifd.bodies.media_rules import adapt, cameras_of, combine, differs, parts_of, present
+from onvifd.onvif.media_rules import adapt, combine, differs, parts_of, present
 from onvifd.bodies.media_settings import (
     Changed,
     KeptProfile,
@@ -135,8 +135,7 @@ class MediaParts:
     ) -> None:
         model, profile = self._model(), self._profile(token)
         before = parts_of(model, profile)
-        # The address of a fixed profile names its camera.
-        own = profile.path.split("/")[2] if profile.fixed else ""
+        own = profile.camera if profile.fixed else ""
         after, camera = combine(model, before, parts, lone_metadata=lone_metadata, camera=own)
         if after == before and name in (None, profile.name):
             return
@@ -147,10 +146,7 @@ class MediaParts:
         profile = self._profile(token)
         if profile.started == started:
             return
-        model = self._model()
-        cameras = cameras_of(model)
-        camera = next((cameras[part] for part in parts_of(model, profile).items()), "")
-        await self._keep(profile, camera, started=started)
+        await self._keep(profile, profile.camera, started=started)
         log.info("media profile %s: multicast %s", token, "started" if started else "stopped")
 
     async def _keep(self, profile: MediaProfile, camera: str, **changes: Any) -> None:
@@ -196,6 +192,20 @@ class MediaParts:
         if choice != found.choice:
             changes["choice"] = choice
         await self._put(token, found.camera, **changes)
+
+    async def set_audio_output(self, config_token: str, *, name: str, level: int, primacy: str) -> None:
+        found = next((each for each in self._model().audio_outputs if each.config_token == config_token), None)
+        if found is None:
+            raise _no_config()
+        wanted: dict[str, Any] = {"name": name, "level": level, "primacy": primacy}
+        changes = {key: value for key, value in wanted.items() if value != getattr(found, key)}
+        await self._put(config_token, found.camera, **changes)
+
+    async def set_audio_decoder(self, token: str, *, name: str) -> None:
+        found = next((each for each in self._model().audio_decoders if each.token == token), None)
+        if found is None:
+            raise _no_config()
+        await self._put(token, found.camera, **_common(found.name, name, None, None))
 
     # ---- video encoders ------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ def _presentation(model: MediaModel, profile: MediaProfile) -> PresentationSpec 
     video = next((each for each in model.video_encoders if each.token == profile.video_encoder), None)
     audio = next((each for each in model.audio_encoders if each.token == profile.audio_encoder), None)
     metadata = next((each for each in model.metadata if each.token == profile.metadata), None)
+    output = next((each for each in model.audio_outputs if each.token == profile.audio_output), None)
     camera = next((each.camera for each in (video, audio, metadata) if each is not None), "")
     if not profile.path or not camera:
         return None
@@ -69,7 +70,9 @@ def _presentation(model: MediaModel, profile: MediaProfile) -> PresentationSpec 
         video=video.stream if video else "",
         audio=audio.stream if audio else "",
         metadata=_metadata(metadata) if metadata else None,
-        talk=profile.audio_output is not None and profile.audio_decoder is not None,
+        talk=output is not None and profile.audio_decoder is not None,
+        talk_level=output.level if output else 100,
+        talk_primacy=output.primacy if output else "",
         multicast=tuple(
             MulticastSpec(kind=kind, address=group.address, port=group.port, ttl=group.ttl)
             for kind, group in groups

@@ -11,10 +11,11 @@ import msgspec
 
 from onvifd.bodies import media_jpeg as jpeg
 from onvifd.bodies.media_plan import profile_path
-from onvifd.bodies.media_rules import Parts, cameras_of, parts_of
+from onvifd.onvif.media_rules import Parts, cameras_of, parts_of
 from onvifd.cameras.settings import EncoderSettings
 from onvifd.media.types import Codec
 from onvifd.onvif.backend import (
+    AudioOutput,
     MediaModel,
     MediaProfile,
     Metadata,
@@ -32,12 +33,15 @@ Configured = TypeVar("Configured")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """What a client changed of a configuration; None is as it was. `group` is address, port and TTL."""
+    """What a client changed of a configuration; None is as it was. `group` is address, port and TTL, `level` and `primacy` those
+    of an audio output."""
 
     name: str | None = None
     group: tuple[str, int, int] | None = None
     choice: MetadataChoice | None = None
     encoder: EncoderSettings | None = None
+    level: int | None = None
+    primacy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +128,8 @@ def apply(model: MediaModel, settings: MediaSettings) -> MediaModel:
         video_encoders=tuple(_encoder(each, known.get(each.token), sources) for each in model.video_encoders),
         audio_encoders=tuple(_grouped(_named(each, known.get(each.token)), known) for each in model.audio_encoders),
         metadata=tuple(_metadata(each, known.get(each.token), known) for each in model.metadata),
+        audio_outputs=tuple(_output(each, known.get(each.config_token)) for each in model.audio_outputs),
+        audio_decoders=tuple(_named(each, known.get(each.token)) for each in model.audio_decoders),
     )
     cameras = cameras_of(model)
     fixed = [_fixed(model, each, settings.profile(each.token), cameras) for each in model.profiles]
@@ -135,6 +141,18 @@ def _named(configuration: Configured, changed: Changed | None) -> Configured:
     if changed is None or changed.name is None:
         return configuration
     return replace(configuration, name=changed.name)  # type: ignore[type-var]
+
+
+def _output(output: AudioOutput, changed: Changed | None) -> AudioOutput:
+    if changed is None:
+        return output
+    level = output.level if changed.level is None else changed.level
+    return replace(
+        output,
+        name=changed.name or output.name,
+        level=level,
+        primacy=output.primacy if changed.primacy is None else changed.primacy,
+    )
 
 
 def _grouped(configuration: Configured, known: Mapping[str, Changed]) -> Configured:
@@ -201,6 +219,7 @@ def _made(model: MediaModel, kept: KeptProfile, cameras: Cameras) -> MediaProfil
         path=profile_path(camera, kept.token) if camera and streams else "",
         snapshot=False,
         started=kept.started,
+        camera=camera,
     )
     return _with(model, empty, parts, cameras)
 

@@ -24,6 +24,7 @@ from onvifd.bodies.channel import (
 from onvifd.bodies.media_changes import media_events
 from onvifd.bodies.recording_control import RecordingControl
 from onvifd.bodies.recording_plan import Feed
+from onvifd.bodies.talk_model import with_talk
 from onvifd.cameras.settings import EncoderSettings
 from onvifd.clock import Clock
 from onvifd.errors import Conflict, NotFound, Unavailable
@@ -295,9 +296,12 @@ class Recorder:
 
     # ---- media ---------------------------------------------------------------------------------
 
+    def _delivered(self) -> MediaModel:
+        return media_model(self.channels, self._clock.utc(), pictures=self.pictures)
+
     def media(self) -> MediaModel:
         if self._model is None:
-            self._model = self.shaper.shape(media_model(self.channels, self._clock.utc(), pictures=self.pictures))
+            self._model = self.shaper.shape(with_talk(self._delivered(), self.channels))
         return self._model
 
     def _stream_of(self, token: str) -> tuple[Channel, ChannelStream]:
@@ -323,7 +327,7 @@ class Recorder:
         if profile is None:
             raise NotFound(f"There is no profile {profile_token}.", detail="NoProfile")
         if profile.path:
-            self._actions.synchronized(profile.path.split("/")[2], profile.path)
+            self._actions.synchronized(profile.camera, profile.path)
         if profile.video_encoder is not None:
             channel, stream = self._stream_of(profile_token)
             await self._actions.synchronize(channel.camera, stream.name)

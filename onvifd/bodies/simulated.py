@@ -16,6 +16,7 @@ from onvifd.access.types import Level
 from onvifd.bodies import host
 from onvifd.cameras.simulated.clip import Clip
 from onvifd.cameras.simulated.encode import CameraClips
+from onvifd.cameras.simulated.loudspeaker import Loudspeaker
 from onvifd.cameras.simulated.picture import motion_at, next_motion_change
 from onvifd.cameras.simulated.player import Loop, SimulatedSource, StreamPlayer
 from onvifd.cameras.simulated.scene import Scene
@@ -24,6 +25,7 @@ from onvifd.errors import NotFound
 from onvifd.events import topics
 from onvifd.events.types import Event
 from onvifd.live.hub import LiveStream, LiveTrack
+from onvifd.live.parts import Composition
 from onvifd.media import video
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.onvif.backend import (
@@ -93,6 +95,7 @@ class SimulatedCamera:
         self._ntp = False
         self._identity = _identity(number, seed)
         self._model = _model(number, clips)
+        self.loudspeaker = Loudspeaker(f"simulated camera {number}")
         self.streams: dict[str, LiveStream] = {}
         self._players: dict[str, StreamPlayer] = {}
         scene = Scene(number, motion=motion)
@@ -130,9 +133,16 @@ class SimulatedCamera:
             wait = (next_motion_change(now) - now) / US
             await self._clock.sleep(min(wait, _MAX_WAIT))
 
-    def lookup(self, path: str) -> LiveStream | None:
-        """The live stream at an RTSP path (`/main`, `/sub`); None for others."""
-        return self.streams.get(path.strip("/"))
+    def lookup(self, path: str) -> Composition | None:
+        """What is at an RTSP path (`/main`, `/sub`); None for others."""
+        name = path.strip("/")
+        stream = self.streams.get(name)
+        if stream is None:
+            return None
+        metadata = stream if name == "main" else None
+        return Composition(
+            name=name, profile="", video=stream, audio=stream, metadata=metadata, talk=self.loudspeaker.line
+        )
 
     # ---- device --------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from onvifd.access.types import Account, Credential, Level
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.simulated import SimulatedCamera
 from onvifd.cameras.simulated.encode import CameraClips
+from onvifd.cameras.simulated.loudspeaker import Loudspeaker
 from onvifd.clock import Clock
 from onvifd.events.bus import EventBus
 from onvifd.events.topics import CAMERA_TOPICS
@@ -62,6 +63,7 @@ class SimulatedDevice:
         self._credential = Credential(account, make_ha1(user, REALM, password), password)
         self._bus = EventBus(clock)
         self._events = EventService(self._bus, clock, CAMERA_TOPICS)
+        self._body: SimulatedCamera | None = None
         self._face: HttpFace | None = None
         self._rtsp: RtspServer | None = None
         self._discovery: DiscoveryService | None = None
@@ -97,6 +99,7 @@ class SimulatedDevice:
             users=lambda: ((self._credential.account.name, self._credential.account.level),),
             motion=self._motion,
         )
+        self._body = body
         await body.start()
         registry = ServiceRegistry()
         device = DeviceService(
@@ -129,6 +132,12 @@ class SimulatedDevice:
         """RTSP within HTTP: the sockets that come are closed by who gives them."""
         if self._rtsp is not None:
             self._rtsp.admit(arrival.duplicate())
+
+    @property
+    def loudspeaker(self) -> Loudspeaker:
+        """What keeps the sound that was sent to the camera; it is there once the camera has started."""
+        assert self._body is not None
+        return self._body.loudspeaker
 
     def publish(self, event: Event) -> None:
         """Raise an event as the camera would."""

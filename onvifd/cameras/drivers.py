@@ -16,9 +16,10 @@ from onvifd.cameras.event_feed import CameraEventFeed, MotionCallback
 from onvifd.cameras.event_scope import EventScope
 from onvifd.cameras.probe import CameraProbe
 from onvifd.cameras.registry import Camera, Credentials, Driver, NewCamera, Role, Stream, redact, split_credentials
+from onvifd.cameras.talkback import talk_formats
 from onvifd.clock import Clock, SystemClock
 from onvifd.errors import InvalidArgument, OnvifdError, Timeout, Unavailable
-from onvifd.media.types import Codec, Kind
+from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.client import OnvifClient
 
 log = logging.getLogger(__name__)
@@ -146,6 +147,7 @@ async def prepare(
         else:
             kept.append(check.stream)
     return NewCamera(
+        talk=await _talk(kept[0], credentials),
         name=name or found.name or urlsplit(url).hostname or "camera",
         driver=found.driver,
         address=url,
@@ -157,6 +159,17 @@ async def prepare(
         serial=found.serial,
         event_address=found.event_address,
     )
+
+
+async def _talk(stream: Stream, credentials: Credentials | None) -> tuple[TrackFormat, ...]:
+    """What the camera's loudspeaker decodes: the description of its main stream tells it, whatever its configuration says."""
+    user, password = (credentials.user, credentials.password) if credentials else ("", "")
+    try:
+        return await talk_formats(stream.uri, user, password, DESCRIBE_TIMEOUT)
+    except OnvifdError as error:
+        # RTSP servers that do not know the feature refuse the request (Streaming 5.3.2), in one way or another.
+        log.debug("%s has no back channel: %s", redact(stream.uri), error.reason)
+        return ()
 
 
 def event_feed(

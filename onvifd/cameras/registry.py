@@ -121,11 +121,13 @@ class NewCamera:
     firmware: str = ""
     serial: str = ""
     event_address: str = ""
+    talk: tuple[TrackFormat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Camera:
-    """A camera of the recorder. `address` is as the camera wants it; show `shown_address` to people."""
+    """A camera of the recorder. `address` is as the camera wants it; show `shown_address` to people. `talk` is what its
+    loudspeaker decodes, empty for one that cannot be talked to."""
 
     id: str
     channel: int
@@ -141,6 +143,7 @@ class Camera:
     serial: str
     event_address: str
     created: int
+    talk: tuple[TrackFormat, ...] = ()
 
     @property
     def main(self) -> Stream:
@@ -200,16 +203,17 @@ class Registry:
     def all(self) -> tuple[Camera, ...]:
         """In channel order. A camera whose login the key file does not open is left out and logged."""
         found = []
+        talk = self._catalogue.loudspeakers.all()
         for row in self._catalogue.cameras.all():
             try:
-                found.append(self._camera(row))
+                found.append(replace(self._camera(row), talk=talk.get(row.id, ())))
             except OnvifdError as error:
                 log.error("camera %s (%s) cannot be used: %s", row.id, row.name, error)
         return tuple(found)
 
     def get(self, camera: str) -> Camera:
         """Raises NotFound (NoSource)."""
-        return self._camera(self._catalogue.cameras.get(camera))
+        return self._whole(self._catalogue.cameras.get(camera))
 
     def find(self, which: str) -> Camera:
         """By id, channel number or name. Raises NotFound, or Conflict if several have the name."""
@@ -219,7 +223,7 @@ class Registry:
         ]
         if len(named) > 1:
             raise Conflict(f"{len(named)} cameras have the name {which}: give the id")
-        return self._camera(named[0]) if named else self.get(which)
+        return self._whole(named[0]) if named else self.get(which)
 
     def add(self, new: NewCamera) -> Camera:
         """Add a camera with all that belongs to it. Raises InvalidArgument, Conflict (same stream twice) or LimitReached."""
@@ -249,8 +253,9 @@ class Registry:
         parts = (row, profiles, recording, replace(job, active=new.record))
         policies = (PolicyRow(camera=camera.id, stream=Role.MAIN.value, mode="auto" if new.record else OFF),)
         row = self._catalogue.cameras.add(*parts, limit=self._limit, policies=policies)
+        self._catalogue.loudspeakers.put(row.id, new.talk)
         log.info("camera %s added as channel %d: %s at %s", row.id, row.channel, row.name, row.address)
-        return self._camera(row)
+        return replace(self._camera(row), talk=new.talk)
 
     def update(self, camera: Camera) -> Camera:
         """Store a changed camera (same id). Raises NotFound or InvalidArgument."""
@@ -336,7 +341,15 @@ class Registry:
             return None
         return self._box.seal(json.dumps(secret), f"camera:{camera.id}")
 
+    def _whole(self, row: CameraRow) -> Camera:
+        return replace(self._camera(row), talk=self._catalogue.loudspeakers.all().get(row.id, ()))
+
+    def learn_talk(self, camera: str, formats: tuple[TrackFormat, ...]) -> None:
+        """Remember what the loudspeaker of a camera decodes; nothing for a camera that has none. Raises NotFound."""
+        self._catalogue.loudspeakers.put(camera, formats)
+
     def _camera(self, row: CameraRow) -> Camera:
+        """All but what it decodes."""
         secret = json.loads(self._box.open(row.credentials, f"camera:{row.id}")) if row.credentials else {"urls": {}}
         urls: dict[str, str] = secret["urls"]
         return Camera(

@@ -239,6 +239,8 @@ class MediaProfile:
     analytics: str | None = None
     ptz: str | None = None
     started: bool = False
+    camera: str = ""
+    """What its configurations belong to, for ever if it is fixed; empty while it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +312,14 @@ class MediaControl(Protocol):
         ...
 
     async def set_audio_encoder(self, token: str, *, name: str, multicast: MulticastSettings | None) -> None:
+        """Raises NotFound (NoConfig)."""
+        ...
+
+    async def set_audio_output(self, config_token: str, *, name: str, level: int, primacy: str) -> None:
+        """New settings of a loudspeaker. Raises NotFound (NoConfig)."""
+        ...
+
+    async def set_audio_decoder(self, token: str, *, name: str) -> None:
         """Raises NotFound (NoConfig)."""
         ...
 

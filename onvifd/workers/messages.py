@@ -124,18 +124,15 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TalkSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a camera is talked to: the URL of a stream with a back channel, and what it decodes. `level` is percent, `primacy`
-    that of its audio output configuration (Media 5.14), empty for none."""
+    """How a camera is talked to: the URL of a stream with a back channel, and what it decodes."""
 
     url: str
     user: str = ""
     password: str = ""
     formats: tuple[TrackSpec, ...] = ()
-    level: int = 100
-    primacy: str = ""
 
     def __repr__(self) -> str:
-        return f"TalkSpec(level={self.level}, primacy={self.primacy!r})"
+        return f"TalkSpec(formats={self.formats!r})"
 
 
 class CameraSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +183,8 @@ class PictureSpec(msgspec.Struct, frozen=True, kw_only=True):
 class PresentationSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A media profile as it can be asked for by RTSP.
 
-    `video` and `audio` are names of streams of the camera, empty for none. `talk` is whether sound may be sent to the camera.
+    `video` and `audio` are names of streams of the camera, empty for none. `talk` is whether sound may be sent to the camera,
+    at what loudness (percent), and who may speak meanwhile (Media 5.14; empty for the camera's choice).
     `started` is whether it is sent by multicast without any session. `picture` is how the stream `jpeg` is made, where that is
     the video.
     """
@@ -198,6 +196,8 @@ class PresentationSpec(msgspec.Struct, frozen=True, kw_only=True):
     audio: str = ""
     metadata: MetadataSpec | None = None
     talk: bool = False
+    talk_level: int = 100
+    talk_primacy: str = ""
     multicast: tuple[MulticastSpec, ...] = ()
     started: bool = False
     picture: PictureSpec | None = None

@@ -12,7 +12,7 @@ from onvifd.clock import Clock
 from onvifd.live.talk import TalkLine
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import Primacy
-from onvifd.workers.messages import CameraSpec, TalkSpec, TrackSpec
+from onvifd.workers.messages import CameraSpec, PresentationSpec, TalkSpec, TrackSpec
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,15 @@ class Talking:
                 self._ways[camera] = self._begin(camera, spec, way.line)
             else:
                 way.spec = spec
-            _tell(self._ways[camera].line, spec)
+            self._ways[camera].line.set_formats(tuple(_format(each) for each in spec.formats))
+
+    def tune(self, presentations: Iterable[PresentationSpec]) -> None:
+        """Take over loudness and who may speak from the media profiles. All profiles of a camera say the same."""
+        for each in presentations:
+            line = self.line(each.camera)
+            if line is not None and each.talk:
+                line.level = each.talk_level
+                line.primacy = Primacy(each.talk_primacy) if each.talk_primacy else Primacy.AUTO
 
     def _begin(self, camera: str, spec: TalkSpec, line: TalkLine) -> _Way:
         back = Talkback(line, TalkSource(camera, spec.url, spec.user, spec.password), self._clock)
@@ -67,12 +75,6 @@ class Talking:
         """Leave all cameras."""
         ways, self._ways = list(self._ways.values()), {}
         await asyncio.gather(*(self._end(way) for way in ways))
-
-
-def _tell(line: TalkLine, spec: TalkSpec) -> None:
-    line.set_formats(tuple(_format(each) for each in spec.formats))
-    line.primacy = Primacy(spec.primacy) if spec.primacy else Primacy.AUTO
-    line.level = spec.level
 
 
 def _format(spec: TrackSpec) -> TrackFormat:
