@@ -22,10 +22,11 @@ from aiohttp import StreamReader, web
 
 from onvifd.access.doorkeeper import Doorkeeper, bind
 from onvifd.bodies.admission import TlsPeers
+from onvifd.bodies.tls_transport import TlsProtocol, TlsTransport
 from onvifd.rtsp import tunnel, websocket
 from onvifd.rtsp.tunnel import TunnelHead
 from onvifd.workers.frontdoor import closing
-from onvifd.workers.relay import Splice
+from onvifd.workers.streams import shake_hands
 from onvifd.workers.tunnels import Half, WebVisitor
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,6 @@ class HttpGate:
         """By port: each socket with the task that accepts on it."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: dict[asyncio.Protocol, _Connection] = {}
-        self._spliced: set[Splice] = set()
 
     def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Serve on a port, 0 for a free one; gives the port. Raises OSError when it cannot bind."""
@@ -103,9 +103,6 @@ class HttpGate:
             for sock, _ in listeners:
                 sock.close()
         self._listeners.clear()
-        for splice in list(self._spliced):
-            splice.abort()
-        await asyncio.sleep(0)
 
     @web.middleware
     async def middleware(
@@ -179,13 +176,11 @@ class HttpGate:
                 return
             connection.inner = inner
             set_patience(client, self.limits.unread)
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: connection,
-                client,
-                ssl=tls,
-                ssl_handshake_timeout=self.limits.handshake if tls is not None else None,
-            )
-        except OSError as error:  # ssl.SSLError and TimeoutError are of its kind
+            outer: asyncio.Protocol = connection
+            if tls is not None:
+                outer = TlsProtocol(await shake_hands(client, tls, self.limits.handshake), connection)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: outer, client)
+        except (OSError, ValueError) as error:  # ssl.SSLError and TimeoutError are of the first kind
             log.debug("HTTP: connection from %s: %s", address, error)
         finally:
             if not connection.made:
@@ -204,10 +199,6 @@ class HttpGate:
 
     def opened(self, connection: _Connection) -> None:
         self._connections[connection.inner] = connection
-
-    def spliced(self, splice: Splice, on: bool) -> None:
-        """A connection has become a relay, which ends with us; or has ended."""
-        (self._spliced.add if on else self._spliced.discard)(splice)
 
     def closed(self, connection: _Connection) -> None:
         self._connections.pop(connection.inner, None)
@@ -237,7 +228,6 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._first: bytearray | None = bytearray() if gate.tunnels is not None else None
         """What came before it is known whether this is a tunnel; None once it is."""
-        self._splice: Splice | None = None
 
     # ---- transport
 
@@ -262,14 +252,8 @@ class _Connection(asyncio.Protocol):
         self._gate.closed(self)
         if self._forward:
             self.inner.connection_lost(exc)
-        if self._splice is not None:
-            self._splice.lost()
-            self._gate.spliced(self._splice, False)
 
     def data_received(self, data: bytes) -> None:
-        if self._splice is not None:
-            self._splice.data_received(data)
-            return
         if self._transport is None or self._transport.is_closing():
             return
         if self._first is not None:
@@ -291,14 +275,10 @@ class _Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         if self._forward:
             self.inner.pause_writing()
-        elif self._splice is not None:
-            self._splice.pause_writing()
 
     def resume_writing(self) -> None:
         if self._forward:
             self.inner.resume_writing()
-        elif self._splice is not None:
-            self._splice.resume_writing()
 
     # ---- RTSP within HTTP
 
@@ -315,7 +295,7 @@ class _Connection(asyncio.Protocol):
         return True
 
     def _tunnel(self, asked: TunnelHead | websocket.Upgrade, rest: bytes) -> None:
-        """The connection is one of a tunnel or WebSocket: it leaves the web server, as a socket or, by TLS, as a relay."""
+        """The connection is one of a tunnel or WebSocket: it leaves the web server, as a socket with its TLS."""
         transport, tunnels = self._transport, self._gate.tunnels
         if transport is None or tunnels is None:
             return
@@ -324,19 +304,13 @@ class _Connection(asyncio.Protocol):
         sock = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
         # A client of replay steers by not reading (Streaming 6.5.2); the RTSP server has its own patience with live.
         set_patience(sock, 0.0)
-        secure = transport.get_extra_info("ssl_object") is not None
-        if secure:
-            sock.close()
-            self._splice = Splice(transport)
-            self._gate.spliced(self._splice, True)
-            sock = self._splice.far
-        else:
-            transport.pause_reading()
-            transport.abort()  # closes its own descriptor, not the connection
+        layer = transport.layer if isinstance(transport, TlsTransport) else None
+        transport.pause_reading()
+        transport.abort()  # closes its own descriptor, not the connection
         if isinstance(asked, TunnelHead):
-            tunnels(Half(asked, sock, rest, self.address, local, secure))
+            tunnels(Half(asked, sock, rest, self.address, local, layer))
         else:
-            tunnels(WebVisitor(asked, sock, rest, self.address, local, secure))
+            tunnels(WebVisitor(asked, sock, rest, self.address, local, layer))
 
     # ---- requests
 

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from onvifd.errors import InvalidArgument, OnvifdError
+from onvifd.pki import handshake
 from onvifd.pki.issue import names_of
 from onvifd.pki.names import common_name
 from onvifd.pki.rows import MAX_PATH, OK, certificate_of, find, has_private_key, signs
@@ -203,6 +204,7 @@ def _loaded(
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.sslobject_class = AlertingObject
+    handshake.prepare(context)
     context.set_ciphers(ciphers)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.minimum_version = min(_VERSIONS[version] for version in state.tls.versions)

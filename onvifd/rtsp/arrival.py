@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
+
+from onvifd.pki.records import RecordLayer
 
 
 class _Papers(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -20,6 +22,8 @@ class _Papers(msgspec.Struct, frozen=True, omit_defaults=True):
     secure: bool = False
     websocket: bool = False
     fragmented: bool = False
+    tls: bytes = b""
+    post_tls: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +32,9 @@ class Arrival:
 
     `client` is what is written to. In an HTTP tunnel requests come by `post` (base64; `rest` is what of it was read and not
     yet decoded) and `cookie` names the tunnel; one with a cookie and no `post` is the client's next POST of a tunnel that
-    stands. `peer` and `local` are addresses where the socket itself cannot tell them (TLS ends before it). `secure`: the
-    client's connection is encrypted, so media must not leave it. `websocket`: RTSP is within WebSocket; then `rest` is a frame
+    stands. `peer` and `local` are the addresses of a tunnel, by which its connections are found. `secure`: the client's
+    connections are encrypted, so media must not leave them in clear; `tls` and `post_tls` are the states to go on with
+    (`pki.records`), for `client` and `post`. `websocket`: RTSP is within WebSocket; then `rest` is a frame
     that is not whole yet and `fragmented` tells that a message has begun.
     """
 
@@ -43,6 +48,8 @@ class Arrival:
     secure: bool = False
     websocket: bool = False
     fragmented: bool = False
+    tls: bytes = field(default=b"", repr=False)
+    post_tls: bytes = field(default=b"", repr=False)
 
     @property
     def again(self) -> bool:
@@ -57,6 +64,11 @@ class Arrival:
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
         return (self.client,) if self.post is None else (self.client, self.post)
+
+    def layers(self) -> dict[socket.socket, RecordLayer]:
+        """TLS of each socket that has it. Raises ValueError."""
+        papers = zip(self.sockets, (self.tls, self.post_tls), strict=False)
+        return {sock: RecordLayer.unpack(state) for sock, state in papers if state}
 
     def duplicate(self) -> Arrival:
         """The same connection by descriptors of its own."""
@@ -78,6 +90,8 @@ class Arrival:
             secure=self.secure,
             websocket=self.websocket,
             fragmented=self.fragmented,
+            tls=self.tls,
+            post_tls=self.post_tls,
         )
         return msgspec.msgpack.encode(papers)
 
@@ -98,4 +112,6 @@ class Arrival:
             secure=papers.secure,
             websocket=papers.websocket,
             fragmented=papers.fragmented,
+            tls=papers.tls,
+            post_tls=papers.post_tls,
         )

@@ -11,9 +11,13 @@ from typing import Protocol
 
 from onvifd.access.types import Account
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
+from onvifd.pki.records import RecordLayer, TlsFailure
+from onvifd.pki.records import RecordLayer, TlsFailure
 from onvifd.rtsp.arrival import Arrival
-from onvifd.rtsp.outlet import STALL_TIMEOUT, Link, TcpOutlet, UdpOutlet
+from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet, UdpOutlet
 from onvifd.rtsp.play import PausesAt, Playback, PlayReply, Presentation
+from onvifd.rtsp.secure_link import link_of
+from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.server_events import (
     Closed,
     Event,
@@ -82,7 +86,8 @@ class Connection:
         self._web = WebSocketStream(arrival.rest, arrival.fragmented) if arrival.websocket else None
         self._loop = asyncio.get_running_loop()
         self._scope = 0
-        if arrival.local:  # a Unix socket (TLS ends before it) has no addresses of its own
+        self._layers = arrival.layers()
+        if arrival.local:
             self.local, self.peer = _plain(arrival.local), _plain(arrival.peer)
         else:
             local = sock.getsockname()
@@ -98,7 +103,7 @@ class Connection:
             tcp_only=arrival.secure or self._decoder is not None or arrival.websocket,
         )
         self.freeing: set[asyncio.Task[None]] = set()
-        self._link = Link(sock, self._lost, websocket=arrival.websocket)
+        self._link = link_of(sock, self._lost, self._layers.get(sock), arrival.websocket)
         self._media: dict[str, _Media] = {}
         self._talks = Talks()
         self._pumping = False
@@ -121,6 +126,7 @@ class Connection:
             arrival.close()
             return
         self._source, self._decoder = arrival.client, Base64Stream()
+        self._layers |= arrival.layers()
         self._loop.add_reader(self._source.fileno(), self._readable, self._source)
         self._take(arrival.rest)
 
@@ -129,7 +135,19 @@ class Connection:
         if source is not None and source is not self._sock:
             if self._reading:
                 self._loop.remove_reader(source.fileno())
+            self._layers.pop(source, None)
             source.close()
+
+    def _unseal(self, layer: RecordLayer, sock: socket.socket, data: bytes) -> bytes | None:
+        """What is within TLS, empty at its end; None when nothing is whole yet."""
+        try:
+            data = layer.feed(data)
+        except TlsFailure as failure:
+            self._link.send_records(failure.alert)
+            self._lost(str(failure))
+            return None
+        self._link.send_records(layer.replies() if sock is self._sock else b"")
+        return data if data or layer.closed else None
 
     def _readable(self, sock: socket.socket) -> None:
         try:
@@ -137,8 +155,15 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._lost(f"connection lost: {error.strerror or error}")
-            return
+            if sock is self._sock:
+                self._lost(f"connection lost: {error.strerror or error}")
+                return
+            data = b""  # a POST that is cut has ended, no more
+        if data and (layer := self._layers.get(sock)) is not None:
+            opened = self._unseal(layer, sock, data)
+            if opened is None:
+                return
+            data = opened
         if sock is self._source:
             if data:
                 self._take(data)

@@ -103,6 +103,12 @@ class Link:
         if self._answers > MAX_ANSWERS:
             self.lose("does not read its answers")
 
+    def send_records(self, data: bytes) -> None:
+        """See SecureLink; in clear there is nothing below what is sent."""
+
+    def send_records(self, data: bytes) -> None:
+        """See SecureLink; in clear there is nothing below what is sent."""
+
     def send_media(self, data: bytes, outlet: TcpOutlet | None) -> None:
         """Media of `outlet`. Queue bounds are the outlet's affair."""
         if self.closed:

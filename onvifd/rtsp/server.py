@@ -144,12 +144,11 @@ class RtspServer:
             arrival.close()
             return
         try:
-            if sock.family != socket.AF_UNIX or not arrival.local:  # a Unix socket is one behind which TLS ends
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
             connection = Connection(self, arrival)
-        except OSError as error:
-            # it was gone before we had it
+        except (OSError, ValueError) as error:
+            # it was gone before we had it, or TLS of a kind that is not served
             log.debug("RTSP client: %s", error)
             arrival.close()
             return

@@ -110,7 +110,8 @@ class _Refusal(Exception):
 class WebSocketStream:
     """Reads what a client sends. `rest` and `fragmented` are its state, by which another process can go on."""
 
-    def __init__(self, rest: bytes = b"", fragmented: bool = False) -> None:
+    def __init__(self, rest: bytes = b"", fragmented: bool = False, limit: int = MAX_FRAME) -> None:
+        self._limit = limit
         self._buffer = bytearray(rest)
         self.fragmented = fragmented
         """Whether a message has begun whose last fragment has not come."""
@@ -120,7 +121,7 @@ class WebSocketStream:
 
     @property
     def rest(self) -> bytes:
-        """What is not a whole frame yet; at most MAX_FRAME and a header."""
+        """What is not a whole frame yet; at most a frame."""
         return bytes(self._buffer)
 
     def feed(self, data: bytes) -> bytes:
@@ -158,7 +159,7 @@ class WebSocketStream:
             size, at = int.from_bytes(buffer[2 : 2 + width], "big"), 2 + width
             if size < (126 if width == 2 else 1 << 16):
                 raise _Refusal(PROTOCOL_ERROR, "length takes more bytes than it needs")  # 5.2
-            if size > MAX_FRAME:
+            if size > self._limit:
                 raise _Refusal(TOO_BIG, "frame is too large")
         if len(buffer) < at + 4 + size:
             return None

@@ -1,7 +1,8 @@
 """The public RTSP ports: read the first request and pass the connection to the worker that owns its path.
 
 The door answers OPTIONS that name no path (`*` or `/`) itself, because nothing in them tells which worker is meant. HTTP
-tunnels come by the same port (and by those of the web server, which has `tunnels` for them). TLS ends here.
+tunnels come by the same port (and by those of the web server, which has `tunnels` for them). TLS handshakes are made here; the
+worker gets the keys of the connection with it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from collections.abc import Awaitable, Callable
 
 from onvifd.access.doorkeeper import Doorkeeper, bind, party_of
 from onvifd.errors import OnvifdError
+from onvifd.pki.records import RecordLayer
 from onvifd.rtsp import tunnel
 from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.first import MAX_HEAD, FirstRequest
-from onvifd.workers.relay import TlsRelay
+from onvifd.workers.streams import Stream, shake_hands
 from onvifd.workers.tunnels import Half, Route, Tunnels
 
 log = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ BACKLOG = 1024
 FIRST_REQUEST_TIMEOUT = 10.0
 HANDSHAKE_TIMEOUT = 10.0
 MAX_TLS = 128
-"""RTSPS connections at once, three quarters of them from one address; see `workers.relay` for what one costs."""
+"""TLS handshakes at once, three quarters of them from one address."""
 MAX_WAITING = 512
 """Connections that have not yet sent a whole request. At the bound the one that has waited longest must go, of the address that
 has the most of them: who means it sends its request at once, and those who only connect cannot keep the others out."""
@@ -57,8 +59,7 @@ class FrontDoor:
         self.tunnels = Tunnels(route)
         self._kept_out = kept_out
         self._tls_keeper = Doorkeeper(total=max_tls, per_address=max(1, max_tls * 3 // 4), permits=permits)
-        """Encrypted connections, for as long as they last."""
-        self._relays: set[TlsRelay] = set()
+        """Handshakes."""
         self._max_waiting = max_waiting
         self._keeper = Doorkeeper(total=2 * max_waiting, per_address=2 * max_waiting, permits=permits)
         """Those who wait and those who are being handed over."""
@@ -69,6 +70,11 @@ class FrontDoor:
         self._listeners: dict[int, list[tuple[socket.socket, asyncio.Task[None]]]] = {}
         """By port: each socket with the task that accepts on it."""
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def handshakes(self) -> int:
+        """TLS handshakes that are not over."""
+        return self._tls_keeper.count
 
     def listen(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
         """Bind and start accepting; gives the port (useful when asked for 0). Raises OSError when it cannot bind."""
@@ -105,7 +111,7 @@ class FrontDoor:
             if tls is None:
                 self._enter(client, peer)
             else:
-                self._secure(client, peer, tls)
+                self._own(self._secure(client, peer, tls)).add_done_callback(closing(client))
             await asyncio.sleep(0)  # a queue of connections must not keep the loop from those who are in
 
     def _let_in(self, keeper: Doorkeeper, client: socket.socket, peer: str) -> bool:
@@ -117,46 +123,31 @@ class FrontDoor:
             log.warning("RTSP port: %s", line)
         return False
 
-    def _secure(self, client: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
-        """TLS first; what is within goes the way of all connections, by one end of a socket pair."""
+    async def _secure(self, client: socket.socket, peer: str, tls: ssl.SSLContext) -> None:
+        """TLS first; what is within goes the way of all connections."""
         if not self._let_in(self._tls_keeper, client, peer):
             return
         try:
-            local = str(client.getsockname()[0])
-        except OSError:
-            local = ""
-        relay = TlsRelay(
-            peer,
-            self._kept_out,
-            ready=lambda far: self._enter(far, peer, local),
-            ended=lambda: self._left(relay, peer),
-        )
-        self._relays.add(relay)
-        self._own(self._shake_hands(client, peer, tls, relay))
-
-    def _left(self, relay: TlsRelay, peer: str) -> None:
-        self._relays.discard(relay)
-        self._tls_keeper.leave(peer)
-
-    async def _shake_hands(self, client: socket.socket, peer: str, tls: ssl.SSLContext, relay: TlsRelay) -> None:
-        try:
-            await asyncio.get_running_loop().connect_accepted_socket(
-                lambda: relay, client, ssl=tls, ssl_handshake_timeout=HANDSHAKE_TIMEOUT
-            )
-        except OSError as error:  # ssl.SSLError and TimeoutError are of its kind
+            hands = await shake_hands(client, tls, HANDSHAKE_TIMEOUT)
+            reason = self._kept_out(hands.connection)
+            if reason is None:
+                layer = hands.finish()
+                self._enter(socket.socket(fileno=client.detach()), peer, layer)
+            else:
+                log.warning("TLS client %s is kept out: %s", peer, reason)
+        except (OSError, ValueError) as error:  # ssl.SSLError and TimeoutError are of the first kind
             log.debug("RTSPS: connection from %s: %s", peer, error)
         finally:
-            if not relay.made:
-                client.close()
-                self._left(relay, peer)
+            client.close()
+            self._tls_keeper.leave(peer)
 
-    def _enter(self, client: socket.socket, peer: str, local: str = "") -> None:
-        """Read the first request of a client. `local` is the address it reached if the socket is behind a relay."""
+    def _enter(self, client: socket.socket, peer: str, layer: RecordLayer | None = None) -> None:
+        """Read the first request of a client, within TLS if there is a `layer`."""
         if not self._let_in(self._keeper, client, peer):
             return
         if len(self._waiting) >= self._max_waiting:
             self._drop_oldest()
-        task = self._own(self._admit(client, peer, local))
+        task = self._own(self._admit(client, peer, layer))
         self._waiting[task] = party_of(peer)
 
         def done(_: asyncio.Task[None]) -> None:
@@ -179,43 +170,41 @@ class FrontDoor:
             )
             self._drop_logged, self._dropped = now, 0
 
-    async def _admit(self, client: socket.socket, peer: str, local: str) -> None:
-        loop = asyncio.get_running_loop()
+    async def _admit(self, client: socket.socket, peer: str, layer: RecordLayer | None) -> None:
+        stream = Stream(client, layer)
         me = asyncio.current_task()
         with client:
             try:
                 async with asyncio.timeout(FIRST_REQUEST_TIMEOUT):
-                    found = await self._read_first(client, peer, local)
+                    found = await self._read_first(stream, peer)
                 if found is None or not self._keeper.permits(peer):  # the filter may have changed while it waited
                     return
                 if me is not None:
                     self._waiting.pop(me, None)  # it is being handed over and must not be dropped any more
                 path, initial = found
-                secure = bool(local)
-                shown = peer if secure else ""
-                await self._route(path, Arrival(client=client, initial=initial, peer=shown, local=local, secure=secure))
+                secure = layer is not None
+                await self._route(path, Arrival(client=client, initial=initial, secure=secure, tls=stream.pack()))
             except ValueError as error:
                 log.info("RTSP port: %s does not speak RTSP", peer)
                 with contextlib.suppress(OSError, TimeoutError):
                     async with asyncio.timeout(1):
-                        await loop.sock_sendall(client, error.args[0])
+                        await stream.send(error.args[0])
             except TimeoutError:
                 log.info("RTSP port: %s sent no request in %g s", peer, FIRST_REQUEST_TIMEOUT)
             except OnvifdError as error:
                 log.warning("RTSP port: no worker for %s: %s", peer, error.reason)
                 with contextlib.suppress(OSError, TimeoutError):
                     async with asyncio.timeout(1):
-                        await loop.sock_sendall(client, b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
+                        await stream.send(b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
             except OSError as error:
                 log.debug("RTSP port: %s: %s", peer, error)
 
-    async def _read_first(self, client: socket.socket, peer: str, local: str) -> tuple[str, bytes] | None:
+    async def _read_first(self, stream: Stream, peer: str) -> tuple[str, bytes] | None:
         """Path and bytes of the first request; None when the client is gone or opens an HTTP tunnel."""
-        loop = asyncio.get_running_loop()
         first = FirstRequest()
         data = b""
         while first.path is None:
-            more = await loop.sock_recv(client, 16 << 10)
+            more = await stream.receive()
             if not more:
                 return None
             data += more
@@ -228,26 +217,23 @@ class FrontDoor:
                 asked = tunnel.tunnel_head(head + b"\r\n")
                 if asked is None:
                     raise ValueError(tunnel.REFUSED)
-                here = local or str(client.getsockname()[0])
-                taken = socket.socket(fileno=client.detach())
-                self.tunnels.take(Half(asked, taken, rest, peer, here, secure=bool(local)))
+                here = str(stream.sock.getsockname()[0])
+                taken = socket.socket(fileno=stream.sock.detach())
+                self.tunnels.take(Half(asked, taken, rest, peer, here, stream.layer))
                 return None
             answer = first.receive_data(data)
             data = b""
             if answer:
-                await loop.sock_sendall(client, answer)
+                await stream.send(answer)
         return first.path, first.buffer
 
     async def close(self) -> None:
-        """Stop listening, drop connections that were not handed over yet and those whose TLS ends here."""
+        """Stop listening, drop connections that were not handed over yet."""
         await self.tunnels.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for relay in list(self._relays):
-            relay.abort()
-        await asyncio.sleep(0)
         for listeners in self._listeners.values():
             for sock, _ in listeners:
                 sock.close()

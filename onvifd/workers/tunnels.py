@@ -1,13 +1,11 @@
 """HTTP tunnels before a worker takes over: joins the GET and the POST of a client and reads what path they are for.
 
-The sockets come from the RTSP port and from the web server's ports (`HttpGate`); where TLS ends here, they are one end of a
-relay (`workers.relay`).
+The sockets come from the RTSP port and from the web server's ports (`HttpGate`), with their TLS if they have it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from collections import Counter, OrderedDict
@@ -16,11 +14,13 @@ from dataclasses import dataclass
 
 from onvifd.access.doorkeeper import party_of
 from onvifd.errors import OnvifdError
+from onvifd.pki.records import RecordLayer
 from onvifd.rtsp import tunnel
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.tunnel import Base64Stream, TunnelHead
 from onvifd.rtsp.websocket import Upgrade
 from onvifd.workers.first import FirstRequest
+from onvifd.workers.streams import Stream
 from onvifd.workers.websockets import WebSockets
 
 log = logging.getLogger(__name__)
@@ -52,19 +52,27 @@ class WebVisitor:
     rest: bytes
     peer: str
     local: str
-    secure: bool = False
+    layer: RecordLayer | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Half:
-    """One connection of a tunnel. `rest` is what was read behind its head; addresses as in `Arrival`."""
+    """One connection of a tunnel. `rest` is what was read behind its head; addresses as in `Arrival`; `layer` is its TLS."""
 
     head: TunnelHead
     sock: socket.socket
     rest: bytes
     peer: str
     local: str
-    secure: bool = False
+    layer: RecordLayer | None = None
+
+    @property
+    def secure(self) -> bool:
+        return self.layer is not None
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.sock, self.layer)
 
     @property
     def key(self) -> Key:
@@ -108,7 +116,7 @@ class Tunnels:
         if isinstance(half, WebVisitor):
             self._take_websocket(half)
             return
-        if not half.head.post and not _answered(half.sock, tunnel.ANSWER):
+        if not half.head.post and not half.stream.say(tunnel.ANSWER):
             half.sock.close()
             return
         other = self._waiting.get(half.key)
@@ -125,7 +133,7 @@ class Tunnels:
 
     def _take_websocket(self, visitor: WebVisitor) -> None:
         if not visitor.asked.accepted:
-            _answered(visitor.sock, visitor.asked.answer)
+            Stream(visitor.sock, visitor.layer).say(visitor.asked.answer)
             visitor.sock.close()
             return
         arrival = Arrival(
@@ -133,10 +141,10 @@ class Tunnels:
             rest=visitor.rest,
             peer=visitor.peer,
             local=visitor.local,
-            secure=visitor.secure,
+            secure=visitor.layer is not None,
             websocket=True,
         )
-        self._websockets.take(arrival, visitor.asked.answer)
+        self._websockets.take(arrival, visitor.asked.answer, visitor.layer)
 
     def _wait(self, half: Half) -> None:
         if len(self._waiting) >= self._max_waiting:
@@ -200,29 +208,30 @@ class Tunnels:
                         peer=get.peer,
                         local=get.local,
                         secure=get.secure,
+                        tls=get.stream.pack(),
+                        post_tls=post.stream.pack(),
                     ),
                 )
         except ValueError:
             log.info("HTTP tunnel of %s carries no RTSP", get.peer)
-            _answered(get.sock, b"RTSP/1.0 400 Bad Request\r\n\r\n")
+            get.stream.say(b"RTSP/1.0 400 Bad Request\r\n\r\n")
         except TimeoutError:
             log.info("HTTP tunnel of %s: no request in %g s", get.peer, self._timeout)
         except OnvifdError as error:
             log.warning("HTTP tunnel: no worker for %s: %s", get.peer, error.reason)
-            _answered(get.sock, b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
+            get.stream.say(b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
         except OSError as error:
             log.debug("HTTP tunnel of %s: %s", get.peer, error)
 
     async def _read_path(self, get: Half, post: Half, stream: Base64Stream, first: FirstRequest) -> None:
-        loop = asyncio.get_running_loop()
         data = post.rest
         while True:
             answer = first.receive_data(stream.feed(data))
             if answer:
-                await loop.sock_sendall(get.sock, answer)
+                await get.stream.send(answer)
             if first.path is not None:
                 return
-            data = await loop.sock_recv(post.sock, 16 << 10)
+            data = await post.stream.receive()
             if not data:
                 return
 
@@ -243,6 +252,7 @@ class Tunnels:
                     peer=post.peer,
                     local=post.local,
                     secure=post.secure,
+                    tls=post.stream.pack(),
                 )
                 await self._route(self._known[post.key], arrival)
             except OnvifdError as error:
@@ -259,10 +269,3 @@ class Tunnels:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _answered(sock: socket.socket, answer: bytes) -> bool:
-    """Send a few bytes that fit every socket buffer; false if the client is gone."""
-    with contextlib.suppress(OSError):
-        return sock.send(answer) == len(answer)
-    return False

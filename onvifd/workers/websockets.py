@@ -6,17 +6,17 @@ The sockets come from the web server's ports (`HttpGate`), with a handshake that
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from onvifd.access.doorkeeper import party_of
 from onvifd.errors import OnvifdError
+from onvifd.pki.records import RecordLayer
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.websocket import GOING_AWAY, WebSocketStream, close_frame, frame
-from onvifd.workers.first import FirstRequest
+from onvifd.workers.first import MAX_HEAD, FirstRequest
+from onvifd.workers.streams import Stream
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +43,14 @@ class WebSockets:
     def waiting(self) -> int:
         return len(self._waiting)
 
-    def take(self, arrival: Arrival, answer: bytes) -> None:
+    def take(self, arrival: Arrival, answer: bytes, layer: RecordLayer | None = None) -> None:
         """One connection to be answered with `answer`; its socket is ours from now on. `rest` is what was read behind its head."""
         if len(self._waiting) >= self._max_waiting:
             crowd, _ = Counter(self._waiting.values()).most_common(1)[0]
             oldest = next(task for task, party in self._waiting.items() if party == crowd)
             del self._waiting[oldest]
             oldest.cancel()
-        task = asyncio.ensure_future(self._serve(arrival, answer))
+        task = asyncio.ensure_future(self._serve(arrival, answer, layer))
         self._waiting[task] = party_of(arrival.peer)
         self._tasks.add(task)
 
@@ -61,13 +61,13 @@ class WebSockets:
 
         task.add_done_callback(done)
 
-    async def _serve(self, arrival: Arrival, answer: bytes) -> None:
+    async def _serve(self, arrival: Arrival, answer: bytes, layer: RecordLayer | None) -> None:
         sock, peer = arrival.client, arrival.peer
-        stream, first = WebSocketStream(), FirstRequest()
+        way, stream, first = Stream(sock, layer), WebSocketStream(limit=MAX_HEAD), FirstRequest()
         try:
             async with asyncio.timeout(self._timeout):
-                await asyncio.get_running_loop().sock_sendall(sock, answer)
-                await self._read_path(sock, arrival.rest, stream, first)
+                await way.send(answer)
+                await self._read_path(way, arrival.rest, stream, first)
             if first.path is None:
                 return
             if (me := asyncio.current_task()) is not None:
@@ -81,34 +81,34 @@ class WebSockets:
                 secure=arrival.secure,
                 websocket=True,
                 fragmented=stream.fragmented,
+                tls=way.pack(),
             )
             await self._route(first.path, found)
         except ValueError as error:
             log.info("WebSocket of %s carries no RTSP", peer)
-            _say(sock, frame(error.args[0]) + close_frame())
+            way.say(frame(error.args[0]) + close_frame())
         except TimeoutError:
             log.info("WebSocket of %s: no request in %g s", peer, self._timeout)
-            _say(sock, close_frame(GOING_AWAY))
+            way.say(close_frame(GOING_AWAY))
         except OnvifdError as error:
             log.warning("WebSocket: no worker for %s: %s", peer, error.reason)
-            _say(sock, frame(b"RTSP/1.0 503 Service Unavailable\r\n\r\n") + close_frame(GOING_AWAY))
+            way.say(frame(b"RTSP/1.0 503 Service Unavailable\r\n\r\n") + close_frame(GOING_AWAY))
         except OSError as error:
             log.debug("WebSocket of %s: %s", peer, error)
 
-    async def _read_path(self, sock: socket.socket, data: bytes, stream: WebSocketStream, first: FirstRequest) -> None:
-        loop = asyncio.get_running_loop()
+    async def _read_path(self, way: Stream, data: bytes, stream: WebSocketStream, first: FirstRequest) -> None:
         while True:
             payload = stream.feed(data)
             answer = first.receive_data(payload) if payload else b""
             out = stream.replies() if not answer else frame(answer) + stream.replies()
             if out:
-                await loop.sock_sendall(sock, out)
+                await way.send(out)
             if stream.closed is not None:
                 log.debug("WebSocket: %s", stream.closed)
                 return
             if first.path is not None:
                 return
-            data = await loop.sock_recv(sock, 16 << 10)
+            data = await way.receive()
             if not data:
                 return
 
@@ -118,9 +118,3 @@ class WebSockets:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _say(sock: socket.socket, data: bytes) -> None:
-    """Send a few bytes that fit every socket buffer."""
-    with contextlib.suppress(OSError):
-        sock.send(data)

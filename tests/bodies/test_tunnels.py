@@ -360,9 +360,12 @@ async def test_one_address_cannot_take_all_of_tls(tls: ssl.SSLContext) -> None:
         plain = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(source, 0))
         return unverified().wrap_socket(plain)
 
-    held = [await asyncio.to_thread(shake, "127.0.0.1") for _ in range(3)]
+    held = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(3)]
+    await until(lambda: door.handshakes == 3)
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await asyncio.to_thread(shake, "127.0.0.1")
+    held.append(await asyncio.to_thread(shake, "127.0.0.2"))
+    # Those that have shaken hands make room for others.
     held.append(await asyncio.to_thread(shake, "127.0.0.2"))
     for each in held:
         each.close()
