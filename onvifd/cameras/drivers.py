@@ -31,7 +31,9 @@ DESCRIBE_TIMEOUT = 8.0
 SUB_PIXELS = 640 * 360
 """The sub stream serves tiles and motion detection: the nearest to this size is taken."""
 
-_RECORDABLE = (Codec.H264, Codec.H265)
+_RECORDABLE = (Codec.H264, Codec.H265, Codec.MPEG4)
+_RELAYED = (*_RECORDABLE, Codec.JPEG, Codec.OTHER_VIDEO)
+"""What is taken of a camera that gives nothing better: it can be watched."""
 
 
 def full_address(address: str) -> str:
@@ -67,17 +69,18 @@ async def probe(address: str, credentials: Credentials | None = None, *, clock: 
 def choose(found: CameraProbe, source: str | None = None) -> tuple[Stream, ...]:
     """Main and sub stream of one video source (the first, if `source` is None). Raises Unavailable if there is none.
 
-    Main is the largest picture that can be recorded. Sub is, of those that are smaller, the nearest to 640x360.
+    Main is the largest picture that can be recorded, of H.264 and H.265 before others. Sub is, of those that are smaller, the
+    nearest to 640x360.
     """
-    sources = [stream.video_source for stream in found.streams if stream.stream.video_codec in _RECORDABLE]
-    if not sources:
-        raise Unavailable("the camera has no H.264 or H.265 stream")
+    for codecs in ((Codec.H264, Codec.H265), _RECORDABLE, _RELAYED):
+        sources = [stream.video_source for stream in found.streams if stream.stream.video_codec in codecs]
+        if source in sources or (source is None and sources):
+            break
+    else:
+        which = "" if source is None else f" of video source {source}"
+        raise Unavailable(f"the camera has no stream that can be used{which}")
     wanted = sources[0] if source is None else source
-    usable = [
-        one.stream for one in found.streams if one.video_source == wanted and one.stream.video_codec in _RECORDABLE
-    ]
-    if not usable:
-        raise Unavailable(f"the camera has no H.264 or H.265 stream of video source {wanted}")
+    usable = [one.stream for one in found.streams if one.video_source == wanted and one.stream.video_codec in codecs]
     main = max(usable, key=_pixels)
     others = [one for one in usable if one.uri != main.uri and 0 < _pixels(one) < _pixels(main)]
     streams = [replace(main, role=Role.MAIN)]

@@ -28,7 +28,14 @@ MAX_PROFILES = 32
 """Profiles that are asked for their addresses."""
 NAME_SCOPE = "onvif://www.onvif.org/name/"
 
-_VIDEO = {"h264": Codec.H264, "h265": Codec.H265, "hevc": Codec.H265, "jpeg": Codec.JPEG}
+_VIDEO = {
+    "h264": Codec.H264,
+    "h265": Codec.H265,
+    "hevc": Codec.H265,
+    "jpeg": Codec.JPEG,
+    "mpeg4": Codec.MPEG4,
+    "mpv4-es": Codec.MPEG4,
+}
 # G711 does not say which law; DESCRIBE will.
 _AUDIO = {
     "g711": Codec.PCMU,
@@ -37,11 +44,13 @@ _AUDIO = {
     "aac": Codec.AAC,
     "mp4a-latm": Codec.AAC,
     "mpeg4-generic": Codec.AAC,
+    "g726": Codec.G726,
+    "opus": Codec.OPUS,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Addresses:
+class Addresses:
     """Service addresses of a camera; empty for services it has not."""
 
     media: str = ""
@@ -54,7 +63,7 @@ async def probe(url: str, credentials: Credentials | None, session: aiohttp.Clie
     user, password = (credentials.user, credentials.password) if credentials else ("", "")
     client = OnvifClient(url, user, password, session, clock=clock)
     about = await client.call(tds.GetDeviceInformation(), tds.GetDeviceInformationResponse)
-    addresses = await _addresses(client)
+    addresses = await service_addresses(client)
     if addresses.media2:
         streams = await _or_else(_media2_streams(client.at(addresses.media2)), ())
     else:
@@ -78,7 +87,7 @@ async def probe(url: str, credentials: Credentials | None, session: aiohttp.Clie
 class Synchronizer:
     """Asks one camera for key frames (SetSynchronizationPoint), by Media2 or Media as the camera has it."""
 
-    def __init__(self, client: OnvifClient, addresses: _Addresses) -> None:
+    def __init__(self, client: OnvifClient, addresses: Addresses) -> None:
         self._client = client
         self._addresses = addresses
 
@@ -88,7 +97,7 @@ class Synchronizer:
     ) -> Synchronizer:
         """Learn where the media services of the device at `url` are. Raises NotSupported if it has none."""
         client = OnvifClient(url, user, password, session, clock=clock)
-        addresses = await _addresses(client)
+        addresses = await service_addresses(client)
         if not addresses.media and not addresses.media2:
             raise NotSupported("the device has no media service")
         return cls(client, addresses)
@@ -113,7 +122,7 @@ class Synchronizer:
 
 async def event_scope(client: OnvifClient, ours: Collection[str]) -> EventScope | None:
     """Which events concern the camera whose streams are the profiles `ours` of the device. Raises what the client raises."""
-    addresses = await _addresses(client)
+    addresses = await service_addresses(client)
     found: list[SourceTokens] = []
     if addresses.media2:
         found += await _or_else(_media2_tokens(client.at(addresses.media2)), ())
@@ -180,15 +189,16 @@ async def _or_else(question: Awaitable[T], default: T) -> T:
         return default
 
 
-async def _addresses(client: OnvifClient) -> _Addresses:
+async def service_addresses(client: OnvifClient) -> Addresses:
+    """Where the services of a camera are. Raises what the client raises."""
     services = await _or_else(_services(client), ())
     if services:
         given = {service.namespace: reachable(service.x_addr, client.url) for service in services if service.x_addr}
-        return _Addresses(given.get(TRT, ""), given.get(TR2, ""), given.get(TEV, ""))
+        return Addresses(given.get(TRT, ""), given.get(TR2, ""), given.get(TEV, ""))
     # Before GetServices (ONVIF 2.1) there was GetCapabilities alone.
     answer = await client.call(tds.GetCapabilities(category=(tt.CapabilityCategory.ALL,)), tds.GetCapabilitiesResponse)
     media, events = answer.capabilities.media, answer.capabilities.events
-    return _Addresses(
+    return Addresses(
         media=reachable(media.x_addr, client.url) if media and media.x_addr else "",
         events=reachable(events.x_addr, client.url) if events and events.x_addr else "",
     )

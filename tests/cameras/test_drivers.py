@@ -165,7 +165,14 @@ def test_streams_of_other_lenses_are_not_mixed() -> None:
 
 def test_a_camera_without_usable_video() -> None:
     with pytest.raises(Unavailable):
-        chosen(offered("a", 640, 480, Codec.JPEG))
+        chosen(offered("a", 640, 480, None))
+
+
+def test_what_can_be_recorded_goes_before_what_can_only_be_watched() -> None:
+    jpeg, mpeg4 = offered("a", 1920, 1080, Codec.JPEG), offered("b", 1280, 720, Codec.MPEG4)
+    assert chosen(jpeg, mpeg4, offered("c", 640, 360)) == [(Role.MAIN, "c")]
+    assert chosen(jpeg, mpeg4) == [(Role.MAIN, "b")]
+    assert chosen(jpeg) == [(Role.MAIN, "a")]
 
 
 @pytest.mark.covers("CAM-16")

@@ -1,0 +1,50 @@
+"""What control asks of the cameras themselves: key frames, options of their encoders, other settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import aiohttp
+
+from onvifd.bodies.synchronisation import Synchronisation
+from onvifd.cameras.camera_settings import OnvifSettings, change_stream
+from onvifd.cameras.keyframes import KeyframeRequests
+from onvifd.cameras.registry import Camera, Registry, Stream
+from onvifd.clock import Clock
+from onvifd.store.catalogue import AsyncCatalogue
+from onvifd.workers.messages import AnyMessage, KeyframeWanted
+
+
+class CameraParts:
+    """One per recorder. `settings` implements `cameras.settings.CameraSettings`."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, catalogue: AsyncCatalogue, registry: Registry, clock: Clock
+    ) -> None:
+        self._catalogue = catalogue
+        self._registry = registry
+        self._keyframes = KeyframeRequests(session, clock)
+        self._synchronisation = Synchronisation(self._keyframes.ask, clock)
+        self.settings = OnvifSettings(session, clock, self._learned)
+        self.ask_keyframe = self._keyframes.ask
+
+    def set_cameras(self, cameras: Iterable[Camera]) -> None:
+        """Take over the configured cameras."""
+        known = tuple(cameras)
+        self._keyframes.set_cameras(known)
+        self.settings.set_cameras(known)
+        self._synchronisation.keep(frozenset(camera.id for camera in known))
+
+    def heard(self, message: AnyMessage) -> None:
+        """A notice of a worker."""
+        if isinstance(message, KeyframeWanted):
+            self._synchronisation.wanted(message)
+
+    async def _learned(self, camera: str, stream: Stream) -> None:
+        await self._catalogue.run(self._registry.change, camera, lambda known: change_stream(known, stream))
+
+    async def close(self) -> None:
+        """End what is under way at cameras."""
+        await self._synchronisation.close()
+        await self.settings.close()
+        await self._keyframes.close()

@@ -1,0 +1,235 @@
+"""Settings of cameras: asks an ONVIF camera what its encoders offer, and sets them. Implements `settings.CameraSettings`.
+
+What a camera offers is kept for a while: a VMS asks for the options of every encoder when it adds a device. After a change the
+stream is described anew and what is known of it follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+import aiohttp
+
+from onvifd.cameras import onvif_driver, rtsp_driver
+from onvifd.cameras.onvif_encoders import Media2Encoders, MediaEncoders
+from onvifd.cameras.registry import Camera, Credentials, Driver, Role, Stream
+from onvifd.cameras.settings import EncoderChoice, EncoderSettings
+from onvifd.clock import Clock
+from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, OnvifdError, Timeout, Unavailable
+from onvifd.onvif.client import OnvifClient
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+"""Seconds for the questions of one request to a camera."""
+KEPT = 60.0
+"""Seconds for which a camera's options are not asked again."""
+FAILED_WAIT = 5.0
+"""Seconds for which a failure stands."""
+REFUSED_WAIT = 300.0
+"""The same after a refused login: cameras lock accounts that try too often."""
+SETTLE = 1.0
+"""Seconds that a camera gets to make its encoder work again before its stream is described."""
+DESCRIBE_TIMEOUT = 8.0
+
+Learned = Callable[[str, Stream], Awaitable[None]]
+"""Camera id and a stream as it is now."""
+
+
+class Encoders(Protocol):
+    """What both media services can do."""
+
+    async def options(self, profile: str) -> tuple[EncoderChoice, ...]: ...
+    async def set(self, profile: str, wanted: EncoderSettings) -> EncoderSettings: ...
+
+
+@dataclass(slots=True)
+class _Asked:
+    at: float
+    task: asyncio.Task[tuple[EncoderChoice, ...]]
+
+
+class OnvifSettings:
+    """Options and settings of the cameras that `set_cameras` names. `learned` takes what a stream became by a change."""
+
+    def __init__(self, session: aiohttp.ClientSession, clock: Clock, learned: Learned) -> None:
+        self._session = session
+        self._clock = clock
+        self._learned = learned
+        self._cameras: dict[str, Camera] = {}
+        self._asked: dict[tuple[str, str], _Asked] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._probes: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    def set_cameras(self, cameras: Iterable[Camera]) -> None:
+        """Take over the configured cameras; what was learned of those that are reached otherwise is forgotten."""
+        before, self._cameras = self._cameras, {camera.id: camera for camera in cameras}
+        for camera in before.values():
+            now = self._cameras.get(camera.id)
+            if now is None or _way(now) != _way(camera):
+                self._locks.pop(camera.id, None)
+                for key in [key for key in self._asked if key[0] == camera.id]:
+                    self._asked.pop(key).task.cancel()
+                for key in [key for key in self._probes if key[0] == camera.id]:
+                    self._probes.pop(key).cancel()
+
+    async def options(self, camera: str, stream: str) -> tuple[EncoderChoice, ...]:
+        """See CameraSettings: empty for a camera that is no ONVIF device."""
+        known = self._reached(camera, stream)
+        if known is None:
+            return ()
+        asked = self._asked.get((camera, stream))
+        if asked is None or self._is_over(asked):
+            work = self._ask(known[0], lambda encoders: encoders.options(known[1].source_profile))
+            task = asyncio.create_task(work, name=f"options of {camera}/{stream}")
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            asked = self._asked[camera, stream] = _Asked(self._clock.monotonic(), task)
+        try:
+            return await asyncio.shield(asked.task)
+        except asyncio.CancelledError:
+            if asked.task.cancelled():
+                raise Unavailable("the camera's configuration has changed") from None
+            raise
+
+    def _is_over(self, asked: _Asked) -> bool:
+        if not asked.task.done():
+            return False
+        error = None if asked.task.cancelled() else asked.task.exception()
+        wait = KEPT
+        if error is not None:
+            wait = REFUSED_WAIT if isinstance(error, _Refused) else FAILED_WAIT
+        return asked.task.cancelled() or self._clock.monotonic() - asked.at >= wait
+
+    async def set_encoder(self, camera: str, stream: str, settings: EncoderSettings) -> EncoderSettings:
+        """See CameraSettings. Changes of one camera are made one after the other."""
+        known = self._reached(camera, stream)
+        if known is None:
+            raise InvalidArgument("the settings of this camera cannot be reached", detail="ConfigModify")
+        profile = known[1].source_profile
+        async with self._locks.setdefault(camera, asyncio.Lock()):
+            made = await self._ask(known[0], lambda encoders: encoders.set(profile, settings))
+        # What one encoder may do can depend on what another one does.
+        for key in [key for key in self._asked if key[0] == camera and self._asked[key].task.done()]:
+            del self._asked[key]
+        self._describe(camera, stream, made)
+        return made
+
+    def _reached(self, camera: str, stream: str) -> tuple[Camera, Stream] | None:
+        known = self._cameras.get(camera)
+        found = next((each for each in known.streams if each.role == stream), None) if known else None
+        if known is None or found is None:
+            raise Unavailable(f"there is no stream {camera}/{stream}")
+        reached = known.driver is Driver.ONVIF and found.source_profile
+        return (known, found) if reached else None
+
+    async def _ask(self, camera: Camera, question: Callable[[Encoders], Awaitable[T]]) -> T:
+        """Ask by Media2, and by Media where that has no such profile or is not served."""
+        login = camera.credentials or Credentials(user="", password="")
+        client = OnvifClient(camera.address, login.user, login.password, self._session, clock=self._clock)
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                addresses = await onvif_driver.service_addresses(client)
+                ways: list[Encoders] = []
+                if addresses.media2:
+                    ways.append(Media2Encoders(client.at(addresses.media2)))
+                if addresses.media:
+                    ways.append(MediaEncoders(client.at(addresses.media)))
+                for number, way in enumerate(ways, 1):
+                    try:
+                        return await question(way)
+                    except (NotSupported, InvalidArgument) as error:
+                        # Profiles of the two services may have tokens of their own.
+                        unknown = isinstance(error, NotSupported) or error.detail == "NoProfile"
+                        if number == len(ways) or not unknown:
+                            raise
+                raise NotSupported("the camera has no media service")
+        except TimeoutError:
+            raise Timeout(f"the camera gave no answer within {TIMEOUT:g} s") from None
+        except NotAuthorized as refused:
+            # Not the camera's own error: it would tell our client that its own login was wrong.
+            raise _Refused(f"the camera refuses: {refused.reason}") from None
+        except InvalidArgument as refused:
+            raise InvalidArgument(f"the camera refuses: {refused.reason}", detail="ConfigModify") from None
+        except (Timeout, Unavailable):
+            raise
+        except OnvifdError as error:
+            raise Unavailable(error.reason) from None
+
+    # ---- what became of it ---------------------------------------------------------------------
+
+    def _describe(self, camera: str, stream: str, made: EncoderSettings) -> None:
+        """Describe the stream when the camera has settled; a later change takes the place of one that is not looked at yet."""
+        before = self._probes.pop((camera, stream), None)
+        if before is not None:
+            before.cancel()
+        task = asyncio.create_task(self._probe(camera, stream, made), name=f"look at {camera}/{stream}")
+        self._probes[camera, stream] = task
+        task.add_done_callback(lambda done: self._forget((camera, stream), done))
+
+    def _forget(self, key: tuple[str, str], done: asyncio.Task[None]) -> None:
+        if self._probes.get(key) is done:
+            del self._probes[key]
+        if not done.cancelled() and (error := done.exception()) is not None:
+            log.error("%s/%s: what became of it is not known", *key, exc_info=error)
+
+    async def _probe(self, camera: str, stream: str, made: EncoderSettings) -> None:
+        await self._clock.sleep(SETTLE)
+        known = self._reached(camera, stream)
+        if known is None:
+            return
+        now = replace(
+            known[1],
+            video_codec=made.codec,
+            width=made.width,
+            height=made.height,
+            framerate=known[1].framerate if made.framerate is None else made.framerate,
+            bitrate=known[1].bitrate if made.bitrate is None else made.bitrate,
+            gov_length=known[1].gov_length if made.gov_length is None else made.gov_length,
+            encoder_profile=made.profile or known[1].encoder_profile,
+        )
+        try:
+            described = await rtsp_driver.describe_stream(now.uri, known[0].credentials, DESCRIBE_TIMEOUT)
+            now = rtsp_driver.refine(now, described.formats)
+        except OnvifdError as error:
+            log.warning("%s/%s cannot be described after its change: %s", camera, stream, error.reason)
+        try:
+            await self._learned(camera, now)
+        except OnvifdError as error:
+            log.error("%s/%s: what became of it is not kept: %s", camera, stream, error.reason)
+
+    async def close(self) -> None:
+        """End what is under way."""
+        tasks = [*(asked.task for asked in self._asked.values()), *self._probes.values()]
+        self._asked.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def change_stream(camera: Camera, stream: Stream) -> Camera:
+    """A camera with what one of its streams became; the addresses stay as they were."""
+    return replace(
+        camera,
+        streams=tuple(
+            replace(stream, role=each.role, uri=each.uri, snapshot_uri=each.snapshot_uri)
+            if each.role is Role(stream.role)
+            else each
+            for each in camera.streams
+        ),
+    )
+
+
+class _Refused(Unavailable):
+    """The camera refuses our login."""
+
+
+def _way(camera: Camera) -> object:
+    """How a camera and its encoders are reached."""
+    profiles = tuple((stream.role, stream.source_profile) for stream in camera.streams)
+    return camera.address, camera.credentials, camera.driver, profiles
