@@ -131,7 +131,7 @@ async def test_motion_is_a_property_that_follows_the_picture(clips: CameraClips)
 
 def test_the_main_stream_carries_metadata_too(clips: CameraClips) -> None:
     clock = SimulatedClock(T0)
-    stream = camera(clips, clock, EventBus(clock)).lookup("/main")
+    stream = camera(clips, clock, EventBus(clock)).streams["main"]
     assert stream is not None
     assert [track.format.codec for track in stream.tracks] == [Codec.H264, Codec.PCMU, Codec.METADATA]
     assert [track.payload_type for track in stream.tracks] == [96, 0, 98]
@@ -142,7 +142,9 @@ async def test_streams_are_found_by_path_and_carry_both_tracks(clips: CameraClip
     device = camera(clips, clock, EventBus(clock))
     assert device.lookup("/other") is None
     units = []
-    stream = device.lookup("/sub")
+    found = device.lookup("/sub")
+    assert found is not None
+    stream = found.video
     assert stream is not None
     assert [track.format.codec for track in stream.tracks] == [Codec.H264, Codec.PCMU]
     assert [track.payload_type for track in stream.tracks] == [96, 0]

@@ -1,0 +1,163 @@
+"""From a line to a camera that hears: own connection, encodings, cameras that refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from onvifd.bodies.simulated_device import SimulatedDevice
+from onvifd.cameras.talkback import Talkback, TalkSource, choose, talk_formats
+from onvifd.clock import SystemClock
+from onvifd.errors import NotSupported, OnvifdError
+from onvifd.live.talk import TalkGrip, TalkLine
+from onvifd.media import g711
+from onvifd.media.rtp.packet import build_rtp
+from onvifd.media.types import Codec, TrackFormat
+from onvifd.rtsp.backchannel import Talker
+from onvifd.rtsp.sdp import DescribedTalk
+
+PCMU = TrackFormat(codec=Codec.PCMU, clock_rate=8000, channels=1)
+PCMA = TrackFormat(codec=Codec.PCMA, clock_rate=8000, channels=1)
+AAC = TrackFormat(codec=Codec.AAC, clock_rate=16000, channels=1, config=b"\x14\x08")
+OPUS = TrackFormat(codec=Codec.OPUS, clock_rate=48000, channels=2)
+SPEECH = random.Random(2).randbytes(160 * 100)
+CLOCK = SystemClock()
+
+
+def url(device: SimulatedDevice) -> str:
+    return f"rtsp://127.0.0.1:{device.rtsp_port}/main"
+
+
+def source(device: SimulatedDevice, password: str = "camera-pass-1") -> TalkSource:
+    return TalkSource("cam-1", url(device), "admin", password)
+
+
+@asynccontextmanager
+async def talking(device: SimulatedDevice, **options: float) -> AsyncIterator[tuple[TalkGrip, Talkback]]:
+    line = TalkLine("cam-1")
+    back = Talkback(line, source(device), CLOCK, **options)
+    task = asyncio.create_task(back.run())
+    await asyncio.sleep(0)
+    try:
+        yield line.take(Talker("anna", "192.0.2.1", "a"), CLOCK.monotonic()), back
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def say(grip: TalkGrip, data: bytes, payload_type: int = 0, first: int = 0) -> None:
+    for number, at in enumerate(range(0, len(data), 160), first):
+        packet = build_rtp(
+            marker=False,
+            payload_type=payload_type,
+            seq=number,
+            rtp_time=number * 160,
+            ssrc=9,
+            payload=data[at : at + 160],
+        )
+        grip.hear(packet, CLOCK.monotonic())
+
+
+async def until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not true():
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.covers("LIV-10", "T-Backchannel-G711")
+async def test_every_sample_reaches_the_camera(device: SimulatedDevice) -> None:
+    async with talking(device) as (grip, back):
+        say(grip, SPEECH)
+        await until(lambda: len(device.loudspeaker.sounds) == 100)
+        assert device.loudspeaker.heard == SPEECH
+        sounds = list(device.loudspeaker.sounds)
+        assert [sound.at - sounds[0].at for sound in sounds] == [n * 20_000 for n in range(100)]
+        assert (back.counters.sent, back.counters.dropped, back.counters.connections) == (100, 0, 1)
+
+
+async def test_the_camera_is_left_when_nobody_speaks_and_asked_again(device: SimulatedDevice) -> None:
+    camera = device.loudspeaker.line
+    async with talking(device, idle=0.1) as (grip, back):
+        assert camera.talker(CLOCK.monotonic()) is None
+        say(grip, SPEECH[:320])
+        await until(lambda: camera.talker(CLOCK.monotonic()) is not None)
+        await until(lambda: camera.talker(CLOCK.monotonic()) is None)
+        say(grip, SPEECH[320:480], first=2)
+        await until(lambda: len(device.loudspeaker.sounds) == 3)
+        assert device.loudspeaker.heard == SPEECH[:480]
+        assert back.counters.connections == 2
+
+
+async def test_what_the_camera_decodes_is_offered(device: SimulatedDevice) -> None:
+    formats = await talk_formats(url(device), "admin", "camera-pass-1")
+    assert [format.codec for format in formats] == [Codec.PCMU, Codec.PCMA, Codec.G726, Codec.AAC]
+    assert AAC in formats
+    async with talking(device) as (grip, _):
+        say(grip, SPEECH[:160])
+        await until(lambda: device.loudspeaker.sounds)
+        assert AAC in grip._line.offered.values()
+
+
+async def test_a_law_reaches_the_camera_as_it_is(device: SimulatedDevice) -> None:
+    async with talking(device) as (grip, _):
+        say(grip, SPEECH[:1600], payload_type=8)
+        await until(lambda: len(device.loudspeaker.sounds) == 10)
+        assert {sound.format.codec for sound in device.loudspeaker.sounds} == {Codec.PCMA}
+        assert device.loudspeaker.heard == SPEECH[:1600]
+
+
+async def test_one_encoding_to_the_camera_whatever_clients_change_to(device: SimulatedDevice) -> None:
+    async with talking(device) as (grip, _):
+        say(grip, SPEECH[:160])
+        say(grip, SPEECH[160:320], payload_type=8, first=1)
+        await until(lambda: len(device.loudspeaker.sounds) == 2)
+        first, second = device.loudspeaker.sounds
+        assert second.format == first.format
+        assert second.data == g711.encode_mulaw(g711.decode_alaw(SPEECH[160:320]))
+
+
+async def test_a_camera_in_use_by_others_is_tried_again(
+    device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onvifd.cameras.talkback.RETRY", 0.05)
+    camera = device.loudspeaker.line
+    other = camera.take(Talker("vms", "192.0.2.9", "x"), CLOCK.monotonic())
+    async with talking(device) as (grip, back):
+        say(grip, SPEECH[:160])
+        await until(lambda: back.trouble)
+        assert "503" in back.trouble
+        other.release()
+        for number in range(1, 200):
+            say(grip, SPEECH[160:320], first=number)
+            await asyncio.sleep(0.01)
+            if device.loudspeaker.sounds:
+                break
+        assert device.loudspeaker.heard.startswith(SPEECH[160:320])
+        assert back.trouble == ""
+        assert back.counters.dropped > 0
+
+
+async def test_a_wrong_login_and_a_camera_that_is_away() -> None:
+    with pytest.raises(OnvifdError):
+        await talk_formats("rtsp://127.0.0.1:9/main", timeout=2)
+
+
+async def test_the_login_is_wanted(device: SimulatedDevice) -> None:
+    with pytest.raises(OnvifdError):
+        await talk_formats(url(device), "admin", "wrong")
+
+
+def test_what_is_sent_already_is_preferred_then_what_costs_least() -> None:
+    def offer(*formats: TrackFormat) -> DescribedTalk:
+        return DescribedTalk("rtsp://x/", tuple((97 + n, format) for n, format in enumerate(formats)))
+
+    assert choose(offer(PCMU, PCMA), PCMA) == (98, PCMA)
+    assert choose(offer(AAC, PCMA), PCMU) == (98, PCMA)
+    assert choose(offer(OPUS, AAC), PCMU) == (98, AAC)
+    assert choose(offer(OPUS), OPUS) == (97, OPUS)
+    with pytest.raises(NotSupported):
+        choose(offer(OPUS), PCMU)
