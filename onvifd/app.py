@@ -35,7 +35,6 @@ from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.footage_parts import FootageParts
 from onvifd.bodies.housekeeping import Housekeeping
 from onvifd.bodies.premises import free_port, lock, raise_descriptors
-from onvifd.bodies.media_plan import presentations
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
 from onvifd.bodies.recorder_status import RecorderStatus
@@ -232,7 +231,7 @@ class RecorderApp:
                 synchronize=self._keyframes.ask,
                 set_replay_timeout=self._set_replay_timeout,
                 users=self._access.users,
-                presented=lambda model: self.cluster.set_presentations(presentations(model)),
+                presented=lambda model: self._footage.present(model),
             ),
         )
         self._recording = RecordingWiring(
@@ -262,6 +261,7 @@ class RecorderApp:
             storage=self.archive,
             when=self._when,
             audit=self._access.audit,
+            topics=self._event_parts.topics,
         )
         self._parts.push_async_callback(self._footage.close)
         self._recording.fed = self._footage.tracks.configure
@@ -407,6 +407,7 @@ class RecorderApp:
         match message:
             case CameraState():
                 self.recorder.stream_state(message)
+                self._footage.stream_state(message)
             case StreamFormats():
                 if self.recorder.stream_formats(message):
                     self._keep(message)

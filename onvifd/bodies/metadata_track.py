@@ -1,4 +1,4 @@
-"""What control knows of a channel goes into the metadata tracks of its recordings: events and PTZ positions (Streaming 5.1.2.1.1).
+"""Events of a channel go into the metadata tracks of its recordings (Streaming 5.1.2.1.1).
 
 Documents are sent for all recordings, whether they are written now or not: the worker keeps them with the pictures before an
 alarm. With the change of a state goes the document that tells it to whoever comes later: footage begins with these. What a
@@ -16,9 +16,6 @@ from onvifd.clock import US, Clock
 from onvifd.events.bus import EventBus, Subscription
 from onvifd.events.types import Event, Operation
 from onvifd.onvif.notification.metadata import metadata_document
-from onvifd.onvif.soap.codec import encode_text
-from onvifd.onvif.soap.namespaces import TT
-from onvifd.onvif.types import tt
 from onvifd.workers.messages import CameraSpec, MetadataDocument, RecordingState
 
 log = logging.getLogger(__name__)
@@ -30,9 +27,6 @@ MAX_RATE = 100
 """Documents of one recording in a second; further ones are dropped and counted."""
 OWN = ("RecordingHistory/", "RecordingConfig/", "Media/")
 """Topics about the recorder's own work, which are no part of what happened in front of the camera."""
-
-POSITION = "PTZ"
-"""Name of the state that says where a camera looks."""
 
 Send = Callable[[MetadataDocument], None]
 """To the worker that records it."""
@@ -49,21 +43,13 @@ class _Track:
 
 
 @dataclass(slots=True)
-class _Channel:
-    """A camera with its recordings, and where it looks."""
-
-    recordings: tuple[str, ...]
-    position: tt.PTZStatus | None = None
-
-
-@dataclass(slots=True)
 class MetadataTracks:
     """Turns what happens on the bus into documents. Lives on the loop of the bus and never waits."""
 
     bus: EventBus
     clock: Clock
     send: Send
-    _channels: dict[str, _Channel] = field(default_factory=dict)
+    _channels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _owner: dict[str, str] = field(default_factory=dict)
     """Tokens that name a camera in events: its recordings, sources and profiles."""
     _tracks: dict[str, _Track] = field(default_factory=dict)
@@ -78,18 +64,17 @@ class MetadataTracks:
 
     def configure(self, cameras: Iterable[CameraSpec]) -> None:
         """Which recordings each camera feeds, as the workers are told."""
-        before, self._channels, self._owner = self._channels, {}, {}
+        self._channels, self._owner = {}, {}
         for camera in cameras:
             wanted = (spec for stream in camera.streams for spec in stream.recordings)
             recordings = tuple(dict.fromkeys(spec.recording for spec in wanted if spec.metadata))
-            known = before.get(camera.id)
-            self._channels[camera.id] = _Channel(recordings, known.position if known is not None else None)
+            self._channels[camera.id] = recordings
             streams = (profile_token(camera.id, stream.name) for stream in camera.streams)
             own = (recording_token(camera.id), source_token(camera.id), f"vsc-{camera.id}", f"as-{camera.id}")
             for token in (*recordings, *own, f"asc-{camera.id}", *streams):
                 self._owner[token] = camera.id
         known_tracks = self._tracks
-        kept = [token for channel in self._channels.values() for token in channel.recordings]
+        kept = [token for recordings in self._channels.values() for token in recordings]
         self._tracks = {token: known_tracks.get(token) or _Track() for token in kept}
         for token in kept:
             if token not in known_tracks:
@@ -98,20 +83,20 @@ class MetadataTracks:
     def event(self, event: Event) -> None:
         """Something happened: one document for it, in each recording of its channel."""
         camera = self._camera_of(event)
-        if camera is None or not self._channels[camera].recordings:
+        if camera is None or not self._channels[camera]:
             return
         document, state, initial = metadata_document([event]), "", b""
         if event.operation is not None:
             state = _state(event)
             if event.operation is not Operation.DELETED:
                 initial = metadata_document([replace(event, operation=Operation.INITIALIZED)])
-        for recording in self._channels[camera].recordings:
+        for recording in self._channels[camera]:
             self._put(recording, event.utc, document, state, initial)
 
     def recording_state(self, state: RecordingState) -> None:
         """Writing began. The worker has put the states to the first picture, unless it knew nothing of them: then it is new."""
         camera = self._owner.get(state.recording)
-        if state.active and camera is not None and state.recording in self._channels[camera].recordings:
+        if state.active and camera is not None and state.recording in self._channels[camera]:
             self._tell_states(state.recording)
 
     def _tell_states(self, recording: str) -> None:
@@ -120,30 +105,16 @@ class MetadataTracks:
         for event in self.bus.properties():
             if self._camera_of(event) == camera:
                 self._tell(recording, min(event.utc, now), _state(event), metadata_document([event]))
-        position = self._channels[camera].position
-        if position is not None:
-            self._tell(recording, min(position.utc_time, now), POSITION, ptz_document(position))
 
     def _tell(self, recording: str, utc: int, state: str, initial: bytes) -> None:
         self.send(MetadataDocument(recording=recording, utc=utc, document=b"", state=state, initial=initial))
 
-    def ptz(self, camera: str, status: tt.PTZStatus) -> None:
-        """Where a camera looks now; told again only when it moved (Streaming 5.1.2.1.1)."""
-        channel = self._channels.get(camera)
-        if channel is None or status.position is None:
-            return
-        known = channel.position
-        channel.position = status
-        if known is not None and (known.position, known.move_status) == (status.position, status.move_status):
-            return
-        document = ptz_document(status)
-        for recording in channel.recordings:
-            self._put(recording, status.utc_time, document, POSITION, document)
-
     def _camera_of(self, event: Event) -> str | None:
+        """The camera in front of which something happened."""
+        return None if event.topic.startswith(OWN) else self.owner_of(event)
+
+    def owner_of(self, event: Event) -> str | None:
         """The camera that an event is about."""
-        if event.topic.startswith(OWN):
-            return None
         tokens = (event.recording, *(value for _, value in event.source))
         return next((self._owner[token] for token in tokens if token in self._owner), None)
 
@@ -170,10 +141,3 @@ class MetadataTracks:
 def _state(event: Event) -> str:
     """The name of a property instance."""
     return repr(event.instance)
-
-
-def ptz_document(status: tt.PTZStatus) -> bytes:
-    """A document with one PTZ position."""
-    body = encode_text(status, f"{{{TT}}}PTZStatus", declare=False)
-    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<tt:MetadataStream xmlns:tt="{TT}">'
-    return f"{head}<tt:PTZ>{body}</tt:PTZ></tt:MetadataStream>".encode()

@@ -56,7 +56,7 @@ class Source:
 class Intake:
     """One stream of one camera. `run` never returns until cancelled; everything is told through the callbacks.
 
-    `on_frame` is None or takes every whole access unit (recording). `on_tracks` is called with the formats at each
+    `on_frame` is None or takes every whole access unit (recording), `on_document` those of the camera's metadata. `on_tracks` is called with the formats at each
     connection and when parameter sets change in-band. `on_state` is called when the stream comes up or is lost.
     """
 
@@ -69,6 +69,7 @@ class Intake:
         on_state: Callable[[bool, str], None],
         on_tracks: Callable[[tuple[InboundTrack, ...]], None],
         on_frame: Callable[[AccessUnit], None] | None = None,
+        on_document: Callable[[AccessUnit], None] | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
         silence: float = SILENCE,
         back_off: tuple[float, ...] = BACK_OFF,
@@ -89,6 +90,7 @@ class Intake:
         self._on_state = on_state
         self._on_tracks = on_tracks
         self._on_frame = on_frame
+        self._on_document = on_document
         self._connect_timeout = connect_timeout
         self._silence = silence
         self._back_off = back_off
@@ -164,6 +166,7 @@ class Intake:
             on_jump=self._jumped,
         )
         walker.on_frame = self._on_frame
+        walker.on_document = self._on_document
         self._walker = walker
         self._publish_tracks()
         self._heard = self._clock.monotonic()

@@ -151,8 +151,8 @@ class InboundTrack:
 class Walker:
     """Takes the bytes of one connection. `channels` maps the interleaved RTP channel to the track that comes on it.
 
-    `on_unit` gets every flush unit; `on_frame`, unless None, every whole access unit; `on_format` a track whose parameter
-    sets changed in-band; `on_message` an RTSP message found between the frames; `on_jump` a track and by how many
+    `on_unit` gets every flush unit; `on_frame`, unless None, every whole access unit, `on_document` those of metadata;
+    `on_format` a track whose parameter sets changed in-band; `on_message` an RTSP message found between the frames; `on_jump` a track and by how many
     microseconds its clock moved.
     """
 
@@ -174,6 +174,7 @@ class Walker:
         self.tracks = tuple(sorted(channels.values(), key=lambda track: track.index))
         self.counters = counters
         self.on_frame: Callable[[AccessUnit], None] | None = None
+        self.on_document: Callable[[AccessUnit], None] | None = None
         self._on_unit = on_unit
         self._on_format = on_format
         self._on_message = on_message
@@ -440,7 +441,8 @@ class Walker:
         if depack is not None and depack.format is not track.format:
             track.format = depack.format
             self._on_format(track)
-        if deliver is None:
+        document = self.on_document if track.format.kind is Kind.METADATA else None
+        if deliver is None and document is None:
             return
         for frame in frames:
             if frame.damaged:
@@ -453,7 +455,11 @@ class Walker:
                 apart = (frame.rtp_time - track.rtp_time + _HALF & _MASK) - _HALF
                 utc += apart * US // track.format.clock_rate
                 ticks += apart
-            deliver(AccessUnit(track.index, utc, ticks, frame.key, frame.data))
+            unit = AccessUnit(track.index, utc, ticks, frame.key, frame.data)
+            if deliver is not None:
+                deliver(unit)
+            if document is not None:
+                document(unit)
 
     def _report(self, packet: bytes, track: InboundTrack, now: int) -> None:
         try:

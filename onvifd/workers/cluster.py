@@ -22,6 +22,7 @@ from onvifd.workers.messages import (
     Keyframe,
     Kick,
     MakeJpeg,
+    LivePart,
     MetadataDocument,
     Orders,
     Presentations,
@@ -246,6 +247,12 @@ class Cluster:
     def send_metadata(self, message: MetadataDocument) -> None:
         """A tt:MetadataStream document for the metadata track of a recording; without one it is dropped."""
         number = self._recorded_by.get(message.recording)
+        if number is not None:
+            self._media[number].send(message)
+
+    def send_live(self, message: LivePart) -> None:
+        """Something for the live metadata of a camera; without the camera it is dropped."""
+        number = self._owner.get(message.camera)
         if number is not None:
             self._media[number].send(message)
 

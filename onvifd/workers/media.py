@@ -24,6 +24,7 @@ from onvifd.rtsp.server import RtspServer
 from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere, Elsewhere
 from onvifd.workers.link import Link
+from onvifd.workers.live_metadata import LiveMetadata
 from onvifd.workers.messages import (
     AnyMessage,
     Cameras,
@@ -36,6 +37,7 @@ from onvifd.workers.messages import (
     Keyframe,
     KeyframeWanted,
     Kick,
+    LivePart,
     MetadataDocument,
     Orders,
     Ping,
@@ -106,13 +108,14 @@ class MediaWorker:
         self._setup: Setup | None = None
         self._accounts = AccountTable(self._clock, link.send)
         self._streams: dict[tuple[str, str], _Running] = {}
-        self.presentations = PresentationTable(self._stream)
+        self._metadata = LiveMetadata(self._clock)
+        self.presentations = PresentationTable(self._stream, self._metadata.stream)
         self._elsewhere: frozenset[str] = frozenset()
         """Cameras of other workers."""
         self._poller: ReadPoller | None = None
         self._server: RtspServer | None = None
         self._recordings = Recordings(self._clock, link.send)
-        self._reporter: asyncio.Task[None] | None = None
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._changing = asyncio.Lock()
         self._stopping = False
 
@@ -133,6 +136,7 @@ class MediaWorker:
                         await self._configure(message.cameras)
                 return Done()
             case Presentations():
+                self._metadata.replace(message)
                 self.presentations.replace(message)
                 return Done()
             case Synchronize():
@@ -146,6 +150,9 @@ class MediaWorker:
                 return Done()
             case MetadataDocument():
                 self._recordings.document(message)
+                return Done()
+            case LivePart():
+                self._metadata.part(message)
                 return Done()
             case GetKeyframe():
                 return self._keyframe(message)
@@ -167,7 +174,7 @@ class MediaWorker:
         self._poller = ReadPoller(self._watched)
         self._server = RtspServer(mounts, verifier, self._clock, max_connections=setup.max_clients)
         self._accounts.server = self._server
-        self._reporter = asyncio.create_task(self._report())
+        self._tasks = (asyncio.create_task(self._report()), asyncio.create_task(self._metadata.run()))
         return Ready(name=setup.name, pid=os.getpid())
 
     def _stream(self, camera: str, name: str) -> LiveStream | None:
@@ -240,6 +247,7 @@ class MediaWorker:
             self._clock,
             on_state=on_state,
             on_tracks=on_tracks,
+            on_document=lambda unit: self._metadata.document(camera, spec.name, unit),
             connect_timeout=setup.camera_connect,
             silence=setup.camera_silence,
             poller=self._poller,
@@ -330,9 +338,9 @@ class MediaWorker:
     async def stop(self) -> None:
         """Close files and connections."""
         self._stopping = True
-        if self._reporter is not None:
-            self._reporter.cancel()
-            await asyncio.gather(self._reporter, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         async with self._changing:
             streams, self._streams = list(self._streams.values()), {}
             await asyncio.gather(*(self._end(running) for running in streams))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from onvifd.live.hub import LiveStream
 from onvifd.live.parts import Composition
+from onvifd.live.talk import TalkLine
 from onvifd.media.types import Kind
 from onvifd.rtsp.play import Multicast
 from onvifd.workers.messages import Presentations, PresentationSpec
@@ -15,14 +16,20 @@ class PresentationTable:
     """Answers for the paths below `/live`.
 
     `stream` gives a stream of a camera by name. A path that no profile has names the stream of that name with all its tracks:
-    so it is for cameras whose profiles are still to come, and for workers that are told of none.
+    so it is for cameras whose profiles are still to come, and for workers that are told of none. `metadata` gives the metadata
+    stream of a profile that has one, `talk` the way for sound to a camera.
     """
 
-    def __init__(self, stream: Callable[[str, str], LiveStream | None]) -> None:
+    def __init__(
+        self,
+        stream: Callable[[str, str], LiveStream | None],
+        metadata: Callable[[PresentationSpec], LiveStream | None] = lambda spec: None,
+        talk: Callable[[str], TalkLine | None] = lambda camera: None,
+    ) -> None:
         self._stream = stream
+        self._metadata = metadata
+        self._talk = talk
         self._specs: dict[str, PresentationSpec] = {}
-        self.metadata: Callable[[PresentationSpec], LiveStream | None] = lambda spec: None
-        """Gives the metadata stream of a profile that has one."""
 
     @property
     def specs(self) -> tuple[PresentationSpec, ...]:
@@ -47,7 +54,8 @@ class PresentationTable:
             profile=spec.profile,
             video=self._stream(spec.camera, spec.video) if spec.video else None,
             audio=self._stream(spec.camera, spec.audio) if spec.audio else None,
-            metadata=self.metadata(spec) if spec.metadata is not None else None,
+            metadata=self._metadata(spec) if spec.metadata is not None else None,
+            talk=self._talk(spec.camera) if spec.talk else None,
             multicast={Kind(each.kind): Multicast(each.address, each.port, each.ttl) for each in spec.multicast},
         )
         complete = (not spec.video or composition.video) and composition.sources

@@ -1,4 +1,4 @@
-"""Events and PTZ positions as documents for the metadata tracks of recordings."""
+"""Events as documents for the metadata tracks of recordings."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from onvifd.bodies.metadata_track import LAG, MAX_RATE, MetadataTracks, ptz_document
+from onvifd.bodies.metadata_track import LAG, MAX_RATE, MetadataTracks
 from onvifd.clock import US, SimulatedClock, isoformat
 from onvifd.events import topics
 from onvifd.events.bus import EventBus
-from onvifd.onvif.search.metadata import PAN_TILT_SPACE, Axes, position_of
 from onvifd.onvif.search.xpath import MetadataStreamFilter
-from onvifd.onvif.types import tt
 from onvifd.workers.messages import CameraSpec, MetadataDocument, RecordingState, RecordSpec, StreamSpec
 
 TT = "{http://www.onvif.org/ver10/schema}"
@@ -67,10 +65,6 @@ class Rig:
     def motion(self, camera: str, state: bool, utc: int | None = None) -> None:
         when = self.clock.utc() if utc is None else utc
         self.bus.publish(topics.motion_alarm(f"vs-{camera}", state, when, f"rec-{camera}"))
-
-    def status(self, pan: float) -> tt.PTZStatus:
-        place = tt.PTZVector(pan_tilt=tt.Vector2D(x=pan, y=0.5, space=PAN_TILT_SPACE))
-        return tt.PTZStatus(position=place, utc_time=self.clock.utc())
 
 
 @pytest.fixture
@@ -154,43 +148,24 @@ def test_a_recording_that_is_new_or_begins_knows_the_states_of_its_channel(rig: 
     rig.motion(ONE, True)
     rig.motion(TWO, False)
     rig.bus.publish(topics.signal_loss(f"vs-{ONE}", False, rig.clock.utc(), f"rec-{ONE}"))
-    rig.tracks.ptz(ONE, rig.status(0.25))
     rig.sent.clear()
     more = camera(ONE, 1, RecordSpec(recording=OF_ONE[1]), RecordSpec(recording="rec-0c0c0c0c"))
     rig.tracks.configure((more, CAMERAS[1]))
     assert {recording for recording, *_ in rig.states} == {"rec-0c0c0c0c"}
     rig.states.clear()
     rig.tracks.recording_state(RecordingState(recording=OF_ONE[1], active=True, utc=rig.clock.utc()))
-    *events, place = rig.states
     assert {recording for recording, *_ in rig.states} == {OF_ONE[1]}
-    assert [told(document) for *_, document in events] == [
+    assert [told(document) for *_, document in rig.states] == [
         [("tns1:VideoSource/MotionAlarm", "Initialized")],
         [("tns1:VideoSource/SignalLoss", "Initialized")],
     ]
-    assert position_of(0, place[3]) is not None
-    assert len({state for _, _, state, _ in rig.states}) == 3
+    assert len({state for _, _, state, _ in rig.states}) == 2
     rig.states.clear()
     rig.tracks.recording_state(RecordingState(recording=OF_ONE[1], active=False, utc=rig.clock.utc()))
     rig.tracks.recording_state(RecordingState(recording="rec-0b0b0b0b", active=True, utc=rig.clock.utc()))
     rig.tracks.recording_state(RecordingState(recording="rec-none", active=True, utc=rig.clock.utc()))
     assert not rig.states
     assert not rig.sent
-
-
-def test_positions_are_told_when_they_change(rig: Rig) -> None:
-    for pan in (0.25, 0.25, -1.0):
-        rig.tracks.ptz(TWO, rig.status(pan))
-    rig.tracks.ptz("cam-none", rig.status(0.0))
-    positions = [position_of(0, document) for _, _, document in rig.sent]
-    assert [each.pan_tilt for each in positions if each is not None] == [
-        Axes((0.25, 0.5), PAN_TILT_SPACE),
-        Axes((-1.0, 0.5), PAN_TILT_SPACE),
-    ]
-
-
-def test_a_position_is_a_ptz_stream(rig: Rig) -> None:
-    status = etree.fromstring(ptz_document(rig.status(0.5))).find(f"{TT}PTZ/{TT}PTZStatus")
-    assert [etree.QName(each).localname for each in status] == ["Position", "UtcTime"]
 
 
 async def test_a_storm_is_bounded(rig: Rig) -> None:

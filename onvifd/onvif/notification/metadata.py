@@ -20,7 +20,7 @@ def metadata_document(events: Sequence[Event], producer: str | None = None) -> b
 
     `producer` is the address of the event service. A SubscriptionReference is never written: there is none (Core 9.2).
     """
-    messages = "".join(_message(event, producer) for event in events)
+    messages = "".join(event_text(event, producer) for event in events)
     body = f"<tt:Event>{messages}</tt:Event>" if messages else "<tt:Event/>"
     # Only what is used: a document is sent again and again, and topics are named with their prefix.
     used = {"tt": PREFIXES["tt"]} | {prefix: uri for prefix, uri in PREFIXES.items() if f"{prefix}:" in messages}
@@ -28,6 +28,7 @@ def metadata_document(events: Sequence[Event], producer: str | None = None) -> b
     return f"{_HEAD}{declarations}>{body}</tt:MetadataStream>".encode()
 
 
-def _message(event: Event, producer: str | None) -> str:
+def event_text(event: Event, producer: str | None = None) -> str:
+    """An event as wsnt:NotificationMessage, with the prefixes that `PREFIXES` has."""
     holder = notification_message(event, producer)
     return encode_text(holder, f"{{{WSNT}}}NotificationMessage", declare=False)
