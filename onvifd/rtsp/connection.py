@@ -12,11 +12,9 @@ from typing import Protocol
 from onvifd.access.types import Account
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
 from onvifd.pki.records import RecordLayer, TlsFailure
-from onvifd.pki.records import RecordLayer, TlsFailure
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet, UdpOutlet
 from onvifd.rtsp.play import PausesAt, Playback, PlayReply, Presentation
-from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.server_events import (
     Closed,
