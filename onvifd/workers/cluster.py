@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -270,6 +271,8 @@ class Cluster:
     async def _brief(self, name: str, link: Link) -> None:
         """Tell a new worker all it must know, and wait until it does."""
         if name == VISION:
+            for media in self._media:
+                await self._join(media)
             return
         for number, worker in enumerate(self._media):
             if worker.name == name:
@@ -287,6 +290,16 @@ class Cluster:
                 await link.request(cameras, BRIEF_TIMEOUT)
                 self._presented[number] = self._presentations_of(number)
                 link.send(self._presented[number])
+                await self._join(worker)
+
+    async def _join(self, media: Worker) -> None:
+        """Lay a line for pictures between a media worker and the vision worker; who starts second gets both to it."""
+        if media.handle is None or self._vision.handle is None:
+            return
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with one, other:
+            if await self._vision.give_line(one):
+                await media.give_line(other)
 
     async def _died(self, name: str) -> None:
         for number, worker in enumerate(self._media):
@@ -328,7 +341,9 @@ class Cluster:
         if not isinstance(keyframe, Keyframe):
             raise Unavailable("the media worker gave no key frame")
         return await self.picture(
-            MakeJpeg(codec=keyframe.codec, parameter_sets=keyframe.parameter_sets, data=keyframe.data)
+            MakeJpeg(
+                codec=keyframe.codec, parameter_sets=keyframe.parameter_sets, data=keyframe.data, config=keyframe.config
+            )
         )
 
     async def picture(self, wanted: MakeJpeg) -> bytes:

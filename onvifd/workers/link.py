@@ -189,9 +189,12 @@ class LocalLink(Link):
 
 
 class FdChannel:
-    """Hands connections with the bytes already read from them to another process (SCM_RIGHTS over SOCK_SEQPACKET)."""
+    """Hands sockets to another process (SCM_RIGHTS over SOCK_SEQPACKET): connections with the bytes already read from them, and
+    lines to other workers."""
 
     MAX_PAPERS = 64 << 10
+    LINE = b"line"
+    """Instead of papers. Those are a map (msgpack), so that they never begin like this."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
@@ -203,8 +206,13 @@ class FdChannel:
 
     async def send(self, arrival: Arrival, timeout: float = 2.0) -> None:
         """Pass a connection on. The caller closes its own copy. Raises Unavailable when the worker does not take it."""
-        papers = arrival.pack()
-        descriptors = [sock.fileno() for sock in arrival.sockets]
+        await self._pass(arrival.pack(), [sock.fileno() for sock in arrival.sockets], timeout)
+
+    async def send_line(self, sock: socket.socket, timeout: float = 2.0) -> None:
+        """Pass the end of a line on, as `send` does."""
+        await self._pass(self.LINE, [sock.fileno()], timeout)
+
+    async def _pass(self, papers: bytes, descriptors: list[int], timeout: float) -> None:
         deadline = asyncio.get_running_loop().time() + timeout
         while True:
             try:
@@ -218,11 +226,15 @@ class FdChannel:
             else:
                 return
 
-    def listen(self, adopt: Callable[[Arrival], None]) -> None:
-        """Give every connection that arrives to `adopt`."""
-        asyncio.get_running_loop().add_reader(self._sock.fileno(), self._readable, adopt)
+    def listen(
+        self, adopt: Callable[[Arrival], None] | None, connect: Callable[[socket.socket], None] | None = None
+    ) -> None:
+        """Give every connection that arrives to `adopt`, every line to `connect`. What nobody takes is closed."""
+        asyncio.get_running_loop().add_reader(self._sock.fileno(), self._readable, adopt, connect)
 
-    def _readable(self, adopt: Callable[[Arrival], None]) -> None:
+    def _readable(
+        self, adopt: Callable[[Arrival], None] | None, connect: Callable[[socket.socket], None] | None
+    ) -> None:
         try:
             data, fds, _, _ = socket.recv_fds(self._sock, self.MAX_PAPERS, 2)
         except BlockingIOError:
@@ -233,6 +245,9 @@ class FdChannel:
             self.close()
             return
         sockets = [socket.socket(fileno=fd) for fd in fds]
+        if data == self.LINE and len(sockets) == 1 and connect is not None:
+            connect(sockets[0])
+            return
         try:
             arrival = Arrival.unpack(sockets, data)
         except ValueError as error:  # msgspec's errors are of its kind
@@ -240,7 +255,10 @@ class FdChannel:
             for sock in sockets:
                 sock.close()
         else:
-            adopt(arrival)
+            if adopt is None:
+                arrival.close()
+            else:
+                adopt(arrival)
 
     def close(self) -> None:
         if self._sock.fileno() >= 0:

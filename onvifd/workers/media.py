@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import logging
 import os
+import socket
 from dataclasses import dataclass, field
 
 from onvifd.cameras.intake import Intake, Source
@@ -14,6 +15,7 @@ from onvifd.clock import Clock, SystemClock
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.live.hub import LiveStream
 from onvifd.live.mount import LiveMount
+from onvifd.media.rtp import jpeg
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
@@ -21,6 +23,7 @@ from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.play import Mount
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
+from onvifd.workers import pictures
 from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere, Elsewhere
 from onvifd.workers.link import Link
@@ -110,6 +113,7 @@ class MediaWorker:
         self._streams: dict[tuple[str, str], _Running] = {}
         self._metadata = LiveMetadata(self._clock)
         self.presentations = PresentationTable(self._stream, self._metadata.stream)
+        self._pictures = pictures.Pictures(self._stream)
         self._elsewhere: frozenset[str] = frozenset()
         """Cameras of other workers."""
         self._poller: ReadPoller | None = None
@@ -138,6 +142,7 @@ class MediaWorker:
             case Presentations():
                 self._metadata.replace(message)
                 self.presentations.replace(message)
+                self._pictures.replace(message)
                 return Done()
             case Synchronize():
                 found = self.presentations.synchronise(message.path)
@@ -178,6 +183,8 @@ class MediaWorker:
         return Ready(name=setup.name, pid=os.getpid())
 
     def _stream(self, camera: str, name: str) -> LiveStream | None:
+        if name == pictures.NAME:
+            return self._pictures.stream(camera)
         running = self._streams.get((camera, name))
         return running.stream if running else None
 
@@ -194,6 +201,10 @@ class MediaWorker:
             arrival.close()
         else:
             self._server.admit(arrival)
+
+    def connect(self, sock: socket.socket) -> None:
+        """Take the line to the vision worker."""
+        self._pictures.connect(sock)
 
     # ---- cameras -------------------------------------------------------------------------------
 
@@ -213,6 +224,7 @@ class MediaWorker:
             else:
                 running.spec = spec
                 await running.feed.change(spec.recordings)
+        self._pictures.forget()
 
     def _must_restart(self, key: tuple[str, str], spec: StreamSpec) -> bool:
         old = self._streams[key].spec
@@ -291,7 +303,14 @@ class MediaWorker:
         except OnvifdError as error:
             return Failure(reason=error.reason)
         format = unit[1]
-        return Keyframe(codec=format.codec, parameter_sets=format.parameter_sets, data=unit[0].data, utc=unit[0].utc)
+        frame = unit[0]
+        return Keyframe(
+            codec=format.codec,
+            parameter_sets=format.parameter_sets,
+            data=frame.data,
+            utc=frame.utc,
+            config=format.config,
+        )
 
     # ---- reports -------------------------------------------------------------------------------
 
@@ -344,6 +363,7 @@ class MediaWorker:
         async with self._changing:
             streams, self._streams = list(self._streams.values()), {}
             await asyncio.gather(*(self._end(running) for running in streams))
+        await self._pictures.stop()
         if self._server is not None:
             await self._server.close()
         if self._poller is not None:
@@ -367,6 +387,7 @@ def keyframe_of(stream: LiveStream) -> tuple[AccessUnit, TrackFormat]:
         for start, end in itertools.pairwise(bounds):
             packet = parse_rtp(unit.data, start + 4, end)
             payload = memoryview(unit.data)[packet.start : packet.end]
+            jpeg.tell_extension(joiner, packet)
             for frame in joiner.feed(payload, packet.marker, packet.rtp_time, True):
                 if frame.key and not frame.damaged:
                     return AccessUnit(unit.track, unit.utc, 0, True, frame.data), joiner.format

@@ -16,8 +16,8 @@ import msgspec
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 16 << 20
-MAX_WAITING = 8 << 20
-"""Bytes that wait for a peer that does not read before what is said further is dropped."""
+MAX_WAITING = 16 << 20
+"""Bytes (a long group of pictures) that wait for a peer that does not read before what is said further is dropped."""
 
 _LENGTH = struct.Struct(">I")
 

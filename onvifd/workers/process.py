@@ -42,32 +42,36 @@ def run_loop(main: Coroutine[Any, Any, None]) -> None:
         uvloop.run(main)
 
 
-def make(kind: str, link: Link) -> tuple[WorkerBody, Callable[[Arrival], None] | None]:
-    """The worker of a kind and what takes connections for it. Imports late: each process loads only what it needs."""
+Made = tuple[WorkerBody, Callable[[Arrival], None] | None, Callable[[socket.socket], None] | None]
+
+
+def make(kind: str, link: Link) -> Made:
+    """The worker of a kind, what takes connections and what takes lines to other workers for it. Imports late: each process loads only what it needs."""
     if kind == "media":
         from onvifd.workers.media import MediaWorker
 
         media = MediaWorker(link)
-        return media, media.adopt
+        return media, media.adopt, media.connect
     if kind == "replay":
         from onvifd.workers.replay import ReplayWorker
 
         replay = ReplayWorker(link)
-        return replay, replay.adopt
+        return replay, replay.adopt, None
     if kind == "vision":
         from onvifd.workers.vision import VisionWorker
 
-        return VisionWorker(link), None
+        vision = VisionWorker(link)
+        return vision, None, vision.connect
     raise ValueError(f"no worker of kind {kind!r}")
 
 
 async def start_local(
     setup: Setup, link: Link
-) -> tuple[Callable[[Arrival], None] | None, Callable[[], Awaitable[None]]]:
+) -> tuple[Callable[[Arrival], None] | None, Callable[[], Awaitable[None]], Callable[[socket.socket], None] | None]:
     """A worker within this process, for one-process mode (see `supervisor.launch_local`)."""
-    body, adopt = make(setup.kind, link)
+    body, adopt, connect = make(setup.kind, link)
     link.listen(body.handle)
-    return adopt, body.stop
+    return adopt, body.stop, connect
 
 
 def _orphaned(body: WorkerBody) -> None:
@@ -78,14 +82,13 @@ def _orphaned(body: WorkerBody) -> None:
 
 async def _serve(kind: str, link_fd: int, connection_fd: int) -> None:
     link = await SocketLink.open(socket.socket(fileno=link_fd))
-    body, adopt = make(kind, link)
+    body, adopt, connect = make(kind, link)
     channel = FdChannel(socket.socket(fileno=connection_fd))
     loop = asyncio.get_running_loop()
     # A terminal's Ctrl-C and a service manager's SIGTERM are control's business; a direct SIGTERM still ends cleanly.
     loop.add_signal_handler(signal.SIGTERM, body.stopped.set)
     link.listen(body.handle)
-    if adopt is not None:
-        channel.listen(adopt)
+    channel.listen(adopt, connect)
     link.closed.add_done_callback(lambda _: _orphaned(body))
     await body.stopped.wait()
     channel.close()

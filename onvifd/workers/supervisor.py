@@ -31,6 +31,8 @@ STOP_TIMEOUT = 3.0
 KILL_TIMEOUT = 1.0
 
 Adopt = Callable[[Arrival], None]
+Connect = Callable[[socket.socket], None]
+"""Takes the end of a line to another worker."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class Handle:
     pid: int
     hand_over: Callable[[Arrival], Awaitable[None]]
     stop: Callable[[], Awaitable[None]]
+    give_line: Callable[[socket.socket], Awaitable[None]] | None = None
+    """Passes the end of a line to another worker on; the caller closes its own copy."""
 
 
 Launch = Callable[[Setup], Awaitable[Handle]]
@@ -93,29 +97,33 @@ async def launch_process(setup: Setup) -> Handle:
         await asyncio.wait([link.closed], timeout=KILL_TIMEOUT)
         await link.close()
 
-    return Handle(link, process.pid, hand_over, stop)
+    return Handle(link, process.pid, hand_over, stop, channel.send_line)
 
 
 def launch_local(
-    start: Callable[[Setup, Link], Awaitable[tuple[Adopt | None, Callable[[], Awaitable[None]]]]],
+    start: Callable[[Setup, Link], Awaitable[tuple[Adopt | None, Callable[[], Awaitable[None]], Connect | None]]],
 ) -> Launch:
-    """Run workers within this process: `start` takes the worker's end of the link and gives its adopt and stop."""
+    """Run workers within this process: `start` takes the worker's end of the link and gives its adopt, stop and connect."""
 
     async def launch(setup: Setup) -> Handle:
         ours, theirs = LocalLink.pair()
-        adopt, stop_worker = await start(setup, theirs)
+        adopt, stop_worker, connect = await start(setup, theirs)
 
         async def hand_over(arrival: Arrival) -> None:
             if adopt is None:
                 raise Unavailable(f"worker {setup.name} takes no connections")
             adopt(arrival.duplicate())
 
+        async def give_line(sock: socket.socket) -> None:
+            if connect is not None:
+                connect(sock.dup())
+
         async def stop() -> None:
             await stop_worker()
             await theirs.close()
             await ours.close()
 
-        return Handle(ours, os.getpid(), hand_over, stop)
+        return Handle(ours, os.getpid(), hand_over, stop, give_line)
 
     return launch
 
@@ -218,6 +226,17 @@ class Worker:
         if self.handle is None or not self.started.is_set():
             raise Unavailable(f"worker {self.name} is not running")
         await self.handle.hand_over(arrival)
+
+    async def give_line(self, sock: socket.socket) -> bool:
+        """Pass the end of a line to another worker on; false when this one does not run or takes none."""
+        if self.handle is None or self.handle.give_line is None:
+            return False
+        try:
+            await self.handle.give_line(sock)
+        except Unavailable as error:
+            log.warning("worker %s gets no line: %s", self.name, error.reason)
+            return False
+        return True
 
     async def stop(self) -> None:
         """Stop for good, within STOP_TIMEOUT + 2 * KILL_TIMEOUT."""

@@ -120,20 +120,31 @@ class Transcoder:
         self._waits = True
         self.broken = 0
 
-    def work(self, units: Iterable[Unit]) -> list[tuple[int, bytes]]:
-        """Decode units; gives the times and JPEGs of those frames that are due."""
-        made: list[tuple[int, bytes]] = []
+    def work(self, units: Iterable[Unit], last_only: bool = False) -> list[tuple[int, bytes]]:
+        """Decode units; gives the times and JPEGs of those frames that are due, or only of the last of them."""
+        due: list[tuple[int, VideoFrame]] = []
         for unit in units:
             if self._waits and not unit.key:
                 continue
             try:
-                frames = self._decode(unit)
-                made += [(utc, self._encode(frame)) for frame in frames if self._is_due(utc := frame.pts or unit.utc)]
+                for frame in self._decode(unit):
+                    utc = unit.utc if frame.pts is None else frame.pts
+                    if self._is_due(utc):
+                        due.append((utc, frame))
             except (av.error.FFmpegError, InvalidArgument) as error:
                 self.broken += 1
                 self._waits = True
                 self._decoder.flush_buffers()
                 log.debug("pictures: what came does not decode: %s", error)
+            if last_only:
+                del due[:-1]
+        made = []
+        for utc, frame in due:
+            try:
+                made.append((utc, self._encode(frame)))
+            except av.error.FFmpegError as error:
+                self.broken += 1
+                log.warning("pictures: a frame of %dx%d is not encoded: %s", frame.width, frame.height, error)
         return made
 
     def _decode(self, unit: Unit) -> list[VideoFrame]:

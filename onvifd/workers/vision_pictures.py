@@ -21,11 +21,13 @@ MAX_MAKERS = 16
 """Decoders at a time, over all lines. Each takes memory of some pictures and a share of a core."""
 
 MAX_LINES = 64
-MAX_UNITS = 50
-"""Access units that wait for a decoder: two seconds. Then all up to the next key frame are dropped."""
-MAX_BYTES = 8 << 20
-BATCH = 8
+MAX_UNITS = 400
+"""Access units that wait for a decoder, a long group of pictures. Then all up to the next key frame are dropped."""
+MAX_BYTES = 16 << 20
+BATCH = 64
 """Access units decoded in one step: the thread is then free for others."""
+LATE = 8
+"""Access units in one step from which on pictures are late: then only the last one is made."""
 
 
 class _Maker:
@@ -70,7 +72,8 @@ class _Maker:
             self._bytes -= sum(len(unit.data) for unit in batch)
             if not self._queue:
                 self._wake.clear()
-            for utc, data in await loop.run_in_executor(self._executor, self._coder.work, batch):
+            made = await loop.run_in_executor(self._executor, self._coder.work, batch, len(batch) >= LATE)
+            for utc, data in made:
                 self._line.send(Picture(self._number, utc, data))
 
     async def stop(self) -> None:

@@ -99,7 +99,7 @@ class Scene:
         async def stop() -> None:
             await asyncio.sleep(0)
 
-        return worker.adopt, stop
+        return worker.adopt, stop, None
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from onvifd.errors import InvalidArgument
 from onvifd.media import jpeg
 from onvifd.media.jpeg import Component, Headers, Picture
-from onvifd.media.rtp.frame import NONE, Frame, Payload, Unfragmented, damaged
-from onvifd.media.rtp.packet import REPLAY_EXTENSION
+from onvifd.media.rtp.frame import NONE, Depacketizer, Frame, Payload, Unfragmented, damaged
+from onvifd.media.rtp.packet import REPLAY_EXTENSION, RtpPacket
 from onvifd.media.types import TrackFormat
 
 FIRST, FURTHER = 0xFFD8, 0xFFFF
@@ -173,6 +173,12 @@ def extension_of(profile: int, body: bytes) -> tuple[int, bytes] | None:
         if word in (FIRST, FURTHER):
             return word, rest[4 : 4 + 4 * count]
     return None
+
+
+def tell_extension(joiner: Depacketizer | None, packet: RtpPacket) -> None:
+    """Give a packet's header extension to the depacketizer that takes its payload next, if that reads such."""
+    if packet.extension is not None and isinstance(joiner, JpegDepacketizer):
+        joiner.extend(*packet.extension)
 
 
 class JpegDepacketizer(Unfragmented):
