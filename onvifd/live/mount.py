@@ -11,6 +11,7 @@ from onvifd.live.hub import LiveStream, LiveTrack, encodings
 from onvifd.live.parts import Composition, Feed, Part, feed_of
 from onvifd.live.talk import TalkLine
 from onvifd.media.types import FlushUnit
+from onvifd.rtsp.multicast import GroupPlayback, Groups
 from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, RtpInfo, TrackDescription
 
 FORMAT_WAIT = 5.0
@@ -32,8 +33,11 @@ class LivePresentation:
         parts: tuple[Part, ...] = (),
         profile: str = "",
         talk: TalkLine | None = None,
+        groups: Groups | None = None,
     ) -> None:
         self._feed = feed
+        self._parts = parts
+        self._groups = groups
         self.talk = talk
         """The back channel (Streaming 5.3)."""
         self._name = name or feed.name
@@ -41,7 +45,7 @@ class LivePresentation:
         # As described: a session outlives changes of the stream, and its tracks must not vanish under it.
         self._live = feed.tracks
         self._tracks = tuple(
-            _describe(track, number, parts, profile)
+            _describe(track, number, parts, profile, groups is not None)
             for number, track in enumerate(self._live[: len(parts)] if parts else self._live)
         )
 
@@ -68,18 +72,31 @@ class LivePresentation:
     def open(self, outlet: Outlet) -> Playback:
         return LivePlayback(self._feed, outlet, self._live)
 
+    def open_groups(self, tracks: frozenset[int], ended: Callable[[], None], local: str) -> Playback:
+        """See rtsp.play.SentToGroups."""
+        wanted = []
+        for number in sorted(tracks):
+            part = self._parts[number]
+            if part.multicast is not None:
+                wanted.append((number, part.stream, part.track, part.multicast))
+        if self._groups is None:
+            raise Unavailable("nothing is sent by multicast")
+        return GroupPlayback(self._groups, wanted, ended, local)
+
     def want_keyframe(self) -> None:
         """A client has lost its way and asks for a clean point."""
         self._feed.want_keyframe()
 
 
-def _describe(track: LiveTrack, number: int, parts: tuple[Part, ...], profile: str) -> TrackDescription:
+def _describe(
+    track: LiveTrack, number: int, parts: tuple[Part, ...], profile: str, multicast: bool
+) -> TrackDescription:
     return TrackDescription(
         format=track.format,
         payload_type=track.payload_type,
         control=parts[number].control if parts else f"trackID={number}",
         ssrc=track.ssrc,
-        multicast=parts[number].multicast if parts else None,
+        multicast=parts[number].multicast if parts and multicast else None,
         profile=profile,
     )
 
@@ -148,7 +165,7 @@ class LivePlayback:
 class LiveMount:
     """The live part of the URL space (rtsp.play.Mount).
 
-    `lookup` gives the stream of a path, or what it is composed of, None for no such path.
+    `lookup` gives the stream of a path, or what it is composed of, None for no such path. `groups` sends by multicast.
     """
 
     def __init__(
@@ -157,7 +174,9 @@ class LiveMount:
         session_timeout: int,
         *,
         format_wait: float = FORMAT_WAIT,
+        groups: Groups | None = None,
     ) -> None:
+        self._groups = groups
         self._lookup = lookup
         self._session_timeout = session_timeout
         self._format_wait = format_wait
@@ -187,5 +206,11 @@ class LiveMount:
         if before is None or before[0] != parts:
             before = self._feeds[path] = (parts, feed_of(wanted.name, parts))
         return LivePresentation(
-            before[1], self._session_timeout, name=wanted.name, parts=parts, profile=wanted.profile, talk=wanted.talk
+            before[1],
+            self._session_timeout,
+            name=wanted.name,
+            parts=parts,
+            profile=wanted.profile,
+            talk=wanted.talk,
+            groups=self._groups,
         )

@@ -13,8 +13,9 @@ from onvifd.access.types import Account
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
 from onvifd.pki.records import RecordLayer, TlsFailure
 from onvifd.rtsp.arrival import Arrival
-from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet, UdpOutlet
-from onvifd.rtsp.play import PausesAt, Playback, PlayReply, Presentation
+from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet
+from onvifd.rtsp.outlet_udp import UdpOutlet
+from onvifd.rtsp.play import Multicast, PausesAt, Playback, PlayReply, Presentation, SentToGroups
 from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.server_events import (
     Closed,
@@ -268,14 +269,10 @@ class Connection:
         if session.id not in self.machine.sessions:
             return
         media = self._media.setdefault(session.id, _Media())
-        if media.outlet is None:
-            if any(isinstance(track, Udp) for track in session.tracks.values()):
-                media.outlet = UdpOutlet(session, media.pairs, self._ended)
-            else:
-                media.outlet = TcpOutlet(session, self._link, self._ended)
-        if media.playback is None and sent_tracks(session):  # who only talks watches nothing
-            media.playback = session.presentation.open(outlet_of(session, media.outlet))
-        media.outlet.refresh()
+        if media.playback is None and media.outlet is None:
+            self._begin_media(session, media)
+        if media.outlet is not None:
+            media.outlet.refresh()
         self._talks.begin(session, self.machine.login, self.peer, self._server.now())
         try:
             reply = await self._prepare(media, event)
@@ -285,9 +282,10 @@ class Connection:
         if session.id not in self.machine.sessions:
             return
         self.machine.played(reply)
-        media.outlet.refresh()
-        if event.request.immediate:
-            media.outlet.forget()  # Streaming 6.10: the old position is of no more interest
+        if media.outlet is not None:
+            media.outlet.refresh()
+            if event.request.immediate:
+                media.outlet.forget()  # Streaming 6.10: the old position is of no more interest
         self._link.send_answer(self.machine.data_to_send())
         if media.playback is not None:
             media.playback.start()
@@ -297,6 +295,22 @@ class Connection:
         if media.playback is None:
             return PlayReply(start=None)
         return await media.playback.play(event.request, sent_tracks(event.session))
+
+    def _begin_media(self, session: Session, media: _Media) -> None:
+        """The way out of a session, and what feeds it."""
+        presentation = session.presentation
+        ways = session.tracks.values()
+        if any(isinstance(way, Multicast) for way in ways):
+            if isinstance(presentation, SentToGroups):
+                tracks = frozenset(session.tracks)
+                media.playback = presentation.open_groups(tracks, lambda: self._ended(session), self.local)
+            return
+        if any(isinstance(way, Udp) for way in ways):
+            media.outlet = UdpOutlet(session, media.pairs, self._ended)
+        else:
+            media.outlet = TcpOutlet(session, self._link, self._ended)
+        if sent_tracks(session):  # who only talks watches nothing
+            media.playback = presentation.open(outlet_of(session, media.outlet))
 
     def _retune(self, session: Session) -> None:
         """Some tracks of a session do not play any more."""

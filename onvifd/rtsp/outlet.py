@@ -1,6 +1,6 @@
-"""Ways out of the server for media: the client's RTSP connection (RFC 2326 10.12) and UDP.
+"""The way out of the server for media within the client's RTSP connection (RFC 2326 10.12).
 
-A unit goes to all clients as the same `bytes`; what must differ (channel numbers, datagrams) is derived once per unit and
+A unit goes to all clients as the same `bytes`; what must differ (channel numbers) is derived once per unit and
 kept in its `cache`. As long as a client keeps up its unit goes straight to the socket. What the socket does not take waits
 in a queue of 2 MB and 2 s; beyond that the session loses everything up to the next key unit.
 """
@@ -15,9 +15,8 @@ from collections import deque
 from collections.abc import Callable
 
 from onvifd.media.types import FlushUnit, Kind
-from onvifd.rtsp.forms import datagram_runs, framed, renumber
+from onvifd.rtsp.forms import framed, renumber
 from onvifd.rtsp.server_events import Session
-from onvifd.rtsp.udp import UdpPair
 from onvifd.rtsp.websocket import frame
 
 log = logging.getLogger(__name__)
@@ -36,11 +35,6 @@ MAX_ANSWERS = 256 << 10
 """Bytes of RTSP answers that wait for a client."""
 CLOSE_TIMEOUT = 10.0
 """Seconds to deliver what is queued when a connection is closed."""
-UDP_RATE = 8_000_000
-"""Bytes per second of one session over UDP."""
-UDP_BURST = 32 << 10
-"""Bytes beyond the pace; with one batch more it fits the usual receive buffer of 208 KB, overhead included."""
-UDP_TICK = 0.004
 SEND_BUFFER = 256 << 10
 """Of the socket (the kernel takes twice as much): a key frame of 4 Mbit/s fits; 2,000 stalled clients cost 1 GB."""
 
@@ -102,9 +96,6 @@ class Link:
         self._answers += len(data)
         if self._answers > MAX_ANSWERS:
             self.lose("does not read its answers")
-
-    def send_records(self, data: bytes) -> None:
-        """See SecureLink; in clear there is nothing below what is sent."""
 
     def send_records(self, data: bytes) -> None:
         """See SecureLink; in clear there is nothing below what is sent."""
@@ -321,159 +312,6 @@ class TcpOutlet:
     async def drain(self) -> None:
         """See Outlet."""
         await self._link.wait_below()
-
-    def end(self) -> None:
-        """See Outlet."""
-        self._ended(self.session)
-
-
-class UdpOutlet:
-    """Outlet of a session whose tracks go to UDP ports. What the sockets do not take at once waits as it does for TCP.
-
-    Bursts (the cached GOP of a late joiner, a large key frame, a download) leave at UDP_RATE: a client's receive buffer is
-    small, and what does not fit is lost without anybody knowing.
-    """
-
-    __slots__ = (
-        "_active",
-        "_budget",
-        "_drained",
-        "_dropping",
-        "_ended",
-        "_loop",
-        "_lossless",
-        "_pairs",
-        "_queue",
-        "_queued",
-        "_refilled",
-        "_timer",
-        "_video",
-        "_watched",
-        "dropped",
-        "session",
-    )
-
-    def __init__(self, session: Session, pairs: dict[int, UdpPair], ended: Callable[[Session], None]) -> None:
-        self.session = session
-        self._pairs = pairs
-        self._active: dict[int, UdpPair] = {}
-        self._ended = ended
-        self._loop = asyncio.get_running_loop()
-        self._lossless = session.presentation.replay
-        self._queue: deque[tuple[UdpPair, bool, memoryview, int, float]] = deque()
-        self._queued = 0
-        self._watched: UdpPair | None = None
-        self._budget = float(UDP_BURST)
-        self._refilled = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
-        self._drained: list[asyncio.Future[None]] = []
-        self._dropping = False
-        self._video: int | None = None
-        self.dropped = 0
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Read from the session which tracks are set up."""
-        tracks = self.session.presentation.tracks
-        self._active = {
-            track: pair
-            for track, pair in self._pairs.items()
-            if track < len(tracks) and track not in self.session.held
-        }
-        self._video = next((i for i in sorted(self._active) if tracks[i].format.kind is Kind.VIDEO), None)
-
-    def send(self, unit: FlushUnit) -> None:
-        """See Outlet."""
-        pair = self._active.get(unit.track)
-        if pair is None:
-            return
-        if self._dropping and not unit.rtcp:
-            if self._video is not None and not (unit.key and unit.track == self._video):
-                return
-            self._dropping = False
-        if self._queue and not self._has_room(len(unit.data)):
-            return
-        cached = unit.cache.get("udp")
-        for rtcp, data, size in cached if isinstance(cached, list) else datagram_runs(unit):
-            sent = 0 if self._queue or not self._may_send() else pair.send(rtcp, data, size)
-            self._budget -= sent
-            if sent < len(data):
-                self._queue.append((pair, rtcp, memoryview(data)[sent:], size, self._loop.time()))
-                self._queued += len(data) - sent
-                self._watch()
-
-    def _may_send(self) -> bool:
-        """Whether the pace allows a batch now."""
-        now = self._loop.time()
-        self._budget = min(float(UDP_BURST), self._budget + (now - self._refilled) * UDP_RATE)
-        self._refilled = now
-        return self._budget > 0
-
-    def _has_room(self, size: int) -> bool:
-        late = self._loop.time() - self._queue[0][4] > MAX_DELAY
-        if self._queued + size <= (MAX_LOSSLESS if self._lossless else MAX_QUEUE) and (self._lossless or not late):
-            return True
-        self.dropped += self._queued
-        self.forget()
-        self._dropping = True
-        return False
-
-    def _watch(self) -> None:
-        """Be called when the socket of what waits first takes data again, or when the pace allows."""
-        pair = self._queue[0][0] if self._queue else None
-        if pair is not None and self._budget <= 0:
-            pair = None
-            if self._timer is None:
-                self._timer = self._loop.call_later(UDP_TICK, self._due)
-        if pair is not self._watched:
-            if self._watched is not None:
-                self._watched.watch(None)
-            if pair is not None:
-                pair.watch(self._writable)
-            self._watched = pair
-
-    def _due(self) -> None:
-        self._timer = None
-        self._writable()
-
-    def _writable(self) -> None:
-        while self._queue and self._may_send():
-            pair, rtcp, data, size, since = self._queue[0]
-            sent = pair.send(rtcp, data, size)
-            self._budget -= sent
-            self._queued -= sent
-            if sent < len(data):
-                self._queue[0] = (pair, rtcp, data[sent:], size, since)
-                break
-            self._queue.popleft()
-        self._watch()
-        if self._queued <= LOW_WATER:
-            self._wake()
-
-    def _wake(self) -> None:
-        for waiter in self._drained:
-            if not waiter.done():
-                waiter.set_result(None)
-        self._drained.clear()
-
-    def forget(self) -> None:
-        """What waits is not wanted any more."""
-        self._queue.clear()
-        self._queued = 0
-        self._watch()
-        self._wake()
-
-    @property
-    def ready(self) -> bool:
-        """See Outlet."""
-        return self._queued <= LOW_WATER
-
-    async def drain(self) -> None:
-        """See Outlet."""
-        while self._queued > LOW_WATER:
-            waiter = self._loop.create_future()
-            self._drained.append(waiter)
-            await waiter
 
     def end(self) -> None:
         """See Outlet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -140,6 +141,16 @@ class PausesAt(Protocol):
 
     async def pause_at(self, utc: int) -> bool:
         """Stop at a time in microseconds UTC. True when it has been passed and sending has stopped."""
+        ...
+
+
+@runtime_checkable
+class SentToGroups(Protocol):
+    """A Presentation whose tracks can be sent by multicast."""
+
+    def open_groups(self, tracks: frozenset[int], ended: Callable[[], None], local: str) -> Playback:
+        """A playback of a session all of whose tracks go to groups. `ended` is called when the source ends; `local` is the address
+        by which the client came."""
         ...
 
 

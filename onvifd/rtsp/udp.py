@@ -1,4 +1,4 @@
-"""A pair of UDP sockets for RTP and RTCP of one track and client, with segmentation offload where the kernel has it."""
+"""Pairs of UDP sockets for RTP and RTCP of one track, with segmentation offload where the kernel has it."""
 
 from __future__ import annotations
 
@@ -33,48 +33,16 @@ _LINUX = platform.system() == "Linux"
 _next_port = 0
 
 
-class UdpPair:
-    """Bound on the address by which the client reached us, connected to the client's ports: only it can send to us."""
+class DatagramPair:
+    """Connected sockets for RTP and RTCP of one track."""
 
-    __slots__ = ("_gso", "_loop", "_received", "_segment", "hears", "rtcp", "rtp", "server_port")
+    __slots__ = ("_gso", "_loop", "_segment", "rtcp", "rtp")
 
-    def __init__(
-        self,
-        local: str,
-        peer: str,
-        client_port: tuple[int, int],
-        received: Callable[[bool, bytes], None],
-        scope: int = 0,
-    ) -> None:
+    def __init__(self, rtp: socket.socket, rtcp: socket.socket) -> None:
         self._loop = asyncio.get_running_loop()
-        self._received = received
-        self.hears = False
-        """Whether RTP of the client is wanted: on a back channel."""
-        self.rtp, self.rtcp = _bind_pair(local, scope)
-        self.server_port = (self.rtp.getsockname()[1], self.rtcp.getsockname()[1])
-        try:
-            self.rtp.connect(_address(peer, client_port[0], scope))
-            self.rtcp.connect(_address(peer, client_port[1], scope))
-        except OSError:
-            self.rtp.close()
-            self.rtcp.close()
-            raise
+        self.rtp, self.rtcp = rtp, rtcp
         self._gso = _LINUX
         self._segment: dict[int, list[tuple[int, int, bytes]]] = {}
-        for sock in (self.rtp, self.rtcp):
-            self._loop.add_reader(sock.fileno(), self._readable, sock)
-
-    def _readable(self, sock: socket.socket) -> None:
-        for _ in range(MAX_REPORTS):
-            try:
-                data = sock.recv(2048)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError:
-                # the client's port is closed (ICMP); its RTSP connection tells whether it is gone
-                continue
-            if sock is self.rtcp or self.hears:
-                self._received(sock is self.rtcp, data)
 
     def send(self, rtcp: bool, data: bytes | memoryview, size: int) -> int:
         """Send datagrams of `size` bytes each; gives how many bytes the socket took."""
@@ -134,6 +102,50 @@ class UdpPair:
                 self._loop.remove_reader(sock.fileno())
                 self._loop.remove_writer(sock.fileno())
                 sock.close()
+
+
+class UdpPair(DatagramPair):
+    """Bound on the address by which the client reached us, connected to the client's ports: only it can send to us."""
+
+    __slots__ = ("_received", "hears", "server_port")
+
+    def __init__(
+        self,
+        local: str,
+        peer: str,
+        client_port: tuple[int, int],
+        received: Callable[[bool, bytes], None],
+        scope: int = 0,
+    ) -> None:
+        rtp, rtcp = _bind_pair(local, scope)
+        self.server_port = (rtp.getsockname()[1], rtcp.getsockname()[1])
+        try:
+            rtp.connect(_address(peer, client_port[0], scope))
+            rtcp.connect(_address(peer, client_port[1], scope))
+        except OSError:
+            rtp.close()
+            rtcp.close()
+            raise
+        super().__init__(rtp, rtcp)
+        self._received = received
+        self.hears = False
+        """Whether RTP of the client is wanted: on a back channel."""
+        for sock in (rtp, rtcp):
+            self._loop.add_reader(sock.fileno(), self._readable, sock)
+
+    def _readable(self, sock: socket.socket) -> None:
+        for _ in range(MAX_REPORTS):
+            try:
+                data = sock.recv(2048)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                # the client's port is closed (ICMP); its RTSP connection tells whether it is gone
+                continue
+            if sock is self.rtcp or self.hears:
+                self._received(sock is self.rtcp, data)
+            if sock.fileno() < 0:
+                return  # what was received ended the session
 
 
 def _address(host: str, port: int, scope: int) -> tuple[str, int] | tuple[str, int, int, int]:

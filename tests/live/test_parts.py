@@ -11,6 +11,7 @@ from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.live.mount import LiveMount
 from onvifd.live.parts import Blend, Composition, Part, as_track
 from onvifd.media.types import Codec, FlushUnit, Kind, TrackFormat
+from onvifd.rtsp.multicast import Groups
 from onvifd.rtsp.play import Multicast, PlayRequest
 
 VIDEO = LiveTrack(TrackFormat(codec=Codec.H264, clock_rate=90000), 96, 0x11)
@@ -87,7 +88,8 @@ async def test_tracks_of_several_streams_have_numbers_controls_groups_and_profil
     composition = Composition(
         name="n", profile="prof", video=sub, audio=main, metadata=text, multicast={Kind.VIDEO: GROUP}
     )
-    presentation = await mounted(composition).find("/live/cam-1/p", ME)
+    mount = LiveMount(lambda path: composition, 60, groups=Groups("127.0.0.1"))
+    presentation = await mount.find("/live/cam-1/p", ME)
     assert [(track.format.kind, track.control, track.ssrc) for track in presentation.tracks] == [
         (Kind.VIDEO, "trackID=0", 0x11),
         (Kind.AUDIO, "trackID=1", 0x22),
@@ -95,6 +97,8 @@ async def test_tracks_of_several_streams_have_numbers_controls_groups_and_profil
     ]
     assert [track.multicast for track in presentation.tracks] == [GROUP, None, None]
     assert {track.profile for track in presentation.tracks} == {"prof"}
+    without = await mounted(composition).find("/live/cam-1/p", ME)
+    assert {track.multicast for track in without.tracks} == {None}, "nothing here sends to groups"
 
 
 async def test_units_of_other_streams_come_on_the_channels_of_their_track() -> None:

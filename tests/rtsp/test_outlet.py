@@ -11,8 +11,10 @@ import pytest
 
 from onvifd.media.types import Codec, FlushUnit, TrackFormat
 from onvifd.rtsp import outlet as module
+from onvifd.rtsp import outlet_udp as paced
 from onvifd.rtsp.forms import GSO_BYTES, GSO_SEGMENTS, MAX_FORMS, datagram_runs, renumber
-from onvifd.rtsp.outlet import Link, TcpOutlet, UdpOutlet
+from onvifd.rtsp.outlet import Link, TcpOutlet
+from onvifd.rtsp.outlet_udp import UdpOutlet
 from onvifd.rtsp.play import Outlet, Playback, TrackDescription
 from onvifd.rtsp.server_events import Session
 
@@ -281,7 +283,7 @@ async def test_udp_waits_for_a_full_socket() -> None:
 
 
 async def test_udp_drops_to_a_key_unit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_QUEUE", 3000)
+    monkeypatch.setattr(paced, "MAX_QUEUE", 3000)
     outlet, pair = udp_outlet()
     for number in range(5):
         outlet.send(unit(1000, number=number, key=not number))
@@ -293,8 +295,8 @@ async def test_udp_drops_to_a_key_unit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_udp_replay_waits_and_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_QUEUE", 3000)
-    monkeypatch.setattr(module, "LOW_WATER", 1500)
+    monkeypatch.setattr(paced, "MAX_QUEUE", 3000)
+    monkeypatch.setattr(paced, "LOW_WATER", 1500)
     outlet, pair = udp_outlet(replay=True)
     for number in range(5):
         outlet.send(unit(1000, number=number))
