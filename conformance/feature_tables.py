@@ -219,6 +219,8 @@ OTHERS: tuple[str, ...] = (
     "Event/Two Pull Points",
     *("Media/JPEG", "Media/MPEG-4", "Media/H.264", "Media/Audio", "Media/Audio/G.711", "Media/Audio/G.726"),
     *("Media/Audio/AAC", "Media/GetSnapshotUri", "Media/Audio Outputs", "Media/RTP/UDP", "Media/RTP/RTSP/HTTP"),
+    # 5.4.6.6
+    *("Media/Audio Outputs/G.711", "Media/Audio Outputs/G.726", "Media/Audio Outputs/AAC"),
     *("Media2/Video/H.265", "Media2/Video/H.264", "Media2/Audio/G.711", "Media2/Audio/AAC", "Media2/RTP/UDP"),
     *("Media2/RTP/RTSP/HTTP", "Media2/RTP/RTSP/HTTPS", "Media2/Audio Output/G.711", "Media2/Audio Output/AAC"),
     *("Media2/OSD/Types/Text", "Media2/OSD/Types/Image", "Device IO/Relay Output Options"),

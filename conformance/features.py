@@ -266,8 +266,9 @@ class Discovery:
 
     async def _media(self) -> None:
         found, names = self.found, ("JPEG", "MPEG-4", "H.264", "Audio", "GetSnapshotUri", "Audio Outputs")
+        sounds = (*(f"Audio/{name}" for name in _SOUNDS), *(f"Audio Outputs/{name}" for name in _SOUNDS))
         if "trt" not in found.services:
-            for name in names:
+            for name in (*names, *sounds):
                 found.set(f"Media/{name}", False)
             for name in ("RTP/UDP", "RTP/RTSP/HTTP"):
                 found.set(f"Media/{name}", False)
@@ -275,6 +276,10 @@ class Discovery:
         streaming = found.has("Media/Real-time Streaming")
         for name in ("RTP/UDP", "RTP/RTSP/HTTP"):
             found.set(f"Media/{name}", streaming)
+        if not streaming:
+            # 5.4.6.3: without it none of its setups is there.
+            for name in ("RTP/RTSP/TCP", "RTP-Multicast/UDP"):
+                found.set(f"Media/{name}", False)
         found.set("Media/JPEG", True)
         options = find(await self.soap.ask("trt", "<trt:GetVideoEncoderConfigurationOptions/>"), "trt:Options")
         found.set("Media/MPEG-4", find(options, "tt:MPEG4") is not None)
@@ -301,6 +306,13 @@ class Discovery:
             found.set("Media/GetSnapshotUri", (await self.soap.call("trt", request)).fault is None)
         reply = await self.soap.call("trt", "<trt:GetAudioOutputs/>")
         found.set("Media/Audio Outputs", reply.fault is None and bool(findall(reply.body, "trt:AudioOutputs")))
+        if not found.has("Media/Audio Outputs"):
+            for name in _SOUNDS:
+                found.set(f"Media/Audio Outputs/{name}", False)
+            return
+        options = find(await self.soap.ask("trt", "<trt:GetAudioDecoderConfigurationOptions/>"), "trt:Options")
+        for name, element in _SOUNDS.items():
+            found.set(f"Media/Audio Outputs/{name}", find(options, f"tt:{element}") is not None)
 
     async def _media2(self) -> None:
         found = self.found
@@ -420,6 +432,7 @@ class Discovery:
         found.set("Imaging/Focus Control", focus)
 
 
+_SOUNDS = {"G.711": "G711DecOptions", "G.726": "G726DecOptions", "AAC": "AACDecOptions"}
 POSITION_FILTER = (
     '<tse:SearchFilter><tt:MinPosition><tt:PanTilt x="-1" y="-1"/></tt:MinPosition>'
     '<tt:MaxPosition><tt:PanTilt x="1" y="1"/></tt:MaxPosition><tt:EnterOrExit>false</tt:EnterOrExit></tse:SearchFilter>'

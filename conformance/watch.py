@@ -13,6 +13,8 @@ from conformance.session import DATAGRAMS, StreamClient, Track
 
 PATIENCE = 10.0
 """Seconds in which pictures, sound, documents and a sender report must have come."""
+SHOWN = 0.5
+"""Seconds of pictures and sound that are looked at."""
 WINDOW = 32
 """Datagrams that may overtake another one."""
 CLOCK = 10.0
@@ -125,7 +127,12 @@ class Flow:
 
     @property
     def ready(self) -> bool:
-        return self.judge.ready and bool(self.track.reports)
+        return self.judge.ready and bool(self.track.reports) and self._lasts
+
+    @property
+    def _lasts(self) -> bool:
+        packets = self.track.rtp
+        return self.track.media.kind == "application" or (bool(packets) and packets[-1].at - packets[0].at >= SHOWN)
 
     def lacks(self) -> str:
         """Why a client has seen nothing; empty if it has."""
@@ -137,6 +144,8 @@ class Flow:
                 f"{len(self.track.rtp)} packets of {self.name} gave {self.judge.units} whole units{keys}: "
                 "nothing that a decoder could show"
             )
+        if not self._lasts:
+            return f"{self.name} ended after {len(self.track.rtp)} packets: nothing more came"
         return "" if self.track.reports else f"no RTCP sender report for {self.name} came"
 
     def check_reports(self, offset: float) -> None:

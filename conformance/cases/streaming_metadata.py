@@ -1,0 +1,243 @@
+"""Metadata streams: test/Streaming 5.4 (notifications) and test/StreamingMedia2 5.4."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from conformance.cases.media_profiles import Kept, new_group
+from conformance.cases.media_service import Group, MediaService, Profile, service
+from conformance.cases.stream_common import Plan, Show, add, playing, requirements, stream_uri
+from conformance.cases.stream_network import network
+from conformance.cases.streaming import TRANSPORTS
+from conformance.model import Examination, Failure
+from conformance.names import find, findall, text
+from conformance.payloads import Metadata
+from conformance.watch import PATIENCE, see
+
+CONCRETE = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
+SOON = 1.0
+"""Seconds in which the document must end after SetSynchronizationPoint (Streaming 5.1.2.1.1: at once)."""
+PLAN = {"application": "Metadata"}
+
+
+# ---- profiles and configurations ----------------------------------------------------------------------
+
+
+async def find_metadata(kept: Kept) -> Profile:
+    """A profile with a video source and a metadata configuration that can be uncompressed (Media2 Test 6.30)."""
+    media = kept.media
+    for profile in await media.profiles():
+        if all(kind in profile.configurations for kind in ("VideoSource", "Metadata")) and await _plain(
+            media, profile, profile.token_of("Metadata")
+        ):
+            return profile
+    for profile in await media.profiles():
+        if "VideoSource" not in profile.configurations:
+            sources = await media.compatible(profile.token, "VideoSource")
+            if not sources:
+                continue
+            await media.add(profile.token, "VideoSource", str(sources[0].get("token")))
+            profile.configurations["VideoSource"] = sources[0]
+        for each in await media.compatible(profile.token, "Metadata"):
+            if await _plain(media, profile, str(each.get("token"))):
+                await media.add(profile.token, "Metadata", str(each.get("token")))
+                profile.configurations["Metadata"] = each
+                return profile
+    raise Failure(
+        "no media profile can be made with metadata that is not compressed (Streaming using Media2 Test 6.30)"
+    )
+
+
+async def _plain(media: MediaService, profile: Profile, token: str) -> bool:
+    options = await media.metadata_options(profile.token, token)
+    offered = [text(each) for each in findall(options, "tt:Extension/tt:CompressionType")]
+    return not offered or "None" in offered
+
+
+async def content(x: Examination, media: MediaService, profile: Profile, events: str) -> str:
+    """What is wanted in the stream, in the order of the schema; `events` is inside of tt:Events."""
+    options = await media.metadata_options(profile.token, profile.token_of("Metadata"))
+    ptz = find(options, "tt:PTZStatusFilterOptions")
+
+    def offered(*names: str) -> str:
+        return str(any(text(ptz, f"tt:{name}") in ("true", "1") for name in names)).lower()
+
+    status = offered("PanTiltStatusSupported", "ZoomStatusSupported")
+    position = offered("PanTiltPositionSupported", "ZoomPositionSupported")
+    made = ""
+    if "true" in (status, position):
+        made += f"<tt:PTZStatus><tt:Status>{status}</tt:Status><tt:Position>{position}</tt:Position></tt:PTZStatus>"
+    made += f"<tt:Events>{events}</tt:Events>"
+    if "Analytics" in profile.configurations:
+        made += "<tt:Analytics>true</tt:Analytics>"
+    return made
+
+
+async def configure(kept: Kept, profile: Profile, inside: str, group: Group | None) -> None:
+    present = profile.configurations["Metadata"]
+    await kept.set("Metadata", present, kept.media.metadata(present, inside, group))
+
+
+def filter_of(topic: str) -> str:
+    return (
+        f'<tt:Filter><wsnt:TopicExpression Dialect="{CONCRETE}" xmlns:tns1="http://www.onvif.org/ver10/topics">{topic}'
+        "</wsnt:TopicExpression></tt:Filter>"
+    )
+
+
+def judge(show: Show) -> Metadata:
+    made = show.flow("application").judge
+    assert isinstance(made, Metadata)
+    return made
+
+
+# ---- streams ------------------------------------------------------------------------------------------
+
+
+async def metadata(x: Examination, transport: str, version: int) -> None:
+    async with network(x, transport, version):
+        media = service(x, "tr2")
+        async with Kept(media) as kept:
+            profile = await find_metadata(kept)
+            group = new_group(version) if transport == "MULTICAST" else None
+            await configure(kept, profile, await content(x, media, profile, ""), group)
+            if group is not None:
+                await media.strip(profile, ("VideoEncoder", "AudioEncoder"))
+            uri = await stream_uri(x, media, profile.token, transport)
+            plan = Plan(PLAN, transport, groups={"application": group} if group else None)
+            async with playing(x, uri, plan) as show:
+                await see(x, show.client, show.flows)
+                # A filter changes what comes, not that it comes (6.33).
+                inside = await content(x, media, profile, filter_of("tns1:Media/ConfigurationChanged"))
+                await configure(kept, profile, inside, group)
+                await _goes_on(x, show)
+
+
+async def _goes_on(x: Examination, show: Show) -> None:
+    made, flow = judge(show), show.flow("application")
+    count = len(made.documents)
+
+    def more() -> bool:
+        flow.update()
+        return len(made.documents) > count
+
+    x.check(
+        await show.client.until(more, PATIENCE),
+        f"no document of metadata came within {PATIENCE:g} s of SetMetadataConfiguration with a filter",
+    )
+
+
+async def synchronization(x: Examination) -> None:
+    media = service(x, "tr2")
+    async with Kept(media) as kept:
+        profile = await find_metadata(kept)
+        await configure(kept, profile, await content(x, media, profile, ""), None)
+        uri = await stream_uri(x, media, profile.token, "UDP")
+        async with playing(x, uri, Plan(PLAN)) as show:
+            await see(x, show.client, show.flows)
+            asked = time.monotonic()
+            await media.synchronize(profile.token)
+            found = await _events_after(show, asked, SOON + 1.0)
+            x.check(
+                found is not None,
+                f"no document of the metadata stream ended and no other began within {SOON + 1.0:g} s of SetSynchronizationPoint",
+            )
+            names = [each for each in found or [] if each == "Initialized"]
+            x.check(
+                names or not x.features.topics,
+                "no property event came with PropertyOperation Initialized after SetSynchronizationPoint (Media 5.18)",
+            )
+
+
+async def _events_after(show: Show, moment: float, patience: float) -> list[str] | None:
+    """PropertyOperation of the events in documents that ended after a moment; None if there is no such document."""
+    made, flow = judge(show), show.flow("application")
+
+    def operations() -> list[str]:
+        documents = [root for at, root in made.documents if at > moment]
+        return [operation(each) for root in documents for each in findall(root, "tt:Event/wsnt:NotificationMessage")]
+
+    def there() -> bool:
+        flow.update()
+        return "Initialized" in operations()
+
+    await show.client.until(there, patience)
+    return operations() if any(at > moment for at, _ in made.documents) else None
+
+
+def operation(notification: Any) -> str:
+    message = find(notification, "wsnt:Message/tt:Message")
+    return "" if message is None else str(message.get("PropertyOperation") or "")
+
+
+# ---- notification streaming ---------------------------------------------------------------------------
+
+
+async def notifications(x: Examination) -> None:
+    media = service(x, "trt")
+    async with Kept(media) as kept:
+        profile = await kept.empty()
+        known = await media.configurations("Metadata")
+        x.check(known, "GetMetadataConfigurations lists nothing")
+        sources = await media.compatible(profile.token, "VideoSource")
+        x.check(sources, "no video source configuration can be added to an empty profile")
+        await media.add(profile.token, "VideoSource", str(sources[0].get("token")))
+        for each in await media.compatible(profile.token, "Metadata"):
+            await media.add(profile.token, "Metadata", str(each.get("token")))
+            profile.configurations["Metadata"] = each
+            break
+        else:
+            x.fail("no metadata configuration can be added to a profile with a video source")
+        await configure(kept, profile, "<tt:Events/><tt:Analytics>false</tt:Analytics>", None)
+        uri = await stream_uri(x, media, profile.token, "UDP")
+        async with playing(x, uri, Plan(PLAN, only=True)) as show:
+            await see(x, show.client, show.flows)
+            asked = time.monotonic()
+            await media.synchronize(profile.token)
+            found = await _events_after(show, asked, PATIENCE)
+            x.check(found, f"no notification came within {PATIENCE:g} s of SetSynchronizationPoint")
+            wrong = [each for each in found or [] if each not in ("Initialized", "Changed", "Deleted", "")]
+            x.check(not wrong, f"a property event has the PropertyOperation {wrong[0] if wrong else ''!r}")
+            x.check(
+                any(each in ("Initialized", "Changed") for each in found or []),
+                "no property event with PropertyOperation Initialized or Changed came after SetSynchronizationPoint",
+            )
+
+
+add("RTSS-4-1-3", "trt", "NOTIFICATION STREAMING", notifications, requirements("trt", "UDP", 4, "Event Service"))
+
+
+# ---- the table ----------------------------------------------------------------------------------------
+
+
+def _register(id: str, where: str, transport: str, version: int) -> None:
+    async def examine(x: Examination) -> None:
+        await metadata(x, transport, version)
+
+    name = f"METADATA STREAMING ({where}{', IPv6' if version == 6 else ''})"
+    add(id, "tr2", name, examine, requirements("tr2", transport, version, "Media2/Metadata"))
+
+
+for _number, (_transport, _version) in {
+    1: ("UDP", 4),
+    2: ("HTTP", 4),
+    3: ("RTSP", 4),
+    5: ("UDP", 6),
+    6: ("HTTP", 6),
+    7: ("RTSP", 6),
+    8: ("HTTPS", 4),
+    9: ("HTTPS", 6),
+    10: ("WS", 4),
+    11: ("WS", 6),
+}.items():
+    _register(f"MEDIA2_RTSS-4-1-{_number}", TRANSPORTS[_transport], _transport, _version)
+for _number, _version in ((1, 4), (2, 6)):
+    _register(f"MEDIA2_RTSS-4-2-{_number}", "RTP-Multicast/UDP", "MULTICAST", _version)
+add(
+    "MEDIA2_RTSS-4-1-4",
+    "tr2",
+    "METADATA STREAMING - SET SYNCHRONIZATION POINT",
+    synchronization,
+    requirements("tr2", "UDP", 4, "Media2/Metadata"),
+)
