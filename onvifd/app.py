@@ -24,6 +24,7 @@ from onvifd.bodies import garbage
 from onvifd.bodies.access import AccessControl
 from onvifd.bodies.archive_parts import ArchiveParts
 from onvifd.bodies.broker_tls import BrokerTls
+from onvifd.bodies.camera_parts import CameraParts
 from onvifd.bodies.configured import channel_of, setup_of
 from onvifd.bodies.console import Console
 from onvifd.bodies.device_archive import Premises, take_over
@@ -34,6 +35,7 @@ from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.footage_parts import FootageParts
 from onvifd.bodies.housekeeping import Housekeeping
+from onvifd.bodies.media_control import media_parts
 from onvifd.bodies.premises import free_port, lock, raise_descriptors
 from onvifd.bodies.recorder import Actions, Recorder, to_format
 from onvifd.bodies.recorder_search import RecorderSearch
@@ -43,7 +45,6 @@ from onvifd.bodies.recording_wiring import RecordingWiring
 from onvifd.bodies.rtsps import listen_rtsps
 from onvifd.bodies.settings_parts import SettingsParts
 from onvifd.bodies.tls import Tls
-from onvifd.cameras.keyframes import KeyframeRequests
 from onvifd.cameras.registry import Camera, Registry
 from onvifd.clock import US, Clock, SystemClock
 from onvifd.config import Config, prepare_data_folder
@@ -218,8 +219,8 @@ class RecorderApp:
         self._device.ports_control.reserve(free_port)
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         self._parts.push_async_callback(self._session.close)
-        self._keyframes = KeyframeRequests(self._session, self._clock)
-        self._parts.push_async_callback(self._keyframes.close)
+        self._at_cameras = CameraParts(self._session, self._catalogue, self._registry, self._clock)
+        self._parts.push_async_callback(self._at_cameras.close)
         self.recorder = Recorder(
             identity=await self._identity(),
             device=self._device,
@@ -228,12 +229,14 @@ class RecorderApp:
             bus=self.bus,
             actions=Actions(
                 snapshot=self.cluster.snapshot,
-                synchronize=self._keyframes.ask,
+                synchronize=self._at_cameras.ask_keyframe,
+                synchronized=self.cluster.synchronize,
                 set_replay_timeout=self._set_replay_timeout,
                 users=self._access.users,
                 presented=lambda model: self._footage.present(model),
             ),
         )
+        self._media = media_parts(self.recorder, self._catalogue, self._clock, config, self._change, self._at_cameras)
         self._recording = RecordingWiring(
             config,
             self._catalogue,
@@ -317,9 +320,10 @@ class RecorderApp:
         searches = SearchService(
             search, recorder, self._clock, self._event_parts.topics, max_searches=config.limits.searches
         )
+        topics = tuple(topic.name for topic in self._event_parts.topics)
+        shown: dict[str, Any] = {"multicast": True, "secure": lambda: None, "topics": topics}
         others = (
-            MediaService(recorder, recorder),
-            Media2Service(recorder, recorder),
+            *(kind(recorder, recorder, self._media, **shown) for kind in (MediaService, Media2Service)),
             events,
             RecordingService(self._recording.control, self._recording.export, search),
             ReceiverService(self._recording.receivers),
@@ -396,14 +400,16 @@ class RecorderApp:
         self._access.reloaded(self.cluster)
         await self._when.read()
         found = await self._recording.read(self._cameras)
+        await self._media.read()
         self.recorder.configure(tuple(channel_of(camera, modes[camera.id] != "off") for camera in self._cameras))
         self._recording.take_over(self._cameras, found)
-        self._keyframes.set_cameras(self._cameras)
+        self._at_cameras.set_cameras(self._cameras)
         await self._feeds.adjust(self._cameras)
 
     def _heard(self, message: AnyMessage) -> None:
         self._access.heard(message)
         self.archive.heard(message)
+        self._at_cameras.heard(message)
         match message:
             case CameraState():
                 self.recorder.stream_state(message)

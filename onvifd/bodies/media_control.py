@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from onvifd.bodies import media_jpeg as jpeg
-from onvifd.onvif.media_rules import adapt, combine, differs, parts_of, present
+from onvifd.bodies.camera_parts import CameraParts
 from onvifd.bodies.media_settings import (
     Changed,
     KeptProfile,
@@ -24,8 +24,10 @@ from onvifd.bodies.media_settings import (
     profile_row,
     settings_of,
 )
+from onvifd.bodies.recorder import Recorder
 from onvifd.cameras.settings import CameraSettings, EncoderChoice, EncoderSettings
 from onvifd.clock import Clock
+from onvifd.config import Config
 from onvifd.errors import InvalidArgument, LimitReached, NotFound, OnvifdError
 from onvifd.onvif.backend import (
     AudioSource,
@@ -37,6 +39,7 @@ from onvifd.onvif.backend import (
     VideoEncoder,
     VideoSource,
 )
+from onvifd.onvif.media_rules import adapt, combine, differs, parts_of, present
 from onvifd.onvif.soap.faults import SoapFault
 from onvifd.store.catalogue import AsyncCatalogue
 
@@ -250,6 +253,28 @@ class MediaParts:
         log.info("camera %s: encoder %s set to %s", encoder.camera, encoder.stream, made)
         self._expect(encoder.camera, encoder.stream, made)
         return made
+
+
+def media_parts(
+    recorder: Recorder,
+    catalogue: AsyncCatalogue,
+    clock: Clock,
+    config: Config,
+    change: Change,
+    at_cameras: CameraParts,
+) -> MediaParts:
+    """The part of a recorder, laid over what it shows."""
+    parts = MediaParts(
+        catalogue,
+        clock,
+        model=recorder.media,
+        change=change,
+        expect=recorder.expect,
+        max_cameras=config.limits.cameras,
+        cameras=at_cameras.settings,
+    )
+    recorder.shaper = parts
+    return parts
 
 
 def _common(

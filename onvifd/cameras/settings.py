@@ -40,6 +40,8 @@ class EncoderChoice:
     quality: tuple[float, float]
     gov_lengths: tuple[int, int] = (1, 1)
     profiles: tuple[str, ...] = ()
+    encoding: str = ""
+    """Media subtype, where `codec` only says that it is none that the recorder reads."""
 
 
 class CameraSettings(Protocol):

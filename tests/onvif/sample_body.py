@@ -129,6 +129,8 @@ def _video_encoder(camera: str, stream: str, codec: Codec, width: int, height: i
         bitrate=bitrate,
         gov_length=50,
         profile="High" if codec is Codec.H264 else "Main",
+        camera=camera,
+        stream=stream,
     )
 
 
@@ -143,12 +145,19 @@ def _profile(camera: str, stream: str, *, audio: bool) -> MediaProfile:
         audio_encoder=f"aec-{camera}" if audio else None,
         path=f"/live/{camera}/{stream}",
         snapshot=True,
+        camera=camera,
     )
 
 
 def _video_source(camera: str, name: str) -> VideoSource:
     return VideoSource(
-        token=f"vs-{camera}", config_token=f"vsc-vs-{camera}", name=name, width=1920, height=1080, framerate=25.0
+        token=f"vs-{camera}",
+        config_token=f"vsc-vs-{camera}",
+        name=name,
+        width=1920,
+        height=1080,
+        framerate=25.0,
+        camera=camera,
     )
 
 
@@ -161,9 +170,11 @@ def _media() -> MediaModel:
             _video_encoder(CAM2, "main", Codec.H265, 1920, 1080, 2048),
             _video_encoder(CAM2, "sub", Codec.H264, 640, 360, 512),
         ),
-        audio_sources=(AudioSource(token=f"as-{CAM1}", config_token=f"asc-as-{CAM1}", name="Door", channels=1),),
+        audio_sources=(
+            AudioSource(token=f"as-{CAM1}", config_token=f"asc-as-{CAM1}", name="Door", channels=1, camera=CAM1),
+        ),
         audio_encoders=(
-            AudioEncoder(token=f"aec-{CAM1}", name="Door", codec=Codec.PCMU, bitrate=64, sample_rate=8000),
+            AudioEncoder(token=f"aec-{CAM1}", name="Door", codec=Codec.PCMU, bitrate=64, sample_rate=8000, camera=CAM1),
         ),
         profiles=(
             _profile(CAM1, "main", audio=True),

@@ -143,12 +143,12 @@ def xaddr(call: Call, path: str) -> str:
     return f"{call.scheme}://{authority(call)}{path}"
 
 
-def rtsp_uri(call: Call, port: int | None, path: str) -> str:
+def rtsp_uri(call: Call, port: int | None, path: str, *, scheme: str = "rtsp") -> str:
     """`rtsp://<host of the request>:<port><path>`, at most 128 octets. Raises Unavailable where no RTSP is served."""
     if port is None:
         raise Unavailable("This device has no RTSP port.")
     tail = f":{port}{quote(path, safe='/-._~!$&()*+,;=:@%')}"
-    return _bounded(f"rtsp://{host_of(authority(call))}{tail}", f"rtsp://{bracketed(call.local_address)}{tail}")
+    return _bounded(f"{scheme}://{host_of(authority(call))}{tail}", f"{scheme}://{bracketed(call.local_address)}{tail}")
 
 
 def tunnel_uri(call: Call, port: int | None, path: str, *, scheme: str = "") -> str:

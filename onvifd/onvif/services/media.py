@@ -1,4 +1,4 @@
-"""Media service, ver10 (Media 5): reading."""
+"""Media service, ver10 (Media 5): what there is, and where it streams."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from datetime import timedelta
 from typing import TypeVar
 
 from onvifd.access.types import AccessClass
-from onvifd.errors import Conflict, NotFound
+from onvifd.errors import Conflict, InvalidArgument, NotFound
 from onvifd.media.types import Codec
-from onvifd.onvif.backend import AudioEncoder, AudioSource, DeviceBackend, MediaBackend, VideoEncoder, VideoSource
+from onvifd.onvif.backend import AudioEncoder, AudioSource, VideoEncoder, VideoSource
 from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
 from onvifd.onvif.services.common import MEDIA_PATH, NS_MEDIA, check_unicast, rtsp_uri, snapshot_uri, tunnel_uri
+from onvifd.onvif.services.media_changes import MediaChanges
+from onvifd.onvif.services.media_profile_view import profile
+from onvifd.onvif.services.media_profiles import MediaProfiles
 from onvifd.onvif.services.media_view import MediaView
-from onvifd.onvif.soap.dispatch import Call, Service, operation
+from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import trt, tt
 
 READ = AccessClass.READ_MEDIA
@@ -21,7 +24,7 @@ READ = AccessClass.READ_MEDIA
 Encoder = TypeVar("Encoder", VideoEncoder, AudioEncoder)
 
 
-class MediaService(Service):
+class MediaService(MediaProfiles, MediaChanges):
     """Profiles, configurations and addresses of the live streams for clients of Profile S.
 
     H.265 streams are profiles without encoder configuration here, because ver10 has no name for the encoding.
@@ -31,20 +34,13 @@ class MediaService(Service):
     path = MEDIA_PATH
     prefix = "trt"
 
-    def __init__(self, backend: MediaBackend, device: DeviceBackend) -> None:
-        self._backend = backend
-        self._device = device
-
-    def _view(self) -> MediaView:
-        return MediaView(self._backend.media())
-
     def capabilities(self, call: Call) -> trt.Capabilities:
         model = self._backend.media()
         rtsp = self._device.ports().rtsp is not None
         return trt.Capabilities(
-            profile_capabilities=trt.ProfileCapabilities(maximum_number_of_profiles=len(model.profiles)),
+            profile_capabilities=trt.ProfileCapabilities(maximum_number_of_profiles=self._control.max_profiles()),
             streaming_capabilities=trt.StreamingCapabilities(
-                rtp_multicast=False,
+                rtp_multicast=rtsp and self._multicast,
                 rtp_tcp=False,
                 rtp_rtsp_tcp=rtsp,
                 non_aggregate_control=False,
@@ -69,12 +65,12 @@ class MediaService(Service):
     @operation(access=READ)
     async def get_profiles(self, call: Call, request: trt.GetProfiles) -> trt.GetProfilesResponse:
         view = self._view()
-        return trt.GetProfilesResponse(profiles=tuple(convert.profile(view, item) for item in view.model.profiles))
+        return trt.GetProfilesResponse(profiles=tuple(profile(view, item) for item in view.model.profiles))
 
     @operation(access=READ)
     async def get_profile(self, call: Call, request: trt.GetProfile) -> trt.GetProfileResponse:
         view = self._view()
-        return trt.GetProfileResponse(profile=convert.profile(view, view.profile(request.profile_token)))
+        return trt.GetProfileResponse(profile=profile(view, view.profile(request.profile_token)))
 
     # ---- video sources
 
@@ -118,7 +114,7 @@ class MediaService(Service):
             sources = view.video_sources_for(view.profile(request.profile_token))
         if request.configuration_token:
             sources = (view.video_source(request.configuration_token),)
-        profiles = max((len(view.profiles_of(source)) for source in sources), default=0)
+        profiles = self._control.max_profiles()
         return trt.GetVideoSourceConfigurationOptionsResponse(options=options.video_source_options(sources, profiles))
 
     # ---- video encoders
@@ -158,7 +154,9 @@ class MediaService(Service):
             encoders = view.video_encoders_for(view.profile(request.profile_token))
         if request.configuration_token:
             encoders = (_named_encoder(view, request.configuration_token),)
-        return trt.GetVideoEncoderConfigurationOptionsResponse(options=options.video_encoder_options(encoders))
+        return trt.GetVideoEncoderConfigurationOptionsResponse(
+            options=options.video_encoder_options(await self._control.video_options(encoders))
+        )
 
     @operation(access=READ)
     async def get_guaranteed_number_of_video_encoder_instances(
@@ -255,19 +253,6 @@ class MediaService(Service):
     # ---- families of which there is nothing: clients ask for the lists all the same
 
     @operation(access=READ)
-    async def get_metadata_configurations(
-        self, call: Call, request: trt.GetMetadataConfigurations
-    ) -> trt.GetMetadataConfigurationsResponse:
-        return trt.GetMetadataConfigurationsResponse()
-
-    @operation(access=READ)
-    async def get_compatible_metadata_configurations(
-        self, call: Call, request: trt.GetCompatibleMetadataConfigurations
-    ) -> trt.GetCompatibleMetadataConfigurationsResponse:
-        self._view().profile(request.profile_token)
-        return trt.GetCompatibleMetadataConfigurationsResponse()
-
-    @operation(access=READ)
     async def get_video_analytics_configurations(
         self, call: Call, request: trt.GetVideoAnalyticsConfigurations
     ) -> trt.GetVideoAnalyticsConfigurationsResponse:
@@ -294,20 +279,24 @@ class MediaService(Service):
     @operation(access=READ)
     async def get_stream_uri(self, call: Call, request: trt.GetStreamUri) -> trt.GetStreamUriResponse:
         view = self._view()
-        profile = view.profile(request.profile_token)
-        check_unicast(request.stream_setup)
-        if view.encoder_of(profile) is None:
-            raise Conflict("The profile has no video encoder.", detail="IncompleteConfiguration")
+        item = view.profile(request.profile_token)
+        if request.stream_setup.stream is tt.StreamType.RTP_UNICAST:
+            check_unicast(request.stream_setup)
+        elif request.stream_setup.transport.protocol is not tt.TransportProtocol.UDP:
+            raise InvalidArgument("Multicast goes over UDP only.", detail="InvalidStreamSetup")
+        else:
+            self._check_groups(view, item)
+        self._streaming(view, item.token)
         http = request.stream_setup.transport.protocol is tt.TransportProtocol.HTTP
-        uri = (tunnel_uri if http else rtsp_uri)(call, self._device.ports().rtsp, profile.path)
+        uri = (tunnel_uri if http else rtsp_uri)(call, self._device.ports().rtsp, item.path)
         return trt.GetStreamUriResponse(media_uri=_uri(uri))
 
     @operation(access=READ)
     async def get_snapshot_uri(self, call: Call, request: trt.GetSnapshotUri) -> trt.GetSnapshotUriResponse:
-        profile = self._view().profile(request.profile_token)
-        if not profile.snapshot:
+        item = self._view().profile(request.profile_token)
+        if not item.snapshot:
             raise Conflict("The profile gives no pictures.", detail="IncompleteConfiguration")
-        return trt.GetSnapshotUriResponse(media_uri=_uri(snapshot_uri(call, profile.token)))
+        return trt.GetSnapshotUriResponse(media_uri=_uri(snapshot_uri(call, item.token)))
 
     @operation(access=AccessClass.ACTUATE)
     async def set_synchronization_point(

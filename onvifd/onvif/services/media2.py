@@ -1,62 +1,49 @@
-"""Media2 service, ver20 (Media2 5): reading."""
+"""Media2 service, ver20 (Media2 5): what there is, and where it streams."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
-
 from onvifd.access.types import AccessClass
 from onvifd.errors import Conflict, InvalidArgument, NotFound
-from onvifd.onvif.backend import DeviceBackend, MediaBackend, MediaProfile
 from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
 from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snapshot_uri, tunnel_uri
-from onvifd.onvif.services.media_view import MediaView
-from onvifd.onvif.soap.dispatch import Call, Service, operation
+from onvifd.onvif.services.media2_changes import Media2Changes, choose
+from onvifd.onvif.services.media_profile_view import profile2
+from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tr2
 from onvifd.rtsp import websocket
 
 READ = AccessClass.READ_MEDIA
 
-Item = TypeVar("Item")
-
-TUNNEL = tr2.TransportProtocol.RTSP_OVER_HTTP
-SERVED = (tr2.TransportProtocol.RTSP_UNICAST, tr2.TransportProtocol.RTSP, TUNNEL)
-"""Transports of GetStreamUri: RTP over UDP unicast, interleaved in RTSP, and that within HTTP."""
+Protocol = tr2.TransportProtocol
 
 
-class Media2Service(Service):
+class Media2Service(Media2Changes):
     """Profiles, configurations and addresses of the live streams for clients of Profile T."""
 
     namespace = NS_MEDIA2
     path = MEDIA2_PATH
     prefix = "tr2"
 
-    def __init__(self, backend: MediaBackend, device: DeviceBackend) -> None:
-        self._backend = backend
-        self._device = device
-
-    def _view(self) -> MediaView:
-        return MediaView(self._backend.media())
-
     def capabilities(self, call: Call) -> tr2.Capabilities2:
         model = self._backend.media()
         rtsp = self._device.ports().rtsp is not None
         kinds = tr2.ConfigurationEnumeration
         audio = (kinds.AUDIO_SOURCE, kinds.AUDIO_ENCODER) if model.audio_sources else ()
+        metadata = (kinds.METADATA,) if model.metadata else ()
         return tr2.Capabilities2(
             profile_capabilities=tr2.ProfileCapabilities(
-                maximum_number_of_profiles=len(model.profiles),
-                configurations_supported=(kinds.VIDEO_SOURCE, kinds.VIDEO_ENCODER, *audio),
+                maximum_number_of_profiles=self._control.max_profiles(),
+                configurations_supported=(kinds.VIDEO_SOURCE, kinds.VIDEO_ENCODER, *audio, *metadata),
             ),
             streaming_capabilities=tr2.StreamingCapabilities(
                 rtsp_streaming=rtsp,
-                rtp_multicast=False,
+                rtp_multicast=rtsp and self._multicast,
                 rtp_rtsp_tcp=rtsp,
                 non_aggregate_control=False,
                 rtsp_web_socket_uri=websocket.URI if rtsp else None,
-                auto_start_multicast=False,
-                secure_rtsp_streaming=False,
+                auto_start_multicast=rtsp and self._multicast,
+                secure_rtsp_streaming=rtsp and self._secure() is not None,
             ),
             snapshot_uri=any(profile.snapshot for profile in model.profiles),
             rotation=False,
@@ -78,7 +65,7 @@ class Media2Service(Service):
         view = self._view()
         profiles = (view.profile(request.token),) if request.token else view.model.profiles
         types = frozenset(request.type_)
-        return tr2.GetProfilesResponse(profiles=tuple(convert.profile2(view, item, types) for item in profiles))
+        return tr2.GetProfilesResponse(profiles=tuple(profile2(view, item, types) for item in profiles))
 
     # ---- configurations
 
@@ -87,7 +74,7 @@ class Media2Service(Service):
         self, call: Call, request: tr2.GetVideoSourceConfigurations
     ) -> tr2.GetVideoSourceConfigurationsResponse:
         view = self._view()
-        chosen = _choose(view, request, view.model.video_sources, view.video_source, view.video_sources_for)
+        chosen = choose(view, request, view.model.video_sources, view.video_source, view.video_sources_for)
         return tr2.GetVideoSourceConfigurationsResponse(
             configurations=tuple(convert.video_source_configuration(view, source) for source in chosen)
         )
@@ -97,7 +84,7 @@ class Media2Service(Service):
         self, call: Call, request: tr2.GetVideoEncoderConfigurations
     ) -> tr2.GetVideoEncoderConfigurationsResponse:
         view = self._view()
-        chosen = _choose(view, request, view.model.video_encoders, view.video_encoder, view.video_encoders_for)
+        chosen = choose(view, request, view.model.video_encoders, view.video_encoder, view.video_encoders_for)
         return tr2.GetVideoEncoderConfigurationsResponse(
             configurations=tuple(convert.video_encoder2(view, encoder) for encoder in chosen)
         )
@@ -107,7 +94,7 @@ class Media2Service(Service):
         self, call: Call, request: tr2.GetAudioSourceConfigurations
     ) -> tr2.GetAudioSourceConfigurationsResponse:
         view = self._view()
-        chosen = _choose(view, request, view.model.audio_sources, view.audio_source, view.audio_sources_for)
+        chosen = choose(view, request, view.model.audio_sources, view.audio_source, view.audio_sources_for)
         return tr2.GetAudioSourceConfigurationsResponse(
             configurations=tuple(convert.audio_source_configuration(view, source) for source in chosen)
         )
@@ -117,19 +104,12 @@ class Media2Service(Service):
         self, call: Call, request: tr2.GetAudioEncoderConfigurations
     ) -> tr2.GetAudioEncoderConfigurationsResponse:
         view = self._view()
-        chosen = _choose(view, request, view.model.audio_encoders, view.audio_encoder, view.audio_encoders_for)
+        chosen = choose(view, request, view.model.audio_encoders, view.audio_encoder, view.audio_encoders_for)
         return tr2.GetAudioEncoderConfigurationsResponse(
             configurations=tuple(convert.audio_encoder2(view, encoder) for encoder in chosen)
         )
 
     # ---- families of which there is nothing: clients ask for the lists all the same
-
-    @operation(access=READ)
-    async def get_metadata_configurations(
-        self, call: Call, request: tr2.GetMetadataConfigurations
-    ) -> tr2.GetMetadataConfigurationsResponse:
-        self._none_of(request)
-        return tr2.GetMetadataConfigurationsResponse()
 
     @operation(access=READ)
     async def get_analytics_configurations(
@@ -165,10 +145,8 @@ class Media2Service(Service):
         self, call: Call, request: tr2.GetVideoSourceConfigurationOptions
     ) -> tr2.GetVideoSourceConfigurationOptionsResponse:
         view = self._view()
-        chosen = _choose(
-            view, request, view.model.video_sources, view.video_source, view.video_sources_for, strict=True
-        )
-        profiles = max((len(view.profiles_of(source)) for source in chosen), default=0)
+        chosen = choose(view, request, view.model.video_sources, view.video_source, view.video_sources_for, strict=True)
+        profiles = self._control.max_profiles()
         return tr2.GetVideoSourceConfigurationOptionsResponse(options=options.video_source_options(chosen, profiles))
 
     @operation(access=READ)
@@ -176,19 +154,19 @@ class Media2Service(Service):
         self, call: Call, request: tr2.GetVideoEncoderConfigurationOptions
     ) -> tr2.GetVideoEncoderConfigurationOptionsResponse:
         view = self._view()
-        chosen = _choose(
+        chosen = choose(
             view, request, view.model.video_encoders, view.video_encoder, view.video_encoders_for, strict=True
         )
-        return tr2.GetVideoEncoderConfigurationOptionsResponse(options=options.video_encoder_options2(chosen))
+        return tr2.GetVideoEncoderConfigurationOptionsResponse(
+            options=options.video_encoder_options2(await self._control.video_options(chosen))
+        )
 
     @operation(access=READ)
     async def get_audio_source_configuration_options(
         self, call: Call, request: tr2.GetAudioSourceConfigurationOptions
     ) -> tr2.GetAudioSourceConfigurationOptionsResponse:
         view = self._view()
-        chosen = _choose(
-            view, request, view.model.audio_sources, view.audio_source, view.audio_sources_for, strict=True
-        )
+        chosen = choose(view, request, view.model.audio_sources, view.audio_source, view.audio_sources_for, strict=True)
         return tr2.GetAudioSourceConfigurationOptionsResponse(options=options.audio_source_options(chosen))
 
     @operation(access=READ)
@@ -196,7 +174,7 @@ class Media2Service(Service):
         self, call: Call, request: tr2.GetAudioEncoderConfigurationOptions
     ) -> tr2.GetAudioEncoderConfigurationOptionsResponse:
         view = self._view()
-        chosen = _choose(
+        chosen = choose(
             view, request, view.model.audio_encoders, view.audio_encoder, view.audio_encoders_for, strict=True
         )
         return tr2.GetAudioEncoderConfigurationOptionsResponse(options=options.audio_encoder_options2(chosen))
@@ -211,8 +189,7 @@ class Media2Service(Service):
         return tr2.GetVideoEncoderInstancesResponse(
             info=tr2.EncoderInstanceInfo(
                 codec=tuple(
-                    tr2.EncoderInstance(encoding=codec, number=codecs.count(codec))
-                    for codec in dict.fromkeys(codecs)
+                    tr2.EncoderInstance(encoding=codec, number=codecs.count(codec)) for codec in dict.fromkeys(codecs)
                 ),
                 total=len(codecs),
             )
@@ -224,12 +201,20 @@ class Media2Service(Service):
     async def get_stream_uri(self, call: Call, request: tr2.GetStreamUri) -> tr2.GetStreamUriResponse:
         view = self._view()
         profile = view.profile(request.profile_token)
-        if request.protocol not in SERVED:
-            raise InvalidArgument(f"{request.protocol[:40]} is not served.", detail="InvalidStreamSetup")
-        if view.encoder_of(profile) is None:
-            raise Conflict("The profile has no video encoder.", detail="IncompleteConfiguration")
-        make = tunnel_uri if request.protocol == TUNNEL else rtsp_uri
-        return tr2.GetStreamUriResponse(uri=make(call, self._device.ports().rtsp, profile.path))
+        secure = self._secure()
+        if request.protocol in (Protocol.RTSP_MULTICAST, Protocol.RTSPS_MULTICAST):
+            self._check_groups(view, profile)
+        match request.protocol:
+            case Protocol.RTSP_UNICAST | Protocol.RTSP | Protocol.RTSP_MULTICAST:
+                uri = rtsp_uri(call, self._device.ports().rtsp, profile.path)
+            case Protocol.RTSP_OVER_HTTP:
+                uri = tunnel_uri(call, self._device.ports().rtsp, profile.path)
+            case Protocol.RTSPS_UNICAST | Protocol.RTSPS_MULTICAST if secure is not None:
+                uri = rtsp_uri(call, secure, profile.path, scheme="rtsps")
+            case other:
+                raise InvalidArgument(f"{other[:40]} is not served.", detail="InvalidStreamSetup")
+        self._streaming(view, profile.token)
+        return tr2.GetStreamUriResponse(uri=uri)
 
     @operation(access=READ)
     async def get_snapshot_uri(self, call: Call, request: tr2.GetSnapshotUri) -> tr2.GetSnapshotUriResponse:
@@ -244,25 +229,3 @@ class Media2Service(Service):
     ) -> tr2.SetSynchronizationPointResponse:
         await self._backend.synchronize(self._view().profile(request.profile_token).token)
         return tr2.SetSynchronizationPointResponse()
-
-
-def _choose(
-    view: MediaView,
-    request: tr2.GetConfiguration,
-    every: tuple[Item, ...],
-    named: Callable[[str], Item],
-    compatible: Callable[[MediaProfile], tuple[Item, ...]],
-    *,
-    strict: bool = False,
-) -> tuple[Item, ...]:
-    """The one named, or those compatible with a profile, or all (Media2 5.3.2).
-
-    With `strict`, one that does not go with the profile is refused (Media2 5.3.4: IncompatibleConfiguration).
-    """
-    fitting = compatible(view.profile(request.profile_token)) if request.profile_token else every
-    if not request.configuration_token:
-        return fitting
-    item = named(request.configuration_token)
-    if strict and item not in fitting:
-        raise InvalidArgument("The configuration does not go with the profile.", detail="IncompatibleConfiguration")
-    return (item,)

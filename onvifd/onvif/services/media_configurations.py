@@ -6,9 +6,16 @@ from datetime import timedelta
 from typing import Final
 
 from onvifd.media.types import Codec
-from onvifd.onvif.backend import AudioEncoder, AudioSource, MediaProfile, VideoEncoder, VideoSource
+from onvifd.onvif.backend import (
+    AudioEncoder,
+    AudioSource,
+    EncoderChoice,
+    MulticastSettings,
+    VideoEncoder,
+    VideoSource,
+)
 from onvifd.onvif.services.media_view import MediaView
-from onvifd.onvif.types import tr2, tt
+from onvifd.onvif.types import tt
 
 RTSP_TIMEOUT: Final = timedelta(seconds=60)
 """SessionTimeout of ver10 encoder configurations: the RTSP server's default."""
@@ -45,11 +52,28 @@ MEDIA_NAMES: Final = {
 """Encoding names of Media2: IANA media subtypes; AAC is `MP4A-LATM` whatever its RTP format (tt:AudioEncodingMimeNames)."""
 
 
+def multicast(settings: MulticastSettings | None) -> tt.MulticastConfiguration:
+    """Where a configuration goes by multicast."""
+    if settings is None:
+        return NO_MULTICAST
+    six = ":" in settings.address
+    return tt.MulticastConfiguration(
+        address=tt.IPAddress(
+            type_=tt.IPType.IPV6 if six else tt.IPType.IPV4,
+            ipv4_address=None if six else settings.address or "0.0.0.0",
+            ipv6_address=settings.address if six else None,
+        ),
+        port=settings.port,
+        ttl=settings.ttl,
+        auto_start=settings.auto_start,
+    )
+
+
 def in_ver10(encoder: VideoEncoder | AudioEncoder) -> bool:
     return encoder.codec in VIDEO_ENCODINGS or encoder.codec in AUDIO_ENCODINGS
 
 
-def media_name(encoder: VideoEncoder | AudioEncoder) -> str:
+def media_name(encoder: VideoEncoder | AudioEncoder | EncoderChoice) -> str:
     """Encoding name in Media2."""
     return encoder.encoding or MEDIA_NAMES.get(encoder.codec, encoder.codec.value)
 
@@ -105,14 +129,18 @@ def video_encoder(view: MediaView, encoder: VideoEncoder) -> tt.VideoEncoderConf
             frame_rate_limit=round(encoder.framerate), encoding_interval=1, bitrate_limit=encoder.bitrate
         ),
         h264=tt.H264Configuration(gov_length=encoder.gov_length, h264_profile=h264_profile(encoder)) if h264 else None,
-        multicast=NO_MULTICAST,
+        multicast=multicast(encoder.multicast),
         session_timeout=RTSP_TIMEOUT,
     )
 
 
 def h264_profile(encoder: VideoEncoder) -> tt.H264Profile:
+    return h264_name(encoder.profile)
+
+
+def h264_name(profile: str) -> tt.H264Profile:
     """The one of the four names of ver10 that the profile's name contains: `Constrained Baseline`, `High 10`."""
-    return next((known for known in tt.H264Profile if known in encoder.profile), tt.H264Profile.MAIN)
+    return next((known for known in tt.H264Profile if known in profile), tt.H264Profile.MAIN)
 
 
 def audio_encoder(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoderConfiguration:
@@ -123,7 +151,7 @@ def audio_encoder(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoderConf
         encoding=AUDIO_ENCODINGS[encoder.codec],
         bitrate=encoder.bitrate,
         sample_rate=kilohertz(encoder),
-        multicast=NO_MULTICAST,
+        multicast=multicast(encoder.multicast),
         session_timeout=RTSP_TIMEOUT,
     )
 
@@ -131,20 +159,6 @@ def audio_encoder(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoderConf
 def kilohertz(encoder: AudioEncoder) -> int:
     """Both services give the sample rate in kHz (tt:AudioEncoderConfiguration)."""
     return encoder.sample_rate // 1000
-
-
-def profile(view: MediaView, item: MediaProfile) -> tt.Profile:
-    source, encoder = view.source_of(item), view.encoder_of(item)
-    listened, audio = view.audio_source_of(item), view.audio_encoder_of(item)
-    return tt.Profile(
-        token=item.token,
-        fixed=item.fixed,
-        name=item.name,
-        video_source_configuration=None if source is None else video_source_configuration(view, source),
-        audio_source_configuration=None if listened is None else audio_source_configuration(view, listened),
-        video_encoder_configuration=None if encoder is None or not in_ver10(encoder) else video_encoder(view, encoder),
-        audio_encoder_configuration=None if audio is None or not in_ver10(audio) else audio_encoder(view, audio),
-    )
 
 
 # ---- encoders, Media2
@@ -161,6 +175,7 @@ def video_encoder2(view: MediaView, encoder: VideoEncoder) -> tt.VideoEncoder2Co
         encoding=media_name(encoder),
         resolution=tt.VideoResolution2(width=encoder.width, height=encoder.height),
         rate_control=tt.VideoRateControl2(frame_rate_limit=encoder.framerate, bitrate_limit=encoder.bitrate),
+        multicast=None if encoder.multicast is None else multicast(encoder.multicast),
         quality=encoder.quality,
     )
 
@@ -171,29 +186,7 @@ def audio_encoder2(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoder2Co
         name=encoder.name,
         use_count=view.uses_of_audio_encoder(encoder),
         encoding=media_name(encoder),
+        multicast=None if encoder.multicast is None else multicast(encoder.multicast),
         bitrate=encoder.bitrate,
         sample_rate=kilohertz(encoder),
-    )
-
-
-def profile2(view: MediaView, item: MediaProfile, types: frozenset[str]) -> tr2.MediaProfile:
-    """A profile with the configurations of the types asked for; without types, with none (Media2 5.1.2)."""
-    wanted = tr2.ConfigurationEnumeration
-    every = wanted.ALL in types
-
-    def asked(kind: tr2.ConfigurationEnumeration) -> bool:
-        return every or kind in types
-
-    source = view.source_of(item) if asked(wanted.VIDEO_SOURCE) else None
-    encoder = view.encoder_of(item) if asked(wanted.VIDEO_ENCODER) else None
-    listened = view.audio_source_of(item) if asked(wanted.AUDIO_SOURCE) else None
-    audio = view.audio_encoder_of(item) if asked(wanted.AUDIO_ENCODER) else None
-    configurations = tr2.ConfigurationSet(
-        video_source=None if source is None else video_source_configuration(view, source),
-        audio_source=None if listened is None else audio_source_configuration(view, listened),
-        video_encoder=None if encoder is None else video_encoder2(view, encoder),
-        audio_encoder=None if audio is None else audio_encoder2(view, audio),
-    )
-    return tr2.MediaProfile(
-        token=item.token, fixed=item.fixed, name=item.name, configurations=configurations if types else None
     )

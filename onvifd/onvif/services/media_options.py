@@ -1,8 +1,4 @@
-"""Options of the configurations: what a client may choose.
-
-Streams are delivered as the camera sends them and no operation changes them, so the options of a configuration are exactly
-its present values; the options of several together span what these have.
-"""
+"""Options of the configurations: what a client may choose. The options of several together span what these have."""
 
 from __future__ import annotations
 
@@ -12,8 +8,15 @@ from typing import TypeVar
 
 from onvifd.errors import NotSupported
 from onvifd.media.types import Codec
-from onvifd.onvif.backend import AudioEncoder, AudioSource, VideoEncoder, VideoSource
-from onvifd.onvif.services.media_configurations import AUDIO_ENCODINGS, h264_profile, in_ver10, kilohertz, media_name
+from onvifd.onvif.backend import AudioEncoder, AudioSource, EncoderChoice, VideoSource
+from onvifd.onvif.services.media_configurations import (
+    AUDIO_ENCODINGS,
+    VIDEO_ENCODINGS,
+    h264_name,
+    in_ver10,
+    kilohertz,
+    media_name,
+)
 from onvifd.onvif.types import tt
 
 Source = TypeVar("Source")
@@ -21,7 +24,7 @@ Value = TypeVar("Value")
 
 
 def video_source_options(sources: Sequence[VideoSource], profiles: int) -> tt.VideoSourceConfigurationOptions:
-    """`profiles` is the number of profiles in which the source configuration is used."""
+    """`profiles` is how many there can be."""
     zero = tt.IntRange(min_=0, max_=0)
     return tt.VideoSourceConfigurationOptions(
         maximum_number_of_profiles=profiles,
@@ -44,10 +47,11 @@ def audio_source_options(sources: Sequence[AudioSource]) -> tt.AudioSourceConfig
 # ---- ver10
 
 
-def video_encoder_options(encoders: Sequence[VideoEncoder]) -> tt.VideoEncoderConfigurationOptions:
-    qualities = [encoder.quality for encoder in encoders] or [0.0]
-    h264 = [encoder for encoder in encoders if encoder.codec is Codec.H264]
-    jpeg = [encoder for encoder in encoders if encoder.codec is Codec.JPEG]
+def video_encoder_options(choices: Sequence[EncoderChoice]) -> tt.VideoEncoderConfigurationOptions:
+    seen = [choice for choice in choices if choice.codec in VIDEO_ENCODINGS]
+    qualities = [bound for choice in seen for bound in choice.quality] or [0.0]
+    h264 = [choice for choice in seen if choice.codec is Codec.H264]
+    jpeg = [choice for choice in seen if choice.codec is Codec.JPEG]
     return tt.VideoEncoderConfigurationOptions(
         quality_range=tt.IntRange(min_=math.floor(min(qualities)), max_=math.ceil(max(qualities))),
         jpeg=_jpeg(jpeg) if jpeg else None,
@@ -60,43 +64,45 @@ def video_encoder_options(encoders: Sequence[VideoEncoder]) -> tt.VideoEncoderCo
     )
 
 
-def _h264(encoders: Sequence[VideoEncoder]) -> tt.H264Options:
+def _h264(choices: Sequence[EncoderChoice]) -> tt.H264Options:
     return tt.H264Options(
-        resolutions_available=_resolutions(encoders),
-        gov_length_range=_ints([encoder.gov_length for encoder in encoders]),
-        frame_rate_range=_frame_rates(encoders),
+        resolutions_available=_resolutions(choices),
+        gov_length_range=_span([choice.gov_lengths for choice in choices]),
+        frame_rate_range=_frame_rates(choices),
         encoding_interval_range=tt.IntRange(min_=1, max_=1),
-        h264_profiles_supported=_unique(encoders, h264_profile),
+        h264_profiles_supported=tuple(
+            dict.fromkeys(h264_name(profile) for choice in choices for profile in choice.profiles)
+        ),
     )
 
 
-def _h2642(encoders: Sequence[VideoEncoder]) -> tt.H264Options2:
-    plain = _h264(encoders)
+def _h2642(choices: Sequence[EncoderChoice]) -> tt.H264Options2:
+    plain = _h264(choices)
     return tt.H264Options2(
         resolutions_available=plain.resolutions_available,
         gov_length_range=plain.gov_length_range,
         frame_rate_range=plain.frame_rate_range,
         encoding_interval_range=plain.encoding_interval_range,
         h264_profiles_supported=plain.h264_profiles_supported,
-        bitrate_range=_bitrates(encoders),
+        bitrate_range=_span([choice.bitrates for choice in choices]),
     )
 
 
-def _jpeg(encoders: Sequence[VideoEncoder]) -> tt.JpegOptions:
+def _jpeg(choices: Sequence[EncoderChoice]) -> tt.JpegOptions:
     return tt.JpegOptions(
-        resolutions_available=_resolutions(encoders),
-        frame_rate_range=_frame_rates(encoders),
+        resolutions_available=_resolutions(choices),
+        frame_rate_range=_frame_rates(choices),
         encoding_interval_range=tt.IntRange(min_=1, max_=1),
     )
 
 
-def _jpeg2(encoders: Sequence[VideoEncoder]) -> tt.JpegOptions2:
-    plain = _jpeg(encoders)
+def _jpeg2(choices: Sequence[EncoderChoice]) -> tt.JpegOptions2:
+    plain = _jpeg(choices)
     return tt.JpegOptions2(
         resolutions_available=plain.resolutions_available,
         frame_rate_range=plain.frame_rate_range,
         encoding_interval_range=plain.encoding_interval_range,
-        bitrate_range=_bitrates(encoders),
+        bitrate_range=_span([choice.bitrates for choice in choices]),
     )
 
 
@@ -116,30 +122,32 @@ def audio_encoder_options(encoders: Sequence[AudioEncoder]) -> tt.AudioEncoderCo
 # ---- Media2
 
 
-def video_encoder_options2(encoders: Sequence[VideoEncoder]) -> tuple[tt.VideoEncoder2ConfigurationOptions, ...]:
+def video_encoder_options2(choices: Sequence[EncoderChoice]) -> tuple[tt.VideoEncoder2ConfigurationOptions, ...]:
     """One entry per encoding (Media2 5.3.4)."""
-    return tuple(
-        _video_options2(codec, [encoder for encoder in encoders if encoder.codec is codec])
-        for codec in _unique(encoders, lambda encoder: encoder.codec)
-    )
+    names = dict.fromkeys(media_name(choice) for choice in choices)
+    return tuple(_video_options2(name, [each for each in choices if media_name(each) == name]) for name in names)
 
 
-def _video_options2(codec: Codec, encoders: Sequence[VideoEncoder]) -> tt.VideoEncoder2ConfigurationOptions:
-    qualities = [encoder.quality for encoder in encoders]
-    lengths = [encoder.gov_length for encoder in encoders]
-    jpeg = codec is Codec.JPEG
+def _video_options2(name: str, choices: Sequence[EncoderChoice]) -> tt.VideoEncoder2ConfigurationOptions:
+    lengths = _span([choice.gov_lengths for choice in choices])
+    still = choices[0].codec is Codec.JPEG
+    rates = {rate for choice in choices for rate in choice.framerates}
     return tt.VideoEncoder2ConfigurationOptions(
-        encoding=media_name(encoders[0]),
-        quality_range=tt.FloatRange(min_=min(qualities), max_=max(qualities)),
+        encoding=name,
+        quality_range=tt.FloatRange(
+            min_=min(choice.quality[0] for choice in choices), max_=max(choice.quality[1] for choice in choices)
+        ),
         resolutions_available=tuple(
             tt.VideoResolution2(width=resolution.width, height=resolution.height)
-            for resolution in _resolutions(encoders)
+            for resolution in _resolutions(choices)
         ),
-        bitrate_range=_bitrates(encoders),
-        gov_length_range=None if jpeg else (min(lengths), max(lengths)),
+        bitrate_range=_span([choice.bitrates for choice in choices]),
+        gov_length_range=None if still else (lengths.min_, lengths.max_),
         # Highest first (tt:VideoEncoder2ConfigurationOptions).
-        frame_rates_supported=tuple(sorted({encoder.framerate for encoder in encoders}, reverse=True)),
-        profiles_supported=None if jpeg else _unique(encoders, lambda encoder: encoder.profile),
+        frame_rates_supported=tuple(sorted(rates, reverse=True)),
+        profiles_supported=None
+        if still
+        else tuple(dict.fromkeys(profile for choice in choices for profile in choice.profiles)),
         constant_bit_rate_supported=False,
     )
 
@@ -166,17 +174,18 @@ def _ints(values: Sequence[int]) -> tt.IntRange:
     return tt.IntRange(min_=min(values, default=0), max_=max(values, default=0))
 
 
-def _bitrates(encoders: Sequence[VideoEncoder]) -> tt.IntRange:
-    return _ints([encoder.bitrate for encoder in encoders])
+def _span(ranges: Sequence[tuple[int, int]]) -> tt.IntRange:
+    """The range that covers all."""
+    return tt.IntRange(min_=min(least for least, _ in ranges), max_=max(greatest for _, greatest in ranges))
 
 
-def _frame_rates(encoders: Sequence[VideoEncoder]) -> tt.IntRange:
-    return _ints([round(encoder.framerate) for encoder in encoders])
+def _frame_rates(choices: Sequence[EncoderChoice]) -> tt.IntRange:
+    return _ints([round(rate) for choice in choices for rate in choice.framerates])
 
 
-def _resolutions(encoders: Sequence[VideoEncoder]) -> tuple[tt.VideoResolution, ...]:
+def _resolutions(choices: Sequence[EncoderChoice]) -> tuple[tt.VideoResolution, ...]:
     """Largest first."""
-    sizes = sorted({(encoder.width, encoder.height) for encoder in encoders}, reverse=True)
+    sizes = sorted({size for choice in choices for size in choice.resolutions}, reverse=True)
     return tuple(tt.VideoResolution(width=width, height=height) for width, height in sizes)
 
 

@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections import Counter
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Protocol, TypeVar
 
-from onvifd.onvif.backend import AudioEncoder, AudioSource, MediaModel, MediaProfile, VideoEncoder, VideoSource
-from onvifd.onvif.services.common import find
+from onvifd.errors import NotFound
+from onvifd.onvif.backend import (
+    AudioDecoder,
+    AudioEncoder,
+    AudioOutput,
+    AudioSource,
+    MediaModel,
+    MediaProfile,
+    Metadata,
+    MulticastSettings,
+    Part,
+    VideoEncoder,
+    VideoSource,
+)
+from onvifd.onvif.media_rules import DEPENDS, parts_of
 
 Item = TypeVar("Item")
+
+
+class Belonging(Protocol):
+    """A configuration of a camera."""
+
+    @property
+    def camera(self) -> str: ...
+
+
+Configuration = TypeVar("Configuration", bound=Belonging)
 
 
 class MediaView:
@@ -23,39 +48,112 @@ class MediaView:
 
     # ---- by token
 
+    @cached_property
+    def _profiles(self) -> Mapping[str, MediaProfile]:
+        return {each.token: each for each in self.model.profiles}
+
+    @cached_property
+    def _video_sources(self) -> Mapping[str, VideoSource]:
+        return {each.config_token: each for each in self.model.video_sources}
+
+    @cached_property
+    def _video_encoders(self) -> Mapping[str, VideoEncoder]:
+        return {each.token: each for each in self.model.video_encoders}
+
+    @cached_property
+    def _audio_sources(self) -> Mapping[str, AudioSource]:
+        return {each.config_token: each for each in self.model.audio_sources}
+
+    @cached_property
+    def _audio_encoders(self) -> Mapping[str, AudioEncoder]:
+        return {each.token: each for each in self.model.audio_encoders}
+
+    @cached_property
+    def _audio_outputs(self) -> Mapping[str, AudioOutput]:
+        return {each.config_token: each for each in self.model.audio_outputs}
+
+    @cached_property
+    def _audio_decoders(self) -> Mapping[str, AudioDecoder]:
+        return {each.token: each for each in self.model.audio_decoders}
+
+    @cached_property
+    def _metadata(self) -> Mapping[str, Metadata]:
+        return {each.token: each for each in self.model.metadata}
+
     def profile(self, token: str) -> MediaProfile:
-        return find(
-            self.model.profiles, lambda profile: profile.token == token, detail="NoProfile", what="media profile"
-        )
+        return _get(self._profiles, token, "NoProfile", "media profile")
 
     def video_source(self, config_token: str) -> VideoSource:
-        return self._config(self.model.video_sources, lambda source: source.config_token == config_token)
+        return _get(self._video_sources, config_token)
 
     def video_encoder(self, token: str) -> VideoEncoder:
-        return self._config(self.model.video_encoders, lambda encoder: encoder.token == token)
+        return _get(self._video_encoders, token)
 
     def audio_source(self, config_token: str) -> AudioSource:
-        return self._config(self.model.audio_sources, lambda source: source.config_token == config_token)
+        return _get(self._audio_sources, config_token)
 
     def audio_encoder(self, token: str) -> AudioEncoder:
-        return self._config(self.model.audio_encoders, lambda encoder: encoder.token == token)
+        return _get(self._audio_encoders, token)
 
-    def _config(self, items: Iterable[Item], matches: Callable[[Item], bool]) -> Item:
-        return find(items, matches, detail="NoConfig", what="configuration")
+    def audio_output(self, config_token: str) -> AudioOutput:
+        return _get(self._audio_outputs, config_token)
+
+    def audio_decoder(self, token: str) -> AudioDecoder:
+        return _get(self._audio_decoders, token)
+
+    def metadata(self, token: str) -> Metadata:
+        return _get(self._metadata, token)
 
     # ---- parts of a profile
 
+    def parts(self, profile: MediaProfile) -> dict[Part, str]:
+        """The tokens of its configurations."""
+        return parts_of(self.model, profile)
+
+    @cached_property
+    def _sources(self) -> Mapping[str, VideoSource]:
+        return {each.token: each for each in self.model.video_sources}
+
+    @cached_property
+    def _microphones(self) -> Mapping[str, AudioSource]:
+        return {each.token: each for each in self.model.audio_sources}
+
+    @cached_property
+    def _loudspeakers(self) -> Mapping[str, AudioOutput]:
+        return {each.token: each for each in self.model.audio_outputs}
+
     def source_of(self, profile: MediaProfile) -> VideoSource | None:
-        return _first(self.model.video_sources, lambda source: source.token == profile.video_source)
+        return self._sources.get(profile.video_source or "")
 
     def encoder_of(self, profile: MediaProfile) -> VideoEncoder | None:
-        return _first(self.model.video_encoders, lambda encoder: encoder.token == profile.video_encoder)
+        return self._video_encoders.get(profile.video_encoder or "")
 
     def audio_source_of(self, profile: MediaProfile) -> AudioSource | None:
-        return _first(self.model.audio_sources, lambda source: source.token == profile.audio_source)
+        return self._microphones.get(profile.audio_source or "")
 
     def audio_encoder_of(self, profile: MediaProfile) -> AudioEncoder | None:
-        return _first(self.model.audio_encoders, lambda encoder: encoder.token == profile.audio_encoder)
+        return self._audio_encoders.get(profile.audio_encoder or "")
+
+    def audio_output_of(self, profile: MediaProfile) -> AudioOutput | None:
+        return self._loudspeakers.get(profile.audio_output or "")
+
+    def audio_decoder_of(self, profile: MediaProfile) -> AudioDecoder | None:
+        return self._audio_decoders.get(profile.audio_decoder or "")
+
+    def metadata_of(self, profile: MediaProfile) -> Metadata | None:
+        return self._metadata.get(profile.metadata or "")
+
+    def streams(self, profile: MediaProfile) -> bool:
+        """Whether it has the least that makes a stream (Media2 5.4.1): a source with its encoder, or metadata."""
+        video = self.source_of(profile) is not None and self.encoder_of(profile) is not None
+        audio = self.audio_source_of(profile) is not None and self.audio_encoder_of(profile) is not None
+        return bool(profile.path) and (video or audio or self.metadata_of(profile) is not None)
+
+    def groups(self, profile: MediaProfile) -> tuple[MulticastSettings, ...]:
+        """Where its streams go by multicast, those without a valid group left out."""
+        parts = (self.encoder_of(profile), self.audio_encoder_of(profile), self.metadata_of(profile))
+        found = (each.multicast for each in parts if each is not None)
+        return tuple(each for each in found if each is not None and each.valid)
 
     # ---- what goes with what
 
@@ -64,43 +162,81 @@ class MediaView:
 
     def video_encoders_of(self, source: VideoSource) -> tuple[VideoEncoder, ...]:
         """The encodings of one camera, in the order of the model."""
-        used = {profile.video_encoder for profile in self.profiles_of(source)}
-        return tuple(encoder for encoder in self.model.video_encoders if encoder.token in used)
+        return tuple(encoder for encoder in self.model.video_encoders if encoder.camera == source.camera)
 
     def video_sources_for(self, profile: MediaProfile) -> tuple[VideoSource, ...]:
-        """A profile's stream comes from one camera, so only that camera's source fits it."""
-        source = self.source_of(profile)
-        return () if source is None else (source,)
+        return self._fitting(profile, Part.VIDEO_SOURCE, self.model.video_sources)
 
     def video_encoders_for(self, profile: MediaProfile) -> tuple[VideoEncoder, ...]:
-        source = self.source_of(profile)
-        return () if source is None else self.video_encoders_of(source)
+        return self._fitting(profile, Part.VIDEO_ENCODER, self.model.video_encoders)
 
     def audio_sources_for(self, profile: MediaProfile) -> tuple[AudioSource, ...]:
-        used = {other.audio_source for other in self._siblings(profile)}
-        return tuple(source for source in self.model.audio_sources if source.token in used)
+        return self._fitting(profile, Part.AUDIO_SOURCE, self.model.audio_sources)
 
     def audio_encoders_for(self, profile: MediaProfile) -> tuple[AudioEncoder, ...]:
-        used = {other.audio_encoder for other in self._siblings(profile)}
-        return tuple(encoder for encoder in self.model.audio_encoders if encoder.token in used)
+        return self._fitting(profile, Part.AUDIO_ENCODER, self.model.audio_encoders)
 
-    def _siblings(self, profile: MediaProfile) -> tuple[MediaProfile, ...]:
-        return tuple(other for other in self.model.profiles if other.video_source == profile.video_source)
+    def audio_outputs_for(self, profile: MediaProfile) -> tuple[AudioOutput, ...]:
+        return self._fitting(profile, Part.AUDIO_OUTPUT, self.model.audio_outputs)
+
+    def audio_decoders_for(self, profile: MediaProfile) -> tuple[AudioDecoder, ...]:
+        return self._fitting(profile, Part.AUDIO_DECODER, self.model.audio_decoders)
+
+    def metadata_for(self, profile: MediaProfile, *, alone: bool = False) -> tuple[Metadata, ...]:
+        """With `alone` a source is not needed (ver10)."""
+        return self._fitting(profile, Part.METADATA, self.model.metadata, free=alone)
+
+    def _fitting(
+        self, profile: MediaProfile, part: Part, every: tuple[Configuration, ...], *, free: bool = False
+    ) -> tuple[Configuration, ...]:
+        """Those that could be put into a profile now."""
+        others = self.parts(profile).keys() - {part}
+        needed = DEPENDS.get(part, ())
+        if needed and not free and not any(each in others for each in needed):
+            return ()
+        if not others and not profile.fixed:
+            return every
+        return tuple(each for each in every if each.camera == profile.camera)
 
     # ---- use counts (tt:ConfigurationEntity UseCount)
 
+    @cached_property
+    def _uses(self) -> Counter[tuple[Part, str | None]]:
+        uses: Counter[tuple[Part, str | None]] = Counter()
+        for profile in self.model.profiles:
+            uses[Part.VIDEO_SOURCE, profile.video_source] += 1
+            uses[Part.VIDEO_ENCODER, profile.video_encoder] += 1
+            uses[Part.AUDIO_SOURCE, profile.audio_source] += 1
+            uses[Part.AUDIO_ENCODER, profile.audio_encoder] += 1
+            uses[Part.AUDIO_OUTPUT, profile.audio_output] += 1
+            uses[Part.AUDIO_DECODER, profile.audio_decoder] += 1
+            uses[Part.METADATA, profile.metadata] += 1
+        return uses
+
     def uses_of_video_source(self, source: VideoSource) -> int:
-        return len(self.profiles_of(source))
+        return self._uses[Part.VIDEO_SOURCE, source.token]
 
     def uses_of_video_encoder(self, encoder: VideoEncoder) -> int:
-        return sum(profile.video_encoder == encoder.token for profile in self.model.profiles)
+        return self._uses[Part.VIDEO_ENCODER, encoder.token]
 
     def uses_of_audio_source(self, source: AudioSource) -> int:
-        return sum(profile.audio_source == source.token for profile in self.model.profiles)
+        return self._uses[Part.AUDIO_SOURCE, source.token]
 
     def uses_of_audio_encoder(self, encoder: AudioEncoder) -> int:
-        return sum(profile.audio_encoder == encoder.token for profile in self.model.profiles)
+        return self._uses[Part.AUDIO_ENCODER, encoder.token]
+
+    def uses_of_audio_output(self, output: AudioOutput) -> int:
+        return self._uses[Part.AUDIO_OUTPUT, output.token]
+
+    def uses_of_audio_decoder(self, decoder: AudioDecoder) -> int:
+        return self._uses[Part.AUDIO_DECODER, decoder.token]
+
+    def uses_of_metadata(self, metadata: Metadata) -> int:
+        return self._uses[Part.METADATA, metadata.token]
 
 
-def _first(items: Iterable[Item], matches: Callable[[Item], bool]) -> Item | None:
-    return next((item for item in items if matches(item)), None)
+def _get(known: Mapping[str, Item], token: str, detail: str = "NoConfig", what: str = "configuration") -> Item:
+    found = known.get(token)
+    if found is None:
+        raise NotFound(f"There is no such {what}.", detail=detail)
+    return found

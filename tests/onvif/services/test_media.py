@@ -68,6 +68,17 @@ ACCESS = dict.fromkeys(REQUESTS, AccessClass.READ_MEDIA) | {
     "SetSynchronizationPoint": AccessClass.ACTUATE,
 }
 
+KINDS = ("VideoSource", "VideoEncoder", "AudioSource", "AudioEncoder", "PTZ", "VideoAnalytics", "Metadata")
+SOUND = ("AudioOutput", "AudioDecoder")
+CHANGES = (
+    dict.fromkeys(("CreateProfile", "DeleteProfile"), AccessClass.ACTUATE)
+    | {f"{verb}{kind}Configuration": AccessClass.ACTUATE for verb in ("Add", "Remove") for kind in (*KINDS, *SOUND)}
+    | {f"Set{kind}Configuration": AccessClass.ACTUATE for kind in (*KINDS[:4], "Metadata")}
+    | dict.fromkeys(("StartMulticastStreaming", "StopMulticastStreaming"), AccessClass.ACTUATE)
+    | dict.fromkeys(("GetMetadataConfiguration", "GetMetadataConfigurationOptions"), AccessClass.READ_MEDIA)
+)
+"""What `test_media_control` is about."""
+
 
 def request(name: str, content: str = "") -> str:
     return f'<x:{name} xmlns:x="{NS_MEDIA}" xmlns:t="{TT[1:-1]}">{content}</x:{name}>'
@@ -80,7 +91,7 @@ def media(body: Any, client: Callable[..., Any]) -> Any:
 
 def test_access_classes() -> None:
     served = {etree.QName(item.name).localname: item.access for item in MediaService.operations()}
-    assert served == ACCESS
+    assert served == ACCESS | CHANGES
 
 
 @pytest.mark.covers(
@@ -240,7 +251,7 @@ async def test_jpeg_encoder_has_its_own_options(media: Any, body: Any) -> None:
 @pytest.mark.covers("G-media-GetVideoSourceConfigurationOptions", "S-GetVideoSourceConfigurationOptions")
 async def test_video_source_options(media: Any) -> None:
     options = (await media.ask(trt.GetVideoSourceConfigurationOptions(configuration_token=VSC1)))[0]
-    assert options.get("MaximumNumberOfProfiles") == "2"
+    assert options.get("MaximumNumberOfProfiles") == "4"
     assert options.findtext(f"{TT}VideoSourceTokensAvailable") == "vs-cam-1a2b3c4d"
     assert [item.text for item in options.find(f"{TT}BoundsRange/{TT}WidthRange")] == ["1920", "1920"]
 
@@ -335,7 +346,7 @@ async def test_snapshot_address_has_scheme_host_and_port_of_the_request(media: A
 
 async def test_profile_that_is_not_complete(media: Any, body: Any) -> None:
     model = body.media_
-    bare = dataclasses.replace(model.profiles[0], video_encoder="gone", snapshot=False)
+    bare = dataclasses.replace(model.profiles[0], video_encoder="gone", audio_encoder=None, snapshot=False)
     body.media_ = dataclasses.replace(model, profiles=(bare,))
     incomplete = ("Receiver", "Action", "IncompleteConfiguration")
     assert await media.fault(request("GetStreamUri", REQUESTS["GetStreamUri"])) == incomplete

@@ -94,6 +94,7 @@ def present(encoder: VideoEncoder) -> EncoderChoice:
     """What can be chosen of an encoder whose settings are out of reach: exactly what it has."""
     return EncoderChoice(
         codec=encoder.codec,
+        encoding=encoder.encoding,
         resolutions=((encoder.width, encoder.height),),
         framerates=(encoder.framerate,),
         bitrates=(encoder.bitrate, encoder.bitrate),

@@ -1,0 +1,67 @@
+"""What both media services rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from onvifd.errors import Conflict, InvalidArgument, NotSupported, Prohibited
+from onvifd.onvif.backend import DeviceBackend, MediaBackend, MediaControl, MediaProfile
+from onvifd.onvif.services.media_fixed import FixedMedia
+from onvifd.onvif.services.media_view import MediaView
+from onvifd.onvif.soap.dispatch import Service
+
+
+class MediaBase(Service):
+    """`control` is how it is changed; without it, it stays as it is. `multicast` is whether streams are sent by multicast, `secure`
+    gives the port where RTSP comes in TLS with SRTP, `topics` are all that the device emits."""
+
+    def __init__(
+        self,
+        backend: MediaBackend,
+        device: DeviceBackend,
+        control: MediaControl | None = None,
+        *,
+        multicast: bool = False,
+        secure: Callable[[], int | None] = lambda: None,
+        topics: Sequence[str] = (),
+    ) -> None:
+        self._backend = backend
+        self._device = device
+        self._control: MediaControl = FixedMedia(backend.media)
+        if control is not None:
+            self._control = control
+        self._multicast = multicast
+        self._secure = secure
+        self._topics = tuple(topics)
+
+    def _view(self) -> MediaView:
+        return MediaView(self._backend.media())
+
+    def _streaming(self, view: MediaView, token: str) -> MediaProfile:
+        """A profile that has a stream. Raises NoProfile, IncompleteConfiguration."""
+        profile = view.profile(token)
+        if not view.streams(profile):
+            raise Conflict(
+                "The profile has no source with its encoder, and no metadata.", detail="IncompleteConfiguration"
+            )
+        return profile
+
+    def _check_groups(self, view: MediaView, profile: MediaProfile) -> None:
+        """Whether a profile can be sent by multicast. Raises InvalidStreamSetup, InvalidMulticastSettings, StreamConflict."""
+        if not self._multicast:
+            raise InvalidArgument("Nothing is sent by multicast.", detail="InvalidStreamSetup")
+        groups = view.groups(profile)
+        if not groups:
+            raise InvalidArgument("No configuration has a multicast address.", detail="InvalidMulticastSettings")
+        places = {(each.address, port) for each in groups for port in (each.port, each.port + 1)}
+        if len(places) < 2 * len(groups):
+            raise Prohibited("Two configurations share ports of one address.", detail="StreamConflict")
+
+    async def _start(self, token: str, started: bool, *, complete: bool = True) -> None:
+        view = self._view()
+        profile = self._streaming(view, token) if complete else view.profile(token)
+        if not self._multicast:
+            raise NotSupported("Nothing is sent by multicast.")
+        if started and not view.groups(profile):
+            raise Conflict("No configuration has a multicast address.", detail="IncompleteConfiguration")
+        await self._control.start_multicast(profile.token, started)
