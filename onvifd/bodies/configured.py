@@ -81,4 +81,5 @@ def setup_of(config: Config, volumes: Iterable[Volume], replay_timeout: int) -> 
         fragment_seconds=config.archive.fragment_seconds,
         camera_connect=config.timeouts.camera_connect,
         camera_silence=config.timeouts.camera_silence,
+        multicast_interface=config.network.host,
     )

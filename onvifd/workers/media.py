@@ -20,12 +20,14 @@ from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
 from onvifd.rtsp.arrival import Arrival
+from onvifd.rtsp.multicast import Groups
 from onvifd.rtsp.play import Mount
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.server import RtspServer
 from onvifd.workers import pictures
 from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere, Elsewhere
+from onvifd.workers.groups import StartedGroups
 from onvifd.workers.link import Link
 from onvifd.workers.live_metadata import LiveMetadata
 from onvifd.workers.messages import (
@@ -60,6 +62,7 @@ from onvifd.workers.messages import (
 from onvifd.workers.presentations import PresentationTable
 from onvifd.workers.recorder import Sink
 from onvifd.workers.recording import Recordings, StreamFeed
+from onvifd.workers.talking import Talking
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,9 @@ def to_spec(format: TrackFormat) -> TrackSpec:
         width=format.width,
         height=format.height,
         channels=format.channels,
+        bits=format.bits,
+        rtpmap=format.rtpmap,
+        fmtp=format.fmtp,
     )
 
 
@@ -112,7 +118,10 @@ class MediaWorker:
         self._accounts = AccountTable(self._clock, link.send)
         self._streams: dict[tuple[str, str], _Running] = {}
         self._metadata = LiveMetadata(self._clock)
-        self.presentations = PresentationTable(self._stream, self._metadata.stream)
+        self._talking = Talking(self._clock)
+        self.presentations = PresentationTable(self._stream, self._metadata.stream, self._talking.line)
+        self._groups = Groups()
+        self._started = StartedGroups(self.presentations, self._groups)
         self._pictures = pictures.Pictures(self._stream)
         self._elsewhere: frozenset[str] = frozenset()
         """Cameras of other workers."""
@@ -143,6 +152,7 @@ class MediaWorker:
                 self._metadata.replace(message)
                 self.presentations.replace(message)
                 self._pictures.replace(message)
+                self._started.refresh()
                 return Done()
             case Synchronize():
                 found = self.presentations.synchronise(message.path)
@@ -171,8 +181,11 @@ class MediaWorker:
     async def _begin(self, setup: Setup) -> AnyMessage:
         self._setup = setup
         await self._recordings.begin(setup)
+        self._groups = Groups(setup.multicast_interface)
+        self._started = StartedGroups(self.presentations, self._groups)
+        live = LiveMount(self.presentations.lookup, setup.session_timeout, groups=self._groups)
         mounts: dict[str, Mount] = {
-            "/live/": Elsewhere(self._is_elsewhere, LiveMount(self.presentations.lookup, setup.session_timeout)),
+            "/live/": Elsewhere(self._is_elsewhere, live),
             "/replay/": AlwaysElsewhere(),
         }
         verifier = self._accounts.verifier(setup)
@@ -217,6 +230,7 @@ class MediaWorker:
             await self._end(self._streams.pop(key))
         # What goes from one stream to another ends there before it begins here.
         await asyncio.gather(*(running.feed.leave(wanted[key].recordings) for key, running in self._streams.items()))
+        await self._talking.configure(cameras)
         for key, spec in wanted.items():
             running = self._streams.get(key)
             if running is None:
@@ -320,6 +334,7 @@ class MediaWorker:
             now = self._clock.monotonic()
             for running in self._streams.values():
                 running.feed.check()
+            self._started.refresh()
             if self._setup is not None and self._server is not None:
                 self._link.send(
                     Stats(
@@ -363,9 +378,12 @@ class MediaWorker:
         async with self._changing:
             streams, self._streams = list(self._streams.values()), {}
             await asyncio.gather(*(self._end(running) for running in streams))
+            await self._talking.close()
         await self._pictures.stop()
         if self._server is not None:
             await self._server.close()
+        self._started.close()
+        self._groups.close()
         if self._poller is not None:
             self._poller.close()
         await self._recordings.close()

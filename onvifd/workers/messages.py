@@ -42,6 +42,7 @@ class Setup(Message):
     fragment_seconds: float = 1.0
     camera_connect: float = 5.0
     camera_silence: float = 10.0
+    multicast_interface: str = ""
     log_level: str = "INFO"
 
 

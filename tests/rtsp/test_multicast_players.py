@@ -36,8 +36,9 @@ class Space:
         ip("netns", "add", self.name)
         ip("-n", self.name, "link", "set", "lo", "up", "multicast", "on")
         ip("-n", self.name, "route", "add", "239.0.0.0/8", "dev", "lo")
-        ip("-n", self.name, "link", "add", "groups0", "type", "dummy")
-        ip("-n", self.name, "link", "set", "groups0", "up", "multicast", "on")
+        ip("-n", self.name, "link", "add", "groups0", "type", "veth", "peer", "name", "groups1")
+        for name in ("groups0", "groups1"):
+            ip("-n", self.name, "link", "set", name, "up")
         ip("-n", self.name, "-6", "addr", "add", "fd00:77::1/64", "dev", "groups0", "nodad")
 
     def command(self, *arguments: str) -> list[str]:
@@ -151,4 +152,4 @@ def test_ipv6_by_the_senders_own_test(space: Space) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout[-2000:]
-    assert "1 passed" in done.stdout
+    assert done.stdout.startswith("."), "not skipped"
