@@ -12,6 +12,7 @@ from onvifd.onvif.backend import AudioEncoder, AudioSource, VideoEncoder, VideoS
 from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
 from onvifd.onvif.services.common import MEDIA_PATH, NS_MEDIA, check_unicast, rtsp_uri, snapshot_uri, tunnel_uri
+from onvifd.onvif.services.media_base import GROUPS_QUERY
 from onvifd.onvif.services.media_changes import MediaChanges
 from onvifd.onvif.services.media_profile_view import profile
 from onvifd.onvif.services.media_profiles import MediaProfiles
@@ -43,7 +44,7 @@ class MediaService(MediaProfiles, MediaChanges):
                 rtp_multicast=rtsp and self._multicast,
                 rtp_tcp=False,
                 rtp_rtsp_tcp=rtsp,
-                non_aggregate_control=False,
+                non_aggregate_control=rtsp,
                 no_rtsp_streaming=not rtsp,
             ),
             snapshot_uri=any(profile.snapshot for profile in model.profiles),
@@ -280,7 +281,8 @@ class MediaService(MediaProfiles, MediaChanges):
     async def get_stream_uri(self, call: Call, request: trt.GetStreamUri) -> trt.GetStreamUriResponse:
         view = self._view()
         item = view.profile(request.profile_token)
-        if request.stream_setup.stream is tt.StreamType.RTP_UNICAST:
+        unicast = request.stream_setup.stream is tt.StreamType.RTP_UNICAST
+        if unicast:
             check_unicast(request.stream_setup)
         elif request.stream_setup.transport.protocol is not tt.TransportProtocol.UDP:
             raise InvalidArgument("Multicast goes over UDP only.", detail="InvalidStreamSetup")
@@ -289,6 +291,7 @@ class MediaService(MediaProfiles, MediaChanges):
         self._streaming(view, item.token)
         http = request.stream_setup.transport.protocol is tt.TransportProtocol.HTTP
         uri = (tunnel_uri if http else rtsp_uri)(call, self._device.ports().rtsp, item.path)
+        uri += "" if unicast else GROUPS_QUERY
         return trt.GetStreamUriResponse(media_uri=_uri(uri))
 
     @operation(access=READ)

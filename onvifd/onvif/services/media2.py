@@ -8,6 +8,7 @@ from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
 from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snapshot_uri, tunnel_uri
 from onvifd.onvif.services.media2_changes import Media2Changes, choose
+from onvifd.onvif.services.media_base import GROUPS_QUERY
 from onvifd.onvif.services.media_profile_view import profile2
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tr2
@@ -40,7 +41,7 @@ class Media2Service(Media2Changes):
                 rtsp_streaming=rtsp,
                 rtp_multicast=rtsp and self._multicast,
                 rtp_rtsp_tcp=rtsp,
-                non_aggregate_control=False,
+                non_aggregate_control=rtsp,
                 rtsp_web_socket_uri=websocket.URI if rtsp else None,
                 auto_start_multicast=rtsp and self._multicast,
                 secure_rtsp_streaming=rtsp and self._secure() is not None,
@@ -214,6 +215,8 @@ class Media2Service(Media2Changes):
             case other:
                 raise InvalidArgument(f"{other[:40]} is not served.", detail="InvalidStreamSetup")
         self._streaming(view, profile.token)
+        if request.protocol in (Protocol.RTSP_MULTICAST, Protocol.RTSPS_MULTICAST):
+            uri += GROUPS_QUERY
         return tr2.GetStreamUriResponse(uri=uri)
 
     @operation(access=READ)

@@ -10,6 +10,9 @@ from onvifd.onvif.services.media_fixed import FixedMedia
 from onvifd.onvif.services.media_view import MediaView
 from onvifd.onvif.soap.dispatch import Service
 
+GROUPS_QUERY = "?multicast"
+"""Of stream addresses whose description is to tell groups (Streaming 5.2.2.5); see rtsp.requests.wants_multicast."""
+
 
 class MediaBase(Service):
     """`control` is how it is changed; without it, it stays as it is. `multicast` is whether streams are sent by multicast, `secure`
