@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentRows, SegmentState
-from onvifd.archive.marker import is_marked
+from onvifd.archive.marker import is_marked, sync_folder
 from onvifd.archive.segment import Append, Close
 from onvifd.errors import OnvifdError
 
@@ -178,7 +178,7 @@ class SegmentFiles:
                 fd = _new_file(path)
             except FileExistsError:
                 continue
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
             self._serial = action.serial
             self._file = _File(fd, path, replace(action.row, path=name, size=0))
             return self._file
@@ -260,12 +260,3 @@ def _write(fd: int, data: bytes, offset: int) -> None:
         written = os.pwrite(fd, view, offset)
         offset += written
         view = view[written:]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new name durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

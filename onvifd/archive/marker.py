@@ -67,11 +67,16 @@ def write_marker(root: Path, marker: Marker) -> None:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sync_folder(root)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name in it durable. Raises OSError. Blocks."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(fd)
     finally:
-        os.close(folder)
+        os.close(fd)
 
 
 def is_marked(root: Path, wanted: str) -> bool:

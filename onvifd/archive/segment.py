@@ -303,7 +303,9 @@ class SegmentWriter:
             actions += self._begin(unit, room)
             return actions
         first = self._pending[self._main][0]
-        group = unit.key and self._formats[self._main].kind is Kind.VIDEO
+        video = self._formats[self._main]
+        # of JPEG every picture would be a group
+        group = unit.key and video.kind is Kind.VIDEO and video.codec is not Codec.JPEG
         if group or gap or unit.utc - first.utc >= self._fragment_us or self._pending_bytes > MAX_FRAGMENT_BYTES:
             actions += self._flush(None if gap else unit, room)
             if self._segment is None:

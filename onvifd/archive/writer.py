@@ -190,7 +190,8 @@ class RecordingWriter:
             self._idle.clear()
             self._wake.set()
         try:
-            await asyncio.wait_for(self._idle.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
         except TimeoutError:
             log.error("%s: disk did not take the last %d bytes in time", self.recording, self._queued)
         for task in self._tasks:

@@ -17,11 +17,11 @@ from onvifd.events.bus import EventBus, Subscription
 from onvifd.events.types import Event
 from onvifd.recording.causes import cause_of, loss_of
 from onvifd.recording.localtime import LocalTime
-from onvifd.recording.settings import Changes, Settings, with_active
+from onvifd.recording.settings import Settings
 from onvifd.recording.spans import SpanLog, SpanWriter
 from onvifd.recording.status import RecordingStatus, States, status_of
 from onvifd.recording.triggers import Decision, Now, Triggers, Watched
-from onvifd.recording.types import Mode, RecordType
+from onvifd.recording.types import RecordType
 from onvifd.store.catalogue import AsyncCatalogue
 
 log = logging.getLogger(__name__)
@@ -112,22 +112,6 @@ class Director:
         self._zone = self._local()
         self._triggers.configure(settings.rules(self._zone), self._watched.values(), self.now())
         self._look()
-
-    async def set_mode(self, camera: str, stream: str, mode: Mode) -> None:
-        """Keep the mode of a stream; like all settings it counts when the catalogue is read anew, which its revision asks for.
-
-        Raises NotFound or InvalidArgument.
-        """
-        await self._catalogue.run(Changes(self._catalogue.sync).set_mode, (camera,), stream, mode)
-
-    async def set_active(self, camera: str, stream: str, active: bool) -> None:
-        """The same for the mode of the job that records a stream: Idle is off, Active what it was before."""
-        changes = Changes(self._catalogue.sync)
-        await self._catalogue.run(changes.policies, lambda known: with_active(known, active), (camera,), stream)
-
-    async def set_manual(self, camera: str, stream: str, on: bool) -> None:
-        """Start or stop recording by hand. Raises NotFound or InvalidArgument."""
-        await self._catalogue.run(Changes(self._catalogue.sync).set_manual, (camera,), stream, on)
 
     # ---- life ----------------------------------------------------------------------------------
 

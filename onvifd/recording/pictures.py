@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from onvifd.archive.disk import Volume
+from onvifd.archive.marker import sync_folder
 from onvifd.clock import US, Alarm, Clock, to_datetime
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.recording.calendar import Calendar
@@ -223,17 +224,9 @@ def store(volume: Volume, camera: str, utc: int, data: bytes) -> str:
         finally:
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return name
     raise FileExistsError(17, "there are a hundred pictures of this moment", relative(camera, utc))
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def remove(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from onvifd.events.relayed_topics import DIGITAL_INPUT, LINE_CROSSED
 from onvifd.events.topic import message
 from onvifd.recording.director import INTERRUPTED_SETTING, MAX_WAIT
 from onvifd.recording.schedule import Period, Week, all_week, one_click
-from onvifd.recording.settings import Changes
+from onvifd.recording.settings import Changes, with_active
 from onvifd.recording.spans import RETRY, Line, SpanWriter
 from onvifd.recording.triggers import Decision, Now, Watched
 from onvifd.recording.types import Mode, RecordType
@@ -176,27 +177,27 @@ async def test_modes_and_recording_by_hand(
     changes.one_click([first], one_click("motion"))
     await stage.read()
     for mode, written in ((Mode.MANUAL, True), (Mode.OFF, False), (Mode.AUTO, False)):
-        await stage.director.set_mode(first, "main", mode)
+        changes.set_mode([first], "main", mode)
         await stage.read()
         assert (f"rec-{first}" in stage.writing) is written
-    await stage.director.set_manual(first, "main", True)
+    changes.set_manual([first], "main", True)
     await stage.read()
     await stage.settle()
     assert stage.director.status()[0].kind is RecordType.MANUAL
-    await stage.director.set_active(first, "main", False)
+    changes.policies(lambda known: with_active(known, False), [first], "main")
     await stage.read()
     (status, _) = stage.director.status()
     assert (status.ordered, status.reason) == (False, "recording is switched off")
 
 
 async def test_an_active_job_goes_back_to_what_it_was(
-    stage: Stage, cameras: Cameras, catalogue: AsyncCatalogue
+    cameras: Cameras, changes: Changes, catalogue: AsyncCatalogue
 ) -> None:
     policies = catalogue.sync.policies
     for mode in (Mode.MANUAL, Mode.AUTO):
-        await stage.director.set_mode(cameras[0], "main", mode)
+        changes.set_mode([cameras[0]], "main", mode)
         for active, expected in ((True, mode.value), (False, "off"), (False, "off"), (True, mode.value)):
-            await stage.director.set_active(cameras[0], "main", active)
+            changes.policies(partial(with_active, active=active), [cameras[0]], "main")
             assert policies.get(cameras[0], "main").mode == expected
             (job,) = (each for each in catalogue.sync.recordings.jobs() if each.camera == cameras[0])
             assert job.active is (expected != "off")
@@ -214,8 +215,8 @@ async def test_an_event_records_linked_channels(
 
 
 @pytest.mark.covers("P004")
-async def test_main_and_sub_are_recorded_together(stage: Stage, cameras: Cameras) -> None:
-    await stage.director.set_mode(cameras[0], "sub", Mode.AUTO)
+async def test_main_and_sub_are_recorded_together(stage: Stage, cameras: Cameras, changes: Changes) -> None:
+    changes.set_mode([cameras[0]], "sub", Mode.AUTO)
     await stage.start()
     assert {f"rec-{cameras[0]}", f"rec-{cameras[0]}-sub"} <= stage.writing
     assert [status.stream for status in stage.director.status()] == ["main", "sub", "main"]
