@@ -207,8 +207,9 @@ def flows(client: StreamClient, encodings: Mapping[str, str]) -> list[Flow]:
     ]
 
 
-async def see(x: Examination, client: StreamClient, running: list[Flow], patience: float = PATIENCE) -> None:
+async def see(x: Examination, client: StreamClient, running: list[Flow]) -> None:
     """Wait until there is something of each track and a sender report, and judge all that came."""
+    patience = PATIENCE
 
     def enough() -> bool:
         for each in running:
@@ -225,6 +226,20 @@ async def see(x: Examination, client: StreamClient, running: list[Flow], patienc
             raise Failure(f"{each.lost} packets of {each.name} were lost, {len(each.track.rtp)} came")
     seen = ", ".join(f"{each.name}: {len(each.track.rtp)} packets, {each.judge.units} units" for each in running)
     x.note(f"the stream was received: {seen}")
+
+
+async def goes_on(x: Examination, client: StreamClient, running: list[Flow], what: str) -> None:
+    """More comes of each track; `what` has happened."""
+    before = [each.judge.units for each in running]
+
+    def more() -> bool:
+        for each in running:
+            each.update()
+        return all(each.judge.units > count for each, count in zip(running, before, strict=True))
+
+    good = await client.until(more, PATIENCE)
+    stopped = [each.name for each, count in zip(running, before, strict=True) if each.judge.units <= count]
+    x.check(good, f"nothing more of {', '.join(stopped)} came within {PATIENCE:g} s after {what}")
 
 
 async def fresh_key(client: StreamClient, flow: Flow, after: float, patience: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from conformance import watch
 from conformance.cases.media_profiles import Kept, new_group
 from conformance.cases.media_service import Group, MediaService, Profile, service
 from conformance.cases.stream_common import Plan, Show, add, playing, requirements, stream_uri
@@ -13,7 +14,7 @@ from conformance.cases.streaming import TRANSPORTS
 from conformance.model import Examination, Failure
 from conformance.names import find, findall, text
 from conformance.payloads import Metadata
-from conformance.watch import PATIENCE, see
+from conformance.watch import see
 
 CONCRETE = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
 SOON = 1.0
@@ -111,21 +112,7 @@ async def metadata(x: Examination, transport: str, version: int) -> None:
                 # A filter changes what comes, not that it comes (6.33).
                 inside = await content(x, media, profile, filter_of("tns1:Media/ConfigurationChanged"))
                 await configure(kept, profile, inside, group)
-                await _goes_on(x, show)
-
-
-async def _goes_on(x: Examination, show: Show) -> None:
-    made, flow = judge(show), show.flow("application")
-    count = len(made.documents)
-
-    def more() -> bool:
-        flow.update()
-        return len(made.documents) > count
-
-    x.check(
-        await show.client.until(more, PATIENCE),
-        f"no document of metadata came within {PATIENCE:g} s of SetMetadataConfiguration with a filter",
-    )
+                await watch.goes_on(x, show.client, show.flows, "SetMetadataConfiguration with a filter")
 
 
 async def synchronization(x: Examination) -> None:
@@ -195,8 +182,8 @@ async def notifications(x: Examination) -> None:
             await see(x, show.client, show.flows)
             asked = time.monotonic()
             await media.synchronize(profile.token)
-            found = await _events_after(show, asked, PATIENCE)
-            x.check(found, f"no notification came within {PATIENCE:g} s of SetSynchronizationPoint")
+            found = await _events_after(show, asked, watch.PATIENCE)
+            x.check(found, f"no notification came within {watch.PATIENCE:g} s of SetSynchronizationPoint")
             wrong = [each for each in found or [] if each not in ("Initialized", "Changed", "Deleted", "")]
             x.check(not wrong, f"a property event has the PropertyOperation {wrong[0] if wrong else ''!r}")
             x.check(

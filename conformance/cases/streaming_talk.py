@@ -9,6 +9,7 @@ import struct
 import time
 from dataclasses import dataclass
 
+from conformance import watch
 from conformance.cases.media_profiles import (
     Kept,
     find_audio,
@@ -30,7 +31,7 @@ from conformance.cases.streaming import TRANSPORTS
 from conformance.model import Examination, Failure
 from conformance.payloads import NAMES
 from conformance.session import StreamClient, Track
-from conformance.watch import PATIENCE, flows, offered, see
+from conformance.watch import flows, offered, see
 
 TALK = 1.0
 """Seconds that are talked at least."""
@@ -89,8 +90,8 @@ async def talk(client: StreamClient, track: Track, encoding: str) -> None:
         passed = time.monotonic() - began
         if passed >= TALK and track.rtcp:
             return
-        if passed > PATIENCE:
-            raise Failure(f"no RTCP came for the back channel within {PATIENCE:g} s of sound")
+        if passed > watch.PATIENCE:
+            raise Failure(f"no RTCP came for the back channel within {watch.PATIENCE:g} s of sound")
 
 
 # ---- steps --------------------------------------------------------------------------------------------

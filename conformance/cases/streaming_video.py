@@ -23,7 +23,7 @@ from conformance.cases.streaming import FEATURES, TRANSPORTS
 from conformance.model import Examination, Failure, case
 from conformance.names import find, findall, text
 from conformance.session import PROFILE_T
-from conformance.watch import see
+from conformance.watch import goes_on, see
 
 TOLERANCE = 8
 """Pixels by which pictures may differ from the resolution that was set (RTSS-1-1-24)."""
@@ -163,8 +163,7 @@ async def _at_once(x: Examination, kept: Kept, profiles: list[Profile], transpor
             shows.append(await stack.enter_async_context(playing(x, uri, plan)))
             await see(x, shows[-1].client, shows[-1].flows)
         for show in shows:
-            # All of them go on while the others play.
-            await see(x, show.client, show.flows)
+            await goes_on(x, show.client, show.flows, "the other streams had begun")
 
 
 def encoding_of(media: MediaService, profile: Profile) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-_MODULES = ("device", "access", "event", "messages", "security", "discovery", "replay", "recording", "search")
+_MODULES = ("device", "access", "event", "messages", "security", "discovery", "replay", "recording", "search", "live")
 
 
 def load() -> None:

@@ -103,7 +103,7 @@ _SOAP = (("Content-Type", "application/soap+xml; charset=utf-8"),)
 def message(inside: str, headers: str = "") -> bytes:
     spaces = " ".join(
         f'xmlns:{prefix}="{NS[prefix]}"'
-        for prefix in ("env", "ter", "tds", "tt", "tev", "tas", "trc", "trv", "tse", "trp", "wsnt", "wsa")
+        for prefix in ("env", "ter", "tds", "tt", "tev", "tas", "trt", "tr2", "trc", "trv", "tse", "trp", "wsnt", "wsa")
     )
     return f'<?xml version="1.0" encoding="utf-8"?>\n<env:Envelope {spaces}><env:Header>{headers}</env:Header><env:Body>{inside}</env:Body></env:Envelope>'.encode()
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from conformance import cases
+from conformance import cases, watch
 from conformance.cases import core_supplement, event_pull, event_seek
 from conformance.cases.base_discovery import scopes_request
 from conformance.defects.model import Defect
@@ -65,6 +65,7 @@ def hurry() -> None:
     event_pull.EXPIRY = timedelta(seconds=3)
     event_seek.EMPTY_WAIT = 2.0
     core_supplement.PULL = 2.0
+    watch.PATIENCE = 5.0
 
 
 async def examination(proxy: Proxy, session: aiohttp.ClientSession, settings: Settings) -> Examination:

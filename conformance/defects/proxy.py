@@ -26,6 +26,8 @@ _HOP = frozenset(
     ("connection", "keep-alive", "transfer-encoding", "content-length", "expect", "upgrade", "te", "trailer")
 )
 _RELAY = "/relay/"
+_URIS = ("trp:Uri", "trt:MediaUri/tt:Uri", "tr2:Uri")
+"""Where answers have the addresses of streams."""
 RESTARTS = frozenset(("SystemReboot", "SetSystemFactoryDefault"))
 """Requests that the device itself never sees: the proxy says Bye and Hello in its place."""
 
@@ -124,7 +126,7 @@ class Proxy:
             answer = await made.apply(exchange, stage)
         else:
             answer = await self._forward(exchange)
-        if operation == "GetReplayUri" and answer.status == 200:
+        if operation in ("GetReplayUri", "GetStreamUri") and answer.status == 200:
             answer = self._through_relay(answer)
         if operation in ("SetScopes", "AddScopes", "RemoveScopes", "SetDiscoveryMode") and answer.status == 200:
             await self._announce(operation)
@@ -133,7 +135,8 @@ class Proxy:
     def _through_relay(self, answer: Answer) -> Answer:
         """Have the client fetch streams through the relay."""
         root = answer.root
-        for each in findall(body_of(root), "trp:Uri"):
+        body = body_of(root)
+        for each in [uri for path in _URIS for uri in findall(body, path)]:
             target = urlsplit(text(each))
             if target.scheme == "rtsp" and target.hostname and self._rtsp is not None:
                 # The device repeats the host that it was asked by, which is the proxy's.

@@ -30,6 +30,8 @@ class StreamDefect:
     """Sees the head of each request."""
     answer: Text | None = None
     """Sees head and body of each answer."""
+    control: Packet | None = None
+    """Changes one RTCP packet of the device."""
 
 
 STREAMS: dict[str, StreamDefect] = {}
@@ -44,9 +46,10 @@ def stream_defect(
     packet: Packet | None = None,
     request: Text | None = None,
     answer: Text | None = None,
+    control: Packet | None = None,
 ) -> None:
     add(Defect(name, what, case, streams=True))
-    STREAMS[name] = StreamDefect(packet, request, answer)
+    STREAMS[name] = StreamDefect(packet, request, answer, control)
 
 
 @dataclass
@@ -119,9 +122,10 @@ class RtspRelay:
 
     def _packet(self, channel: int, data: bytes, answers: bool) -> bytes | None:
         made = self.defect
-        if made is None or made.packet is None or not answers or channel & 1:
+        if made is None or not answers:
             return data
-        return made.packet(data, self.memory)
+        change = made.control if channel & 1 else made.packet
+        return data if change is None else change(data, self.memory)
 
     def _message(self, head: str, body: bytes, answers: bool) -> bytes:
         made = self.defect
