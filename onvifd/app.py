@@ -409,6 +409,7 @@ class RecorderApp:
     def _heard(self, message: AnyMessage) -> None:
         self._access.heard(message)
         self.archive.heard(message)
+        self._recording.receptions.heard(message)
         self._at_cameras.heard(message)
         match message:
             case CameraState():

@@ -28,6 +28,7 @@ from onvifd.onvif.recording_backend import (
     ReceiverSettings,
     ReceiverState,
 )
+from onvifd.rtsp.client_transport import Way
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import ReceiverRow
 from onvifd.workers.messages import CameraSpec, CameraState, RecordSpec, StreamSpec
@@ -196,7 +197,7 @@ class Receivers:
             if row.uri:
                 log.error("receiver %s cannot be used: %s", row.token, error.reason)
             return None
-        if urlsplit(clean).scheme != "rtsp":
+        if urlsplit(clean).scheme not in ("rtsp", "rtsps"):
             return None
         return clean, login.user if login else "", login.password if login else ""
 
@@ -228,7 +229,7 @@ class Receivers:
                     user=address[1],
                     password=address[2],
                     recordings=recordings.get((token, STREAM), ()),
-                    udp=known.row.protocol == ReceiverProtocol.UDP,
+                    transport=_transport(known.row, address[0]),
                 )
                 found.append(CameraSpec(id=token, channel=0, streams=(stream,)))
         return tuple(found)
@@ -255,6 +256,13 @@ class Receivers:
         for token in tokens & self._known.keys():
             self._set(self._known[token], ReceiverState.CONNECTING, "the media worker is restarting", utc)
             self._told(token, utc)
+
+
+def _transport(row: ReceiverRow, address: str) -> str:
+    """How RTP comes: as the stream set-up says (Receiver 5.1), and within TLS where the address does."""
+    if address.startswith("rtsps:"):
+        return Way.RTSPS
+    return Way.UDP if row.protocol == ReceiverProtocol.UDP else Way.AUTO
 
 
 def _new_token() -> str:

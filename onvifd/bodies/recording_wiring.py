@@ -12,6 +12,7 @@ from onvifd.archive.catalogue_upkeep import CatalogueUpkeep
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import SegmentStore
 from onvifd.bodies.configured import spec_of
+from onvifd.bodies.reception import Receptions
 from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.receivers import Receivers
 from onvifd.bodies.recorder import Recorder
@@ -109,12 +110,14 @@ class RecordingWiring:
             locks=catalogue.sync.locks,
         )
         recorder.control = self.control
+        self.receptions = Receptions(catalogue)
 
     def start(self) -> None:
         self._purge.start()
         self.export.start()
 
     async def stop(self) -> None:
+        await self.receptions.close()
         await self.export.stop()
         await self._tracks.stop()
         await self._purge.stop()
@@ -128,6 +131,7 @@ class RecordingWiring:
 
     async def read(self, cameras: tuple[Camera, ...]) -> Found:
         """What the catalogue says now; `cameras` are those in use."""
+        await self.receptions.read()
         return await self._catalogue.run(_read, self._catalogue.sync, self._segments, cameras)
 
     def take_over(self, cameras: tuple[Camera, ...], found: Found) -> None:
@@ -143,7 +147,7 @@ class RecordingWiring:
         """Tell the workers what to pull and what to record of it."""
         plan = self.control.plan()
         specs = record_specs(plan, {each.recording: self._rule(each.recording) for each in plan})
-        cameras = tuple(spec_of(camera, specs) for camera in self._cameras)
+        cameras = self.receptions.applied(spec_of(camera, specs) for camera in self._cameras)
         sources = (*cameras, *self.receivers.specs(specs))
         self._cluster.set_cameras(sources)
         self.fed(sources)

@@ -3,6 +3,9 @@
 It connects, follows the conversation, hands media to the walker (`intake_core`), notices silence and connects anew with a
 growing delay. What comes out goes on as if the camera had never left. The camera's metadata track comes along for recordings;
 it is not relayed, and a camera that does not give it loses nothing else by that.
+
+A stream that is pulled on demand waits until somebody watches or records. A camera with which our client does not come to
+terms is received by libavformat (`intake_av`).
 """
 
 from __future__ import annotations
@@ -10,15 +13,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
-from onvifd.cameras.intake_core import Counters, InboundTrack, Walker
+from onvifd.cameras.intake_av import AvReceiver, AvSource
+from onvifd.cameras.intake_core import Walker
+from onvifd.cameras.intake_demand import LINGER, Demand
+from onvifd.cameras.intake_track import Counters, InboundTrack
+from onvifd.cameras.quirks import client_options
 from onvifd.clock import Clock
-from onvifd.errors import OnvifdError, Timeout, Unavailable
+from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
-from onvifd.media.types import AccessUnit, FlushUnit, Kind
+from onvifd.media.rtp.packet import ReceiverReport, build_receiver_report
+from onvifd.media.rtp.reception import picture_loss
+from onvifd.media.types import AccessUnit, FlushUnit, Kind, TrackFormat
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
+from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected
+from onvifd.rtsp.client_transport import Way
+from onvifd.rtsp.client_trust import Judge, Trust
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.sdp import DescribedTrack, Description
 
@@ -36,6 +48,16 @@ FLUSH_AFTER = 0.005
 
 MAX_TRACKS = 4
 
+REPORT_EVERY = 5.0
+"""Seconds between two receiver reports (RFC 3550 6.2)."""
+
+MISUNDERSTANDINGS = 3
+"""Failures in a row that are a matter of how we ask, after which the other client is tried."""
+
+_IDLE = "nobody watches"
+
+_Channels = dict[int, InboundTrack]
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -46,8 +68,10 @@ class Source:
     user: str = ""
     password: str = ""
     audio: bool = True
-    udp: bool = False
-    """Whether RTP is to come by UDP."""
+    transport: Way = Way.AUTO
+    tunnel_port: int = 0
+    trust: Trust = field(default_factory=Trust)
+    quirks: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"
@@ -56,8 +80,10 @@ class Source:
 class Intake:
     """One stream of one camera. `run` never returns until cancelled; everything is told through the callbacks.
 
-    `on_frame` is None or takes every whole access unit (recording), `on_document` those of the camera's metadata. `on_tracks` is called with the formats at each
-    connection and when parameter sets change in-band. `on_state` is called when the stream comes up or is lost.
+    `on_frame` is None or takes every whole access unit (recording), `on_document` those of the camera's metadata. `on_tracks` is
+    called with the formats at each connection and when parameter sets change in-band. `on_state` is called when the stream
+    comes up or is lost; a stream on demand that nobody watches is neither. `on_pin` is called with the fingerprint of a
+    certificate that was taken without knowing it.
     """
 
     def __init__(
@@ -70,6 +96,9 @@ class Intake:
         on_tracks: Callable[[tuple[InboundTrack, ...]], None],
         on_frame: Callable[[AccessUnit], None] | None = None,
         on_document: Callable[[AccessUnit], None] | None = None,
+        on_pin: Callable[[str], None] | None = None,
+        on_demand: bool = False,
+        linger: float = LINGER,
         connect_timeout: float = CONNECT_TIMEOUT,
         silence: float = SILENCE,
         back_off: tuple[float, ...] = BACK_OFF,
@@ -91,10 +120,21 @@ class Intake:
         self._on_tracks = on_tracks
         self._on_frame = on_frame
         self._on_document = on_document
+        self._on_pin = on_pin
+        self.demand = Demand(stream, on_demand, linger)
+        self.demand.recorded(on_frame is not None)
         self._connect_timeout = connect_timeout
         self._silence = silence
         self._back_off = back_off
         self._poller = poller
+        self._way = Way.TCP if source.transport is Way.AUTO else source.transport
+        self._pin = source.trust.pin
+        self._moved = ""
+        """Where the camera has sent us to, for one connection."""
+        self._misunderstood = 0
+        self._by_libav = "libav" in source.quirks
+        self._ssrc = random.getrandbits(32)
+        self._client: RtspClient | None = None
         self._walker: Walker | None = None
         self._read_now: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -111,28 +151,71 @@ class Intake:
         self._on_frame = deliver
         if self._walker is not None:
             self._walker.on_frame = deliver
+        self.demand.recorded(deliver is not None)
+
+    def is_same(self, source: Source) -> bool:
+        """Whether this is what is pulled already. A pin that was learnt here may be told again."""
+        trust = source.trust
+        if trust.judge is not self.source.trust.judge or trust.pin not in (self.source.trust.pin, self._pin):
+            return False
+        return replace(source, trust=self.source.trust) == self.source
+
+    def ask_keyframe(self) -> None:
+        """Ask the camera for a key frame by RTCP, besides what its driver does."""
+        client = self._client
+        if client is None or client.lost.done() or not client.options.reports:
+            return
+        for track in self.tracks[: self._relayed]:
+            if track.format.kind is Kind.VIDEO and track.source >= 0:
+                block = track.reception.block(track.source, track.expected - 1, self._clock.utc())
+                client.send_rtcp(track.rtcp_channel, picture_loss(self._ssrc, track.source, block))
+
+    # ---- connections ---------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Receive for ever."""
         failures = 0
-        while True:
-            began = self._clock.monotonic()
-            reason = await self._receive_once()
-            self._lost(reason)
-            failures = 0 if self._clock.monotonic() - began > STEADY else failures + 1
-            delay = self._back_off[min(max(failures - 1, 0), len(self._back_off) - 1)]
-            # Cameras that were lost together must not all come back in the same instant.
-            await self._clock.sleep(delay * random.uniform(0.8, 1.2))
-            self.reconnects += 1
+        try:
+            while True:
+                await self.demand.wanted.wait()
+                began = self._clock.monotonic()
+                reason = await (self._receive_by_libav() if self._by_libav else self._receive_once())
+                if reason == _IDLE:
+                    self._idle()
+                    failures = 0
+                    continue
+                self._lost(reason)
+                failures = 0 if self._clock.monotonic() - began > STEADY else failures + 1
+                delay = self._back_off[min(max(failures - 1, 0), len(self._back_off) - 1)]
+                # Cameras that were lost together must not all come back in the same instant.
+                await self._clock.sleep(delay * random.uniform(0.8, 1.2))
+                self.reconnects += 1
+        finally:
+            self.demand.close()
+
+    def _idle(self) -> None:
+        log.info("%s: %s, no longer received", self.source.name, _IDLE)
+        self.online = self.stream.online = False
+        self._reason = ""
+        # What comes next time does not continue it.
+        self.stream.clear()
 
     async def _receive_once(self) -> str:
         """One connection, to its end; gives the reason of the end."""
-        client = RtspClient(self.source.url, self.source.user, self.source.password, self._poller)
+        client = self._make_client()
+        before = self.counters.frames
         try:
             await client.connect(self._connect_timeout)
+            self._trusted(client)
             await self._start(client)
             return await self._watch(client)
+        except (NotUnderstood, BadInput) as error:
+            if not isinstance(error, NotAuthorized):
+                self._misunderstand()
+            return error.reason
         except OnvifdError as error:
+            if client.misunderstood:
+                self._misunderstand()
             return error.reason
         except TimeoutError:
             return "the camera does not answer"
@@ -142,24 +225,89 @@ class Intake:
             return "the recorder failed to read the camera"
         finally:
             self._stop_timer()
-            self._walker = self._read_now = None
+            self._walker = self._read_now = self._client = None
+            if self.counters.frames > before:
+                self._misunderstood = 0
+            elif self.source.transport is Way.AUTO and self._way is Way.UDP:
+                # Refused by TCP and silent by UDP: the next try is by TCP again.
+                self._way = Way.TCP
             await client.close()
 
+    def _make_client(self) -> RtspClient:
+        source, way = self.source, self._way
+        url, user, password = source.url, source.user, source.password
+        if self._moved:
+            old, url, self._moved = url, self._moved, ""
+            if parse_url(url).host != parse_url(old).host:
+                user = password = ""
+        if way is Way.RTSPS and url.startswith("rtsp:"):
+            url = "rtsps:" + url.removeprefix("rtsp:")
+        trust = replace(source.trust, pin=self._pin)
+        options = client_options(way, source.tunnel_port, trust, source.quirks)
+        return RtspClient(url, user, password, self._poller, options)
+
+    def _trusted(self, client: RtspClient) -> None:
+        if client.seen_pin and not self._pin:
+            self._pin = client.seen_pin
+            log.info("%s: its certificate is remembered", self.source.name)
+            if self._on_pin is not None:
+                self._on_pin(client.seen_pin)
+
+    def _misunderstand(self) -> None:
+        self._misunderstood += 1
+        source = self.source
+        if source.transport.encrypted or source.url.startswith("rtsps:") or "no-libav" in source.quirks:
+            return
+        if self._misunderstood >= MISUNDERSTANDINGS:
+            log.warning("%s: our client does not come to terms with it; libavformat is tried", self.source.name)
+            self._by_libav, self._misunderstood = True, 0
+
+    async def _receive_by_libav(self) -> str:
+        """One connection by the other client; it is given up after as many failures as ours."""
+        source = self.source
+        secure = source.transport.encrypted or source.url.startswith("rtsps:")
+        if secure and source.trust.judge is not Judge.NONE:
+            return "libavformat does not judge certificates: it is not used"
+        receiver = AvReceiver(
+            AvSource(source.name, source.url, source.user, source.password, source.audio, source.transport),
+            self._clock,
+            self.counters,
+            silence=self._silence,
+            connect_timeout=self._connect_timeout,
+        )
+        try:
+            formats = await receiver.open()
+            self.tracks = self._begin_formats(formats)
+            self._relayed = len(formats)
+            receiver.begin(self.tracks, self._unit, lambda: self._on_frame, self._format_changed)
+            self._publish_tracks()
+            return await receiver.run(self.demand.wanted, _IDLE)
+        except OnvifdError as error:
+            self._misunderstood += 1
+            if self._misunderstood >= MISUNDERSTANDINGS and "libav" not in source.quirks:
+                self._by_libav, self._misunderstood = False, 0
+            return error.reason
+        finally:
+            await receiver.close()
+
     async def _start(self, client: RtspClient) -> None:
+        self._client = client
         description = await client.describe()
         wanted, documents = self._choose(description)
         self.tracks = self._begin(wanted)
         self._relayed = len(wanted)
-        channels: dict[int, InboundTrack] = {}
+        channels: _Channels = {}
+        reports: _Channels = {}
         for track, described in zip(self.tracks, wanted, strict=True):
-            await self._set_up(client, track, described, channels)
+            await self._set_up(client, track, described, channels, reports)
         if documents is not None and not self._no_documents:
-            await self._set_up_documents(client, documents, channels)
+            await self._set_up_documents(client, documents, channels, reports)
         elif not wanted:
             raise Unavailable("the camera gives nothing that can be used")
         walker = Walker(
             channels,
             self.counters,
+            reports=reports,
             on_unit=self._unit,
             on_format=self._format_changed,
             on_message=client.answered,
@@ -178,24 +326,38 @@ class Intake:
         self._read_now = client.read_now
 
     async def _set_up(
-        self, client: RtspClient, track: InboundTrack, described: DescribedTrack, channels: dict[int, InboundTrack]
+        self,
+        client: RtspClient,
+        track: InboundTrack,
+        described: DescribedTrack,
+        channels: _Channels,
+        reports: _Channels,
     ) -> None:
-        channel = 2 * track.index
-        if self.source.udp:
-            ssrc = await client.setup_udp(described, channel)
-        else:
-            channel, ssrc = await client.setup(described, channel)
-        channels.setdefault(channel, track)
-        if ssrc is not None and all(other.ssrc != ssrc for other in self.tracks):
-            track.adopt(ssrc)
+        try:
+            placed = await client.place(described, 2 * track.index)
+        except TransportRefused as error:
+            if self.source.transport is not Way.AUTO or channels:
+                raise
+            # All tracks come the same way: the first one tells which.
+            self._way = Way.UDP if self._way is Way.TCP else Way.TCP
+            log.info("%s: %s; %s is tried", self.source.name, error.reason, self._way)
+            client.use(self._way)
+            placed = await client.place(described, 2 * track.index)
+        channels.setdefault(placed.rtp, track)
+        reports.setdefault(placed.rtcp, track)
+        track.described, track.rtcp_channel = described.payload_type, placed.rtcp
+        track.honest = "no-markers" not in self.source.quirks
+        track.follow_reports = "arrival-time" not in self.source.quirks
+        if placed.ssrc is not None and all(other.ssrc != placed.ssrc for other in self.tracks):
+            track.adopt(placed.ssrc)
 
     async def _set_up_documents(
-        self, client: RtspClient, described: DescribedTrack, channels: dict[int, InboundTrack]
+        self, client: RtspClient, described: DescribedTrack, channels: _Channels, reports: _Channels
     ) -> None:
         """Set the metadata track up; without it the others go on."""
         track = InboundTrack(self._relayed, described.format, 96 + self._relayed, random.getrandbits(32))
         try:
-            await self._set_up(client, track, described, channels)
+            await self._set_up(client, track, described, channels, reports)
         except (OnvifdError, TimeoutError) as error:
             reason = error.reason if isinstance(error, OnvifdError) else "no answer"
             if not self._relayed:
@@ -217,28 +379,32 @@ class Intake:
             log.info("%s: not used: %s", self.source.name, why)
         others = [track for track in description.tracks if track.format.kind is not Kind.METADATA]
         documents = next((track for track in description.tracks if track.format.kind is Kind.METADATA), None)
+        if "no-metadata" in self.source.quirks:
+            documents = None
         return found or others[:MAX_TRACKS], documents
 
     def _begin(self, wanted: list[DescribedTrack]) -> tuple[InboundTrack, ...]:
         """Tracks for a new connection: those of the last one if the codecs are the same, so that numbers go on."""
+        return self._begin_formats([described.format for described in wanted], wanted)
+
+    def _begin_formats(
+        self, formats: Sequence[TrackFormat], wanted: Sequence[DescribedTrack] = ()
+    ) -> tuple[InboundTrack, ...]:
         before = self.tracks[: self._relayed]
-        same = [(t.format.codec, t.format.clock_rate) for t in before] == [
-            (d.format.codec, d.format.clock_rate) for d in wanted
-        ]
-        if same:
-            for track, described in zip(before, wanted, strict=True):
-                track.begin(described.format)
+        if [(t.format.codec, t.format.clock_rate) for t in before] == [(f.codec, f.clock_rate) for f in formats]:
+            for track, format in zip(before, formats, strict=True):
+                track.begin(format)
             return before
-        types = [described.payload_type for described in wanted]
+        types = [described.payload_type for described in wanted] or [96 + index for index in range(len(formats))]
         return tuple(
             InboundTrack(
                 index,
-                described.format,
+                format,
                 # the camera's own where that can be: packets then pass as they are
-                described.payload_type if types.count(described.payload_type) == 1 else 96 + index,
+                number if types.count(number) == 1 else 96 + index,
                 random.getrandbits(32),
             )
-            for index, described in enumerate(wanted)
+            for index, (format, number) in enumerate(zip(formats, types, strict=True))
         )
 
     def _publish_tracks(self) -> None:
@@ -303,20 +469,44 @@ class Intake:
         """Keep the session alive and notice silence; returns the reason when it ends."""
         interval = max(2.0, client.session.timeout / 2)
         next_alive = self._clock.monotonic() + interval
+        next_report = self._clock.monotonic() + REPORT_EVERY
         while True:
+            if not self.demand.wanted.is_set():
+                return _IDLE
             quiet = self._clock.monotonic() - self._heard
             if quiet >= self._silence:
                 client.abort("silent")
                 return f"no media for {quiet:.0f} s"
             try:
                 async with asyncio.timeout(min(self._silence - quiet, 1.0) + 0.01):
-                    return await asyncio.shield(client.lost)
+                    return self._ended(client, await asyncio.shield(client.lost))
             except TimeoutError:
                 pass
             self._log_garbage()
+            if self._clock.monotonic() >= next_report:
+                next_report = self._clock.monotonic() + REPORT_EVERY
+                self._report(client)
             if self._clock.monotonic() >= next_alive:
                 next_alive = self._clock.monotonic() + interval
                 client.keep_alive()
+
+    def _ended(self, client: RtspClient, reason: str) -> str:
+        """The connection has ended: by itself, or since the camera wants us elsewhere."""
+        if client.misunderstood:
+            self._misunderstand()
+        if client.session.redirect:
+            self._moved = redirected(client.session.redirect, client.session.url)
+        return reason
+
+    def _report(self, client: RtspClient) -> None:
+        """Tell the camera how its packets arrive (RFC 3550 6.4.2)."""
+        if not client.options.reports:
+            return
+        now = self._clock.utc()
+        for track in self.tracks:
+            block = track.reception.block(track.source & 0xFFFFFFFF, track.expected - 1, now)
+            packet = build_receiver_report(ReceiverReport(ssrc=self._ssrc, blocks=(block,) if block else ()))
+            client.send_rtcp(track.rtcp_channel, packet)
 
     def _log_garbage(self) -> None:
         if self.counters.bad_documents > self._documents_logged:

@@ -10,19 +10,25 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from onvifd.cameras.intake_track import Counters, InboundTrack
 from onvifd.clock import US, utc_to_ntp
-from onvifd.errors import InvalidArgument, NotSupported
-from onvifd.media.rtp.clean_point import KEY, UNDECIDED, VERDICTS
-from onvifd.media.rtp.clock import TimestampUnwrapper, TrackClock
-from onvifd.media.rtp.depack import Depacketizer, Frame, depacketizer
+from onvifd.errors import InvalidArgument
+from onvifd.media.rtp.clean_point import KEY, UNDECIDED
+from onvifd.media.rtp.depack import Frame
+from onvifd.media.rtp.jpeg import read_extension
+from onvifd.media.rtp.marker import MIDDLE, SLICE
 from onvifd.media.rtp.pack import frame_rtcp
 from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp
-from onvifd.media.types import AccessUnit, FlushUnit, Kind, TrackFormat
+from onvifd.media.types import AccessUnit, FlushUnit, Kind
+
+__all__ = ["BadStream", "Counters", "InboundTrack", "Walker"]
 
 MAX_JUMP = 3000
 """Sequence numbers farther apart than this are a new beginning, not loss (RFC 3550 A.1: MAX_DROPOUT)."""
+
+MAX_LATE = 100
+"""Sequence numbers that a packet may lie behind and still be a late or repeated one (RFC 3550 A.1: MAX_MISORDER)."""
 
 REPORT_INTERVAL = 5 * US
 """Between our own sender reports, microseconds (RFC 3550 6.2: five seconds)."""
@@ -46,110 +52,20 @@ _FRAMING = 4
 _HEADER = 12
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
-_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*(\d{1,6})", re.IGNORECASE)
+_RTCP_FIRST, _RTCP_LAST = 200, 207
+"""Packet types of RTCP; as an RTP header they would be payload types that are never used (RFC 5761 4)."""
+_MESSAGE = re.compile(rb"RTSP/\d|[A-Z_]{3,20} (?:rtsps?://|\*|/)")
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_CONTENT_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*(\d{1,6})", re.IGNORECASE)
 
 
 class BadStream(Exception):
     """The camera sends what cannot be used any more; the connection must be made anew."""
 
 
-@dataclass(slots=True)
-class Counters:
-    """What was received on one stream since the worker started. `gov_length` is frames between the last two key frames."""
-
-    frames: int = 0
-    bytes: int = 0
-    lost_packets: int = 0
-    bad_frames: int = 0
-    bad_documents: int = 0
-    garbage: int = 0
-    last_utc: int = 0
-    gov_length: int = 0
-
-
-class InboundTrack:
-    """One track of a source over all its connections: keeps the outgoing numbers growing.
-
-    `index` is its place among the tracks of the stream; `payload_type` and `ssrc` are the recorder's own.
-    """
-
-    def __init__(self, index: int, format: TrackFormat, payload_type: int, ssrc: int) -> None:
-        self.index = index
-        self.channel = 2 * index
-        self.payload_type = payload_type
-        self.ssrc = ssrc
-        # growing over all connections
-        self.next_seq = 0
-        self.time_out = 0
-        self.utc = 0
-        self.ticks = 0
-        self.packets = 0
-        self.octets = 0
-        self.told = False
-        """Whether clients may know the SSRC."""
-        self._unwrapper = TimestampUnwrapper()
-        self._began = False
-        self.begin(format)
-
-    def begin(self, format: TrackFormat) -> None:
-        """A new connection: its numbers have nothing to do with those of the last one."""
-        self.format = format
-        self.verdict = VERDICTS.get(format.codec)
-        self.clock = TrackClock(format.clock_rate)
-        self.depack: Depacketizer | None
-        try:
-            self.depack = depacketizer(format)
-        except NotSupported:
-            self.depack = None  # relayed as it is, not recorded
-        self.feed: Callable[[bytes | memoryview, bool, int, bool], tuple[Frame, ...]] | None = None
-        """Where the packets of the present picture go besides the clients; None when nobody wants them."""
-        self.expected = -1
-        self.seq_offset = 0
-        self.time_offset = 0
-        self.rtp_time = -1
-        self.key_time = -1
-        self.decided = -1
-        """The present time stamp once it is known whether a clean point starts with it, else -1."""
-        self.report_due = 0
-        self.by_report = False
-        # the unit under way
-        self.pieces: list[bytes] = []
-        self.sizes = 0
-        self.starts: list[int] = []
-        self.span_begin = self.span_end = 0
-        """Where the last packets of the unit lie in the receive buffer; copied when the unit or the buffer ends."""
-        self.key = False
-        self.unit_time = 0
-        self.unit_utc = 0
-
-    def adopt(self, ssrc: int) -> None:
-        """Keep the camera's SSRC, as long as nobody was told another: its packets then need no rewriting."""
-        if not (self.told or self._began):
-            self.ssrc = ssrc
-
-    def anchor(self, seq: int, rtp_time: int, utc: int) -> None:
-        """Choose offsets so that this packet, the first of a new numbering, continues what was sent before it.
-
-        The first of all passes as it is.
-        """
-        if self._began:
-            self.seq_offset = self.next_seq - seq & 0xFFFF
-            # Time stamps go on by the time that passed: players see a pause, not a jump.
-            passed = max(1, (utc - self.utc) * self.format.clock_rate // US)
-            self.time_offset = self.time_out + passed - rtp_time & _MASK
-        self._began = True
-
-    def stamp(self, rtp_time: int, utc: int) -> None:
-        """A new time stamp begins."""
-        self.rtp_time = rtp_time
-        self.decided = -1
-        self.time_out = rtp_time + self.time_offset & _MASK
-        self.ticks = self._unwrapper.unwrap(self.time_out)
-        self.utc = utc
-
-
 class Walker:
-    """Takes the bytes of one connection. `channels` maps the interleaved RTP channel to the track that comes on it.
+    """Takes the bytes of one connection. `channels` maps the interleaved RTP channel to the track that comes on it, `reports` the
+    RTCP channel (the next one, if left out).
 
     `on_unit` gets every flush unit; `on_frame`, unless None, every whole access unit, `on_document` those of metadata;
     `on_format` a track whose parameter sets changed in-band; `on_message` an RTSP message found between the frames; `on_jump` a track and by how many
@@ -161,6 +77,7 @@ class Walker:
         channels: dict[int, InboundTrack],
         counters: Counters,
         *,
+        reports: dict[int, InboundTrack] | None = None,
         on_unit: Callable[[FlushUnit], None],
         on_format: Callable[[InboundTrack], None],
         on_message: Callable[[bytes], None],
@@ -170,7 +87,9 @@ class Walker:
         self._rtcp: dict[int, InboundTrack] = {}
         for channel, track in channels.items():
             self._rtp[channel] = track
-            self._rtcp[channel + 1] = track
+        for channel, track in (reports or {one + 1 & 0xFF: track for one, track in channels.items()}).items():
+            if self._rtp[channel] is None:
+                self._rtcp[channel] = track
         self.tracks = tuple(sorted(channels.values(), key=lambda track: track.index))
         self.counters = counters
         self.on_frame: Callable[[AccessUnit], None] | None = None
@@ -199,7 +118,7 @@ class Walker:
         view = memoryview(buffer)
         try:
             while end - position >= _FRAMING + _HEADER:
-                magic, channel, length, first, second, seq, rtp_time, _ = _unpack(buffer, position)
+                magic, channel, length, first, second, seq, rtp_time, ssrc = _unpack(buffer, position)
                 track = rtp[channel]
                 if magic != 0x24 or (track is not None and (first & 0xC0 != 0x80 or length < _HEADER)):
                     used = self._between(buffer, position, end)
@@ -211,7 +130,10 @@ class Walker:
                 if after > end:
                     break
                 if track is None:
-                    if channel in self._rtcp:
+                    if first & 0xC0 == 0x80 and not _RTCP_FIRST <= second <= _RTCP_LAST and length >= _HEADER:
+                        if self._elsewhere(channel, second & 0x7F):
+                            continue
+                    elif channel in self._rtcp:
                         self._report(bytes(view[position + _FRAMING : after]), self._rtcp[channel], now)
                 elif (
                     rtp_time == track.decided
@@ -244,7 +166,7 @@ class Walker:
                         if frames:
                             self._deliver(track, frames)
                 else:
-                    self._packet(buffer, view, position, after, track, first, second, seq, rtp_time, now)
+                    self._packet(buffer, view, position, after, track, first, second, seq, rtp_time, ssrc, now)
                 position = after
         finally:
             # The caller may move what is left in the buffer.
@@ -326,26 +248,37 @@ class Walker:
         second: int,
         seq: int,
         rtp_time: int,
+        ssrc: int,
         now: int,
     ) -> None:
+        if _RTCP_FIRST <= second <= _RTCP_LAST:
+            self._report(bytes(view[position + _FRAMING : after]), track, now)
+            return
         contiguous = seq == track.expected
-        if not contiguous:
+        if ssrc != track.source or not contiguous:
             contiguous = track.expected < 0
-            self._resequence(track, seq, rtp_time, now)
+            if not self._follows(track, seq, rtp_time, ssrc, now):
+                return
         track.expected = seq + 1 & 0xFFFF
         if rtp_time != track.rtp_time:
             if track.starts:
-                self._emit(track, False, view)
+                # Whatever its marker said, here the picture ends.
+                self._emit(track, track.judge is not None, view, mark=track.judge is not None)
             self._new_time(track, rtp_time, now)
+            track.reception.first_of_picture(seq, rtp_time, now)
         out = seq + track.seq_offset & 0xFFFF
         track.next_seq = out + 1 & 0xFFFF
         marker = second & 0x80
-        buffer[position + 1] = track.channel
-        buffer[position + 5] = marker | track.payload_type
-        _rewrite(buffer, position + 6, out, track.time_out, track.ssrc)
         begin, end = position + _FRAMING + _HEADER, after
         if first != 0x80:
             begin, end = _payload(buffer, position, after, first)
+            if first & 0x10:
+                read_extension(track.depack, view[position + _FRAMING : after])
+        if track.judge is not None and begin < end and (marker or track.marked == rtp_time):
+            marker = self._marker(track, track.judge(buffer, begin, end), marker, rtp_time)
+        buffer[position + 1] = track.channel
+        buffer[position + 5] = marker | track.payload_type
+        _rewrite(buffer, position + 6, out, track.time_out, track.ssrc)
         if not track.starts:
             track.unit_time, track.unit_utc = track.time_out, track.utc
             track.key = track.verdict is None
@@ -371,21 +304,53 @@ class Walker:
             if frames:
                 self._deliver(track, frames)
 
-    def _resequence(self, track: InboundTrack, seq: int, rtp_time: int, now: int) -> None:
-        """A packet that does not follow: loss, reordering, or a new numbering."""
-        if track.expected >= 0:
+    def _marker(self, track: InboundTrack, part: int, marker: int, rtp_time: int) -> int:
+        """The marker as it should be: at the end of a picture. Packets that carry none never end one, and a camera that sets it in
+        the middle of pictures is not believed any more; then the next time stamp tells."""
+        if part == MIDDLE or (part == SLICE and track.marked == rtp_time):
+            track.honest = False
+        if part != SLICE or not track.honest:
+            return 0
+        if marker:
+            track.marked = rtp_time
+        return marker
+
+    def _follows(self, track: InboundTrack, seq: int, rtp_time: int, ssrc: int, now: int) -> bool:
+        """A packet of another source, or one that does not follow: loss, repetition, or a new numbering. False: to be left out."""
+        changed = ssrc != track.source
+        if changed:
+            first = track.source < 0
+            if not track.accepts(ssrc, now):
+                self.counters.strays += 1
+                return False
+            changed = not first
+        if track.expected >= 0 and not changed:
             missing = seq - track.expected & 0xFFFF
+            if missing == 0:
+                return True
             if missing < MAX_JUMP:
                 self.counters.lost_packets += missing
+                track.reception.lost += missing
                 if self.on_frame is None:
                     # nobody joins frames who would notice
                     self.counters.bad_frames += track.verdict is not None
-                return
-            if 0x10000 - missing < 100:
-                return  # an old packet, repeated or late: it keeps its number
+                return True
+            newer = 0 < (rtp_time - track.rtp_time & _MASK) < _HALF
+            if 0x10000 - missing <= MAX_LATE and not newer:
+                self.counters.duplicates += 1
+                return False
+        if track.expected >= 0:
+            self.counters.restarts += 1
         track.anchor(seq, rtp_time, now)
+        track.reception.begin(seq)
+        track.rtp_time = -1
+        return True
 
     def _new_time(self, track: InboundTrack, rtp_time: int, now: int) -> None:
+        if track.leaps(rtp_time, now):
+            self.counters.restarts += 1
+            track.retime(rtp_time, now)
+        track.arrived = now
         stamp = track.clock.stamp(rtp_time, now)
         if stamp.jump:
             self._on_jump(track, stamp.jump)
@@ -406,13 +371,18 @@ class Walker:
             self.counters.frames += 1
             self.counters.last_utc = stamp.utc
 
-    def _emit(self, track: InboundTrack, end_of_frame: bool, view: memoryview | None = None) -> None:
+    def _emit(
+        self, track: InboundTrack, end_of_frame: bool, view: memoryview | None = None, *, mark: bool = False
+    ) -> None:
         pieces = track.pieces
         if view is not None and track.span_end:
             self._span(view, track, 0)
             track.span_end = 0
         count = len(track.starts)
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if mark:
+            at = track.starts[-1] + 5
+            data = b"".join((data[:at], bytes((data[at] | 0x80,)), data[at + 1 :]))
         unit = FlushUnit(
             track.index, data, tuple(track.starts), track.key, track.unit_time, track.unit_utc, end_of_frame
         )
@@ -469,17 +439,49 @@ class Walker:
             return
         for report in reports:
             if isinstance(report, SenderReport):
-                track.clock.sender_report(report.ntp, report.rtp_time, now)
+                if track.follow_reports:
+                    track.clock.sender_report(report.ntp, report.rtp_time, now)
+                track.reception.sender_report(report.ntp, now)
+
+    def _elsewhere(self, channel: int, payload_type: int) -> bool:
+        """RTP on a channel where none was to come: that of a track of which nothing came yet, if the payload type is its own.
+
+        True if it was taken over and the packet can be read.
+        """
+        swapped = self._rtcp.get(channel)
+        candidates = (swapped,) if swapped is not None else self.tracks
+        for track in candidates:
+            if track.expected < 0 and track.described == payload_type:
+                for number, other in enumerate(self._rtp):
+                    if other is track:
+                        self._rtp[number] = None
+                        self._rtcp[number] = track
+                self._rtcp.pop(channel, None)
+                self._rtp[channel] = track
+                return True
+        self.counters.strays += 1
+        return False
 
     def _between(self, buffer: bytearray, position: int, end: int) -> int:
-        """Step over what is no media frame: an RTSP message, or garbage up to the next `$`. `position` means: need more."""
-        if buffer[position : position + 5] == b"RTSP/":
-            head = buffer.find(b"\r\n\r\n", position, end)
-            if head < 0 and end - position < MAX_MESSAGE:
+        """Step over what is no media frame: an RTSP message, an empty frame, or garbage up to the next `$`.
+
+        `position` means: need more.
+        """
+        if buffer[position] == 0x24:
+            after = position + _FRAMING + (buffer[position + 2] << 8 | buffer[position + 3])
+            if (
+                after - position < _FRAMING + _HEADER
+                and after < end
+                and (buffer[after] == 0x24 or buffer[after] == 0x52)
+            ):
+                return after
+        elif _MESSAGE.match(buffer, position, min(end, position + 64)):
+            head = _HEAD_END.search(buffer, position, end)
+            if head is None and end - position < MAX_MESSAGE:
                 return position
-            if head >= 0:
-                length = _CONTENT_LENGTH.search(buffer, position, head + 2)
-                after = head + 4 + (int(length.group(1)) if length else 0)
+            if head is not None:
+                length = _CONTENT_LENGTH.search(buffer, position, head.end())
+                after = head.end() + (int(length.group(1)) if length else 0)
                 if after - position <= MAX_MESSAGE:
                     if after > end:
                         return position

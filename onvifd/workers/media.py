@@ -9,8 +9,8 @@ import os
 import socket
 from dataclasses import dataclass, field
 
-from onvifd.cameras.intake import Intake, Source
-from onvifd.cameras.intake_core import InboundTrack
+from onvifd.cameras.intake import Intake
+from onvifd.cameras.intake_track import InboundTrack
 from onvifd.clock import Clock, SystemClock
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.live.hub import LiveStream
@@ -28,6 +28,7 @@ from onvifd.workers import pictures
 from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere, Elsewhere
 from onvifd.workers.groups import StartedGroups
+from onvifd.workers.intakes import awake, must_restart, on_demand, source_of
 from onvifd.workers.link import Link
 from onvifd.workers.live_metadata import LiveMetadata
 from onvifd.workers.messages import (
@@ -35,6 +36,7 @@ from onvifd.workers.messages import (
     Cameras,
     CameraSpec,
     CameraState,
+    CertificateSeen,
     Credentials,
     Done,
     Failure,
@@ -170,7 +172,7 @@ class MediaWorker:
                 self._metadata.part(message)
                 return Done()
             case GetKeyframe():
-                return self._keyframe(message)
+                return await self._keyframe(message)
             case Ping():
                 return Pong()
             case Stop():
@@ -237,18 +239,12 @@ class MediaWorker:
                 self._start(key[0], spec)
             else:
                 running.spec = spec
+                running.intake.demand.on_demand = on_demand(spec)
                 await running.feed.change(spec.recordings)
         self._pictures.forget()
 
     def _must_restart(self, key: tuple[str, str], spec: StreamSpec) -> bool:
-        old = self._streams[key].spec
-        return (old.url, old.user, old.password, old.audio, old.udp) != (
-            spec.url,
-            spec.user,
-            spec.password,
-            spec.audio,
-            spec.udp,
-        )
+        return must_restart(self._streams[key].intake, "/".join(key), spec)
 
     def _start(self, camera: str, spec: StreamSpec) -> None:
         setup = self._setup
@@ -256,8 +252,6 @@ class MediaWorker:
             raise Unavailable("cameras came before the set-up")
         name = f"{camera}/{spec.name}"
         stream = LiveStream(name)
-        stream.on_keyframe_wanted = lambda: self._link.send(KeyframeWanted(camera=camera, stream=spec.name))
-        source = Source(name, spec.url, spec.user, spec.password, spec.audio, spec.udp)
 
         def on_state(online: bool, reason: str) -> None:
             self._link.send(
@@ -267,13 +261,20 @@ class MediaWorker:
         def on_tracks(tracks: tuple[InboundTrack, ...]) -> None:
             self._tracks(camera, spec.name, tracks)
 
+        def on_keyframe_wanted() -> None:
+            intake.ask_keyframe()
+            self._link.send(KeyframeWanted(camera=camera, stream=spec.name))
+
+        stream.on_keyframe_wanted = on_keyframe_wanted
         intake = Intake(
-            source,
+            source_of(name, spec),
             stream,
             self._clock,
             on_state=on_state,
             on_tracks=on_tracks,
             on_document=lambda unit: self._metadata.document(camera, spec.name, unit),
+            on_pin=lambda pin: self._link.send(CertificateSeen(camera=camera, stream=spec.name, fingerprint=pin)),
+            on_demand=on_demand(spec),
             connect_timeout=setup.camera_connect,
             silence=setup.camera_silence,
             poller=self._poller,
@@ -308,10 +309,12 @@ class MediaWorker:
 
     # ---- key frames ----------------------------------------------------------------------------
 
-    def _keyframe(self, message: GetKeyframe) -> AnyMessage:
+    async def _keyframe(self, message: GetKeyframe) -> AnyMessage:
         running = self._streams.get((message.camera, message.stream))
         if running is None:
             return Failure(reason=f"no stream {message.camera}/{message.stream}")
+        if running.intake.demand.on_demand:
+            await awake(running.stream)
         try:
             unit = keyframe_of(running.stream)
         except OnvifdError as error:

@@ -109,15 +109,24 @@ class RecordSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream to pull, and the recordings that it feeds. `audio` is whether its sound is pulled at all, `udp` whether RTP
-    is to come by UDP instead of within the RTSP connection."""
+    """One stream to pull, and the recordings that it feeds. `audio` is whether its sound is pulled at all.
+
+    `transport` is a rtsp.client_transport.Way, `tunnel_port` the port of HTTP tunnels (0: the usual one), `trust` a
+    rtsp.client_trust.Judge and `pin` the fingerprint that its certificate must have (empty: the first one seen). With
+    `on_demand` it is pulled only while somebody watches, unless it feeds a recording. `quirks` are ids of cameras.quirks.
+    """
 
     name: str
     url: str
     user: str = ""
     password: str = ""
     audio: bool = True
-    udp: bool = False
+    transport: str = "auto"
+    tunnel_port: int = 0
+    trust: str = "pin"
+    pin: str = ""
+    on_demand: bool = False
+    quirks: tuple[str, ...] = ()
     recordings: tuple[RecordSpec, ...] = ()
 
     def __repr__(self) -> str:
@@ -381,6 +390,22 @@ class KeyframeWanted(Message):
     stream: str
 
 
+class CertificateSeen(Message):
+    """A camera showed a certificate, and there was none to compare it with. `fingerprint` is its SHA-256 in hex."""
+
+    camera: str
+    stream: str
+    fingerprint: str
+
+
+class CertificateSeen(Message):
+    """A camera showed a certificate, and there was none to compare it with. `fingerprint` is its SHA-256 in hex."""
+
+    camera: str
+    stream: str
+    fingerprint: str
+
+
 class VolumeTrouble(Message):
     """A volume did not take footage: the reason for a person. Said once until it takes some again."""
 
@@ -466,6 +491,8 @@ AnyMessage = (
     | StreamFormats
     | RecordingState
     | KeyframeWanted
+    | CertificateSeen
+    | CertificateSeen
     | VolumeTrouble
     | Stats
     | LoginNotice

@@ -18,6 +18,7 @@ from onvifd.live.mount import LiveMount
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, Kind, TrackFormat
 from onvifd.rtsp.messages import Headers, Parser, Request, Response
+from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.poller import ReadPoller
 from tests.rtsp import sample
 
@@ -41,7 +42,7 @@ class Rig:
         self.formats: list[tuple[TrackFormat, ...]] = []
         self.reasons: list[str] = []
         self.intake = Intake(
-            Source("cam-1/main", url, sample.USER, sample.PASSWORD, udp=udp),
+            Source("cam-1/main", url, sample.USER, sample.PASSWORD, transport=Way.UDP if udp else Way.AUTO),
             self.stream,
             SystemClock(),
             on_state=lambda _, reason: self.reasons.append(reason),

@@ -1,0 +1,75 @@
+"""How streams are received: from the catalogue to the workers, and certificates that these have seen into the catalogue."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+
+import msgspec
+
+from onvifd.errors import OnvifdError
+from onvifd.store.catalogue import AsyncCatalogue
+from onvifd.store.receptions import ReceptionRow
+from onvifd.workers.messages import AnyMessage, CameraSpec, CertificateSeen, StreamSpec
+
+log = logging.getLogger(__name__)
+
+MAX_STORING = 64
+"""Certificates that wait to be stored; one that is left out is told again at the next start."""
+
+
+class Receptions:
+    """What is set. `read` before `applied`; `heard` takes every message of a worker."""
+
+    def __init__(self, catalogue: AsyncCatalogue) -> None:
+        self._catalogue = catalogue
+        self._rows: dict[tuple[str, str], ReceptionRow] = {}
+        self._storing: set[asyncio.Task[None]] = set()
+
+    async def read(self) -> None:
+        """Take over what the catalogue says now. Raises Unavailable."""
+        rows = await self._catalogue.run(self._catalogue.sync.receptions.all)
+        self._rows = {(row.camera, row.stream): row for row in rows}
+
+    def applied(self, cameras: Iterable[CameraSpec]) -> tuple[CameraSpec, ...]:
+        """The same cameras with how each stream is received."""
+        return tuple(
+            msgspec.structs.replace(camera, streams=tuple(self._stream(camera.id, stream) for stream in camera.streams))
+            for camera in cameras
+        )
+
+    def _stream(self, camera: str, spec: StreamSpec) -> StreamSpec:
+        row = self._rows.get((camera, spec.name))
+        if row is None:
+            return spec
+        return msgspec.structs.replace(
+            spec,
+            transport=row.transport,
+            tunnel_port=row.tunnel_port,
+            trust=row.trust,
+            pin=row.pin,
+            on_demand=row.on_demand,
+            quirks=tuple(row.quirks.split()),
+        )
+
+    def heard(self, message: AnyMessage) -> None:
+        """A worker tells something: the first certificate of a camera is remembered."""
+        if isinstance(message, CertificateSeen) and len(self._storing) < MAX_STORING:
+            task = asyncio.create_task(self._store(message), name="certificate of a camera")
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
+
+    async def _store(self, seen: CertificateSeen) -> None:
+        def work(row: ReceptionRow) -> ReceptionRow:
+            return row if row.pin else replace(row, pin=seen.fingerprint)
+
+        try:
+            await self._catalogue.run(self._catalogue.sync.receptions.change, seen.camera, seen.stream, work)
+        except OnvifdError as error:
+            log.error("%s/%s: its certificate cannot be remembered: %s", seen.camera, seen.stream, error.reason)
+
+    async def close(self) -> None:
+        """Wait for what is being stored."""
+        await asyncio.gather(*self._storing, return_exceptions=True)
