@@ -398,14 +398,6 @@ class CertificateSeen(Message):
     fingerprint: str
 
 
-class CertificateSeen(Message):
-    """A camera showed a certificate, and there was none to compare it with. `fingerprint` is its SHA-256 in hex."""
-
-    camera: str
-    stream: str
-    fingerprint: str
-
-
 class VolumeTrouble(Message):
     """A volume did not take footage: the reason for a person. Said once until it takes some again."""
 
@@ -491,7 +483,6 @@ AnyMessage = (
     | StreamFormats
     | RecordingState
     | KeyframeWanted
-    | CertificateSeen
     | CertificateSeen
     | VolumeTrouble
     | Stats
