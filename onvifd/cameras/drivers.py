@@ -42,7 +42,7 @@ def full_address(address: str) -> str:
     if "://" not in address:
         address = f"http://{address}"
     parts = urlsplit(address)
-    if parts.scheme not in ("http", "https", "rtsp"):
+    if parts.scheme not in ("http", "https", "rtsp", "rtsps"):
         raise InvalidArgument(f"addresses that begin with {parts.scheme}:// are not supported")
     if parts.scheme in ("http", "https") and parts.path in ("", "/"):
         address = parts._replace(path=DEVICE_PATH).geturl()
@@ -58,7 +58,7 @@ async def probe(address: str, credentials: Credentials | None = None, *, clock: 
     credentials = credentials or login
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):
-            if urlsplit(url).scheme == "rtsp":
+            if urlsplit(url).scheme in ("rtsp", "rtsps"):
                 return await rtsp_driver.probe(url, credentials)
             async with aiohttp.ClientSession() as session:
                 return await onvif_driver.probe(url, credentials, session, clock or SystemClock())

@@ -409,7 +409,7 @@ def _checked(streams: Sequence[Stream]) -> tuple[Stream, ...]:
     clean = []
     for stream in order:
         uri = split_credentials(stream.uri)[0]
-        if urlsplit(uri).scheme != "rtsp":
+        if urlsplit(uri).scheme not in ("rtsp", "rtsps"):
             raise InvalidArgument(f"{redact(uri)} is not an rtsp:// URL")
         snapshot = split_credentials(stream.snapshot_uri)[0] if stream.snapshot_uri else ""
         clean.append(replace(stream, uri=uri, snapshot_uri=snapshot))

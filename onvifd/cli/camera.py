@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from onvifd.cli.camera_set import quirks_, set_
 from onvifd.cli.common import (
     FAILED,
     AsJson,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "ONVIFD_CAMERA_PASSWORD"
 
 app = typer.Typer(help="Cameras that the recorder pulls from.", no_args_is_help=True)
+app.command("set")(set_)
+app.command("quirks")(quirks_)
 
 Which = Annotated[str, typer.Argument(help="Id, channel number or name of a camera.")]
 User = Annotated[str, typer.Option(help="Account at the camera.")]
