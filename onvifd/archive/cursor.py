@@ -85,9 +85,10 @@ class Selection:
         self._last_intra: int | None = None
 
     @property
-    def video(self) -> bool:
-        """Whether pictures are sent, so that everything begins with a clean point of theirs."""
-        return self._video
+    def groups(self) -> bool:
+        """Whether pictures are sent that refer to others, so that everything begins with a clean point of theirs."""
+        formats = (self._presented[n] for n in self._wanted.tracks)
+        return any(each.kind is Kind.VIDEO and each.codec is not Codec.JPEG for each in formats)
 
     @property
     def single(self) -> bool:
@@ -104,9 +105,10 @@ class Selection:
         tracks = self._map(loaded.formats)
         if self._wanted.frames is Frames.ALL:
             return [(s, tracks[s.track]) for s in loaded.samples if tracks[s.track] >= 0]
+        samples = reversed(loaded.samples) if intra_reverse else loaded.samples
         return [
             (sample, tracks[sample.track])
-            for sample in loaded.samples
+            for sample in samples
             if tracks[sample.track] >= 0 and self._passes(loaded, sample, intra_reverse)
         ]
 
@@ -261,12 +263,12 @@ class ForwardCursor:
                     time = self._video_time = max(time, self._video_time)
                 self._rows.append(_Row(time, loaded, sample, track, after_gap))
                 after_gap = 0
-        if not self._selection.video and not self._started:
+        if not self._selection.groups and not self._started:
             self._trim()
         return items + self._release()
 
     def _trim(self) -> None:
-        """Without pictures every access unit is a clean point (6.5.4): the last one at or before the start of each track is
+        """Without groups of pictures every access unit is a clean point (6.5.4): the last one at or before the start of each track is
         enough."""
         self._started = any(row.time > self._requested for row in self._rows)
         lasts = {row.track: index for index, row in enumerate(self._rows) if row.time <= self._requested}
@@ -344,7 +346,7 @@ class ForwardCursor:
 class ReverseCursor:
     """Groups of pictures in reverse order, each forward in itself (6.6.1); metadata goes with them, sound does not.
 
-    Without pictures each access unit is a group of its own.
+    Without pictures, or with JPEG, each access unit is a group of its own.
     """
 
     def __init__(
@@ -426,16 +428,16 @@ class ReverseCursor:
         target = before
         while target is not None and not target.fragment.clean:
             target = await self._reader.previous(target)
-        video, earliest = self._selection.video, self._wanted.end or 0
+        groups, earliest = self._selection.groups, self._wanted.end or 0
         samples = [
             (each, sample, track)
             for each in loaded
             for sample, track in self._selection.take(each, intra_reverse=True)
             # Pictures before the end are the lead-in of those behind it.
             if sample.utc <= self._requested
-            and (sample.utc >= earliest or each.formats[sample.track].kind is Kind.VIDEO)
+            and (sample.utc >= earliest or (groups and each.formats[sample.track].kind is Kind.VIDEO))
         ]
-        if not video:
+        if not groups:
             samples.sort(key=lambda entry: entry[1].utc, reverse=True)
         after_gap = self._after_gap
         if samples or gap:
@@ -445,7 +447,7 @@ class ReverseCursor:
         seen: set[int] = set()
         items = []
         for n, (each, sample, track) in enumerate(samples):
-            final, fresh = lasts[track] == n, track not in seen or not video
+            final, fresh = lasts[track] == n, track not in seen or not groups
             seen.add(track)
             gap_before = after_gap if n == 0 else 0
             items.append(Item(each, sample, track, gap and final, fresh, last_group and final, gap_before))

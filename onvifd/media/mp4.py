@@ -143,6 +143,10 @@ def sample_entry(track: TrackFormat) -> bytes:
             return _video_entry(b"hvc1", track, box(b"hvcC", decoder_configuration(track)))
         case Codec.MPEG4:
             return _video_entry(b"mp4v", track, _elementary_stream(track, VISUAL, VISUAL_STREAM))
+        case Codec.JPEG:
+            if not track.width or not track.height:
+                raise InvalidArgument("size of JPEG pictures is not known")
+            return _video_entry(b"jpeg", track, b"")
         case Codec.AAC:
             return _audio_entry(b"mp4a", track, _elementary_stream(track, AUDIO, AUDIO_STREAM))
         case Codec.OPUS:
@@ -270,6 +274,6 @@ def unit_duration(track: TrackFormat, data: bytes) -> int | None:
 
 
 STORABLE = frozenset(
-    (Codec.H264, Codec.H265, Codec.MPEG4, Codec.PCMU, Codec.PCMA, Codec.AAC, Codec.OPUS, Codec.METADATA)
+    (Codec.H264, Codec.H265, Codec.MPEG4, Codec.JPEG, Codec.PCMU, Codec.PCMA, Codec.AAC, Codec.OPUS, Codec.METADATA)
 )
 """Encodings with a sample entry here."""

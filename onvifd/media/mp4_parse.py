@@ -117,6 +117,9 @@ def _format(data: Buffer, mdia: Box) -> TrackFormat:
         width, height = _unpack(">HH", data, entry, 24)
         config = _specific_config(data, entry, 78)
         return TrackFormat(codec=Codec.MPEG4, clock_rate=90_000, config=config, width=width, height=height)
+    if entry.kind == b"jpeg":
+        width, height = _unpack(">HH", data, entry, 24)
+        return TrackFormat(codec=Codec.JPEG, clock_rate=90_000, width=width, height=height)
     if entry.kind in _SOUND:
         (channels,) = _unpack(">H", data, entry, 16)
         codec = _SOUND[entry.kind]

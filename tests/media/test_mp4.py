@@ -11,7 +11,7 @@ import pytest
 from onvifd.clock import US, ntp_to_utc
 from onvifd.errors import InvalidArgument, NotSupported
 from onvifd.media import mp4
-from onvifd.media.mp4_parse import boxes
+from onvifd.media.mp4_parse import boxes, parse_init
 from onvifd.media.types import AccessUnit, Codec, TrackFormat
 
 T0 = 1_767_225_600 * US + 123_457
@@ -91,9 +91,16 @@ def test_video_without_parameter_sets_has_no_head() -> None:
 
 def test_encodings_without_sample_entry_are_refused() -> None:
     with pytest.raises(NotSupported):
-        mp4.init_segment([TrackFormat(codec=Codec.JPEG, clock_rate=90000)])
+        mp4.init_segment([TrackFormat(codec=Codec.G726, clock_rate=8000)])
 
 
 def test_a_fragment_without_samples_is_refused() -> None:
     with pytest.raises(InvalidArgument):
         mp4.build_fragment(1, [mp4.Run(0, T0, 0, [])])
+
+
+def test_jpeg_needs_its_size() -> None:
+    with pytest.raises(InvalidArgument):
+        mp4.init_segment([TrackFormat(codec=Codec.JPEG, clock_rate=90000)])
+    known = TrackFormat(codec=Codec.JPEG, clock_rate=90000, width=640, height=360)
+    assert parse_init(mp4.init_segment([known])) == (known,)

@@ -6,6 +6,7 @@ What does not fit there travels as marker segments in a header extension: 0xFFD8
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from onvifd.errors import InvalidArgument
 from onvifd.media import jpeg
 from onvifd.media.jpeg import Component, Headers, Picture
 from onvifd.media.rtp.frame import NONE, Depacketizer, Frame, Payload, Unfragmented, damaged
-from onvifd.media.rtp.packet import REPLAY_EXTENSION, RtpPacket
+from onvifd.media.rtp.packet import REPLAY_EXTENSION, RtpPacket, parse_rtp
 from onvifd.media.types import TrackFormat
 
 FIRST, FURTHER = 0xFFD8, 0xFFFF
@@ -179,6 +180,13 @@ def tell_extension(joiner: Depacketizer | None, packet: RtpPacket) -> None:
     """Give a packet's header extension to the depacketizer that takes its payload next, if that reads such."""
     if packet.extension is not None and isinstance(joiner, JpegDepacketizer):
         joiner.extend(*packet.extension)
+
+
+def read_extension(joiner: Depacketizer | None, packet: memoryview) -> None:
+    """The same for a packet that was not parsed."""
+    if isinstance(joiner, JpegDepacketizer):
+        with contextlib.suppress(InvalidArgument):
+            tell_extension(joiner, parse_rtp(packet))
 
 
 class JpegDepacketizer(Unfragmented):
