@@ -16,6 +16,7 @@ from onvifd.onvif.services.media_base import GROUPS_QUERY
 from onvifd.onvif.services.media_changes import MediaChanges
 from onvifd.onvif.services.media_profile_view import profile
 from onvifd.onvif.services.media_profiles import MediaProfiles
+from onvifd.onvif.services.media_talk import AudioDecoders
 from onvifd.onvif.services.media_view import MediaView
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import trt, tt
@@ -25,7 +26,7 @@ READ = AccessClass.READ_MEDIA
 Encoder = TypeVar("Encoder", VideoEncoder, AudioEncoder)
 
 
-class MediaService(MediaProfiles, MediaChanges):
+class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
     """Profiles, configurations and addresses of the live streams for clients of Profile S.
 
     H.265 streams are profiles without encoder configuration here, because ver10 has no name for the encoding.
@@ -258,22 +259,6 @@ class MediaService(MediaProfiles, MediaChanges):
         self, call: Call, request: trt.GetVideoAnalyticsConfigurations
     ) -> trt.GetVideoAnalyticsConfigurationsResponse:
         return trt.GetVideoAnalyticsConfigurationsResponse()
-
-    @operation(access=READ)
-    async def get_audio_outputs(self, call: Call, request: trt.GetAudioOutputs) -> trt.GetAudioOutputsResponse:
-        return trt.GetAudioOutputsResponse()
-
-    @operation(access=READ)
-    async def get_audio_output_configurations(
-        self, call: Call, request: trt.GetAudioOutputConfigurations
-    ) -> trt.GetAudioOutputConfigurationsResponse:
-        return trt.GetAudioOutputConfigurationsResponse()
-
-    @operation(access=READ)
-    async def get_audio_decoder_configurations(
-        self, call: Call, request: trt.GetAudioDecoderConfigurations
-    ) -> trt.GetAudioDecoderConfigurationsResponse:
-        return trt.GetAudioDecoderConfigurationsResponse()
 
     # ---- streams and pictures
 

@@ -10,6 +10,7 @@ from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snaps
 from onvifd.onvif.services.media2_changes import Media2Changes, choose
 from onvifd.onvif.services.media_base import GROUPS_QUERY
 from onvifd.onvif.services.media_profile_view import profile2
+from onvifd.onvif.services.media_talk2 import Talk2
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tr2
 from onvifd.rtsp import websocket
@@ -19,7 +20,7 @@ READ = AccessClass.READ_MEDIA
 Protocol = tr2.TransportProtocol
 
 
-class Media2Service(Media2Changes):
+class Media2Service(Media2Changes, Talk2):
     """Profiles, configurations and addresses of the live streams for clients of Profile T."""
 
     namespace = NS_MEDIA2
@@ -32,10 +33,11 @@ class Media2Service(Media2Changes):
         kinds = tr2.ConfigurationEnumeration
         audio = (kinds.AUDIO_SOURCE, kinds.AUDIO_ENCODER) if model.audio_sources else ()
         metadata = (kinds.METADATA,) if model.metadata else ()
+        talk = (kinds.AUDIO_OUTPUT, kinds.AUDIO_DECODER) if model.audio_outputs else ()
         return tr2.Capabilities2(
             profile_capabilities=tr2.ProfileCapabilities(
                 maximum_number_of_profiles=self._control.max_profiles(),
-                configurations_supported=(kinds.VIDEO_SOURCE, kinds.VIDEO_ENCODER, *audio, *metadata),
+                configurations_supported=(kinds.VIDEO_SOURCE, kinds.VIDEO_ENCODER, *audio, *talk, *metadata),
             ),
             streaming_capabilities=tr2.StreamingCapabilities(
                 rtsp_streaming=rtsp,
@@ -118,20 +120,6 @@ class Media2Service(Media2Changes):
     ) -> tr2.GetAnalyticsConfigurationsResponse:
         self._none_of(request)
         return tr2.GetAnalyticsConfigurationsResponse()
-
-    @operation(access=READ)
-    async def get_audio_output_configurations(
-        self, call: Call, request: tr2.GetAudioOutputConfigurations
-    ) -> tr2.GetAudioOutputConfigurationsResponse:
-        self._none_of(request)
-        return tr2.GetAudioOutputConfigurationsResponse()
-
-    @operation(access=READ)
-    async def get_audio_decoder_configurations(
-        self, call: Call, request: tr2.GetAudioDecoderConfigurations
-    ) -> tr2.GetAudioDecoderConfigurationsResponse:
-        self._none_of(request)
-        return tr2.GetAudioDecoderConfigurationsResponse()
 
     def _none_of(self, request: tr2.GetConfiguration) -> None:
         if request.profile_token:

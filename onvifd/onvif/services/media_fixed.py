@@ -81,7 +81,6 @@ class FixedMedia:
         if choice != found.choice:
             raise _impossible()
 
-
     async def set_audio_output(self, config_token: str, *, name: str, level: int, primacy: str) -> None:
         found = MediaView(self._model()).audio_output(config_token)
         if (name, level, primacy) != (found.name, found.level, found.primacy):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -119,21 +119,42 @@ def client(assert_valid: Callable[[bytes], Any]) -> Callable[..., Client]:
     return lambda *services: Client(services, assert_valid)
 
 
-@pytest.fixture
-def recording_stage(tmp_path: Path) -> Iterable[Any]:
-    """Makes stages of recording control (module `recording_stage`) that share one catalogue."""
-    name = "onvif_recording_stage"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / "recording_stage.py")
+def _stage(name: str) -> ModuleType:
+    """A module of stages beside this one."""
+    known = f"onvif_{name}"
+    if known not in sys.modules:
+        spec = importlib.util.spec_from_file_location(known, Path(__file__).parent / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
+        sys.modules[known] = module
         spec.loader.exec_module(module)
+    return sys.modules[known]
+
+
+@pytest.fixture
+async def media_stage(tmp_path: Path) -> AsyncIterator[Any]:
+    """Makes stages of media control (module `media_stage`) that share one catalogue."""
+    made: list[Any] = []
+
+    async def make(**named: Any) -> Any:
+        stage = _stage("media_stage").MediaStage(tmp_path, **named)
+        made.append(stage)
+        await stage.take_over()
+        return stage
+
+    yield make
+    for stage in made:
+        await stage.close()
+
+
+@pytest.fixture
+def recording_stage(tmp_path: Path) -> Iterable[Any]:
+    """Makes stages of recording control (module `recording_stage`) that share one catalogue."""
     made: list[Any] = []
 
     def make(**named: Any) -> Any:
-        made.append(sys.modules[name].RecordingStage(tmp_path, **named))
+        made.append(_stage("recording_stage").RecordingStage(tmp_path, **named))
         return made[-1]
 
     yield make

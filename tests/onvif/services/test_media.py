@@ -74,10 +74,17 @@ CHANGES = (
     dict.fromkeys(("CreateProfile", "DeleteProfile"), AccessClass.ACTUATE)
     | {f"{verb}{kind}Configuration": AccessClass.ACTUATE for verb in ("Add", "Remove") for kind in (*KINDS, *SOUND)}
     | {f"Set{kind}Configuration": AccessClass.ACTUATE for kind in (*KINDS[:4], "Metadata")}
+    | {f"Set{kind}Configuration": AccessClass.ACTUATE for kind in SOUND}
+    | {
+        f"Get{kind}{rest}": AccessClass.READ_MEDIA
+        for kind in SOUND
+        for rest in ("Configuration", "ConfigurationOptions")
+    }
+    | {f"GetCompatible{kind}Configurations": AccessClass.READ_MEDIA for kind in SOUND}
     | dict.fromkeys(("StartMulticastStreaming", "StopMulticastStreaming"), AccessClass.ACTUATE)
     | dict.fromkeys(("GetMetadataConfiguration", "GetMetadataConfigurationOptions"), AccessClass.READ_MEDIA)
 )
-"""What `test_media_control` is about."""
+"""What `test_media_control` and `test_media_talk` are about."""
 
 
 def request(name: str, content: str = "") -> str:

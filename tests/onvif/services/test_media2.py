@@ -47,8 +47,10 @@ CHANGES = (
     | {f"Set{family}Configuration": AccessClass.ACTUATE for family in (*FAMILIES, "Metadata")}
     | dict.fromkeys(("StartMulticastStreaming", "StopMulticastStreaming"), AccessClass.ACTUATE)
     | {"GetMetadataConfigurationOptions": AccessClass.READ_MEDIA}
+    | {f"SetAudio{kind}Configuration": AccessClass.ACTUATE for kind in ("Output", "Decoder")}
+    | {f"GetAudio{kind}ConfigurationOptions": AccessClass.READ_MEDIA for kind in ("Output", "Decoder")}
 )
-"""What `test_media_control` is about."""
+"""What `test_media_control` and `test_media_talk` are about."""
 
 
 def request(name: str, content: str = "") -> str:
