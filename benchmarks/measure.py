@@ -73,6 +73,18 @@ class Program:
         """CPU seconds of it and its descendants up to now."""
         return sum(cpu_seconds(pid) for pid in processes(self.process.pid))
 
+    def memory(self) -> float:
+        """MiB that it and its descendants hold, what they share counted once."""
+        return sum(map(proportional_set_size, processes(self.process.pid))) / (1 << 20)
+
+
+def proportional_set_size(pid: int) -> int:
+    """Bytes (`/proc/PID/smaps_rollup`)."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) << 10
+    return 0
+
 
 def cpu_seconds(pid: int) -> float:
     """Time on a CPU of all threads, in nanosecond resolution (`/proc/PID/task/*/schedstat`)."""
@@ -136,6 +148,7 @@ def load(server: Program, url: str, *arguments: str) -> dict[str, Any]:
         before = server.cpu()
         result: dict[str, Any] = json.loads(client.line())
         result["cpu"] = server.cpu() - before
+        result["memory"] = server.memory()
     return result
 
 

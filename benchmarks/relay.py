@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.measure import LOAD_CORE, Figure, Program, free_ports, load, program, settle
-from benchmarks.servers import PASSWORD, USER, gst_relay, onvifd_relay
+from benchmarks.servers import PASSWORD, USER, floor_relay, gst_relay, onvifd_relay
 
 Server = Callable[[int, int, int], AbstractContextManager[tuple[Program, str]]]
 """Port, camera port and number of cameras to a running server and the address of its streams."""
@@ -25,13 +25,16 @@ class Case:
     cameras: int = 1
     pace: int = 0
     load: tuple[str, ...] = ()
+    floor: bool = False
+    """Whether the kernel's floor is measured as well."""
 
 
 CASES = (
-    Case("TCP, 1 camera to 400 clients", 400, 1.8),
+    Case("TCP, 1 camera to 400 clients", 400, 1.8, floor=True),
+    Case("TCP, 1 camera to 200 clients", 200, 1.8),
     Case("same, the camera paces its packets", 400, 1.5, pace=300),
     Case("UDP, 1 camera to 400 clients", 400, 1.5, load=("--udp",)),
-    Case("TCP, 64 cameras to 2 clients each", 128, 3.0, cameras=64),
+    Case("TCP, 64 cameras to 2 clients each", 128, 3.0, cameras=64, floor=True),
 )
 
 
@@ -48,7 +51,8 @@ def measured(server: Server, case: Case, seconds: float, *more: str) -> dict[str
 def described(result: dict[str, Any]) -> str:
     return (
         f"{result['cpu'] / result['gbits']:.3f} s/Gbit, {result['cpu'] / result['seconds']:.0%} of a core, "
-        f"{result['fps']:.1f} fps, {result['lost']} lost, p99 {result['latency_p99'] or 0:.1f} ms"
+        f"{result['fps']:.1f} fps, {result['lost']} lost, p50 {result['latency_p50'] or 0:.1f} ms, p99 {result['latency_p99'] or 0:.1f} ms, "
+        f"{result['memory']:.0f} MiB"
     )
 
 
@@ -58,12 +62,13 @@ def run(seconds: float) -> Sequence[Figure]:
         ours = measured(onvifd_relay, case, seconds)
         peer = measured(gst_relay, case, seconds)
         ratio = (peer["cpu"] / peer["gbits"]) / (ours["cpu"] / ours["gbits"])
+        floor = measured(floor_relay, case, seconds) if case.floor else None
         held = ratio >= case.hold and ours["fps"] > 24.5 and not ours["lost"]
         figures.append(
             Figure(
                 f"{case.title}, CPU per Gbit",
                 described(ours),
-                f"gst: {described(peer)}",
+                f"gst: {described(peer)}" + (f"; floor: {described(floor)}" if floor else ""),
                 f"{ratio:.1f}",
                 f">= {case.hold}",
                 held,

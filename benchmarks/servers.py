@@ -27,6 +27,14 @@ def gst_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Progr
 
 
 @contextmanager
+def floor_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Program, str]]:
+    """The smallest relay that there can be."""
+    command = (sys.executable, "-m", "benchmarks.floor_server", str(port), str(camera_port), str(cameras))
+    with program(*command, core=SERVER_CORE) as running:
+        yield running, f"rtsp://127.0.0.1:{port}/cam%d"
+
+
+@contextmanager
 def gst_files(port: int) -> Iterator[tuple[Program, str]]:
     """The test clip as a file, one pipeline per client."""
     with program(SYSTEM_PYTHON, GST, str(port), "file", str(mp4()), core=SERVER_CORE) as running:
