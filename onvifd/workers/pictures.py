@@ -61,7 +61,8 @@ class JpegStream(LiveStream):
         self._refusal = ""
         self._refused_at = 0.0
         self._reported = 0
-        self._utc = 0
+        self.latest = 0
+        """Time of the last picture, microseconds UTC."""
         self._ticks = 0
         self._packer = Packer(
             self._format(0, 0),
@@ -108,7 +109,7 @@ class JpegStream(LiveStream):
         except InvalidArgument as error:
             log.error("%s: %s", self.name, error)
             return
-        self._ticks = ticks
+        self._ticks, self.latest = ticks, utc
         if jump or not self._reported <= utc < self._reported + REPORT_INTERVAL:
             self._reported = utc
             report = packer.sender_report(utc, ticks)
@@ -154,12 +155,15 @@ class Feeder:
         )
         self._expected = -1
         self._waits = True
+        self.backlog = 0
+        """Up to when it sent what was there before it began, microseconds UTC."""
         self._times: list[tuple[int, int]] = []
         """RTP time and UTC of the last units: a picture may end with the begin of the next one."""
 
     def start(self) -> None:
         self._line.send(self._begin)
         for unit in self._source.backlog():
+            self.backlog = max(self.backlog, unit.utc)
             self._take(unit)
         self._source.attach(self._take, self._over.set)
 
@@ -265,9 +269,11 @@ class Pictures:
 
     def _heard(self, line: PictureLine, word: Word) -> None:
         if isinstance(word, Picture | Refused) and line is self._line and word.number in self._wanted:
-            stream, _ = self._wanted[word.number]
+            stream, feeder = self._wanted[word.number]
             if isinstance(word, Picture):
-                stream.picture(word.utc, word.data)
+                # What is decoded once more after a change was published before it.
+                if not word.utc <= stream.latest <= feeder.backlog:
+                    stream.picture(word.utc, word.data)
             else:
                 self._end(stream.camera)
                 stream.refuse(word.reason)

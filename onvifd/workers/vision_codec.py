@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 _DECODERS = {"h264": "h264", "h265": "hevc", "mpeg4": "mpeg4", "jpeg": "mjpeg"}
 MAX_PIXELS = 64 << 20
 """Of a picture that is decoded: twice 8K."""
+_JITTER = 10_000
+"""Microseconds by which a frame may come before its turn."""
 _HD = 1  # AVCOL_SPC_BT709
 
 
@@ -163,7 +165,7 @@ class Transcoder:
         if due is None or not -4 * self._interval < utc - due < 4 * self._interval:
             self._due = utc + self._interval
             return True
-        if utc < due - self._interval // 8:
+        if utc < due - min(self._interval // 8, _JITTER):
             return False
         self._due = due + self._interval
         return True
