@@ -153,6 +153,7 @@ class MediaWorker:
             case Presentations():
                 self._metadata.replace(message)
                 self.presentations.replace(message)
+                self._talking.tune(message.presentations)
                 self._pictures.replace(message)
                 self._started.refresh()
                 return Done()

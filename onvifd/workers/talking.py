@@ -31,6 +31,8 @@ class Talking:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ways: dict[str, _Way] = {}
+        self._tuned: dict[str, tuple[int, Primacy]] = {}
+        """Loudness, and who may speak, by camera."""
 
     def line(self, camera: str) -> TalkLine | None:
         """The line to a camera; None if it cannot be talked to."""
@@ -52,14 +54,21 @@ class Talking:
             else:
                 way.spec = spec
             self._ways[camera].line.set_formats(tuple(_format(each) for each in spec.formats))
+        self._tune()
 
     def tune(self, presentations: Iterable[PresentationSpec]) -> None:
         """Take over loudness and who may speak from the media profiles. All profiles of a camera say the same."""
-        for each in presentations:
-            line = self.line(each.camera)
-            if line is not None and each.talk:
-                line.level = each.talk_level
-                line.primacy = Primacy(each.talk_primacy) if each.talk_primacy else Primacy.AUTO
+        self._tuned = {
+            each.camera: (each.talk_level, Primacy(each.talk_primacy) if each.talk_primacy else Primacy.AUTO)
+            for each in presentations
+            if each.talk
+        }
+        self._tune()
+
+    def _tune(self) -> None:
+        for camera, (level, primacy) in self._tuned.items():
+            if (line := self.line(camera)) is not None:
+                line.level, line.primacy = level, primacy
 
     def _begin(self, camera: str, spec: TalkSpec, line: TalkLine) -> _Way:
         back = Talkback(line, TalkSource(camera, spec.url, spec.user, spec.password), self._clock)
