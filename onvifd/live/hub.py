@@ -65,6 +65,10 @@ class LiveStream:
         self._asking: asyncio.TimerHandle | None = None
         self.on_wanted: Callable[[bool], None] | None = None
         self._waiting = 0
+        self.bitrate = 0
+        """Bit/s of what is published, over the last time between two looks (`measure`)."""
+        self._octets = 0
+        self._measured = 0.0
 
     @property
     def clients(self) -> int:
@@ -145,6 +149,7 @@ class LiveStream:
 
     def publish(self, unit: FlushUnit) -> None:
         """Hand a unit to all sinks and keep it for late joiners."""
+        self._octets += len(unit.data)
         if unit.rtcp:
             self._reports[unit.track] = unit
         else:
@@ -162,6 +167,13 @@ class LiveStream:
                     self._gop.append(unit)
         for send in self._sinks:
             send(unit)
+
+    def measure(self, now: float) -> None:
+        """Look how much was published since the last look; `now` is monotonic seconds."""
+        passed = now - self._measured
+        if self._measured and passed > 0:
+            self.bitrate = round(self._octets * 8 / passed)
+        self._octets, self._measured = 0, now
 
     def backlog(self) -> list[FlushUnit]:
         """What a late joiner gets first: sender reports as of now, then everything since the last clean point.

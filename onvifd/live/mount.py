@@ -69,6 +69,11 @@ class LivePresentation:
     def session_timeout(self) -> int:
         return self._session_timeout
 
+    @property
+    def bitrate(self) -> int:
+        """Bit/s, 0 until they are known."""
+        return self._feed.bitrate
+
     def open(self, outlet: Outlet) -> Playback:
         return LivePlayback(self._feed, outlet, self._live)
 

@@ -29,6 +29,9 @@ class Feed(Protocol):
     @property
     def tracks(self) -> tuple[LiveTrack, ...]: ...
 
+    @property
+    def bitrate(self) -> int: ...
+
     def backlog(self) -> list[FlushUnit]: ...
 
     def attach(self, sink: Sink, ended: Callable[[], None]) -> None: ...
@@ -109,6 +112,11 @@ class Blend:
     @property
     def clients(self) -> int:
         return len(self._sinks)
+
+    @property
+    def bitrate(self) -> int:
+        """Bit/s of the streams, of which this may be a part only."""
+        return sum(stream.bitrate for stream in self._numbers)
 
     def _inlet(self, numbers: dict[int, int]) -> Sink:
         def take(unit: FlushUnit) -> None:

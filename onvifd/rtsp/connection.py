@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from onvifd.access.types import Account
+from onvifd.clock import utc_to_ntp
 from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
 from onvifd.pki.records import RecordLayer, TlsFailure
+from onvifd.rtsp.admission import Door
 from onvifd.rtsp.arrival import Arrival
+from onvifd.rtsp.feedback import Reception, SessionFeedback
 from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet
 from onvifd.rtsp.outlet_udp import UdpOutlet
-from onvifd.rtsp.play import Multicast, PausesAt, Playback, PlayReply, Presentation, SentToGroups
+from onvifd.rtsp.play import AsksKeyframes, Multicast, PausesAt, Playback, PlayReply, Presentation, SentToGroups
 from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.server_events import (
     Closed,
@@ -52,7 +55,11 @@ class Host(Protocol):
     verifier: Verifier
     limits: Limits
 
+    door: Door
+
     def now(self) -> float: ...
+
+    def utc(self) -> int: ...
 
     def own(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]: ...
 
@@ -68,6 +75,7 @@ class _Media:
     pairs: dict[int, UdpPair] = field(default_factory=dict)
     outlet: TcpOutlet | UdpOutlet | None = None
     playback: Playback | None = None
+    feedback: SessionFeedback = field(default_factory=SessionFeedback)
 
 
 class Connection:
@@ -98,6 +106,7 @@ class Connection:
             local_host=self.local,
             now=server.now(),
             limits=server.limits,
+            admission=server.door,
             peer=self.peer,
             tcp_only=arrival.secure or self._decoder is not None or arrival.websocket,
         )
@@ -250,6 +259,8 @@ class Connection:
 
     def _open_udp(self, event: OpenUdp) -> tuple[int, int]:
         session = event.session
+        if session.id not in self.machine.sessions:
+            raise Unavailable("the session has ended meanwhile")
         media = self._media.setdefault(session.id, _Media())
 
         def received(rtcp: bool, data: bytes) -> None:
@@ -326,8 +337,26 @@ class Connection:
 
     def _received(self, event: Received) -> None:
         """A report of a client, or its sound."""
+        session = event.session
         if not event.rtcp:
-            self._talks.hear(event.session, event.track, event.data, self._server.now())
+            self._talks.hear(session, event.track, event.data, self._server.now())
+            return
+        media = self._media.get(session.id)
+        if media is None or event.track >= len(session.presentation.tracks):
+            return
+        rate = session.presentation.tracks[event.track].format.clock_rate
+        found = media.feedback.take(event.track, rate, event.data, utc_to_ntp(self._server.utc()))
+        if found.blocks and isinstance(media.outlet, UdpOutlet):
+            media.outlet.reported(found.blocks[0].fraction)
+        if found.keyframe and session.playing and isinstance(session.presentation, AsksKeyframes):
+            session.presentation.want_keyframe()
+        if found.bye:
+            self.machine.left(session, self._server.now())
+
+    def reception(self, session: str) -> Reception | None:
+        """How a session arrives, as its client reports it."""
+        media = self._media.get(session)
+        return media.feedback.worst if media is not None else None
 
     async def _pause(self, event: Pause) -> None:
         media = self._media.get(event.session.id)

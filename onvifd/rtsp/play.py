@@ -145,6 +145,15 @@ class PausesAt(Protocol):
 
 
 @runtime_checkable
+class AsksKeyframes(Protocol):
+    """A Presentation whose source can be asked for a clean point."""
+
+    def want_keyframe(self) -> None:
+        """A client has lost its way."""
+        ...
+
+
+@runtime_checkable
 class SentToGroups(Protocol):
     """A Presentation whose tracks can be sent by multicast."""
 

@@ -18,8 +18,10 @@ from collections.abc import Callable, Coroutine, Mapping
 from onvifd.access.types import Account
 from onvifd.clock import Clock
 from onvifd.errors import NotFound
+from onvifd.rtsp.admission import Door, bitrate_of
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.connection import Connection
+from onvifd.rtsp.feedback import Reception
 from onvifd.rtsp.messages import Response
 from onvifd.rtsp.outlet import SEND_BUFFER
 from onvifd.rtsp.play import Mount, Presentation
@@ -36,7 +38,7 @@ _REFUSAL_LOG_INTERVAL = 10.0
 class RtspServer:
     """Serves `mounts` (path prefix to Mount; the longest that fits is asked, with the whole path).
 
-    `verifier` is `DigestVerifier.for_rtsp(...)`. At `max_connections` further ones are refused with 503.
+    `verifier` is `DigestVerifier.for_rtsp(...)`. At `max_connections` further ones are refused with 503. `door` admits sessions.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class RtspServer:
         *,
         max_connections: int = 4096,
         limits: Limits | None = None,
+        door: Door | None = None,
     ) -> None:
         self._mounts = {"/" + prefix.strip("/"): mount for prefix, mount in mounts.items()}
         self._clock = clock
@@ -62,6 +65,7 @@ class RtspServer:
         self._closing = False
         self.verifier = verifier
         self.limits = limits or Limits()
+        self.door = door or Door()
 
     @property
     def connections(self) -> int:
@@ -81,6 +85,16 @@ class RtspServer:
             for session in connection.machine.sessions.values()
         )
 
+    def reception(self, session: str) -> Reception | None:
+        """How a session arrives at its client; None as long as that has not told."""
+        found = (each.reception(session) for each in self._connections if session in each.machine.sessions)
+        return next(found, None)
+
+    def bitrate(self, session: str) -> int:
+        """Bit/s of a session, as far as they are known."""
+        found = (each.machine.sessions.get(session) for each in self._connections)
+        return next((bitrate_of(each) for each in found if each is not None), 0)
+
     def kick(self, session: str) -> bool:
         """End a session with its connection; false if there is none."""
         for connection in list(self._connections):
@@ -99,6 +113,9 @@ class RtspServer:
 
     def now(self) -> float:
         return self._clock.monotonic()
+
+    def utc(self) -> int:
+        return self._clock.utc()
 
     async def serve(self, host: str, port: int) -> int:
         """Listen; gives the port (useful when asked for 0). Raises OSError when it cannot bind."""

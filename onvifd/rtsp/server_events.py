@@ -22,6 +22,8 @@ class Limits:
     idle_timeout: float = 120.0
     timeout_grace: float = 5.0
     """Added to the session time-out that the client is told, for requests that are under way."""
+    bye_grace: float = 5.0
+    """How long a session goes on after its client said BYE."""
     requests_per_second: float = 50.0
     request_burst: int = 200
     frames_per_second: float = 500.0

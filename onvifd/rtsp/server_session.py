@@ -104,6 +104,11 @@ class ServerConnection:
         self.touch(session)
         self._events.append(Received(session, track, rtcp, data))
 
+    def left(self, session: Session, now: float) -> None:
+        """The client said BYE: unless it gives another sign of life the session ends soon. It may have meant one of its sources
+        (RFC 3550 8.2), or be about to send TEARDOWN."""
+        session.deadline = min(session.deadline, now + self.limits.bye_grace)
+
     def next_event(self, now: float) -> Event | None:
         """The next thing to do; None until more bytes, an answer or time comes."""
         self._now = now

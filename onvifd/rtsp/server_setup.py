@@ -76,20 +76,27 @@ class SetupMethod:
         kinds = {_kind(other) for number, other in session.tracks.items() if number != track}
         if kinds - {_kind(transport)}:
             raise RtspError(461, "tracks of a session share one kind of transport")
-        if session.id not in self._machine.sessions:
-            self._machine.admit(session)
+        way: Multicast | tuple[int, int] | None = group if not transport.unicast else None
+        if transport.tcp:
+            way = free_channels(self._machine.sessions.values(), session, track, transport.interleaved)
+        self._admit(session, track, way)
         session.require_replay |= required.replay
-        if not transport.unicast:
-            assert group is not None
-            session.tracks[track] = group
-            self._answer(request, session, track, _group_transport(group))
-        elif transport.tcp:
-            channels = free_channels(self._machine.sessions.values(), session, track, transport.interleaved)
-            session.tracks[track] = channels
-            self._answer(request, session, track, h.Transport(tcp=True, interleaved=channels))
+        if isinstance(way, Multicast):
+            self._answer(request, session, track, _group_transport(way))
+        elif way is not None:
+            self._answer(request, session, track, h.Transport(tcp=True, interleaved=way))
         else:
             return self._open(pending, session, track, transport)
         return None
+
+    def _admit(self, session: Session, track: int, way: Multicast | tuple[int, int] | None) -> None:
+        """Let the track into the session, and the session in; after this nothing fails that would not end it."""
+        if session.id not in self._machine.sessions:
+            if way is not None:
+                session.tracks[track] = way  # what it costs depends on it
+            self._machine.admit(session)
+        if way is not None:
+            session.tracks[track] = way
 
     def _open(self, pending: Pending, session: Session, track: int, transport: h.Transport) -> Event | None:
         """Let the caller bind ports; the answer tells them."""
