@@ -452,7 +452,7 @@ class Samples(Judge):
                 sequence, stamp = self._expected
                 ahead = (packet.stamp - stamp + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
                 # Clocks of camera and recorder differ; a sample is not the unit of what may be wrong.
-                if packet.sequence == sequence and abs(ahead) > samples:
+                if packet.sequence == sequence and abs(ahead) > samples // 4:
                     raise Failure(
                         f"the RTP time of {self.media.codec} is {ahead} samples off after a packet of {samples} (RFC 3551 4.1)"
                     )

@@ -22,7 +22,7 @@ STREAMING, STREAMING2 = "Streaming", "Streaming using Media2"
 BACKCHANNEL = "www.onvif.org/ver20/backchannel"
 MAX_URI = 128
 """Octets of a stream URI (Media 5.15, Streaming Test 6.21)."""
-SILENCE = 2.0
+SILENCE = 1.0
 """Seconds without packets after which a stream counts as stopped."""
 WORDS = {"G711": "G.711", "G726": "G.726", "H264": "H.264", "H265": "H.265"}
 """As the specifications write the encodings."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -17,8 +18,10 @@ from conformance.payloads import Metadata
 from conformance.watch import see
 
 CONCRETE = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
-SOON = 1.0
-"""Seconds in which the document must end after SetSynchronizationPoint (Streaming 5.1.2.1.1: at once)."""
+SOON = 2.0
+"""Seconds in which the document must have ended after SetSynchronizationPoint (Streaming 5.1.2.1.1: at once)."""
+WELCOME = 1.5
+"""Seconds of a stream that tell a new client how things are; what comes later was asked for."""
 PLAN = {"application": "Metadata"}
 
 
@@ -123,12 +126,13 @@ async def synchronization(x: Examination) -> None:
         uri = await stream_uri(x, media, profile.token, "UDP")
         async with playing(x, uri, Plan(PLAN)) as show:
             await see(x, show.client, show.flows)
+            await asyncio.sleep(WELCOME)
             asked = time.monotonic()
             await media.synchronize(profile.token)
-            found = await _events_after(show, asked, SOON + 1.0)
+            found = await _events_after(show, asked, SOON)
             x.check(
                 found is not None,
-                f"no document of the metadata stream ended and no other began within {SOON + 1.0:g} s of SetSynchronizationPoint",
+                f"no document of the metadata stream ended and no other began within {SOON:g} s of SetSynchronizationPoint",
             )
             names = [each for each in found or [] if each == "Initialized"]
             x.check(
@@ -180,6 +184,7 @@ async def notifications(x: Examination) -> None:
         uri = await stream_uri(x, media, profile.token, "UDP")
         async with playing(x, uri, Plan(PLAN, only=True)) as show:
             await see(x, show.client, show.flows)
+            await asyncio.sleep(WELCOME)
             asked = time.monotonic()
             await media.synchronize(profile.token)
             found = await _events_after(show, asked, watch.PATIENCE)
