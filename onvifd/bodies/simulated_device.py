@@ -25,6 +25,7 @@ from onvifd.onvif.services.media import MediaService
 from onvifd.onvif.services.media2 import Media2Service
 from onvifd.onvif.types import tds
 from onvifd.rtsp.arrival import Arrival
+from onvifd.rtsp.multicast import Groups
 from onvifd.rtsp.server import RtspServer
 from onvifd.workers.tunnels import Tunnels
 
@@ -83,7 +84,8 @@ class SimulatedDevice:
         """Listen and play. Raises OSError when a port is taken."""
         await self._bus.start()
         body: SimulatedCamera | None = None
-        mount = LiveMount(lambda path: body.lookup(path) if body else None, SESSION_TIMEOUT)
+        self._groups = groups = Groups(self._host)
+        mount = LiveMount(lambda path: body.lookup(path) if body else None, SESSION_TIMEOUT, groups=groups)
         verifier = DigestVerifier.for_rtsp(REALM, self._lookup)
         self._rtsp = RtspServer({"/": mount}, verifier, self._clock, max_connections=MAX_CONNECTIONS)
         self.rtsp_port = await self._rtsp.serve(self._host, self._asked[1])
@@ -98,6 +100,7 @@ class SimulatedDevice:
             bus=self._bus,
             users=lambda: ((self._credential.account.name, self._credential.account.level),),
             motion=self._motion,
+            groups=groups,
         )
         self._body = body
         await body.start()
@@ -109,7 +112,8 @@ class SimulatedDevice:
             ipv6=":" in self._host,
             hardware_type=tds.HardwareTypes.CAMERA,
         )
-        media, media2 = MediaService(body, body), Media2Service(body, body)
+        media = MediaService(body, body, body.control, multicast=True)
+        media2 = Media2Service(body, body, body.control, multicast=True)
         for service in (media, media2, self._events):
             registry.add(service)
         self._tunnels = Tunnels(self._route)
@@ -167,4 +171,5 @@ class SimulatedDevice:
             await self._tunnels.close()
         if self._rtsp is not None:
             await self._rtsp.close()
+            self._groups.close()
         await self._bus.close()

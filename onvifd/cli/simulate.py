@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from onvifd.media.types import Codec
 
 PASSWORD_VARIABLE = "ONVIFD_CAMERA_PASSWORD"
+_LATM = "-latm"
 
 EXIT_PORT = 3
 """Exit status when a port is taken."""
@@ -50,8 +51,8 @@ def parse_ports(text: str, cameras: int) -> list[tuple[int, int]]:
 def simulate(
     cameras: Annotated[int, typer.Option(min=1, max=256, help="How many cameras.")] = 1,
     clip: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Play this footage instead.")] = None,
-    codec: Annotated[str, typer.Option(help="h264 or h265.")] = "h264",
-    audio: Annotated[str, typer.Option(help="pcmu, pcma or aac.")] = "pcmu",
+    codec: Annotated[str, typer.Option(help="h264, h265, mpeg4 or jpeg.")] = "h264",
+    audio: Annotated[str, typer.Option(help="pcmu, pcma, aac, aac-latm, g726, opus or l16.")] = "pcmu",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     ports: Annotated[
         str, typer.Option(help="HTTP/RTSP ports of each camera, comma separated; free ones if empty.")
@@ -69,11 +70,14 @@ def simulate(
     from onvifd.media.types import Codec, Kind
 
     try:
-        video, sound = Codec(codec), Codec(audio)
+        video, sound = Codec(codec), Codec(audio.removesuffix(_LATM))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    if video not in (Codec.H264, Codec.H265) or sound.kind is not Kind.AUDIO:
-        raise typer.BadParameter("video is h264 or h265, audio pcmu, pcma or aac")
+    latm = audio.endswith(_LATM)
+    if video not in (Codec.H264, Codec.H265, Codec.MPEG4, Codec.JPEG):
+        raise typer.BadParameter("video is h264, h265, mpeg4 or jpeg")
+    if sound.kind is not Kind.AUDIO or sound is Codec.OTHER_AUDIO or (latm and sound is not Codec.AAC):
+        raise typer.BadParameter("audio is pcmu, pcma, aac, aac-latm, g726, opus or l16")
     given = os.environ.get(PASSWORD_VARIABLE)
     password = given or secrets.token_urlsafe(12)
     if not given:
@@ -83,6 +87,7 @@ def simulate(
         clip=clip,
         video=video,
         audio=sound,
+        latm=latm,
         host=host,
         user=user,
         password=password,
@@ -103,6 +108,7 @@ class Wanted:
     clip: Path | None
     video: Codec
     audio: Codec
+    latm: bool
     host: str
     user: str
     password: str = field(repr=False)
@@ -162,8 +168,10 @@ def _load(wanted: Wanted, progress: Callable[[int, int], None]) -> dict[int, Cam
     wanted.cache.mkdir(parents=True, exist_ok=True)
     numbers = range(1, len(wanted.pairs) + 1)
     if wanted.clip is not None:
-        return dict.fromkeys(numbers, load_footage(wanted.cache, wanted.clip, wanted.video, wanted.audio))
-    return load_cameras(wanted.cache, numbers, wanted.video, wanted.audio, progress)
+        return dict.fromkeys(
+            numbers, load_footage(wanted.cache, wanted.clip, wanted.video, wanted.audio, latm=wanted.latm)
+        )
+    return load_cameras(wanted.cache, numbers, wanted.video, wanted.audio, progress, latm=wanted.latm)
 
 
 def _devices(wanted: Wanted, clips: dict[int, CameraClips]) -> Iterator[SimulatedDevice]:

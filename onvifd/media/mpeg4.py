@@ -12,6 +12,7 @@ from onvifd.media.types import TrackFormat
 PREFIX = b"\0\0\1"
 VOP = 0xB6
 _VOP_CODE = PREFIX + bytes((VOP,))
+_GROUP_CODE = PREFIX + b"\xb3"
 _SEQUENCE = 0xB0
 _LAYERS = range(0x20, 0x30)
 MAX_CONFIG = 1024
@@ -22,7 +23,7 @@ _RECTANGULAR, _GREYSCALE = 0, 3
 
 
 class Layer(NamedTuple):
-    """A video object layer. `verid` is its version of the standard."""
+    """Picture size of a video object layer."""
 
     width: int
     height: int
@@ -30,9 +31,9 @@ class Layer(NamedTuple):
 
 def headers(data: bytes) -> bytes:
     """What stands before the first picture of an access unit; empty for one without object layer."""
-    end = data.find(_VOP_CODE)
-    head = data[:end] if end >= 0 else data
-    # A group header (0xB3) alone says the time, nothing that a decoder must know.
+    # A group header says the time, which is no part of what a decoder must know.
+    ends = [end for end in (data.find(_VOP_CODE), data.find(_GROUP_CODE)) if end >= 0]
+    head = data[: min(ends)] if ends else data
     return head if len(head) <= MAX_CONFIG and _find_layer(head) >= 0 else b""
 
 

@@ -53,6 +53,10 @@ class Clip:
         for entry in entries:
             self._offsets.append(self._offsets[-1] + entry.size)
 
+    def described(self, format: TrackFormat) -> Clip:
+        """The same units, described and packed otherwise."""
+        return Clip(format, self.rate, self._entries, self._data, self._offsets[0])
+
     @property
     def bitrate(self) -> int:
         """Bits per second over the whole loop."""
@@ -87,9 +91,7 @@ class Clip:
     def unit(self, number: int, track: int, ticks_offset: int = 0) -> AccessUnit:
         """Unit `number` with its time; video carries the SEI that says it (see `media.sei`)."""
         data, utc = self.data(number), self.utc_of(number)
-        if self.format.codec in (Codec.H264, Codec.H265):
-            head = self._entries[number % self.count].head
-            data = data[:head] + nal.join((sei.build_utc(self.format.codec, utc),)) + data[head:]
+        data = stamped(self.format.codec, data, utc, self._entries[number % self.count].head)
         return AccessUnit(track, utc, self.ticks_of(number) + ticks_offset, self.key(number), data)
 
 
@@ -97,14 +99,22 @@ def make(format: TrackFormat, rate: Fraction, units: Iterable[tuple[bytes, bool]
     """A clip in memory from length-prefixed units and whether each is a clean point."""
     entries, parts = [], []
     for data, key in units:
-        entries.append(_Entry(len(data), key, _head(format.codec, data)))
+        entries.append(_Entry(len(data), key, head_of(format.codec, data)))
         parts.append(data)
     if not entries or not entries[0].key or len(entries) > MAX_UNITS:
         raise Unavailable("a clip must begin with a key frame and have a bounded length")
     return Clip(format, rate, entries, b"".join(parts), 0)
 
 
-def _head(codec: Codec, data: bytes) -> int:
+def stamped(codec: Codec, data: bytes, utc: int, head: int) -> bytes:
+    """An access unit with the SEI that says its time, in front of the first slice at `head`."""
+    if codec not in (Codec.H264, Codec.H265):
+        return data
+    return data[:head] + nal.join((sei.build_utc(codec, utc),)) + data[head:]
+
+
+def head_of(codec: Codec, data: bytes) -> int:
+    """Where the first slice of an access unit begins."""
     if codec not in (Codec.H264, Codec.H265):
         return 0
     position = 0

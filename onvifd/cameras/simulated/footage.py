@@ -15,9 +15,16 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from onvifd.cameras.simulated import clip as clips
-from onvifd.cameras.simulated import sound
 from onvifd.cameras.simulated.clip import Clip
-from onvifd.cameras.simulated.encode import CameraClips, VideoSpec, cached, encode_frames, main_spec, sub_spec
+from onvifd.cameras.simulated.encode import (
+    CameraClips,
+    VideoSpec,
+    cached,
+    encode_frames,
+    load_sound,
+    main_spec,
+    sub_spec,
+)
 from onvifd.errors import InvalidArgument, NotFound
 from onvifd.media import nal, video
 from onvifd.media.types import Codec, TrackFormat
@@ -33,7 +40,9 @@ _CODECS = {"h264": Codec.H264, "hevc": Codec.H265}
 _OPEN_TIMEOUT = 10.0
 
 
-def load_footage(folder: Path, path: Path, codec: Codec = Codec.H264, audio: Codec = Codec.PCMU) -> CameraClips:
+def load_footage(
+    folder: Path, path: Path, codec: Codec = Codec.H264, audio: Codec = Codec.PCMU, *, latm: bool = False
+) -> CameraClips:
     """Clips of a footage file, from the cache in `folder` if they are there; the sound is that of the test picture. It blocks.
 
     Raises NotFound if there is no such file, InvalidArgument if no video can be read from it, Unavailable for the disk.
@@ -50,7 +59,7 @@ def load_footage(folder: Path, path: Path, codec: Codec = Codec.H264, audio: Cod
             folder, f"{name}-main", {**parameters, **asdict(main)}, lambda: copy(path) or transcode(path, main, None)
         ),
         cached(folder, f"{name}-sub", {**parameters, **asdict(sub)}, lambda: transcode(path, sub, _SUB_WIDTH)),
-        cached(folder, f"sound-{audio}", {"audio": audio}, lambda: sound.encode_sound(audio)),
+        load_sound(folder, audio, latm=latm),
     )
 
 

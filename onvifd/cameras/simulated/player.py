@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 from onvifd.clock import US, Clock
 from onvifd.media import fmtp
@@ -39,6 +39,13 @@ class Loop(Protocol):
     def unit(self, number: int, track: int) -> AccessUnit: ...
 
 
+class Splice(NamedTuple):
+    """Units that stand in place of those of the loop from number `begin` on: a group of its own, up to a key of the loop."""
+
+    begin: int
+    units: tuple[AccessUnit, ...]
+
+
 class UnitSink(Protocol):
     """Where units go: the live hub of a stream."""
 
@@ -64,6 +71,10 @@ class _Track:
         self.number = 0
         self.report_at = 0
         self.report_interval = _FIRST_INTERVAL
+        self.later: tuple[Loop, int] | None = None
+        """What is played from a time on instead."""
+        self.splice: Splice | None = None
+        self._mtu = mtu
 
     @property
     def due(self) -> int:
@@ -76,9 +87,36 @@ class _Track:
             self.number += 1
         self.report_at, self.report_interval = 0, _FIRST_INTERVAL
 
+    def change(self) -> bool:
+        """Go over to another loop if its time has come; SSRC, sequence numbers and time stamps go on."""
+        if self.later is None or self.due < self.later[0].utc_of(self.later[1]):
+            return False
+        (self.clip, self.number), self.later, self.splice = self.later, None, None
+        before = self.packer
+        self.packer = Packer(
+            self.clip.format,
+            track=self.index,
+            payload_type=fmtp.payload_type(self.clip.format, _DYNAMIC_PAYLOAD_TYPE + self.index),
+            ssrc=before.ssrc,
+            seq=before.seq,
+            mtu=self._mtu,
+            ticks_offset=self.ticks_offset,
+        )
+        self.packer.packets, self.packer.octets = before.packets, before.octets
+        return True
+
+    def _unit(self) -> AccessUnit:
+        splice = self.splice
+        if splice is not None and self.number >= splice.begin:
+            place = self.number - splice.begin
+            if place < len(splice.units):
+                return splice.units[place]
+            self.splice = None
+        return self.clip.unit(self.number, self.index)
+
     def next(self) -> list[FlushUnit]:
         """The next unit, behind a sender report when one is due: so the first frame of all has its exact time already."""
-        unit = self.clip.unit(self.number, self.index)
+        unit = self._unit()
         units = []
         if unit.utc >= self.report_at:
             units.append(self.packer.sender_report(unit.utc, unit.ticks))
@@ -101,6 +139,8 @@ class StreamPlayer:
         rng = random.Random(seed)
         self._tracks = [_Track(clip, index, rng, mtu) for index, clip in enumerate(clips)]
         self._started = False
+        self.on_change: Callable[[], None] = lambda: None
+        """Called before the first unit of another loop."""
 
     @property
     def formats(self) -> tuple[TrackFormat, ...]:
@@ -117,8 +157,29 @@ class StreamPlayer:
     def start(self, now: int) -> None:
         """Begin with the first clean point that is not before `now` (microseconds UTC)."""
         for track in self._tracks:
+            track.splice = None
             track.seek(now, to_key=True)
         self._started = True
+
+    def replace(self, index: int, loop: Loop, now: int) -> None:
+        """Play another loop as track `index`, from its first clean point that is not before `now`."""
+        number = loop.number_at(now)
+        while not loop.key(number):
+            number += 1
+        self._tracks[index].later = (loop, number)
+
+    def insert(self, index: int, loop: Loop, splice: Splice) -> bool:
+        """Play units in place of some of `loop`; false if their time has passed, or something else is played by now."""
+        track = self._tracks[index]
+        if track.clip is not loop or track.later is not None or track.number > splice.begin:
+            return False
+        track.splice = splice
+        return True
+
+    def place(self, index: int) -> tuple[Loop, int]:
+        """What track `index` plays, and the number of its next unit."""
+        track = self._tracks[index]
+        return track.clip, track.number
 
     @property
     def next_due(self) -> int:
@@ -137,6 +198,9 @@ class StreamPlayer:
             track = min(self._tracks, key=lambda item: item.due)
             if track.due > now:
                 return units
+            if track.change():
+                self.on_change()
+                continue
             units += track.next()
 
 

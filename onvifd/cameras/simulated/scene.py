@@ -29,6 +29,9 @@ class Scene:
     def __init__(self, number: int, *, motion: bool = True) -> None:
         self._number = number
         self._motion = motion
+        self.analytics = True
+        self.ptz = True
+        """What goes into the documents (tt:MetadataConfiguration)."""
 
     def utc_of(self, number: int) -> int:
         return number * US
@@ -45,9 +48,10 @@ class Scene:
         return AccessUnit(track, utc, number * FORMAT.clock_rate, True, self._document(utc).encode())
 
     def _document(self, utc: int) -> str:
-        frame = _frame(utc) if self._motion and motion_at(utc) else ""
+        frame = _frame(utc) if self.analytics and self._motion and motion_at(utc) else ""
         head = f'<?xml version="1.0" encoding="UTF-8"?>\n<tt:MetadataStream xmlns:tt="{_TT}">'
-        return f"{head}{frame}{self._ptz(utc)}</tt:MetadataStream>"
+        position = self._ptz(utc) if self.ptz else ""
+        return f"{head}{frame}{position}</tt:MetadataStream>"
 
     def _ptz(self, utc: int) -> str:
         pan, tilt, zoom = self.position(utc)

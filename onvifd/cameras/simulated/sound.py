@@ -12,7 +12,7 @@ from av.audio.codeccontext import AudioCodecContext
 from onvifd.cameras.simulated import clip as clips
 from onvifd.cameras.simulated.clip import Clip
 from onvifd.errors import NotSupported, Unavailable
-from onvifd.media import aac, g711
+from onvifd.media import aac, g711, opus
 from onvifd.media.types import Codec, TrackFormat
 
 LOOP_SECONDS = 10
@@ -37,28 +37,77 @@ def tone(rate: int) -> npt.NDArray[np.int16]:
 
 
 def encode_sound(codec: Codec) -> Clip:
-    """G.711 at 8 kHz or AAC-LC at 16 kHz, mono. Raises NotSupported for other codecs."""
+    """G.711, G.726 (32 kbit/s) and L16 at 8 kHz, AAC-LC at 16 kHz, Opus, mono. Raises NotSupported for other codecs."""
     if codec is Codec.PCMU:
         return _g711(codec, g711.encode_mulaw(tone(8000)))
     if codec is Codec.PCMA:
         return _g711(codec, g711.encode_alaw(tone(8000)))
     if codec is Codec.AAC:
         return _aac()
+    if codec is Codec.L16:
+        track = TrackFormat(codec=codec, clock_rate=8000, channels=1)
+        return _cut(track, tone(8000).astype(">i2").tobytes(), 2 * PACKET_SAMPLES)
+    if codec is Codec.G726:
+        track = TrackFormat(codec=codec, clock_rate=8000, channels=1, bits=_G726_BITS)
+        return _cut(track, _g726(), PACKET_SAMPLES * _G726_BITS // 8)
+    if codec is Codec.OPUS:
+        return _opus()
     raise NotSupported(f"the simulated camera does not encode {codec}")
 
 
 def _g711(codec: Codec, data: bytes) -> Clip:
-    track = TrackFormat(codec=codec, clock_rate=8000, channels=1)
-    parts = [(data[at : at + PACKET_SAMPLES], True) for at in range(0, len(data), PACKET_SAMPLES)]
+    return _cut(TrackFormat(codec=codec, clock_rate=8000, channels=1), data, PACKET_SAMPLES)
+
+
+def _cut(track: TrackFormat, data: bytes, size: int) -> Clip:
+    """Packets of PACKET_SAMPLES samples, which are `size` bytes."""
+    parts = [(data[at : at + size], True) for at in range(0, len(data), size)]
     return clips.make(track, Fraction(8000, PACKET_SAMPLES), parts)
 
 
-def _aac() -> Clip:
+_G726_BITS = 4
+
+
+def _context(name: str) -> AudioCodecContext:
     try:
-        context = av.CodecContext.create("aac", "w")
+        context = av.CodecContext.create(name, "w")
     except av.FFmpegError as error:
-        raise Unavailable("encoder aac is not available") from error
+        raise Unavailable(f"encoder {name} is not available") from error
     assert isinstance(context, AudioCodecContext)
+    return context
+
+
+def _g726() -> bytes:
+    """RFC 3551 4.5.4: the first sample in the lowest bits, which libavcodec calls little endian."""
+    context = _context("g726le")
+    context.sample_rate, context.layout, context.format, context.bit_rate = 8000, "mono", "s16", 8000 * _G726_BITS
+    frame = av.AudioFrame.from_ndarray(tone(8000)[None, :], format="s16", layout="mono")
+    frame.sample_rate = 8000
+    return b"".join(bytes(packet) for packet in (*context.encode(frame), *context.encode(None)))
+
+
+_OPUS_SAMPLES = 960
+"""Samples of an Opus packet: 20 ms."""
+
+
+def _opus() -> Clip:
+    context = _context("libopus")
+    context.sample_rate, context.layout, context.format, context.bit_rate = opus.RATE, "mono", "s16", 32000
+    samples = tone(opus.RATE)
+    count = len(samples) // _OPUS_SAMPLES
+    packets: list[bytes] = []
+    # two rounds, of which the second follows on from a whole loop; the encoder looks ahead by less than a packet
+    for index in range(2 * count + 2):
+        at = index % count * _OPUS_SAMPLES
+        frame = av.AudioFrame.from_ndarray(samples[None, at : at + _OPUS_SAMPLES], format="s16", layout="mono")
+        frame.sample_rate, frame.pts = opus.RATE, index * _OPUS_SAMPLES
+        packets += [bytes(packet) for packet in context.encode(frame)]
+    track = TrackFormat(codec=Codec.OPUS, clock_rate=opus.RATE, channels=2)
+    return clips.make(track, Fraction(opus.RATE, _OPUS_SAMPLES), [(data, True) for data in packets[count : 2 * count]])
+
+
+def _aac() -> Clip:
+    context = _context("aac")
     context.sample_rate, context.layout, context.format, context.bit_rate = _AAC_RATE, "mono", "fltp", 32000
     samples = np.tile(tone(_AAC_RATE), _AAC_SECONDS // LOOP_SECONDS).astype(np.float32) / 32768
     count = len(samples) // 1024

@@ -75,7 +75,7 @@ def test_clips_are_encoded_once(cache: Path, h264: CameraClips, monkeypatch: pyt
 
 def test_other_codecs_are_refused(cache: Path) -> None:
     with pytest.raises(NotSupported):
-        load_cameras(cache, [7], Codec.JPEG)
+        load_cameras(cache, [7], Codec.OTHER_VIDEO)
     with pytest.raises(NotSupported):
         load_cameras(cache, [7], audio=Codec.METADATA)
 
