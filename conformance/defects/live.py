@@ -15,6 +15,7 @@ from conformance.defects.model import (
     defect,
     remove,
     request_defect,
+    several,
     succeed,
     write,
 )
@@ -62,10 +63,10 @@ answer_defect(
 )
 answer_defect(
     "no-video-options",
-    "no profile's options have an encoding",
+    "no profile's options have the encoding",
     "MEDIA2_RTSS-1-1-3",
     "GetVideoEncoderConfigurationOptions",
-    remove("tr2:Options"),
+    write("tr2:Options/tt:Encoding", "H265"),
 )
 answer_defect(
     "no-audio-options",
@@ -81,8 +82,22 @@ answer_defect(
     "GetAudioDecoderConfigurationOptions",
     remove("tr2:Options"),
 )
-ignores(
-    "resolution-not-set", "SetVideoEncoderConfiguration does nothing", "RTSS-1-1-48", "SetVideoEncoderConfiguration"
+answer_defect(
+    "resolution-not-shown",
+    "GetVideoEncoderConfiguration shows another resolution than was set",
+    "RTSS-1-1-48",
+    "GetVideoEncoderConfiguration",
+    write("trt:Configuration/tt:Resolution/tt:Width", "304"),
+)
+answer_defect(
+    "resolution-that-is-none",
+    "options have a resolution that cannot be set",
+    "RTSS-1-1-48",
+    "GetVideoEncoderConfigurationOptions",
+    several(
+        write("trt:Options/tt:H264/tt:ResolutionsAvailable/tt:Width", "304"),
+        write("trt:Options/tt:H264/tt:ResolutionsAvailable/tt:Height", "200"),
+    ),
 )
 request_defect(
     "video-group-not-kept",
