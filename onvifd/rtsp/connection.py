@@ -19,6 +19,7 @@ from onvifd.rtsp.feedback import Reception, SessionFeedback
 from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet
 from onvifd.rtsp.outlet_udp import UdpOutlet
 from onvifd.rtsp.play import AsksKeyframes, Multicast, PausesAt, Playback, PlayReply, Presentation, SentToGroups
+from onvifd.rtsp.protection import KeyStore, Protection, protected
 from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.server_events import (
     Closed,
@@ -54,6 +55,7 @@ class Host(Protocol):
 
     verifier: Verifier
     limits: Limits
+    keys: KeyStore
 
     door: Door
 
@@ -108,7 +110,8 @@ class Connection:
             limits=server.limits,
             admission=server.door,
             peer=self.peer,
-            tcp_only=arrival.secure or self._decoder is not None or arrival.websocket,
+            tcp_only=self._decoder is not None or arrival.websocket,
+            protection=Protection(server.keys) if arrival.secure else None,
         )
         self.freeing: set[asyncio.Task[None]] = set()
         self._link = link_of(sock, self._lost, self._layers.get(sock), arrival.websocket)
@@ -321,7 +324,7 @@ class Connection:
         else:
             media.outlet = TcpOutlet(session, self._link, self._ended)
         if sent_tracks(session):  # who only talks watches nothing
-            media.playback = presentation.open(outlet_of(session, media.outlet))
+            media.playback = presentation.open(outlet_of(session, protected(media.outlet, session.secured)))
 
     def _retune(self, session: Session) -> None:
         """Some tracks of a session do not play any more."""

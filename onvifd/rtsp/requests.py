@@ -11,6 +11,7 @@ from onvifd.rtsp import headers as h
 from onvifd.rtsp.backchannel import BACKCHANNEL_TAG
 from onvifd.rtsp.messages import Request, RtspError
 from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, Presentation
+from onvifd.rtsp.protection import PROFILE
 from onvifd.rtsp.server_events import Session, Udp, talk_of, track_of
 
 REPLAY_TAG = "onvif-replay"
@@ -41,12 +42,14 @@ def wants_multicast(uri: str) -> bool:
     return "multicast" in uri.partition("?")[2].split("/")[0].split("&")
 
 
-def usable_transports(offers: list[h.Transport], tcp_only: bool = False) -> list[h.Transport]:
-    """Those that we may serve."""
+def usable_transports(offers: list[h.Transport], tcp_only: bool = False, secure: bool = False) -> list[h.Transport]:
+    """Those that we may serve. `secure`: RTSP is within TLS, so that what leaves it must be SRTP, and only there keys are told
+    (Streaming 5.1.1.4)."""
     return [
         offer
         for offer in offers
-        if offer.profile == "AVP"
+        if (offer.profile == "AVP" or (secure and offer.profile == PROFILE))
+        and not (secure and offer.profile == "AVP" and not offer.tcp)
         and offer.mode in ("PLAY", "RECORD", "")  # clients of a back channel are known to say that they record
         and (offer.tcp or (not tcp_only and (not offer.unicast or offer.client_port is not None)))
         and not (offer.tcp and not offer.unicast)

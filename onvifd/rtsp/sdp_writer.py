@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from onvifd.media.fmtp import format_to_fmtp, format_to_rtpmap
 from onvifd.media.types import Kind, TrackFormat
 from onvifd.rtsp.headers import Range
@@ -18,10 +20,11 @@ def build_sdp(
     *,
     talk: TrackDescription | None = None,
     multicast: bool = False,
+    keys: Mapping[int, str] | None = None,
 ) -> bytes:
     """The description of a presentation for a client that reaches us as `host` (an address without port).
 
-    `talk` is the back channel, where it was asked for. `multicast` tells the groups and ports of tracks that have them.
+    `talk` is the back channel, where it was asked for. `keys` are MIKEY messages of tracks under SRTP (by their place). `multicast` tells the groups and ports of tracks that have them.
     """
     anywhere = "IP6 ::" if ":" in host else "IP4 0.0.0.0"
     groups = [track.multicast for track in presentation.tracks if track.multicast is not None] if multicast else []
@@ -42,8 +45,11 @@ def build_sdp(
     for number, track in enumerate(presentation.tracks, 1):
         group = track.multicast if multicast else None
         where = _connection(group) if group is not None else anywhere
-        lines += _media(track, group.port if group is not None else 0, where if groups else "")
+        key = keys.get(number - 1) if keys else None
+        lines += _media(track, group.port if group is not None else 0, where if groups else "", secure=key is not None)
         lines += _about(track, number if together else None)
+        if key is not None:
+            lines.append(f"a=key-mgmt:mikey {key}")  # RFC 4567 3.1
     if talk is not None:
         lines += _media(talk, 0, anywhere if groups else "")
         lines += [f"a=control:{talk.control}", "a=sendonly"]  # as the client sees it
@@ -59,10 +65,10 @@ def _connection(group: Multicast) -> str:
     return f"IP6 {group.address}" if ":" in group.address else f"IP4 {group.address}/{group.ttl}"
 
 
-def _media(track: TrackDescription, port: int, connection: str) -> list[str]:
+def _media(track: TrackDescription, port: int, connection: str, *, secure: bool = False) -> list[str]:
     formats = ((track.payload_type, track.format), *track.alternatives)
     numbers = " ".join(str(number) for number, _ in formats)
-    lines = [f"m={_MEDIA_NAMES[track.format.kind]} {port} RTP/AVP {numbers}"]
+    lines = [f"m={_MEDIA_NAMES[track.format.kind]} {port} RTP/{'SAVP' if secure else 'AVP'} {numbers}"]
     if connection:
         lines.append(f"c=IN {connection}")
     for number, format in formats:

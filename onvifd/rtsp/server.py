@@ -25,6 +25,7 @@ from onvifd.rtsp.feedback import Reception
 from onvifd.rtsp.messages import Response
 from onvifd.rtsp.outlet import SEND_BUFFER
 from onvifd.rtsp.play import Mount, Presentation
+from onvifd.rtsp.protection import KeyStore
 from onvifd.rtsp.server_events import Limits, Session, Verifier
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class RtspServer:
         self._closing = False
         self.verifier = verifier
         self.limits = limits or Limits()
+        self.keys = KeyStore(clock.utc)
         self.door = door or Door()
 
     @property

@@ -11,6 +11,7 @@ from onvifd.rtsp.backchannel import BackChannel
 from onvifd.rtsp.headers import Transport
 from onvifd.rtsp.messages import Request
 from onvifd.rtsp.play import Multicast, PlayRequest, Presentation, TrackDescription
+from onvifd.rtsp.protection import Secured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Session:
     held: set[int] = field(default_factory=set)
     playing: bool = False
     require_replay: bool = False
+    secured: dict[int, Secured] = field(default_factory=dict)
+    """Tracks under SRTP."""
 
     @property
     def timeout(self) -> int:

@@ -7,9 +7,12 @@ import zlib
 from typing import Protocol
 
 from onvifd.access.types import Account
+from onvifd.errors import BadInput
 from onvifd.rtsp import headers as h
+from onvifd.rtsp import mikey
 from onvifd.rtsp.messages import Request, RtspError
 from onvifd.rtsp.play import PlayReply, Presentation
+from onvifd.rtsp.protection import PARAMETERS, Protection, asks_for_key, failure
 from onvifd.rtsp.requests import (
     check_require,
     named_track,
@@ -43,6 +46,7 @@ class Conversation(Protocol):
     local_host: str
     peer: str
     tcp_only: bool
+    protection: Protection | None
 
     @property
     def now(self) -> float:
@@ -112,6 +116,7 @@ class Methods:
         required = check_require(request, replay=presentation.replay, talk=line is not None)
         # Streaming 5.3.2: the back channel is described to those who ask for it only
         talk = line.track if line is not None and required.talk else None
+        protection = self._machine.protection
         identity = zlib.crc32(path.encode())
         version = zlib.crc32(repr((presentation.tracks, talk)).encode())
         body = build_sdp(
@@ -121,6 +126,7 @@ class Methods:
             version,
             talk=talk,
             multicast=wants_multicast(request.uri),
+            keys={} if protection is None else protection.describe(request.uri, path, presentation),
         )
         base = without_query(request.uri).rstrip("/") + "/"
         self._machine.answer(request, 200, [("Content-Base", base), ("Content-Type", "application/sdp")], body=body)
@@ -188,10 +194,31 @@ class Methods:
     def parameter(self, request: Request) -> Event | None:
         session = self._machine.named_session(request)
         check_require(request, replay=True, talk=True)
-        if request.method == "SET_PARAMETER" and request.body.strip():
+        protection = self._machine.protection
+        body = b""
+        if session is not None and protection is not None:
+            body = self._keys(request, session, protection)
+        elif request.method == "SET_PARAMETER" and request.body.strip():
             raise RtspError(451, "no parameter can be set")
-        self._machine.answer(request, 200, [], session)
+        self._machine.answer(request, 200, [("Content-Type", PARAMETERS)] if body else [], session, body)
         return None
+
+    def _keys(self, request: Request, session: Session, protection: Protection) -> bytes:
+        """Keys of SRTP that are set or asked for (Streaming 8.2.1.2, 8.2.1.3); gives the body of the answer."""
+        setting = request.method == "SET_PARAMETER"
+        try:
+            message = mikey.from_parameters(request.body) if setting else None
+        except BadInput as error:
+            raise failure(error.reason) from None
+        if setting and message is None and request.body.strip():
+            raise RtspError(451, "no other parameter than mikey can be set")
+        asked = not setting and asks_for_key(request.body)
+        if message is None and not asked:
+            return b""
+        named = named_track(request, session)
+        if message is not None:
+            protection.change(session.secured, message, named)
+        return protection.tell(session.secured, named) if asked else b""
 
 
 def _check(request: Request, session: Session) -> bool:

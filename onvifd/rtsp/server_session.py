@@ -16,6 +16,7 @@ from onvifd.errors import OnvifdError
 from onvifd.rtsp import headers as h
 from onvifd.rtsp.messages import Headers, Interleaved, Parser, Request, Response, RtspError
 from onvifd.rtsp.play import Multicast, PlayReply, Presentation
+from onvifd.rtsp.protection import Protection, opened
 from onvifd.rtsp.requests import without_query
 from onvifd.rtsp.server_events import (
     Admission,
@@ -42,7 +43,8 @@ _FOREIGN = frozenset(("ANNOUNCE", "RECORD", "REDIRECT"))
 class ServerConnection:
     """See module. `local_host` is the address that the client reached us by.
 
-    `tcp_only`: media goes by this connection alone, since it is encrypted, or a tunnel that UDP would not get around.
+    `tcp_only`: media goes by this connection alone, since it is a tunnel that UDP would not get around. `protection`: the
+    connection is encrypted, so what leaves it is SRTP.
     """
 
     def __init__(
@@ -54,11 +56,13 @@ class ServerConnection:
         limits: Limits | None = None,
         peer: str = "",
         tcp_only: bool = False,
+        protection: Protection | None = None,
         admission: Admission | None = None,
     ) -> None:
         self.local_host = local_host
         self.peer = peer
         self.tcp_only = tcp_only
+        self.protection = protection
         self.limits = limits or Limits()
         self._admission = admission
         self._login = Login(verifier, peer=peer, local=local_host)
@@ -101,8 +105,10 @@ class ServerConnection:
         self._now = now
         if self.closed or session.id not in self.sessions or not self._frames.take(now):
             return
-        self.touch(session)
-        self._events.append(Received(session, track, rtcp, data))
+        content = opened(session.secured.get(track), rtcp, data)
+        if content is not None:
+            self.touch(session)
+            self._events.append(Received(session, track, rtcp, content))
 
     def left(self, session: Session, now: float) -> None:
         """The client said BYE: unless it gives another sign of life the session ends soon. It may have meant one of its sources
@@ -221,7 +227,10 @@ class ServerConnection:
             for track, channels in session.tracks.items():
                 if not isinstance(channels, Udp | Multicast) and frame.channel in channels:
                     self.touch(session)
-                    self._events.append(Received(session, track, frame.channel == channels[1], frame.data))
+                    rtcp = frame.channel == channels[1]
+                    content = opened(session.secured.get(track), rtcp, frame.data)
+                    if content is not None:
+                        self._events.append(Received(session, track, rtcp, content))
 
     def _request(self, request: Request) -> None:
         if not self._requests.take(self._now):

@@ -9,6 +9,7 @@ from onvifd.rtsp import headers as h
 from onvifd.rtsp.backchannel import Talker, check_talker
 from onvifd.rtsp.messages import Request, RtspError
 from onvifd.rtsp.play import Multicast, Presentation
+from onvifd.rtsp.protection import PROFILE
 from onvifd.rtsp.requests import (
     check_require,
     choose_transport,
@@ -32,9 +33,13 @@ class SetupMethod:
         """A SETUP request; gives the event that it waits for, or None when it has been answered."""
         machine = self._machine
         offered = request.headers.get("Transport")
-        offers = usable_transports(h.parse_transport(offered), machine.tcp_only) if offered else []
+        offers = (
+            usable_transports(h.parse_transport(offered), machine.tcp_only, machine.protection is not None)
+            if offered
+            else []
+        )
         if not offers:
-            raise RtspError(461, f"transport must be RTP/AVP over {'' if machine.tcp_only else 'UDP or '}TCP")
+            raise RtspError(461, f"transport must be RTP over {'' if machine.tcp_only else 'UDP or '}TCP")
         session = machine.named_session(request)
         if session is None and len(machine.sessions) >= machine.limits.sessions:
             raise RtspError(453, "too many sessions on this connection")
@@ -81,6 +86,7 @@ class SetupMethod:
             way = free_channels(self._machine.sessions.values(), session, track, transport.interleaved)
         self._admit(session, track, way)
         session.require_replay |= required.replay
+        self._secure(request, session, track, transport)
         if isinstance(way, Multicast):
             self._answer(request, session, track, _group_transport(way))
         elif way is not None:
@@ -97,6 +103,14 @@ class SetupMethod:
             self._machine.admit(session)
         if way is not None:
             session.tracks[track] = way
+
+    def _secure(self, request: Request, session: Session, track: int, transport: h.Transport) -> None:
+        """Agree on keys where SRTP is wanted (Streaming 8.2.1.1)."""
+        protection = self._machine.protection
+        if transport.profile == PROFILE and protection is not None:
+            session.secured[track] = protection.set_up(request, session.path, session.presentation, track)
+        else:
+            session.secured.pop(track, None)
 
     def _open(self, pending: Pending, session: Session, track: int, transport: h.Transport) -> Event | None:
         """Let the caller bind ports; the answer tells them."""
@@ -127,8 +141,13 @@ class SetupMethod:
         self._machine.sessions[session.id] = session
         self._machine.touch(session)
         transport = replace(transport, ssrc=track_of(session, track).ssrc)
+        secured, protection = session.secured.get(track), self._machine.protection
+        keys: list[tuple[str, str]] = []
+        if secured is not None and protection is not None:
+            transport = replace(transport, profile=PROFILE)
+            keys = protection.answer(request, secured)
         value = h.SessionHeader(session.id, session.timeout).format()
-        self._machine.answer(request, 200, [("Transport", transport.format()), ("Session", value)])
+        self._machine.answer(request, 200, [("Transport", transport.format()), ("Session", value), *keys])
 
 
 def _kind(way: h.Transport | Udp | Multicast | tuple[int, int]) -> str:

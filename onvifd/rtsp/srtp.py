@@ -153,6 +153,12 @@ class Sender:
         self.material = material
         self._rtp, self._rtcp = _Keys(material, 0), _Keys(material, 3)
 
+    def fork(self, material: KeyMaterial) -> Sender:
+        """One under another key that goes on for a single client where this one is."""
+        made = Sender(material, self.ssrc, self._rollover)
+        made._highest = self._highest
+        return made
+
     @property
     def rollover(self) -> int:
         """For who begins to listen now."""

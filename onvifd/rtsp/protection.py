@@ -1,0 +1,209 @@
+"""SRTP of the sessions of one connection: keys offered, keys brought, keys exchanged (Streaming 8.2; RFC 4567). Sans-IO.
+
+A description asked for with `?srtp` is one of RTP/SAVP with our key, which may name a suite (`?srtp=AEAD_AES_128_GCM`). A client
+that brings a key with an MKI in SETUP wants media under its own key (as Genetec's does). One without an MKI is for what the client
+itself sends (as GStreamer does), while media stays under ours.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from onvifd.errors import BadInput
+from onvifd.media.types import FlushUnit
+from onvifd.rtsp import mikey
+from onvifd.rtsp.messages import Request, RtspError
+from onvifd.rtsp.mikey import CryptoSession, Message
+from onvifd.rtsp.play import Outlet, Presentation
+from onvifd.rtsp.srtp import KeyMaterial, Receiver, Sender, Suite
+
+QUERY = "srtp"
+PROFILE = "SAVP"
+NONE = "NONE"
+ALGORITHMS = (*(suite.value for suite in Suite), NONE)
+"""As Streaming 8.1 names them."""
+PARAMETERS = "text/parameters"
+MAX_OFFERS = 16
+"""Presentations whose keys one connection may hold."""
+_NTP = 2_208_988_800
+
+
+def failure(reason: str) -> RtspError:
+    """RFC 4567 3.2: key management failure."""
+    return RtspError(463, reason)
+
+
+def wanted_suite(uri: str) -> Suite | None:
+    """The suite that the query of a description asks for; None without. Raises RtspError 463 for one that is not served."""
+    for field in uri.partition("?")[2].split("/")[0].split("&"):
+        name, mark, value = field.partition("=")
+        if name == QUERY:
+            try:
+                return Suite(value) if mark and value else Suite.AES_CM_128
+            except ValueError:
+                raise failure("crypto suite is not served") from None
+    return None
+
+
+@dataclass(slots=True)
+class Secured:
+    """One track of a session under SRTP."""
+
+    sender: Sender
+    receiver: Receiver | None = None
+
+
+class KeyStore:
+    """Keys of live media, which all clients of a URL share, so that each unit is encrypted once. A key is forgotten with the last
+    connection that knows it. `utc` gives microseconds."""
+
+    def __init__(self, utc: Callable[[], int]) -> None:
+        self._utc = utc
+        self._senders: WeakValueDictionary[tuple[str, int, Suite, int], Sender] = WeakValueDictionary()
+
+    def sender(self, path: str, track: int, suite: Suite, ssrc: int, *, live: bool) -> Sender:
+        """For replay each client has numbers of its own, and so a key of its own."""
+        if not live:
+            return Sender(KeyMaterial.fresh(suite), ssrc)
+        name = (path, track, suite, ssrc)
+        found = self._senders.get(name)
+        if found is None:
+            found = self._senders[name] = Sender(KeyMaterial.fresh(suite), ssrc, shared=True)
+        return found
+
+    def message(self, sender: Sender) -> bytes:
+        """The key with the rollover counter as it is now (Streaming 8.2.1.3)."""
+        now = self._utc()
+        ntp = (now // 1_000_000 + _NTP) << 32 | (now % 1_000_000 << 32) // 1_000_000
+        session = CryptoSession(0, sender.ssrc, sender.rollover)
+        return mikey.build(sender.material, secrets.randbits(32), session, ntp, secrets.token_bytes(16))
+
+
+class Protection:
+    """See module. One for each connection within TLS."""
+
+    def __init__(self, keys: KeyStore) -> None:
+        self._keys = keys
+        self._offers: dict[str, dict[int, Sender]] = {}
+
+    def describe(self, uri: str, path: str, presentation: Presentation) -> dict[int, str]:
+        """The MIKEY message (base64) of each track, where the description is to be one of SRTP."""
+        suite = wanted_suite(uri)
+        if suite is None:
+            self._offers.pop(path, None)
+            return {}
+        offer = {
+            number: self._keys.sender(path, number, suite, track.ssrc or 0, live=not presentation.replay)
+            for number, track in enumerate(presentation.tracks)
+        }
+        while len(self._offers) >= MAX_OFFERS and path not in self._offers:
+            self._offers.pop(next(iter(self._offers)))
+        self._offers[path] = offer
+        return {number: mikey.to_text(self._keys.message(sender)) for number, sender in offer.items()}
+
+    def set_up(self, request: Request, path: str, presentation: Presentation, track: int) -> Secured:
+        """What a SETUP with RTP/SAVP agrees on. Raises RtspError 463."""
+        offered = self._offers.get(path, {}).get(track)
+        header = request.headers.get("KeyMgmt")
+        ssrc = presentation.tracks[track].ssrc if track < len(presentation.tracks) else None
+        if header is None:
+            sender = offered or self._keys.sender(
+                path, track, Suite.AES_CM_128, ssrc or 0, live=not presentation.replay
+            )
+            return Secured(sender)
+        try:
+            material = mikey.from_header(header)[1].material(offered.material.suite if offered else Suite.AES_CM_128)
+        except BadInput as error:
+            raise failure(error.reason) from None
+        if offered is not None and not material.mki:
+            return Secured(offered, Receiver(material))
+        return Secured(Sender(material, ssrc or 0), Receiver(material))
+
+    def answer(self, request: Request, secured: Secured) -> list[tuple[str, str]]:
+        """The header of a SETUP's answer that tells our key as it is now, unless the client brought it."""
+        brought = request.headers.get("KeyMgmt")
+        if brought is not None and not secured.sender.shared and secured.receiver is not None:
+            return []
+        return [("KeyMgmt", mikey.to_header(request.uri, self._keys.message(secured.sender)))]
+
+    def change(self, secured: dict[int, Secured], message: Message, named: int | None) -> None:
+        """New keys for media from now on (Streaming 8.2.1.2). `named` is the track of the URL. Raises RtspError 463."""
+        for each in _meant(secured, message, named):
+            try:
+                material = message.material(each.sender.material.suite)
+            except BadInput as error:
+                raise failure(error.reason) from None
+            if material.suite is not each.sender.material.suite:
+                raise failure("the suite cannot be changed after SETUP")  # Streaming 8.2.1.1
+            if each.sender.shared:
+                each.sender = each.sender.fork(material)  # the key of one client is not for the others
+            else:
+                each.sender.rekey(material)
+            if each.receiver is None:
+                each.receiver = Receiver(material)
+            else:
+                each.receiver.add(material)
+
+    def tell(self, secured: dict[int, Secured], named: int | None) -> bytes:
+        """The body that tells the current key of a track. Raises RtspError 463 where there is none."""
+        number = named if named is not None else min(secured, default=-1)
+        if number not in secured:
+            raise failure("there is no key")
+        return f"mikey: {mikey.to_text(self._keys.message(secured[number].sender))}\r\n".encode()
+
+
+def _meant(secured: dict[int, Secured], message: Message, named: int | None) -> list[Secured]:
+    """The tracks that a new key is for: that of the URL, those whose SSRC it names, or all."""
+    if named is not None:
+        secured = {number: each for number, each in secured.items() if number == named}
+    if not secured:
+        raise failure("nothing is sent by SRTP")
+    sources = {session.ssrc for session in message.sessions}
+    return [each for each in secured.values() if each.sender.ssrc in sources] or list(secured.values())
+
+
+def asks_for_key(body: bytes) -> bool:
+    """Whether the body of GET_PARAMETER asks for the key."""
+    return any(line.strip().lower() == b"mikey" for line in body.splitlines())
+
+
+def opened(secured: Secured | None, rtcp: bool, data: bytes) -> bytes | None:
+    """What a client sent for a track: as it is without SRTP, else opened; None if it is not the client's."""
+    if secured is None:
+        return data
+    if secured.receiver is None:
+        return None
+    return secured.receiver.report(data) if rtcp else secured.receiver.packet(data)
+
+
+class SecureOutlet:
+    """Puts SRTP before a way out (rtsp.play.Outlet). `secured` is that of the session, and may change while it plays."""
+
+    def __init__(self, outlet: Outlet, secured: dict[int, Secured]) -> None:
+        self._outlet = outlet
+        self._secured = secured
+
+    def send(self, unit: FlushUnit) -> None:
+        """See Outlet."""
+        found = self._secured.get(unit.track)
+        self._outlet.send(unit if found is None else found.sender.protect(unit))
+
+    @property
+    def ready(self) -> bool:
+        """See Outlet."""
+        return self._outlet.ready
+
+    async def drain(self) -> None:
+        """See Outlet."""
+        await self._outlet.drain()
+
+    def end(self) -> None:
+        """See Outlet."""
+        self._outlet.end()
+
+
+def protected(outlet: Outlet, secured: dict[int, Secured]) -> Outlet:
+    return SecureOutlet(outlet, secured) if secured else outlet
