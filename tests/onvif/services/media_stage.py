@@ -23,7 +23,7 @@ from onvifd.onvif.backend import Identity, MediaModel, Network, Ports, Scope, Sy
 from onvifd.onvif.services.media import MediaService
 from onvifd.onvif.services.media2 import Media2Service
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.workers.messages import PresentationSpec, StreamFormats, TrackSpec
+from onvifd.workers.messages import PresentationSpec, StreamFormats, StreamStats, TrackSpec
 
 T0 = 1_767_225_600 * US
 TOPICS = ("VideoSource/MotionAlarm", "RuleEngine/CellMotionDetector/Motion", "Device/Trigger/DigitalInput")
@@ -191,6 +191,12 @@ class MediaStage:
         """A stream comes with another picture from now on."""
         track = TrackSpec(codec=codec.value, clock_rate=90_000, width=width, height=height)
         self.recorder.stream_formats(StreamFormats(camera=camera, stream=stream, tracks=(track,)))
+
+    def measure(self, camera: str, stream: str) -> None:
+        """A worker tells what it measured."""
+        counted = dict.fromkeys(("frames", "bytes", "lost_packets", "bad_frames", "reconnects", "clients"), 0)
+        rates = {"bitrate": 2_000_000, "framerate": 25.0, "gov_length": 50, "last_utc": T0}
+        self.recorder.stream_stats(StreamStats(camera=camera, stream=stream, online=True, **counted, **rates))
 
     def events(self, topic: str) -> list[tuple[str, ...]]:
         """Values of the sources of what was announced, and forgotten with that."""
