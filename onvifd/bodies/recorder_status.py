@@ -14,6 +14,7 @@ from onvifd.bodies.recorder import Recorder
 from onvifd.bodies.storage_forecast_view import StorageForecast
 from onvifd.bodies.storage_report import said
 from onvifd.clock import Clock
+from onvifd.host.descriptors import descriptors
 from onvifd.media.types import Kind
 from onvifd.onvif.services.common import DEVICE_PATH, host_of
 from onvifd.recording.status import RecordingStatus as Stand
@@ -89,8 +90,12 @@ class RecorderStatus:
             for camera in found.cameras
         ]
         workers = [
-            f"{each.name}: {'runs' if each.running else 'stopped'}, {each.restarts} restarts" for each in found.workers
+            f"{each.name}: {'runs' if each.running else 'stopped'}, {each.restarts} restarts"
+            + (f", {load.clients} clients, {load.tasks} tasks, {load.descriptors} descriptors" if load else "")
+            for each in self._cluster.states()
+            for load in (each.load,)
         ]
+        workers.append(f"control: {len(asyncio.all_tasks())} tasks, {descriptors()} descriptors")
         volumes = await self._archive.report()
         return {"cameras": "\n".join(cameras), "workers": "\n".join(workers), "volumes": volumes}
 

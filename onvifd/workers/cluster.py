@@ -13,6 +13,7 @@ import msgspec
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.rtsp.arrival import Arrival
 from onvifd.workers.link import Link
+from onvifd.workers.load import SharedLoad
 from onvifd.workers.messages import (
     AnyMessage,
     Cameras,
@@ -22,14 +23,15 @@ from onvifd.workers.messages import (
     Jpeg,
     Keyframe,
     Kick,
-    MakeJpeg,
     LivePart,
+    MakeJpeg,
     MetadataDocument,
     Orders,
     Presentations,
     PresentationSpec,
     ReplayTimeout,
     Setup,
+    Stats,
     Synchronize,
     Volumes,
     VolumeSpec,
@@ -58,6 +60,8 @@ class WorkerState:
     running: bool
     pid: int
     restarts: int
+    load: Stats | None = None
+    """What it said of itself last."""
 
 
 class Cluster:
@@ -91,9 +95,11 @@ class Cluster:
         self._volumes = Volumes(volumes=setup.volumes)
         self._orders: dict[int, Orders] = {}
         self._presentations: tuple[PresentationSpec, ...] = ()
+        self._loads: dict[str, Stats] = {}
         self._presented: dict[int, Presentations] = {}
         self._active: frozenset[str] = frozenset()
         self._credentials = Credentials(accounts=())
+        self._load = SharedLoad()
         self._snapshots: dict[tuple[str, str], tuple[float, asyncio.Task[bytes]]] = {}
 
     def _worker(self, setup: Setup, kind: str, name: str, launch: Launch) -> Worker:
@@ -107,7 +113,10 @@ class Cluster:
 
     def states(self) -> tuple[WorkerState, ...]:
         return tuple(
-            WorkerState(w.name, w.handle is not None, w.handle.pid if w.handle else 0, w.restarts) for w in self.workers
+            WorkerState(
+                w.name, w.handle is not None, w.handle.pid if w.handle else 0, w.restarts, self._loads.get(w.name)
+            )
+            for w in self.workers
         )
 
     async def start(self, timeout: float = 30.0) -> None:
@@ -302,11 +311,19 @@ class Cluster:
                 await media.give_line(other)
 
     async def _died(self, name: str) -> None:
+        self._load.died(name)
         for number, worker in enumerate(self._media):
             if worker.name == name:
                 await self._lost(tuple(camera for camera, owner in self._owner.items() if owner == number))
 
     async def _receive(self, name: str, message: AnyMessage) -> AnyMessage | None:
+        if isinstance(message, Stats):
+            self._load.heard(name, message)
+            for worker in (*self._media, self._replay):
+                if worker.handle is not None and (news := self._load.news(worker.name)) is not None:
+                    worker.send(news)
+        if isinstance(message, Stats):
+            self._loads[name] = message
         self._heard(message)
         return None
 

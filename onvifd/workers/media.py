@@ -13,6 +13,7 @@ from onvifd.cameras.intake import Intake
 from onvifd.cameras.intake_track import InboundTrack
 from onvifd.clock import Clock, SystemClock
 from onvifd.errors import NotFound, OnvifdError, Unavailable
+from onvifd.host.descriptors import descriptors
 from onvifd.live.hub import LiveStream
 from onvifd.live.mount import LiveMount
 from onvifd.media.rtp import jpeg
@@ -31,6 +32,7 @@ from onvifd.workers.groups import StartedGroups
 from onvifd.workers.intakes import awake, must_restart, on_demand, source_of
 from onvifd.workers.link import Link
 from onvifd.workers.live_metadata import LiveMetadata
+from onvifd.workers.load import door_of, elsewhere
 from onvifd.workers.messages import (
     AnyMessage,
     Cameras,
@@ -51,6 +53,7 @@ from onvifd.workers.messages import (
     Pong,
     Presentations,
     Ready,
+    RtspLoad,
     Setup,
     Stats,
     Stop,
@@ -142,6 +145,10 @@ class MediaWorker:
             case Credentials():
                 self._accounts.replace(message)
                 return Done()
+            case RtspLoad():
+                if self._server is not None:
+                    self._server.door.elsewhere = elsewhere(message)
+                return Done()
             case Kick():
                 return Done() if kick(self._server, message.session) else Failure(reason="no such session")
             case Cameras():
@@ -193,7 +200,13 @@ class MediaWorker:
         }
         verifier = self._accounts.verifier(setup)
         self._poller = ReadPoller(self._watched)
-        self._server = RtspServer(mounts, verifier, self._clock, max_connections=setup.max_clients)
+        self._server = RtspServer(
+            mounts,
+            verifier,
+            self._clock,
+            max_connections=setup.max_clients,
+            door=door_of(setup, self._clock, self._link.send),
+        )
         self._accounts.server = self._server
         self._tasks = (asyncio.create_task(self._report()), asyncio.create_task(self._metadata.run()))
         return Ready(name=setup.name, pid=os.getpid())
@@ -338,6 +351,7 @@ class MediaWorker:
             now = self._clock.monotonic()
             for running in self._streams.values():
                 running.feed.check()
+                running.stream.measure(now)
             self._started.refresh()
             if self._setup is not None and self._server is not None:
                 self._link.send(
@@ -345,6 +359,8 @@ class MediaWorker:
                         sessions=self._accounts.sessions(),
                         worker=self._setup.name,
                         clients=self._server.connections,
+                        tasks=len(asyncio.all_tasks()),
+                        descriptors=descriptors(),
                         streams=tuple(self._stats(running, now) for running in self._streams.values()),
                     )
                 )

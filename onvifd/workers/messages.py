@@ -43,6 +43,10 @@ class Setup(Message):
     camera_connect: float = 5.0
     camera_silence: float = 10.0
     multicast_interface: str = ""
+    max_sessions: int = 0
+    max_sessions_per_account: int = 0
+    max_sessions_per_address: int = 0
+    max_bandwidth: int = 0
     log_level: str = "INFO"
 
 
@@ -84,6 +88,15 @@ class Credentials(Message):
     algorithms: tuple[str, ...] = ("MD5",)
     locks: tuple[LockSpec, ...] = ()
     filter: FilterSpec = FilterSpec()
+
+
+class RtspLoad(Message):
+    """The RTSP sessions at all other workers: how many, of which accounts and addresses, and the bit/s that they take."""
+
+    sessions: int = 0
+    accounts: dict[str, int] = {}
+    addresses: dict[str, int] = {}
+    bandwidth: int = 0
 
 
 class Kick(Message):
@@ -428,22 +441,42 @@ class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """An RTSP session. `id` is its public name, not the one of the protocol; `kinds` are those of the tracks that it is sent."""
+    """An RTSP session. `id` is its public name, not the one of the protocol; `kinds` are those of the tracks that it is sent.
+
+    `bitrate` is bit/s as far as they are known. The rest is what its client reports: the fraction lost of late, packets lost in
+    all, jitter and round trip in seconds; below 0 is what it has not told.
+    """
 
     id: str
     account: str
     address: str
     path: str
     kinds: tuple[str, ...] = ()
+    bitrate: int = 0
+    loss: float = -1.0
+    lost: int = -1
+    jitter: float = -1.0
+    round_trip: float = -1.0
 
 
 class Stats(Message):
-    """Sent every few seconds."""
+    """Sent every few seconds. `tasks` and `descriptors` are what the process holds: they must not grow without a reason."""
 
     worker: str
     clients: int
+    tasks: int = 0
+    descriptors: int = 0
     streams: tuple[StreamStats, ...] = ()
     sessions: tuple[SessionSpec, ...] = ()
+
+
+class SessionRefused(Message):
+    """An RTSP session was refused since there are enough: the reason for a person."""
+
+    account: str
+    address: str
+    path: str
+    reason: str
 
 
 class LoginNotice(Message):
@@ -468,6 +501,8 @@ AnyMessage = (
     | MetadataDocument
     | LivePart
     | Kick
+    | RtspLoad
+    | SessionRefused
     | ReplayTimeout
     | GetKeyframe
     | MakeJpeg

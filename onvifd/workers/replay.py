@@ -12,6 +12,7 @@ from onvifd.archive.index import SegmentStore
 from onvifd.archive.reader import RecordingReader
 from onvifd.archive.replay import ReplayMount
 from onvifd.clock import Clock, SystemClock
+from onvifd.host.descriptors import descriptors
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.server import RtspServer
 from onvifd.store.catalogue import Catalogue
@@ -19,6 +20,7 @@ from onvifd.volumes.known import KnownVolumes
 from onvifd.workers.accounts import AccountTable, kick
 from onvifd.workers.elsewhere import AlwaysElsewhere
 from onvifd.workers.link import Link
+from onvifd.workers.load import door_of, elsewhere
 from onvifd.workers.messages import (
     AnyMessage,
     Credentials,
@@ -29,6 +31,7 @@ from onvifd.workers.messages import (
     Pong,
     Ready,
     ReplayTimeout,
+    RtspLoad,
     Setup,
     Stats,
     Stop,
@@ -61,6 +64,10 @@ class ReplayWorker:
             case Credentials():
                 self._accounts.replace(message)
                 return Done()
+            case RtspLoad():
+                if self._server is not None:
+                    self._server.door.elsewhere = elsewhere(message)
+                return Done()
             case Kick():
                 return Done() if kick(self._server, message.session) else Failure(reason="no such session")
             case ReplayTimeout():
@@ -87,7 +94,11 @@ class ReplayWorker:
         mount = ReplayMount(reader, self._clock, session_timeout=lambda: self._timeout)
         verifier = self._accounts.verifier(setup)
         self._server = RtspServer(
-            {"/replay": mount, "/live": AlwaysElsewhere()}, verifier, self._clock, max_connections=setup.max_replay
+            {"/replay": mount, "/live": AlwaysElsewhere()},
+            verifier,
+            self._clock,
+            max_connections=setup.max_replay,
+            door=door_of(setup, self._clock, self._link.send),
         )
         self._accounts.server = self._server
         self._reporter = asyncio.create_task(self._report(setup.name))
@@ -98,7 +109,15 @@ class ReplayWorker:
             await self._clock.sleep(STATS_INTERVAL)
             if self._server is not None:
                 sessions = self._accounts.sessions()
-                self._link.send(Stats(worker=name, clients=self._server.connections, sessions=sessions))
+                self._link.send(
+                    Stats(
+                        worker=name,
+                        clients=self._server.connections,
+                        tasks=len(asyncio.all_tasks()),
+                        descriptors=descriptors(),
+                        sessions=sessions,
+                    )
+                )
 
     def adopt(self, arrival: Arrival) -> None:
         """Take over a connection of the front door with what was read from it."""
