@@ -107,6 +107,7 @@ class Talkback:
         self._said = asyncio.Event()
         self.counters = TalkbackCounters()
         self.trouble = ""
+        line.attach(self.hear)
 
     def hear(self, sound: Sound) -> None:
         """Take sound of the line."""
@@ -117,7 +118,6 @@ class Talkback:
 
     async def run(self) -> None:
         """Serve the line until cancelled."""
-        self._line.attach(self.hear)
         try:
             while True:
                 await self._said.wait()
