@@ -33,9 +33,9 @@ LIMIT = 30.0
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
-    """Small pictures with a clean point every ten seconds."""
+    """Small pictures with a clean point every two seconds."""
     folder: Path = tmp_path_factory.mktemp("clips")
-    main = VideoSpec(codec=Codec.H264, scale=1, bitrate=300_000, gop=250)
+    main = VideoSpec(codec=Codec.H264, scale=1, bitrate=300_000, gop=50)
     maker = ClipMaker(folder, 5, main, replace(main, gop=25))
     return CameraClips(maker.clip(main), maker.clip(maker.specs["sub"]), load_sound(folder, Codec.PCMU), maker)
 
@@ -63,7 +63,7 @@ async def running(clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
 
 def camera_of(device: SimulatedDevice, **changes: object) -> Camera:
     stream = Stream(
-        role=Role.MAIN, uri=f"rtsp://127.0.0.1:{device.rtsp_port}/main", source_profile="profile-main", gov_length=250
+        role=Role.MAIN, uri=f"rtsp://127.0.0.1:{device.rtsp_port}/main", source_profile="profile-main", gov_length=50
     )
     camera = Camera(
         id="cam-00000001",
@@ -136,6 +136,7 @@ async def test_setting_an_encoder_changes_what_is_sent(clips: CameraClips) -> No
         body = device._body
         assert body is not None
         watched = Watched(body.streams["main"])
+        await watched.until(lambda: len(watched.units) > 1)
         wanted = EncoderSettings(codec=Codec.H264, width=1280, height=720, framerate=5, bitrate=500, gov_length=5)
         made = await settings.set_encoder("cam-00000001", "main", wanted)
         assert (made.width, made.height, made.framerate, made.gov_length) == (1280, 720, 5, 5)
@@ -239,7 +240,7 @@ async def test_a_key_frame_comes_on_demand_and_times_stay_exact(clips: CameraCli
         begin = len(watched.units)
 
         def on_demand() -> list[FlushUnit]:
-            return [unit for unit in watched.units[begin:] if unit.key and unit.utc % (10 * US)]
+            return [unit for unit in watched.units[begin:] if unit.key and unit.utc % (2 * US)]
 
         async with asyncio.timeout(LIMIT):
             while not on_demand():
