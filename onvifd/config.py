@@ -156,8 +156,16 @@ class TimeoutSettings:
 class LimitSettings:
     """Bounds on what outside parties may take."""
 
-    rtsp_clients: int = setting(512, "RTSP sessions at once", low=1, high=100_000)
-    replay_clients: int = setting(256, "replay sessions at once", low=1, high=10_000)
+    rtsp_clients: int = setting(512, "RTSP connections at once to one media worker", low=1, high=100_000)
+    replay_clients: int = setting(256, "RTSP connections at once for recordings", low=1, high=10_000)
+    rtsp_sessions: int = setting(128, "RTSP sessions at once, live and replay; 0 for any number", low=0, high=100_000)
+    rtsp_sessions_per_user: int = setting(0, "RTSP sessions at once of one account; 0 for any number", low=0)
+    rtsp_sessions_per_address: int = setting(
+        0, "RTSP sessions at once from one address (IPv6: one /64); 0 for any number", low=0
+    )
+    rtsp_bandwidth: float = setting(
+        0.0, "live media sent by RTSP to single clients; 0 for any amount", unit="Mbit/s", low=0
+    )
     http_connections: int = setting(512, "HTTP connections at once", low=1, high=100_000)
     http_connections_per_address: int = setting(
         256, "HTTP connections at once from one address (IPv6: one /64)", low=1, high=100_000

@@ -33,6 +33,7 @@ from onvifd.workers.messages import (
     FilterSpec,
     LockSpec,
     LoginNotice,
+    SessionRefused,
     Stats,
 )
 
@@ -239,6 +240,15 @@ class AccessControl:
         """What workers tell of logins and sessions."""
         if isinstance(message, LoginNotice):
             self._heard_login(message)
+        elif isinstance(message, SessionRefused):
+            self.audit.put(
+                Kind.REFUSED,
+                "play",
+                account=message.account,
+                address=message.address,
+                face=RTSP,
+                outcome=message.reason,
+            )
         elif isinstance(message, Stats):
             now = self._clock.utc()
             told = (

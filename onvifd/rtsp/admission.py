@@ -69,13 +69,13 @@ class Door:
         budget, others = self.budget, self.elsewhere
         mine = self._admitted.values()
         if 0 < budget.sessions <= len(mine) + others.sessions:
-            return f"there are {budget.sessions} RTSP sessions already", 503
+            return f"all {budget.sessions} RTSP sessions are taken", 503
         of_account = sum(each.account == account for each in mine) + others.accounts.get(account, 0)
         if 0 < budget.per_account <= of_account:
-            return f"the account has {budget.per_account} RTSP sessions already", 503
+            return f"all {budget.per_account} RTSP sessions of the account are taken", 503
         from_there = sum(each.address == address for each in mine) + others.addresses.get(address, 0)
         if 0 < budget.per_address <= from_there:
-            return f"the address has {budget.per_address} RTSP sessions already", 503
+            return f"all {budget.per_address} RTSP sessions of the address are taken", 503
         wanted = bitrate_of(session)
         if budget.bandwidth and wanted and self.bandwidth + others.bandwidth + wanted > budget.bandwidth:
             return f"{wanted / 1e6:.1f} Mbit/s more exceed the {budget.bandwidth / 1e6:g} Mbit/s for RTSP", 453

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Collection
 
+import msgspec
+
 from onvifd.access.digest import DigestVerifier
 from onvifd.access.gate import Gate, Refusal, account_key
 from onvifd.access.ip_filter import FilterRules, IpFilter
@@ -127,9 +129,29 @@ def session_specs(server: RtspServer | None) -> tuple[SessionSpec, ...]:
     """The RTSP sessions of a worker as control lists them."""
     if server is None:
         return ()
-    return tuple(
-        SessionSpec(id=session_id(SessionKind.RTSP, secret), account=account, address=peer, path=path, kinds=kinds)
-        for secret, account, peer, path, kinds in server.listing()
+    return tuple(_session_spec(server, *listed) for listed in server.listing())
+
+
+def _session_spec(
+    server: RtspServer, secret: str, account: str, peer: str, path: str, kinds: tuple[str, ...]
+) -> SessionSpec:
+    spec = SessionSpec(
+        id=session_id(SessionKind.RTSP, secret),
+        account=account,
+        address=peer,
+        path=path,
+        kinds=kinds,
+        bitrate=server.bitrate(secret),
+    )
+    told = server.reception(secret)
+    if told is None:
+        return spec
+    return msgspec.structs.replace(
+        spec,
+        loss=told.fraction,
+        lost=told.lost,
+        jitter=told.jitter,
+        round_trip=-1.0 if told.round_trip is None else told.round_trip,
     )
 
 

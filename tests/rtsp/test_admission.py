@@ -35,7 +35,7 @@ def test_sessions_in_all() -> None:
     door.admit(first, "one", "192.0.2.1")
     door.admit(session(2), "two", "192.0.2.2")
     assert refused(door, session(3), "three", "192.0.2.3") == 503
-    assert told == [("three", "192.0.2.3", "/live/cam-1/main", "there are 2 RTSP sessions already")]
+    assert told == [("three", "192.0.2.3", "/live/cam-1/main", "all 2 RTSP sessions are taken")]
     door.release(session(3))
     assert refused(door, session(3)) == 503, "one that was not admitted frees nothing"
     door.release(first)
