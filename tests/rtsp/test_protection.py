@@ -1,0 +1,322 @@
+"""SRTP of sessions: keys in descriptions, in SETUP, exchanged; media by UDP and interleaved (Streaming 5.1.1.4, 8.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import itertools
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from onvifd.clock import SystemClock
+from onvifd.rtsp import mikey
+from onvifd.rtsp.mikey import CryptoSession
+from onvifd.rtsp.server import RtspServer
+from onvifd.rtsp.srtp import KeyMaterial, Receiver, Sender, Suite
+from onvifd.workers.frontdoor import FrontDoor
+from tests.bodies.test_gate import tls as tls
+from tests.e2e.rtsp_client import unverified
+from tests.rtsp.sample import PASSWORD, USER, feeding, live, verifier
+
+PATH = "/live/cam-1/main"
+
+
+def digest(challenge: str, method: str, url: str) -> str:
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    realm, nonce = (re.search(f'{name}="([^"]*)"', challenge)[1] for name in ("realm", "nonce"))  # type: ignore[index]
+    response = md5(f"{md5(f'{USER}:{realm}:{PASSWORD}')}:{nonce}:{md5(f'{method}:{url}')}")
+    return f'Digest username="{USER}", realm="{realm}", nonce="{nonce}", uri="{url}", response="{response}"'
+
+
+class Client:
+    def __init__(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, scheme: str) -> None:
+        self.url = f"{scheme}://127.0.0.1:{port}{PATH}"
+        self._reader, self._writer = reader, writer
+        self._cseq = 0
+        self._challenge = ""
+        self.frames: list[tuple[int, bytes]] = []
+
+    async def frame(self) -> tuple[int, bytes]:
+        head = await asyncio.wait_for(self._reader.readexactly(4), 20)
+        assert head[0] == 0x24
+        return head[1], await self._reader.readexactly(int.from_bytes(head[2:4], "big"))
+
+    async def ask(self, method: str, url: str = "", body: str = "", **fields: str) -> tuple[int, dict[str, str], str]:
+        self._cseq += 1
+        url = url or self.url
+        lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self._cseq}"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
+        if self._challenge:
+            lines.append("Authorization: " + digest(self._challenge, method, url))
+        if body:
+            lines += ["Content-Type: text/parameters", f"Content-Length: {len(body)}"]
+        self._writer.write(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+        status, headers, text = await self._answer()
+        if status == 401 and not self._challenge:
+            self._challenge = headers["www-authenticate"]
+            return await self.ask(method, url, body, **fields)
+        return status, headers, text
+
+    async def _answer(self) -> tuple[int, dict[str, str], str]:
+        while (first := await asyncio.wait_for(self._reader.readexactly(1), 20)) == b"$":
+            rest = await self._reader.readexactly(3)
+            self.frames.append((rest[0], await self._reader.readexactly(int.from_bytes(rest[1:3], "big"))))
+        head = (first + await self._reader.readuntil(b"\r\n\r\n")).decode()
+        status, *lines = head.strip().split("\r\n")
+        headers: dict[str, str] = {}
+        for line in lines:
+            headers.setdefault(line.partition(":")[0].lower(), line.partition(":")[2].strip())
+        text = (await self._reader.readexactly(int(headers.get("content-length", 0)))).decode()
+        return int(status.split()[1]), headers, text
+
+    async def describe(self, query: str = "?srtp") -> str:
+        status, _, text = await self.ask("DESCRIBE", self.url + query, Accept="application/sdp")
+        assert status == 200
+        return text
+
+    @property
+    def track(self) -> str:
+        return self.url + "/trackID=0"
+
+
+@pytest.fixture(params=[""])
+async def server(tls: ssl.SSLContext) -> AsyncIterator[tuple[RtspServer, FrontDoor, dict[str, int]]]:
+    stream, mount = live(PATH)
+    server = RtspServer({"/live": mount}, verifier(), SystemClock())
+
+    async def route(path: str, arrival: object) -> None:
+        server.admit(arrival.duplicate())  # type: ignore[attr-defined]
+
+    door = FrontDoor(route)
+    ports = {"rtsps": door.listen("127.0.0.1", 0, tls), "rtsp": door.listen("127.0.0.1", 0)}
+    async with feeding(stream, 0.01):
+        yield server, door, ports
+    await door.close()
+    await server.close()
+
+
+House = tuple[RtspServer, FrontDoor, dict[str, int]]
+
+
+@asynccontextmanager
+async def connected(house: House, scheme: str = "rtsps") -> AsyncIterator[Client]:
+    port = house[2][scheme]
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=unverified() if scheme == "rtsps" else None, limit=1 << 20
+    )
+    try:
+        yield Client(port, reader, writer, scheme)
+    finally:
+        writer.close()
+        await asyncio.sleep(0)
+
+
+def key_of(sdp: str) -> mikey.Message:
+    found = re.search(r"a=key-mgmt:mikey (\S+)", sdp)
+    assert found
+    return mikey.from_text(found[1])
+
+
+class Udp:
+    """A pair of ports that media comes to."""
+
+    def __init__(self) -> None:
+        self.rtp, self.rtcp = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for sock in (self.rtp, self.rtcp):
+            sock.bind(("127.0.0.1", 0))
+            sock.setblocking(False)
+
+    @property
+    def transport(self) -> str:
+        return f"RTP/SAVP;unicast;client_port={self.rtp.getsockname()[1]}-{self.rtcp.getsockname()[1]}"
+
+    async def packet(self) -> bytes:
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.rtp, 4096), 20)
+
+    async def report(self) -> bytes:
+        return await asyncio.wait_for(asyncio.get_running_loop().sock_recv(self.rtcp, 4096), 20)
+
+    def close(self) -> None:
+        self.rtp.close()
+        self.rtcp.close()
+
+
+async def numbers(udp: Udp, receiver: Receiver, count: int) -> list[int]:
+    found = []
+    for _ in range(count):
+        packet = receiver.packet(await udp.packet())
+        assert packet is not None
+        found.append(int.from_bytes(packet[2:4], "big"))
+    return found
+
+
+async def play(client: Client, transport: str, **fields: str) -> dict[str, str]:
+    status, headers, _ = await client.ask("SETUP", client.track, Transport=transport, **fields)
+    assert status == 200
+    assert headers["transport"].startswith("RTP/SAVP")
+    assert "ssrc=" in headers["transport"]
+    session = headers["session"].partition(";")[0]
+    assert (await client.ask("PLAY", Session=session))[0] == 200
+    return headers | {"session": session}
+
+
+@pytest.mark.parametrize("suite", list(Suite))
+async def test_our_key_in_the_description(server: House, suite: Suite) -> None:
+    udp = Udp()
+    async with connected(server) as client:
+        sdp = await client.describe(f"?srtp={suite.value}")
+        assert "RTP/SAVP 96" in sdp
+        assert "RTP/AVP" not in sdp
+        message = key_of(sdp)
+        material = message.material()
+        assert material.suite is suite
+        assert material.mki
+        headers = await play(client, udp.transport)
+        ssrc = int(re.search("ssrc=([0-9A-F]+)", headers["transport"])[1], 16)  # type: ignore[index]
+        assert message.sessions[0].ssrc == ssrc
+        assert mikey.from_header(headers["keymgmt"])[1].material() == material
+        receiver = Receiver(material)
+        got = await numbers(udp, receiver, 60)
+        assert all((b - a) & 0xFFFF == 1 for a, b in itertools.pairwise(got))
+        report = receiver.report(await udp.report())
+        assert report is not None
+        assert report[1] == 200
+        # Streaming 8.2.1.3
+        status, _, text = await client.ask("GET_PARAMETER", body="mikey\r\n", Session=headers["session"])
+        assert status == 200
+        told = mikey.from_parameters(text.encode())
+        assert told is not None
+        assert told.material() == material
+    udp.close()
+
+
+async def test_clients_of_a_stream_share_what_is_encrypted(server: House) -> None:
+    async with connected(server) as one, connected(server) as two:
+        first, second = key_of(await one.describe()), key_of(await two.describe())
+        assert first.material() == second.material()
+        other = key_of(await two.describe("?srtp=AEAD_AES_128_GCM"))
+        assert other.material() != first.material()
+
+
+async def test_the_key_of_a_client_and_its_next_one(server: House) -> None:
+    """As Genetec's client does it: Streaming 8.2.1.1, 8.2.1.2."""
+    keys = [KeyMaterial.fresh(Suite.AES_CM_128) for _ in range(2)]
+    texts = [mikey.to_text(mikey.build(key, 1, CryptoSession(0, 0x1234, 0), 1, bytes(16))) for key in keys]
+    udp = Udp()
+    async with connected(server) as client:
+        assert "RTP/AVP" in await client.describe("")
+        headers = await play(client, udp.transport, KeyMgmt=f'prot=mikey;uri="";data="{texts[0]}"')
+        assert "keymgmt" not in headers
+        receiver = Receiver(keys[0])
+        before = await numbers(udp, receiver, 10)
+        body = f"mikey: {texts[1]}\r\n"
+        status, _, _ = await client.ask("SET_PARAMETER", body=body, Session=headers["session"])
+        assert status == 200
+        receiver.add(keys[1])
+        packet = await udp.packet()
+        while keys[1].mki not in packet[-14:]:
+            assert receiver.packet(packet)
+            packet = await udp.packet()
+        assert receiver.packet(packet)
+        after = await numbers(udp, receiver, 10)
+        assert after[0] != before[0]
+        # reports of the client, under its key, keep the session; what anybody else sends does not
+        report = Sender(keys[1], 5).report(b"\x80\xc9\x00\x01\0\0\0\5")
+        (connection,) = server[0]._connections
+        (session,) = connection.machine.sessions.values()
+        ports = re.search(r"server_port=\d+-(\d+)", headers["transport"])
+        assert ports
+        udp.rtcp.connect(("127.0.0.1", int(ports[1])))
+        session.deadline = 1e12
+        udp.rtcp.send(b"\x80\xc9\x00\x01\0\0\0\5")
+        udp.rtcp.send(report[:-1] + bytes((report[-1] ^ 1,)))
+        await asyncio.sleep(0.05)
+        assert session.deadline == 1e12
+        udp.rtcp.send(report)
+        async with asyncio.timeout(20):
+            while session.deadline == 1e12:
+                await asyncio.sleep(0.01)
+    udp.close()
+
+
+async def test_a_key_without_an_identifier_is_for_what_the_client_sends(server: House) -> None:
+    """As GStreamer does it."""
+    own = KeyMaterial(Suite.AES_CM_128, bytes(16), bytes(14))
+    text = mikey.to_text(mikey.build(own, 1, CryptoSession(0, 7, 0), 1, bytes(16)))
+    async with connected(server) as client:
+        ours = key_of(await client.describe()).material()
+        await play(client, "RTP/SAVP/TCP;unicast;interleaved=4-5", KeyMgmt=f'prot=mikey;uri="x";data="{text}"')
+        receiver, got = Receiver(ours), 0
+        while got < 20:
+            channel, data = await client.frame()
+            opened = receiver.packet(data) if channel == 4 else receiver.report(data)
+            assert opened
+            got += 1
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "prot=mikey",
+        'prot=mikey;data="AAAA"',
+        'prot=sdes;data="AAAA"',
+        f'prot=mikey;data="{mikey.to_text(bytes.fromhex("01000500000000010100000000010000000000"))}"',
+    ],
+)
+async def test_keys_that_are_refused(server: House, header: str) -> None:
+    udp = Udp()
+    async with connected(server) as client:
+        assert (await client.ask("SETUP", client.track, Transport=udp.transport, KeyMgmt=header))[0] == 463
+        headers = await play(client, udp.transport)
+        session = headers["session"]
+        assert (await client.ask("SET_PARAMETER", body="mikey: AAAA\r\n", Session=session))[0] == 463
+        other = mikey.build(KeyMaterial.fresh(Suite.AES_GCM_128), 1, CryptoSession(0, 1, 0), 1, bytes(16))
+        body = f"mikey: {mikey.to_text(other)}\r\n"
+        assert (await client.ask("SET_PARAMETER", body=body, Session=session))[0] == 463
+        assert (await client.ask("SET_PARAMETER", body="a: b\r\n", Session=session))[0] == 451
+        assert (await client.ask("DESCRIBE", client.url + "?srtp=AES_256_CM"))[0] == 463
+    udp.close()
+
+
+async def test_a_new_key_of_one_client_is_not_for_others(server: House) -> None:
+    one_udp, two_udp = Udp(), Udp()
+    async with connected(server) as one, connected(server) as two:
+        ours = key_of(await one.describe()).material()
+        await two.describe()
+        session = (await play(one, one_udp.transport))["session"]
+        await play(two, two_udp.transport)
+        own = KeyMaterial.fresh(Suite.AES_CM_128)
+        text = mikey.to_text(mikey.build(own, 1, CryptoSession(0, 0, 0), 1, bytes(16)))
+        assert (await one.ask("SET_PARAMETER", body=f"mikey: {text}\r\n", Session=session))[0] == 200
+        receiver = Receiver(ours)
+        receiver.add(own)
+        packet = b""
+        async with asyncio.timeout(20):
+            while own.mki not in packet[-14:]:
+                packet = await one_udp.packet()
+                assert receiver.packet(packet)
+        assert await numbers(two_udp, Receiver(ours), 50)
+    one_udp.close()
+    two_udp.close()
+
+
+async def test_nothing_of_srtp_in_clear(server: House) -> None:
+    """Streaming 5.1.1.4: never RTP/SAVP or MIKEY where RTSP is not secure; and nothing but SRTP leaves TLS."""
+    udp = Udp()
+    async with connected(server, "rtsp") as client:
+        sdp = await client.describe()
+        assert "SAVP" not in sdp
+        assert "key-mgmt" not in sdp
+        assert (await client.ask("SETUP", client.track, Transport=udp.transport))[0] == 461
+    async with connected(server) as client:
+        assert "key-mgmt" not in await client.describe("")
+        clear = udp.transport.replace("SAVP", "AVP")
+        assert (await client.ask("SETUP", client.track, Transport=clear))[0] == 461
+    udp.close()
