@@ -56,7 +56,7 @@ class Hardware:
 
 
 class ActiveSessions:
-    """Who is sent which encoder configuration's stream, of what all workers tell (Media 5.22.3)."""
+    """Who is sent which encoder configuration's stream, and who talks, of what all workers tell (Media 5.22.3)."""
 
     def __init__(self, publish: Publish) -> None:
         self._publish = publish
@@ -93,6 +93,8 @@ def _tokens(media: MediaModel) -> Mapping[tuple[str, str], tuple[Topic, str]]:
             found[path, "video"] = (topics.VIDEO_SESSIONS, profile.video_encoder)
         if profile.audio_encoder is not None:
             found[path, "audio"] = (topics.AUDIO_SESSIONS, profile.audio_encoder)
+        if profile.audio_decoder is not None:
+            found[path, "talk"] = (topics.TALK_SESSIONS, profile.audio_decoder)
     return found
 
 

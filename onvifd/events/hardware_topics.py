@@ -47,10 +47,11 @@ LINK_STATUS = Topic(
 # Media 5.22.3
 VIDEO_SESSIONS = _sessions("VideoEncoder")
 AUDIO_SESSIONS = _sessions("AudioEncoder")
+TALK_SESSIONS = _sessions("AudioDecoder")
 # Core 8.9.8
 SHUTDOWN_INITIATED = Topic(name="Device/OperationMode/ShutdownInitiated", is_property=False)
 
-ALWAYS_TOPICS = (VIDEO_SESSIONS, AUDIO_SESSIONS, SHUTDOWN_INITIATED)
+ALWAYS_TOPICS = (VIDEO_SESSIONS, AUDIO_SESSIONS, TALK_SESSIONS, SHUTDOWN_INITIATED)
 """What needs no sensor."""
 
 
@@ -80,7 +81,7 @@ def link_status(token: str, speed: int, full_duplex: bool, utc: int) -> Event:
 
 
 def active_sessions(topic: Topic, token: str, addresses: Sequence[str], utc: int) -> Event:
-    """Who is sent a configuration's stream, once for each client. Nobody is the end of the property."""
+    """Who is sent a configuration's stream, or sends to a decoder, once for each client. Nobody is the end of the property."""
     operation = Operation.CHANGED if addresses else Operation.DELETED
     return Event(
         topic=topic.name,

@@ -145,6 +145,16 @@ def test_clients_are_told_by_what_they_are_sent(side: Side) -> None:
     assert side.told() == [("VideoEncoder", Operation.DELETED, "")]
 
 
+@pytest.mark.covers("LIV-10")
+def test_who_talks_is_told(side: Side) -> None:
+    media = MediaModel(profiles=(replace(profile(1), audio_output="ao-1", audio_decoder="adc-1"),))
+    active = ActiveSessions(side.bus.publish)
+    active.heard("media-0", (session(1, "192.0.2.7", "/live/cam-1/main", "talk"),), media, NOW)
+    assert side.told() == [("AudioDecoder", Operation.INITIALIZED, "192.0.2.7")]
+    active.heard("media-0", (), media, NOW)
+    assert side.told() == [("AudioDecoder", Operation.DELETED, "")]
+
+
 def test_replay_and_paused_sessions_are_no_live_streams(side: Side) -> None:
     active = ActiveSessions(side.bus.publish)
     paused = SessionSpec(id="rtsp-9", account="vms", address="192.0.2.1", path="/live/cam-1/main", kinds=())

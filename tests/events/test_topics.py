@@ -105,7 +105,7 @@ EVENTS = [
     (hardware_topics.SHUTDOWN_INITIATED, hardware_topics.shutdown_initiated(7)),
     *(
         (topic, hardware_topics.active_sessions(topic, "enc", ("192.0.2.1", "192.0.2.1"), 7))
-        for topic in (hardware_topics.VIDEO_SESSIONS, hardware_topics.AUDIO_SESSIONS)
+        for topic in (hardware_topics.VIDEO_SESSIONS, hardware_topics.AUDIO_SESSIONS, hardware_topics.TALK_SESSIONS)
     ),
     *SENSED,
 ]
