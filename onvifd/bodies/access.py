@@ -259,7 +259,7 @@ class AccessControl:
                     address=one.address,
                     since=now,
                     last=now,
-                    detail=one.path,
+                    detail=f"{one.path} (talks)" if "talk" in one.kinds else one.path,
                     worker=message.worker,
                 )
                 for one in message.sessions
