@@ -6,6 +6,7 @@ Control hands the ends to both and never sees what passes: it is video.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import struct
@@ -134,3 +135,6 @@ class PictureLine:
         self._writer.transport.abort()
         if not self.closed.done():
             self.closed.set_result(None)
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(1):
+                await self._writer.wait_closed()

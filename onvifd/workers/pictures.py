@@ -205,6 +205,8 @@ class Pictures:
         self._numbers = itertools.count(1)
         self._wanted: dict[int, tuple[JpegStream, Feeder]] = {}
         self._line: PictureLine | None = None
+        self._arriving: set[socket.socket] = set()
+        """Ends of lines whose task has not begun."""
         self._connected = asyncio.Event()
         self._stopping = False
 
@@ -251,15 +253,17 @@ class Pictures:
         if self._stopping:
             sock.close()
             return
+        self._arriving.add(sock)
         self._own(self._serve(sock), "line for pictures")
 
     async def _serve(self, sock: socket.socket) -> None:
+        self._arriving.discard(sock)
         line = await PictureLine.open(sock, self._heard)
         before, self._line = self._line, line
         self._connected.set()
-        if before is not None:
-            await before.close()
         try:
+            if before is not None:
+                await before.close()
             await line.closed
         finally:
             if self._line is line:
@@ -373,6 +377,8 @@ class Pictures:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for sock in self._arriving:
+            sock.close()
         for stream in self._streams.values():
             stream.on_wanted = None
             stream.end()

@@ -90,6 +90,8 @@ class PictureMakers:
         self._executor = ThreadPoolExecutor(max(1, (os.cpu_count() or 2) // 2), "pictures")
         self._lines: dict[PictureLine, dict[int, _Maker]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._arriving: set[socket.socket] = set()
+        """Ends of lines whose task has not begun."""
         self._stopping = False
 
     @property
@@ -102,6 +104,7 @@ class PictureMakers:
         if self._stopping or len(self._tasks) >= MAX_LINES:
             sock.close()
             return
+        self._arriving.add(sock)
         self._own(self._serve(sock))
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
@@ -111,6 +114,7 @@ class PictureMakers:
         task.add_done_callback(_ended)
 
     async def _serve(self, sock: socket.socket) -> None:
+        self._arriving.discard(sock)
         line = await PictureLine.open(sock, self._heard)
         self._lines[line] = {}
         try:
@@ -153,6 +157,8 @@ class PictureMakers:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for sock in self._arriving:
+            sock.close()
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
 
 

@@ -8,6 +8,7 @@ import itertools
 import socket
 from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
+from typing import cast
 
 import av
 import numpy as np
@@ -45,7 +46,7 @@ def encoded(
         one = TrackFormat(codec=codec, clock_rate=90_000, width=width, height=height)
         data = make_jpeg(width, height)
         return one, tuple(AccessUnit(0, T0 + n * FRAME, n * 3600, True, data) for n in range(count))
-    encoder = VideoCodecContext.create(_NAMES[codec], "w")
+    encoder = cast(VideoCodecContext, VideoCodecContext.create(_NAMES[codec], "w"))
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
     encoder.time_base = fractions.Fraction(1, 25)
     encoder.gop_size = 25
@@ -290,7 +291,12 @@ async def test_larger_pictures_are_made_of_the_main_stream(scene: Scene) -> None
     sub = scene.add("cam-1", "sub")
     scene.set(width=960, height=576)
     watcher = scene.watch(scene.stream())
-    await until(lambda: watcher.frames, lambda: (main.send(1), sub.send(1)))
+
+    def both() -> None:
+        main.send(1)
+        sub.send(1)
+
+    await until(lambda: watcher.frames, both)
     assert (main.stream.clients, sub.stream.clients) == (1, 0)
     scene.set(width=320, height=192)
     await until(lambda: sub.stream.clients == 1)
