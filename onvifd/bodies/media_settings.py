@@ -11,7 +11,6 @@ import msgspec
 
 from onvifd.bodies import media_jpeg as jpeg
 from onvifd.bodies.media_plan import profile_path
-from onvifd.onvif.media_rules import Parts, cameras_of, parts_of
 from onvifd.cameras.settings import EncoderSettings
 from onvifd.media.types import Codec
 from onvifd.onvif.backend import (
@@ -24,6 +23,7 @@ from onvifd.onvif.backend import (
     Part,
     VideoEncoder,
 )
+from onvifd.onvif.media_rules import Parts, cameras_of, parts_of
 from onvifd.store.rows import MediaConfigurationRow, MediaProfileRow
 
 log = logging.getLogger(__name__)

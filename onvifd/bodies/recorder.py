@@ -131,7 +131,7 @@ class Recorder:
         self._actions = actions
         self._channels: dict[str, Channel] = {}
         self.shaper: Shaper = _Unshaped()
-        self.pictures = False
+        self.pictures = True
         """Whether there is a stream of JPEG pictures of each camera."""
         self._model: MediaModel | None = None
         """None while it must be made anew."""

@@ -128,6 +128,9 @@ def video_encoder(view: MediaView, encoder: VideoEncoder) -> tt.VideoEncoderConf
         rate_control=tt.VideoRateControl(
             frame_rate_limit=round(encoder.framerate), encoding_interval=1, bitrate_limit=encoder.bitrate
         ),
+        mpeg4=tt.Mpeg4Configuration(gov_length=encoder.gov_length, mpeg4_profile=mpeg4_name(encoder.profile))
+        if encoder.codec is Codec.MPEG4
+        else None,
         h264=tt.H264Configuration(gov_length=encoder.gov_length, h264_profile=h264_profile(encoder)) if h264 else None,
         multicast=multicast(encoder.multicast),
         session_timeout=RTSP_TIMEOUT,
@@ -141,6 +144,13 @@ def h264_profile(encoder: VideoEncoder) -> tt.H264Profile:
 def h264_name(profile: str) -> tt.H264Profile:
     """The one of the four names of ver10 that the profile's name contains: `Constrained Baseline`, `High 10`."""
     return next((known for known in tt.H264Profile if known in profile), tt.H264Profile.MAIN)
+
+
+def mpeg4_name(profile: str) -> tt.Mpeg4Profile:
+    """Simple profile, unless the name says advanced."""
+    return (
+        tt.Mpeg4Profile.ASP if profile.lower() in ("asp", "advancedsimple", "advanced simple") else tt.Mpeg4Profile.SP
+    )
 
 
 def audio_encoder(view: MediaView, encoder: AudioEncoder) -> tt.AudioEncoderConfiguration:

@@ -16,6 +16,7 @@ from onvifd.onvif.services.media_configurations import (
     in_ver10,
     kilohertz,
     media_name,
+    mpeg4_name,
 )
 from onvifd.onvif.types import tt
 
@@ -52,15 +53,43 @@ def video_encoder_options(choices: Sequence[EncoderChoice]) -> tt.VideoEncoderCo
     qualities = [bound for choice in seen for bound in choice.quality] or [0.0]
     h264 = [choice for choice in seen if choice.codec is Codec.H264]
     jpeg = [choice for choice in seen if choice.codec is Codec.JPEG]
+    mpeg4 = [choice for choice in seen if choice.codec is Codec.MPEG4]
     return tt.VideoEncoderConfigurationOptions(
         quality_range=tt.IntRange(min_=math.floor(min(qualities)), max_=math.ceil(max(qualities))),
         jpeg=_jpeg(jpeg) if jpeg else None,
+        mpeg4=_mpeg4(mpeg4) if mpeg4 else None,
         h264=_h264(h264) if h264 else None,
         extension=tt.VideoEncoderOptionsExtension(
-            jpeg=_jpeg2(jpeg) if jpeg else None, h264=_h2642(h264) if h264 else None
+            jpeg=_jpeg2(jpeg) if jpeg else None,
+            mpeg4=_mpeg42(mpeg4) if mpeg4 else None,
+            h264=_h2642(h264) if h264 else None,
         )
-        if h264 or jpeg
+        if seen
         else None,
+    )
+
+
+def _mpeg4(choices: Sequence[EncoderChoice]) -> tt.Mpeg4Options:
+    return tt.Mpeg4Options(
+        resolutions_available=_resolutions(choices),
+        gov_length_range=_span([choice.gov_lengths for choice in choices]),
+        frame_rate_range=_frame_rates(choices),
+        encoding_interval_range=tt.IntRange(min_=1, max_=1),
+        mpeg4_profiles_supported=tuple(
+            dict.fromkeys(mpeg4_name(profile) for choice in choices for profile in choice.profiles or ("",))
+        ),
+    )
+
+
+def _mpeg42(choices: Sequence[EncoderChoice]) -> tt.Mpeg4Options2:
+    plain = _mpeg4(choices)
+    return tt.Mpeg4Options2(
+        resolutions_available=plain.resolutions_available,
+        gov_length_range=plain.gov_length_range,
+        frame_rate_range=plain.frame_rate_range,
+        encoding_interval_range=plain.encoding_interval_range,
+        mpeg4_profiles_supported=plain.mpeg4_profiles_supported,
+        bitrate_range=_span([choice.bitrates for choice in choices]),
     )
 
 

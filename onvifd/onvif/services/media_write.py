@@ -14,6 +14,7 @@ from onvifd.onvif.services.media_configurations import (
     h264_profile,
     kilohertz,
     media_name,
+    mpeg4_name,
 )
 from onvifd.onvif.types import tt
 
@@ -87,6 +88,8 @@ def video_settings(encoder: VideoEncoder, wanted: tt.VideoEncoderConfiguration) 
         profile = encoder.profile if same else wanted.h264.h264_profile.value
     elif codec is Codec.MPEG4 and wanted.mpeg4 is not None:
         gov_length = wanted.mpeg4.gov_length
+        same = encoder.codec is codec and mpeg4_name(encoder.profile) is wanted.mpeg4.mpeg4_profile
+        profile = encoder.profile if same else wanted.mpeg4.mpeg4_profile.value
     rate = wanted.rate_control
     return EncoderSettings(
         codec=codec,
