@@ -17,7 +17,7 @@ from pathlib import Path
 
 from onvifd.errors import Unavailable
 from onvifd.rtsp.poller import ReadPoller
-from onvifd.rtsp.reorder import HOLD, Reorder
+from onvifd.rtsp.reorder import Reorder
 
 log = logging.getLogger(__name__)
 
@@ -188,14 +188,16 @@ class DatagramTrack:
         self._hand_on(ready)
 
     def _hand_on(self, ready: list[bytes]) -> None:
-        if self.order.deadline is not None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(HOLD, self._expired)
+        if self.order.deadline is not None and self._timer is None and self._reading:
+            self._timer = asyncio.get_running_loop().call_at(self.order.deadline, self._expired)
         if ready and self._receiver is not None:
             joined = bytearray().join(ready)
             self._receiver(joined, 0, len(joined))
 
     def _expired(self) -> None:
         self._timer = None
+        # What is missing may lie in the socket: on a busy machine this comes before the look at it.
+        self._readable_rtp()
         # A hair later than its time: timers of the loop may come early by their resolution.
         self._hand_on(self.order.expire(asyncio.get_running_loop().time() + 0.002))
 

@@ -27,7 +27,8 @@ class Reorder:
         """Packets that came twice, or too late to be of use."""
         self.reordered = 0
         """Packets that waited for one that came after them."""
-        self._held: dict[int, bytes] = {}
+        self._held: dict[int, tuple[bytes, float]] = {}
+        """Packets that wait, and since when."""
         self._odd = -1
         """What would follow a packet that fits nowhere: when it comes, a new numbering has begun."""
 
@@ -80,22 +81,26 @@ class Reorder:
         if seq in self._held:
             self.dropped += 1
             return []
-        self._held[seq] = packet
+        self._held[seq] = packet, now
         self.reordered += 1
-        if self.deadline is None:
-            self.deadline = now + HOLD
+        self.deadline = self._held[self._next()][1] + HOLD
         return self._skip() if len(self._held) > MAX_HELD else []
 
     def expire(self, now: float) -> list[bytes]:
-        """What has waited long enough goes on without what is missing."""
-        if self.deadline is None or now < self.deadline:
-            return []
-        return self._all()
+        """What has waited long enough goes on without what is missing in front of it."""
+        ready: list[bytes] = []
+        while self.deadline is not None and now >= self.deadline:
+            ready += self._skip()
+        return ready
+
+    def _next(self) -> int:
+        """The first packet that waits."""
+        return min(self._held, key=lambda seq: seq - self.expected & 0xFFFF)
 
     def _skip(self) -> list[bytes]:
         """Give up what is missing in front of the first packet that waits."""
         ready: list[bytes] = []
-        self.expected = min(self._held, key=lambda seq: seq - self.expected & 0xFFFF)
+        self.expected = self._next()
         self._drain(ready)
         return ready
 
@@ -103,12 +108,11 @@ class Reorder:
         ready: list[bytes] = []
         while self._held:
             ready += self._skip()
-        self.deadline = None
         return ready
 
     def _drain(self, ready: list[bytes]) -> None:
-        while (packet := self._held.pop(self.expected, None)) is not None:
-            ready.append(packet)
+        while (waiting := self._held.pop(self.expected, None)) is not None:
+            ready.append(waiting[0])
             self.expected = self.expected + 1 & 0xFFFF
-        if not self._held:
-            self.deadline = None
+        # What waits behind another gap has its own time.
+        self.deadline = self._held[self._next()][1] + HOLD if self._held else None

@@ -169,9 +169,11 @@ def ssrc_wrong() -> tuple[Camera, dict[str, object]]:
         return packets
 
     camera = answering(
-        lambda q, r: with_header(r, "Transport", "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=12345678")
-        if q.method == "SETUP"
-        else r
+        lambda q, r: (
+            with_header(r, "Transport", "RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=12345678")
+            if q.method == "SETUP"
+            else r
+        )
     )
     camera.spoil = spoil
     return camera, {}
