@@ -7,16 +7,17 @@ import importlib
 import shutil
 import sys
 
-from benchmarks import month
+from benchmarks import month, soak
 from benchmarks.measure import report
 
 NAMES = ("relay", "clients", "intake", "recording", "retention", "replay", "face", "events")
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["month"]:
-        # Takes minutes and has options of its own: not part of the rest.
-        month.main(sys.argv[2:])
+    apart = {"month": month.main, "soak": soak.main}.get(sys.argv[1] if sys.argv[1:] else "")
+    if apart is not None:
+        # Takes long and has options of its own: not part of the rest.
+        apart(sys.argv[2:])
         return
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="which; all if none is named")

@@ -98,8 +98,9 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
-def program(*command: str, core: int, ready: bool = True) -> Iterator[Program]:
-    """Run a program on a core, wait for its line `ready`, end it afterwards."""
+def program(*command: str, core: int, ready: bool = True, log: Path | None = None) -> Iterator[Program]:
+    """Run a program on a core, wait for its line `ready`, end it afterwards; what it writes to standard error goes to `log`."""
+    errors = log.open("wb") if log is not None else None
     # Line buffered text through `select` needs the pipe unbuffered on our side: each line is read as it comes.
     child = subprocess.Popen(
         ["taskset", "-c", str(core), *command],
@@ -107,9 +108,12 @@ def program(*command: str, core: int, ready: bool = True) -> Iterator[Program]:
         env=os.environ | {"ONVIFD_LOG_LEVEL": "WARNING"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=errors,
         text=True,
         bufsize=1,
     )
+    if errors is not None:
+        errors.close()
     running = Program(child)
     try:
         if ready:
