@@ -17,6 +17,9 @@ SHARED = (
     "tests/conformance/test_archive.py::test_no_case_fails[Replay",
     "tests/conformance/test_archive.py::test_no_case_fails",
     "tests/conformance/test_archive_defects",
+    # Defects first: their path begins like the cases'.
+    "tests/conformance/test_streaming_defects",
+    "tests/conformance/test_streaming.py::test_no_case_fails",
 )
 """Beginnings of node ids of tests with one costly fixture for all; the first that fits counts."""
 

@@ -54,8 +54,9 @@ class Laboratory:
             _ip("-n", name, "addr", "add", f"{address}/{PREFIX}", "brd", "+", "dev", "eth0")
             _ip("-n", name, "addr", "add", f"fd77:3::{number}/64", "dev", "eth0", "nodad")
             _ip("-n", name, "link", "set", "eth0", "up")
-        # Examined from the same network, the recorder answers there; multicast needs a route all the same.
-        _ip("-n", other, "route", "add", "239.255.255.250/32", "dev", "eth0")
+        # Without a router: where multicast goes must be said, for discovery here and for streams there.
+        for name in self.spaces:
+            _ip("-n", name, "route", "add", "224.0.0.0/4", "dev", "eth0")
 
     def start(self, cameras: int = 1, **settings: str) -> None:
         """`onvifd demo` on the standard ports, with a host that it may configure."""
