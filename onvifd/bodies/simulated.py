@@ -88,9 +88,11 @@ class SimulatedCamera:
         self._identity = _identity(number, seed)
         scene = Scene(number, motion=motion)
         self._streams = SimulatedStreams(clips, scene, clock, self._latency)
-        self.control = SimulatedMedia(number, self._streams, scene, clips.audio, groups or Groups(bound))
-        self.streams = {name: stream.live for name, stream in self._streams.all.items()}
         self.loudspeaker = Loudspeaker(f"simulated camera {number}")
+        self.control = SimulatedMedia(
+            number, self._streams, scene, clips.audio, groups or Groups(bound), self.loudspeaker
+        )
+        self.streams = {name: stream.live for name, stream in self._streams.all.items()}
 
     async def start(self) -> None:
         """Read once from the host what later must be answered from memory."""
@@ -120,7 +122,7 @@ class SimulatedCamera:
     def lookup(self, path: str) -> Composition | None:
         """What is at an RTSP path (`/main`, `/sub`); None for others."""
         profile = next((each for each in self.media().profiles if each.path == f"/{path.strip('/')}"), None)
-        return None if profile is None else self.control.composition(profile, self.loudspeaker.line)
+        return None if profile is None else self.control.composition(profile)
 
     # ---- device --------------------------------------------------------------------------------
 

@@ -8,16 +8,19 @@ from dataclasses import replace
 from typing import Any
 
 from onvifd.bodies.simulated_streams import SimulatedStreams, shown_spec
+from onvifd.bodies.talk_model import encodings
 from onvifd.cameras.settings import EncoderChoice, EncoderSettings
 from onvifd.cameras.simulated.clip import Clip
+from onvifd.cameras.simulated.loudspeaker import Loudspeaker
 from onvifd.cameras.simulated.scene import Scene
 from onvifd.errors import InvalidArgument
 from onvifd.live.parts import Composition
-from onvifd.live.talk import TalkLine
 from onvifd.media import video
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.backend import (
+    AudioDecoder,
     AudioEncoder,
+    AudioOutput,
     AudioSource,
     MediaModel,
     MediaProfile,
@@ -30,6 +33,7 @@ from onvifd.onvif.backend import (
 from onvifd.onvif.media_rules import adapt, differs, present
 from onvifd.onvif.services.media_fixed import FixedMedia
 from onvifd.onvif.services.media_view import MediaView
+from onvifd.rtsp.backchannel import Primacy
 from onvifd.rtsp.multicast import Groups, Membership
 from onvifd.rtsp.play import Multicast
 
@@ -43,13 +47,22 @@ _TTL = 1
 class SimulatedMedia(FixedMedia):
     """Implements MediaControl. Profiles are fixed; their paths are `/main` and `/sub`."""
 
-    def __init__(self, number: int, streams: SimulatedStreams, scene: Scene, sound: Clip, groups: Groups) -> None:
+    def __init__(
+        self,
+        number: int,
+        streams: SimulatedStreams,
+        scene: Scene,
+        sound: Clip,
+        groups: Groups,
+        loudspeaker: Loudspeaker,
+    ) -> None:
         super().__init__(lambda: self.model)
         self.streams = streams
         self._groups = groups
+        self._line = loudspeaker.line
         self._scene = scene
         self._started: dict[str, list[Membership]] = {}
-        self.model = _model(number, streams, sound)
+        self.model = _with_loudspeaker(_model(number, streams, sound), number, loudspeaker)
 
     # ---- encoders ------------------------------------------------------------------------------
 
@@ -96,7 +109,12 @@ class SimulatedMedia(FixedMedia):
         changed = replace(found, name=name, choice=choice, multicast=_group(multicast, found.multicast))
         self._put("metadata", changed)
 
-    def _put(self, family: str, changed: VideoEncoder | AudioEncoder | Metadata) -> None:
+    async def set_audio_output(self, config_token: str, *, name: str, level: int, primacy: str) -> None:
+        found = MediaView(self.model).audio_output(config_token)
+        self._line.level, self._line.primacy = level, Primacy(primacy)
+        self._put("audio_outputs", replace(found, name=name, level=level, primacy=primacy))
+
+    def _put(self, family: str, changed: VideoEncoder | AudioEncoder | AudioOutput | Metadata) -> None:
         before = getattr(self.model, family)
         after = tuple(changed if each.token == changed.token else each for each in before)
         changes: dict[str, Any] = {family: after}
@@ -108,7 +126,7 @@ class SimulatedMedia(FixedMedia):
         profile = MediaView(self.model).profile(token)
         if started and token not in self._started:
             joined = self._started[token] = []
-            for part in self.composition(profile, None).parts():
+            for part in self.composition(profile).parts():
                 if part.multicast is not None:
                     joined.append(self._groups.join(part.stream, part.track, part.multicast, self._ended(token)))
         elif not started:
@@ -126,7 +144,7 @@ class SimulatedMedia(FixedMedia):
 
         return ended
 
-    def composition(self, profile: MediaProfile, talk: TalkLine | None) -> Composition:
+    def composition(self, profile: MediaProfile) -> Composition:
         """What the path of a profile is composed of."""
         view = MediaView(self.model)
         stream = self.streams.all[profile.path.strip("/")].live
@@ -143,7 +161,7 @@ class SimulatedMedia(FixedMedia):
             video=stream,
             audio=stream,
             metadata=stream if metadata is not None else None,
-            talk=talk,
+            talk=self._line if profile.audio_output and profile.audio_decoder else None,
             multicast={
                 kind: Multicast(group.address, group.port, group.ttl)
                 for kind, group in groups
@@ -220,6 +238,20 @@ def _model(number: int, streams: SimulatedStreams, clip: Clip) -> MediaModel:
             )
             for name in streams.all
         ),
+    )
+
+
+def _with_loudspeaker(model: MediaModel, number: int, loudspeaker: Loudspeaker) -> MediaModel:
+    camera, output, decoder = model.video_sources[0].camera, f"ao-{number}", f"adc-{number}"
+    horn = AudioOutput(
+        token=output, config_token=f"aoc-{number}", name="Loudspeaker", camera=camera, primacy=Primacy.AUTO.value
+    )
+    formats = tuple(loudspeaker.line.offered.values())
+    return replace(
+        model,
+        audio_outputs=(horn,),
+        audio_decoders=(AudioDecoder(token=decoder, name="Loudspeaker", camera=camera, encodings=encodings(formats)),),
+        profiles=tuple(replace(each, audio_output=output, audio_decoder=decoder) for each in model.profiles),
     )
 
 

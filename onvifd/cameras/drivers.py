@@ -150,7 +150,7 @@ async def prepare(
         else:
             kept.append(check.stream)
     return NewCamera(
-        talk=await _talk(kept[0], credentials),
+        talk=await talk(kept[0], credentials),
         name=name or found.name or urlsplit(url).hostname or "camera",
         driver=found.driver,
         address=url,
@@ -164,8 +164,11 @@ async def prepare(
     )
 
 
-async def _talk(stream: Stream, credentials: Credentials | None) -> tuple[TrackFormat, ...]:
-    """What the camera's loudspeaker decodes: the description of its main stream tells it, whatever its configuration says."""
+async def talk(stream: Stream, credentials: Credentials | None) -> tuple[TrackFormat, ...]:
+    """What the camera's loudspeaker decodes: the description of its main stream tells it, whatever its configuration says.
+
+    Empty for a camera that cannot be talked to.
+    """
     user, password = (credentials.user, credentials.password) if credentials else ("", "")
     try:
         return await talk_formats(stream.uri, user, password, DESCRIBE_TIMEOUT)

@@ -18,6 +18,7 @@ from onvifd.media.rtp.packet import build_rtp
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import BACKCHANNEL_TAG
 from onvifd.rtsp.client import RtspClient
+from onvifd.rtsp.client_session import TransportRefused
 from onvifd.rtsp.messages import Parser, Response
 from onvifd.rtsp.sdp import DescribedTalk, DescribedTrack
 
@@ -33,7 +34,6 @@ RETRY = 2.0
 CHANNEL = 0
 MAX_WAYS = 16
 _DOLLAR = 0x24
-_TCP_REFUSED = "camera answers SETUP with 461"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +204,8 @@ async def _set_up(client: RtspClient, track: DescribedTrack) -> tuple[int, bool]
     """Within the connection, or by UDP where the camera wants that. Gives the channel to send on and whether it is UDP."""
     try:
         return (await client.setup(track, CHANNEL))[0], False
-    except Unavailable as error:
-        if not error.reason.startswith(_TCP_REFUSED):
-            raise
+    except TransportRefused:
+        log.debug("the camera wants sound by UDP")
     await client.setup_udp(track, CHANNEL)
     return CHANNEL, True
 

@@ -143,9 +143,10 @@ def probe_(
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
-    """Ask a camera what it is and what it streams. Exit status 1 if the recorder could not use it."""
+    """Ask a camera what it is, what it streams and whether it can be talked to. Exit status 1 if the recorder could not use it."""
     resolved = settings(data, config)
-    from onvifd.cameras.drivers import check_streams, choose, probe
+    from onvifd.cameras.drivers import check_streams, choose, probe, talk
+    from onvifd.cli.setup import open_registry
 
     known = _known(resolved, which)
     streams = known.streams if known else None
@@ -159,6 +160,11 @@ def probe_(
     with waiting(f"asking {_shown(address)}"):
         found = asyncio.run(probe(address, login))
         checks = asyncio.run(check_streams(streams or choose(found), login))
+        decodes = asyncio.run(talk(checks[0].stream, login))
+    if known is not None and not checks[0].problem:
+        with open_registry(resolved) as registry:
+            registry.learn_talk(known.id, decodes)
+    codecs = [format.codec.value for format in decodes]
     report = [
         {
             "role": check.stream.role.value,
@@ -171,10 +177,19 @@ def probe_(
     ]
     if json:
         about = {key: getattr(found, key) for key in ("name", "manufacturer", "model", "firmware", "serial")}
-        print_json({**about, "driver": found.driver.value, "events": bool(found.event_address), "streams": report})
+        print_json(
+            {
+                **about,
+                "driver": found.driver.value,
+                "events": bool(found.event_address),
+                "talk": codecs,
+                "streams": report,
+            }
+        )
     else:
         typer.echo(f"{found.manufacturer} {found.model} {found.firmware}".strip() or "plain RTSP camera")
         typer.echo(f"events: {'yes' if found.event_address else 'no'}")
+        typer.echo(f"talk: {', '.join(codecs) or 'no'}")
         rows = [[str(one["role"]), str(one["uri"]), str(one["problem"] or one["encoding"])] for one in report]
         print_table(["Stream", "Address", "Carries"], rows, empty="no streams")
     if any(check.problem for check in checks):

@@ -18,6 +18,8 @@ from onvifd.media import g711
 from onvifd.media.rtp.packet import build_rtp
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import Talker
+from onvifd.rtsp.headers import Transport
+from onvifd.rtsp.requests import usable_transports
 from onvifd.rtsp.sdp import DescribedTalk
 
 PCMU = TrackFormat(codec=Codec.PCMU, clock_rate=8000, channels=1)
@@ -139,6 +141,36 @@ async def test_a_camera_in_use_by_others_is_tried_again(
         assert device.loudspeaker.heard.startswith(SPEECH[160:320])
         assert back.trouble == ""
         assert back.counters.dropped > 0
+
+
+async def test_a_camera_that_wants_sound_by_udp(device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    def by_udp(offers: list[Transport], *rest: bool) -> list[Transport]:
+        return [each for each in usable_transports(offers, *rest) if not each.tcp]
+
+    monkeypatch.setattr("onvifd.rtsp.server_setup.usable_transports", by_udp)
+    async with talking(device) as (grip, _):
+        say(grip, SPEECH)
+        await until(lambda: len(device.loudspeaker.sounds) == 100)
+        assert device.loudspeaker.heard == SPEECH
+
+
+@pytest.mark.covers("T-Backchannel-AAC")
+async def test_aac_reaches_a_camera_that_decodes_it_as_it_is(device: SimulatedDevice) -> None:
+    line = TalkLine("cam-1", (AAC,))
+    back = Talkback(line, source(device), CLOCK)
+    task = asyncio.create_task(back.run())
+    grip = line.take(Talker("anna", "192.0.2.1", "a"), CLOCK.monotonic())
+    frames = [b"\0\x10\x02\x80" + random.Random(n).randbytes(80) for n in range(20)]
+    for number, frame in enumerate(frames):
+        packet = build_rtp(marker=True, payload_type=97, seq=number, rtp_time=number * 1024, ssrc=1, payload=frame)
+        grip.hear(packet, CLOCK.monotonic())
+    await until(lambda: len(device.loudspeaker.sounds) == 20)
+    assert [sound.data for sound in device.loudspeaker.sounds] == frames
+    assert {sound.format for sound in device.loudspeaker.sounds} == {AAC}
+    first = device.loudspeaker.sounds[0].at
+    assert [sound.at - first for sound in device.loudspeaker.sounds] == [n * 64_000 for n in range(20)]
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_wrong_login_and_a_camera_that_is_away() -> None:

@@ -37,6 +37,7 @@ async def test_a_camera_is_added_listed_tested_and_removed(
         tested = await beside(recorder, "camera", "test", which)
         assert tested.exit_code == 0, tested.output
     assert "Simulated camera" in tested.output
+    assert "talk: pcmu, pcma, g726, aac" in tested.output
     assert "events: yes" in tested.output
     assert "camera-pass-1" not in added.output + table + tested.output
     again = await beside(recorder, "camera", "add", camera.device_url, "--user", "admin", **LOGIN)
