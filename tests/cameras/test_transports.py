@@ -225,7 +225,7 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
 
 @pytest.mark.covers("CAM-20", "CAM-21")
 async def test_tls_trusts_the_first_certificate_and_no_other(tmp_path: Path) -> None:
-    (first, pin), (second, other) = certificate(tmp_path, "first"), certificate(tmp_path, "second")
+    (first, pin), (second, _) = certificate(tmp_path, "first"), certificate(tmp_path, "second")
     camera = Camera(context=first)
     async with camera.url() as url:
         for transport, scheme in ((Way.RTSPS, "rtsp"), (Way.AUTO, "rtsps")):
