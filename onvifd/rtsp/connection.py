@@ -283,7 +283,7 @@ class Connection:
         if session.id not in self.machine.sessions:
             return
         media = self._media.setdefault(session.id, _Media())
-        if media.playback is None and media.outlet is None:
+        if media.playback is None:
             self._begin_media(session, media)
         if media.outlet is not None:
             media.outlet.refresh()
@@ -319,9 +319,9 @@ class Connection:
                 tracks = frozenset(session.tracks)
                 media.playback = presentation.open_groups(tracks, lambda: self._ended(session), self.local)
             return
-        if any(isinstance(way, Udp) for way in ways):
+        if media.outlet is None and any(isinstance(way, Udp) for way in ways):
             media.outlet = UdpOutlet(session, media.pairs, self._ended)
-        else:
+        elif media.outlet is None:
             media.outlet = TcpOutlet(session, self._link, self._ended)
         if sent_tracks(session):  # who only talks watches nothing
             media.playback = presentation.open(outlet_of(session, protected(media.outlet, session.secured)))

@@ -158,6 +158,33 @@ async def test_pictures_and_sound_in_one_session() -> None:
         await speaker.client.close()
 
 
+async def test_who_only_talked_may_look_later() -> None:
+    async with House().open() as house, feeding(house.stream):
+        speaker = Speaker(house.url())
+        described = await speaker.describe()
+        await speaker.setup(described, channel=2)
+        seen = bytearray()
+
+        def take(buffer: bytearray, start: int, end: int) -> int:
+            seen.extend(buffer[start:end])
+            return end
+
+        await speaker.client.play(take)
+        speaker.say(SPEECH[:160])
+        await until(lambda: house.heard)
+        send = speaker.client._open().send
+        session = speaker.client.session
+        way = (("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1"),)
+        setup = ("SETUP", described.tracks[0].url, way)
+        for request in (("PAUSE",), setup, ("PLAY",)):
+            before = len(seen)
+            send(session.request(*request))
+            await until(lambda before=before: len(seen) > before)
+        await until(lambda: len(seen) > 50_000)
+        assert house.server.listing()[0][4] == ("talk", "video")
+        await speaker.client.close()
+
+
 async def test_sessions_that_talk_free_the_line_when_their_connection_is_lost() -> None:
     async with House().open() as house:
         speaker = Speaker(house.url())
