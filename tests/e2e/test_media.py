@@ -1,0 +1,53 @@
+"""Media profiles as foreign clients make them: zeep with the official WSDLs, and the npm package `onvif`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import CLIENTS, Recorder, need, node_modules, python_with, run_client
+
+
+@pytest.mark.covers(
+    *("S-CreateProfile", "S-DeleteProfile", "S-AddVideoSourceConfiguration", "S-AddVideoEncoderConfiguration"),
+    *("S-AddMetadataConfiguration", "S-SetVideoEncoderConfiguration", "S-SetMetadataConfiguration"),
+    *("S-StartMulticastStreaming", "S-StopMulticastStreaming", "S-GetStreamUri", "T-media2-CreateProfile"),
+    *("T-media2-AddConfiguration", "T-media2-RemoveConfiguration", "T-media2-DeleteProfile", "T-media2-GetStreamUri"),
+)
+def test_zeep_makes_and_changes_profiles(recorder: Recorder) -> None:
+    python = python_with("onvif-python==0.4.7")
+    script = str(CLIENTS / "onvif_python_media.py")
+    answers: dict[str, Any] = run_client(
+        [python, script, recorder.host, str(recorder.http_port), recorder.user, recorder.password]
+    )
+    assert answers["encoder"] == ["Still", 2, "239.10.20.30", 45000, 3]
+    assert answers["analytics"] is False
+    assert answers["started"] == [True, False]
+    assert answers["other"] == answers["expected"]
+    assert [320, 240] in answers["sizes"]
+    plain = f"rtsp://{recorder.host}:{recorder.rtsp_port}/live/"
+    web = f"http://{recorder.host}:{recorder.http_port}/live/"
+    for uris, starts in (
+        (answers["addresses"], (plain, plain, web, plain)),
+        (answers["protocols"], (plain, plain, plain, web)),
+    ):
+        assert all(uri.startswith(start) for uri, start in zip(uris, starts, strict=True))
+    assert answers["made"] not in answers["left"]
+    assert len(answers["left"]) == 3 * recorder.cameras
+
+
+@pytest.mark.covers(
+    "S-CreateProfile", "S-DeleteProfile", "S-AddVideoEncoderConfiguration", "T-media2-SetVideoEncoderConfiguration"
+)
+def test_npm_onvif_makes_a_profile(recorder: Recorder) -> None:
+    folder = node_modules("onvif@0.8.3")
+    script = str(CLIENTS / "npm_media.js")
+    answers: dict[str, Any] = run_client(
+        [need("node"), script, recorder.host, str(recorder.http_port), recorder.user, recorder.password],
+        env={"NODE_PATH": str(folder / "node_modules")},
+    )
+    assert answers["after"] == [320, 240, 3]
+    assert answers["stream"].endswith(f"/{answers['made']}")
+    assert answers["made"] in answers["profiles"]
+    assert answers["made"] not in answers["left"]
