@@ -12,7 +12,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 
 from onvifd.errors import BadInput
-from onvifd.rtsp.srtp import KeyMaterial, Suite
+from onvifd.rtsp.srtp import TAG, KeyMaterial, Suite
 
 MAX_MESSAGE = 4096
 """Octets of a message; one with all payloads has about 120."""
@@ -142,8 +142,9 @@ def _suite(policy: dict[int, bytes]) -> Suite:
             return Suite.AES_GCM_128
         if size == 32:
             return Suite.AES_GCM_256
-    plain = get(_AUTHENTICATION, 1) == 1 and get(_AUTH_SIZE, 20) == 20 and get(_AUTH_ON, 1) == 1
-    if cipher == "AES-CM" and size == 16 and plain and get(_TAG, 10) == 10 and get(_SALT_SIZE, 14) == 14:
+    # GStreamer writes the size of the tag where that of the key belongs
+    plain = get(_AUTHENTICATION, 1) == 1 and get(_AUTH_SIZE, 20) in (20, TAG) and get(_AUTH_ON, 1) == 1
+    if cipher == "AES-CM" and size == 16 and plain and get(_TAG, TAG) == TAG and get(_SALT_SIZE, 14) == 14:
         return Suite.AES_CM_128
     raise BadInput("MIKEY: crypto suite is not served")
 

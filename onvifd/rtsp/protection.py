@@ -2,7 +2,7 @@
 
 A description asked for with `?srtp` is one of RTP/SAVP with our key, which may name a suite (`?srtp=AEAD_AES_128_GCM`). A client
 that brings a key with an MKI in SETUP wants media under its own key (as Genetec's does). One without an MKI is for what the client
-itself sends (as GStreamer does), while media stays under ours.
+itself sends (as GStreamer does), while media stays under ours; packets are then without an MKI, which that client does not know.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from onvifd.errors import BadInput
 from onvifd.media.types import FlushUnit
@@ -63,6 +63,7 @@ class KeyStore:
     def __init__(self, utc: Callable[[], int]) -> None:
         self._utc = utc
         self._senders: WeakValueDictionary[tuple[str, int, Suite, int], Sender] = WeakValueDictionary()
+        self._plain: WeakKeyDictionary[Sender, Sender] = WeakKeyDictionary()
 
     def sender(self, path: str, track: int, suite: Suite, ssrc: int, *, live: bool) -> Sender:
         """For replay each client has numbers of its own, and so a key of its own."""
@@ -72,6 +73,13 @@ class KeyStore:
         found = self._senders.get(name)
         if found is None:
             found = self._senders[name] = Sender(KeyMaterial.fresh(suite), ssrc, shared=True)
+        return found
+
+    def without_mki(self, sender: Sender) -> Sender:
+        """What clients get that know no MKI, one for all of them."""
+        found = self._plain.get(sender)
+        if found is None:
+            found = self._plain[sender] = sender.without_mki()
         return found
 
     def message(self, sender: Sender) -> bytes:
@@ -119,7 +127,7 @@ class Protection:
         except BadInput as error:
             raise failure(error.reason) from None
         if offered is not None and not material.mki:
-            return Secured(offered, Receiver(material))
+            return Secured(self._keys.without_mki(offered), Receiver(material))
         return Secured(Sender(material, ssrc or 0), Receiver(material))
 
     def answer(self, request: Request, secured: Secured) -> list[tuple[str, str]]:

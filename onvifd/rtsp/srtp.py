@@ -10,7 +10,7 @@ import hmac
 import itertools
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from itertools import pairwise
 
@@ -152,6 +152,12 @@ class Sender:
         """Another key from now on. Rollover counter and report index go on (Streaming 8.2.1.2)."""
         self.material = material
         self._rtp, self._rtcp = _Keys(material, 0), _Keys(material, 3)
+
+    def without_mki(self) -> Sender:
+        """One for clients that know no MKI, under the same key. Both count reports together: an index must not come twice."""
+        made = Sender(replace(self.material, mki=b""), self.ssrc, self._rollover, shared=self.shared)
+        made._highest, made._reports = self._highest, self._reports
+        return made
 
     def fork(self, material: KeyMaterial) -> Sender:
         """One under another key that goes on for a single client where this one is."""

@@ -8,8 +8,11 @@ import itertools
 import re
 import socket
 import ssl
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +27,7 @@ from tests.e2e.rtsp_client import unverified
 from tests.rtsp.sample import PASSWORD, USER, feeding, live, verifier
 
 PATH = "/live/cam-1/main"
+SYSTEM_PYTHON = "/usr/bin/python3"
 
 
 def digest(challenge: str, method: str, url: str) -> str:
@@ -253,7 +257,7 @@ async def test_a_key_without_an_identifier_is_for_what_the_client_sends(server: 
     async with connected(server) as client:
         ours = key_of(await client.describe()).material()
         await play(client, "RTP/SAVP/TCP;unicast;interleaved=4-5", KeyMgmt=f'prot=mikey;uri="x";data="{text}"')
-        receiver, got = Receiver(ours), 0
+        receiver, got = Receiver(replace(ours, mki=b"")), 0  # it may not know what an MKI is
         while got < 20:
             channel, data = await client.frame()
             opened = receiver.packet(data) if channel == 4 else receiver.report(data)
@@ -320,3 +324,88 @@ async def test_nothing_of_srtp_in_clear(server: House) -> None:
         clear = udp.transport.replace("SAVP", "AVP")
         assert (await client.ask("SETUP", client.track, Transport=clear))[0] == 461
     udp.close()
+
+
+PIPELINE = """
+import sys
+import gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+Gst.init(None)
+pipeline = Gst.parse_launch(
+    f"rtspsrc name=source location={sys.argv[1]} user-id={sys.argv[2]} user-pw=\\"{sys.argv[3]}\\" tls-validation-flags=0 "
+    f"protocols={sys.argv[4]} latency=0 ! rtph264depay ! h264parse ! avdec_h264 ! fakesink sync=false num-buffers=60"
+)
+pipeline.set_state(Gst.State.PLAYING)
+message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+pipeline.set_state(Gst.State.NULL)
+if message is None or message.type != Gst.MessageType.EOS:
+    raise SystemExit(str(message and message.parse_error()))
+"""
+
+
+def need_gstreamer() -> None:
+    if not Path(SYSTEM_PYTHON).exists() or subprocess.run([SYSTEM_PYTHON, "-c", "import gi"], timeout=30).returncode:
+        pytest.skip("no GStreamer for the system's Python")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_rtspsrc_of_gstreamer_with_keys_by_mikey(server: House, transport: str) -> None:
+    """It knows neither MKI nor the salts of AES-GCM in MIKEY."""
+    need_gstreamer()
+    url = f"rtsps://127.0.0.1:{server[2]['rtsps']}{PATH}?srtp"
+    command = [SYSTEM_PYTHON, "-c", PIPELINE, url, USER, PASSWORD, transport]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+DECODER = """
+import sys
+import gi
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst
+Gst.init(None)
+port, key, mki, cipher, auth = sys.argv[1:]
+pipeline = Gst.parse_launch(
+    f'udpsrc address=127.0.0.1 port={port} caps="application/x-srtp,media=video,clock-rate=90000,encoding-name=H264,payload=96,'
+    f"ssrc=(uint)4660,roc=(uint)0,srtp-key=(buffer){key},mki=(buffer){mki},srtp-cipher={cipher},srtp-auth={auth},"
+    f'srtcp-cipher={cipher},srtcp-auth={auth}" ! srtpdec ! rtph264depay ! h264parse ! avdec_h264 '
+    "! fakesink sync=false num-buffers=60"
+)
+pipeline.set_state(Gst.State.PLAYING)
+print("ready", flush=True)
+message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)
+pipeline.set_state(Gst.State.NULL)
+if message is None or message.type != Gst.MessageType.EOS:
+    raise SystemExit(str(message and message.parse_error()))
+"""
+GST_NAMES = {
+    Suite.AES_CM_128: ("aes-128-icm", "hmac-sha1-80"),
+    Suite.AES_GCM_128: ("aes-128-gcm", "null"),
+    Suite.AES_GCM_256: ("aes-256-gcm", "null"),
+}
+
+
+@pytest.mark.parametrize("suite", list(Suite))
+async def test_libsrtp_opens_every_suite(server: House, suite: Suite) -> None:
+    """Through srtpdec of GStreamer, which is told the key with its MKI."""
+    need_gstreamer()
+    own = KeyMaterial.fresh(suite)
+    udp = Udp()
+    transport, port = udp.transport, udp.rtp.getsockname()[1]
+    udp.rtp.close()
+    command = [SYSTEM_PYTHON, "-c", DECODER, str(port), (own.key + own.salt).hex(), own.mki.hex(), *GST_NAMES[suite]]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+        async with connected(server) as client:
+            text = mikey.to_text(mikey.build(own, 1, CryptoSession(0, 0x1234, 0), 1, bytes(16)))
+            await play(client, transport, KeyMgmt=f'prot=mikey;uri="";data="{text}"')
+            _, errors = await asyncio.wait_for(process.communicate(), 40)
+        assert process.returncode == 0, errors
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        udp.close()
