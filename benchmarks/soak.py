@@ -38,6 +38,7 @@ KEPT_SECONDS = 60
 """Of footage for which the volume has room."""
 SETTLE = 20.0
 """Seconds until cameras are received, and until sessions that were left without a word have ended."""
+WARM_UP = 20.0
 LEFT = 75.0
 """Seconds after the last client until its session has timed out at the latest."""
 SAMPLE = 10.0
@@ -171,9 +172,16 @@ def run(seconds: float, cameras: int, clients: int) -> tuple[list[Sample], Clien
 
 def _watch(config: Config, parts: dict[str, int], seconds: float, count: int) -> tuple[list[Sample], Clients]:
     device = Device(f"http://127.0.0.1:{config.network.http_port}/onvif/device_service", USER, PASSWORD)
+    cameras = whole.camera_ids(config)
+    # Connections to the index and threads are made when they are first needed, and kept: that is no leak.
+    first = Clients(config, cameras)
+    first.start(count)
+    time.sleep(WARM_UP)
+    first.stop()
+    time.sleep(SETTLE)
     began = time.monotonic()
     samples = [take(parts, device, began)]
-    clients = Clients(config, whole.camera_ids(config))
+    clients = Clients(config, cameras)
     clients.start(count)
     while time.monotonic() < began + seconds:
         time.sleep(min(SAMPLE, max(0.0, began + seconds - time.monotonic())))
@@ -183,8 +191,7 @@ def _watch(config: Config, parts: dict[str, int], seconds: float, count: int) ->
     while True:
         time.sleep(2)
         last = take(parts, device, began)
-        settled = all(last.descriptors[name] <= samples[0].descriptors[name] for name in parts)
-        if settled or time.monotonic() > end:
+        if time.monotonic() > end or not leaks((samples[0], last)):
             return [*samples, last], clients
 
 
