@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 
 from onvifd.media.types import Kind
-from onvifd.onvif.backend import MediaModel, MediaProfile, Metadata, MulticastSettings, VideoEncoder
+from onvifd.onvif.backend import (
+    AudioEncoder,
+    AudioOutput,
+    MediaModel,
+    MediaProfile,
+    Metadata,
+    MulticastSettings,
+    VideoEncoder,
+)
 from onvifd.workers.messages import MetadataSpec, MulticastSpec, PictureSpec, PresentationSpec
 
 STREAMS = ("main", "sub", "jpeg")
@@ -34,6 +43,7 @@ def profile_path(camera: str, token: str) -> str:
     return live_path(camera, token if plain else f"p-{hashlib.sha256(token.encode()).hexdigest()[:16]}")
 
 
+@lru_cache(maxsize=4096)
 def default_multicast(camera: str, stream: str, kind: Kind) -> MulticastSettings:
     """The group that a configuration has until a client chooses another: an administratively scoped address (RFC 2365) and a
     port that derive from the camera's id, so that they stay the same and two cameras hardly ever share one."""
@@ -45,16 +55,31 @@ def default_multicast(camera: str, stream: str, kind: Kind) -> MulticastSettings
 
 def presentations(model: MediaModel) -> tuple[PresentationSpec, ...]:
     """What the media workers are to serve."""
-    found = (_presentation(model, profile) for profile in model.profiles)
+    videos = {each.token: each for each in model.video_encoders}
+    audios = {each.token: each for each in model.audio_encoders}
+    metadata = {each.token: each for each in model.metadata}
+    outputs = {each.token: each for each in model.audio_outputs}
+    found = (
+        _presentation(
+            profile,
+            videos.get(profile.video_encoder or ""),
+            audios.get(profile.audio_encoder or ""),
+            metadata.get(profile.metadata or ""),
+            outputs.get(profile.audio_output or ""),
+        )
+        for profile in model.profiles
+    )
     return tuple(each for each in found if each is not None)
 
 
-def _presentation(model: MediaModel, profile: MediaProfile) -> PresentationSpec | None:
+def _presentation(
+    profile: MediaProfile,
+    video: VideoEncoder | None,
+    audio: AudioEncoder | None,
+    metadata: Metadata | None,
+    output: AudioOutput | None,
+) -> PresentationSpec | None:
     """None for a profile that has nothing to send."""
-    video = next((each for each in model.video_encoders if each.token == profile.video_encoder), None)
-    audio = next((each for each in model.audio_encoders if each.token == profile.audio_encoder), None)
-    metadata = next((each for each in model.metadata if each.token == profile.metadata), None)
-    output = next((each for each in model.audio_outputs if each.token == profile.audio_output), None)
     camera = next((each.camera for each in (video, audio, metadata) if each is not None), "")
     if not profile.path or not camera:
         return None

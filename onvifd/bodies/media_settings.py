@@ -132,7 +132,8 @@ def apply(model: MediaModel, settings: MediaSettings) -> MediaModel:
         audio_decoders=tuple(_named(each, known.get(each.token)) for each in model.audio_decoders),
     )
     cameras = cameras_of(model)
-    fixed = [_fixed(model, each, settings.profile(each.token), cameras) for each in model.profiles]
+    kept = {each.token: each for each in settings.profiles if each.fixed}
+    fixed = [_fixed(model, each, kept.get(each.token), cameras) for each in model.profiles]
     made = [_made(model, each, cameras) for each in settings.profiles if not each.fixed]
     return _auto_start(replace(model, profiles=(*fixed, *made)))
 

@@ -36,6 +36,7 @@ from onvifd.onvif.backend import (
     Job,
     JobStatus,
     MediaModel,
+    MediaProfile,
     Network,
     Ports,
     Recording,
@@ -348,14 +349,21 @@ class Recorder:
             for channel in self.channels
             for stream in channel.streams.values()
         }
-        # One of a client is what its video encoder, or else its audio encoder, is a stream of.
+        made = [profile for profile in self.media().profiles if not profile.fixed]
+        if made:
+            found |= self._made_feeds(made, found)
+        return found
+
+    def _made_feeds(self, made: list[MediaProfile], known: Mapping[str, Feed]) -> dict[str, Feed]:
+        """A profile of a client is what its video encoder, or else its audio encoder, is a stream of."""
         model = self.media()
         encoders = {each.token: (each.camera, each.stream) for each in model.video_encoders}
         encoders |= {each.token: (each.camera, each.stream) for each in model.audio_encoders}
-        for profile in model.profiles:
+        found: dict[str, Feed] = {}
+        for profile in made:
             source = encoders.get(profile.video_encoder or profile.audio_encoder or "")
-            feed = found.get(profile_token(*source)) if source is not None else None
-            if not profile.fixed and feed is not None:
+            feed = known.get(profile_token(*source)) if source is not None else None
+            if feed is not None:
                 found[profile.token] = feed
         return found
 

@@ -192,6 +192,9 @@ class MediaStage:
         track = TrackSpec(codec=codec.value, clock_rate=90_000, width=width, height=height)
         self.recorder.stream_formats(StreamFormats(camera=camera, stream=stream, tracks=(track,)))
 
+    def deliver_online(self, camera: str, stream: str) -> None:
+        self.recorder.channels[0 if camera == self.one else 1].streams[stream].online = True
+
     def measure(self, camera: str, stream: str) -> None:
         """A worker tells what it measured."""
         counted = dict.fromkeys(("frames", "bytes", "lost_packets", "bad_frames", "reconnects", "clients"), 0)

@@ -287,6 +287,26 @@ async def test_profiles_outlive_a_restart_and_go_with_their_camera(
     assert names == ["Empty"]
 
 
+@pytest.mark.covers("G-CreateRecordingJob")
+async def test_a_profile_of_a_client_can_be_recorded_and_gives_pictures(made: Made) -> None:
+    stage, media, media2 = made
+    parts = tuple(Ref(type_=kind, token=token) for kind, token in _kinds(stage))
+    token = (await media2.ask(tr2.CreateProfile(name="Wall", configuration=parts))).findtext(f"{TR2}Token")
+    feeds = stage.recorder.profile_feeds()
+    assert (feeds[token].camera, feeds[token].stream) == (stage.one, "sub")
+    assert feeds[f"{stage.one}-main"].stream == "main"
+    assert f"{stage.one}-jpeg" not in feeds
+    await media2.ask(tr2.CreateProfile(name="Empty"))
+    assert len(stage.recorder.profile_feeds()) == len(feeds)
+    answer = await media2.ask(tr2.GetSnapshotUri(profile_token=token))
+    assert answer[0].text == f"http://192.0.2.10:8080/onvif/snapshot/{token}"
+    stage.deliver_online(stage.one, "sub")
+    assert await stage.recorder.snapshot(token) == f"{stage.one}/sub".encode()
+    await media.ask(trt.RemoveVideoEncoderConfiguration(profile_token=token))
+    assert await media.fault(trt.GetSnapshotUri(profile_token=token)) == INCOMPLETE
+    assert stage.recorder.profile_feeds()[token].stream == "main"
+
+
 # ---- levels
 
 
