@@ -16,6 +16,7 @@ from onvifd.pki.records import RecordLayer, TlsFailure
 from onvifd.rtsp.admission import Door
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.feedback import Reception, SessionFeedback
+from onvifd.rtsp.messages import Interleaved
 from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet
 from onvifd.rtsp.outlet_udp import UdpOutlet
 from onvifd.rtsp.play import AsksKeyframes, Multicast, PausesAt, Playback, PlayReply, Presentation, SentToGroups
@@ -342,8 +343,11 @@ class Connection:
         """A report of a client, or its sound."""
         session = event.session
         if not event.rtcp:
-            self._talks.hear(session, event.track, event.data, self._server.now())
+            report = self._talks.hear(session, event.track, event.data, self._server.now(), self._server.utc())
+            if report is not None:
+                self._report(session, event.track, report)
             return
+        self._talks.reported(session, event.track, event.data, self._server.now())
         media = self._media.get(session.id)
         if media is None or event.track >= len(session.presentation.tracks):
             return
@@ -355,6 +359,16 @@ class Connection:
             session.presentation.want_keyframe()
         if found.bye:
             self.machine.left(session, self._server.now())
+
+    def _report(self, session: Session, track: int, report: bytes) -> None:
+        """RTCP to who talks."""
+        secured, way, media = session.secured.get(track), session.tracks.get(track), self._media.get(session.id)
+        if secured is not None:
+            report = secured.sender.report(report)
+        if isinstance(way, tuple):
+            self._link.send_answer(Interleaved(way[1], report).serialise())
+        elif media is not None and track in media.pairs:
+            media.pairs[track].send(True, report, len(report))
 
     def reception(self, session: str) -> Reception | None:
         """How a session arrives, as its client reports it."""

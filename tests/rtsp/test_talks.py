@@ -9,10 +9,12 @@ import pytest
 
 from onvifd.errors import OnvifdError, Unavailable
 from onvifd.live.talk import TalkLine
+from onvifd.media.rtp.packet import SenderReport, build_rtp, build_sender_report, parse_rtcp
 from onvifd.media.types import Codec, TrackFormat
-from onvifd.rtsp.backchannel import BACKCHANNEL_TAG
+from onvifd.rtsp.backchannel import BACKCHANNEL_TAG, Talker
 from onvifd.rtsp.client import RtspClient
-from onvifd.rtsp.messages import Interleaved
+from onvifd.rtsp.messages import Interleaved, Parser
+from onvifd.rtsp.talks import _Held
 from tests.rtsp.sample import feeding
 from tests.rtsp.talk import PASSWORD, House, Speaker, until
 
@@ -183,6 +185,61 @@ async def test_who_only_talked_may_look_later() -> None:
         await until(lambda: len(seen) > 50_000)
         assert house.server.listing()[0][4] == ("talk", "video")
         await speaker.client.close()
+
+
+@pytest.mark.covers("T-Backchannel")
+@pytest.mark.parametrize("udp", [False, True], ids=["tcp", "udp"])
+async def test_who_talks_is_told_how_it_arrives(udp: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onvifd.rtsp.talks.FIRST_REPORT", 0.0)
+    async with House().open() as house:
+        speaker = Speaker(house.url())
+        await speaker.setup(await speaker.describe(), udp=udp, channel=6)
+        parser, reports = Parser(), []
+
+        def take(buffer: bytearray, start: int, end: int) -> int:
+            parser.receive_data(bytes(buffer[start:end]))
+            while (message := parser.next_message()) is not None:
+                if isinstance(message, Interleaved) and message.channel == 7:
+                    reports.append(message.data)
+            return end
+
+        await speaker.client.play(take)
+        speaker.seq = 0xFFFE
+        speaker.say(SPEECH[:160])
+        await until(lambda: reports)
+        monkeypatch.setattr("onvifd.rtsp.talks.REPORTS", 0.0)
+        (first,) = parse_rtcp(reports[0])
+        assert isinstance(first, SenderReport)
+        assert first.packets == 0
+        assert [(block.ssrc, block.lost, block.highest_seq) for block in first.blocks] == [(0x5EA7, 0, 0xFFFE)]
+        await speaker.client.close()
+
+
+def test_reports_count_what_is_lost() -> None:
+    line = TalkLine("cam-1")
+    held = _Held(line.take(Talker("a", "b", "c"), 0.0))
+    rates = {0: 8000}
+
+    def packet(seq: int) -> bytes:
+        return build_rtp(marker=False, payload_type=0, seq=seq & 0xFFFF, rtp_time=seq * 160, ssrc=9, payload=b"x")
+
+    numbers = [0xFFFE, 0xFFFF, 0x10002, 0x10001, 0x10003]
+    told = [held.count(packet(number), rates, 0.02 * n, 0) for n, number in enumerate(numbers)]
+    assert told == [None] * 5
+    ntp = 0xE000_0000_8000_0000
+    held.reported(build_sender_report(SenderReport(ssrc=9, ntp=ntp, rtp_time=0)), 1.0)
+    held.reported(b"no RTCP", 1.0)
+    report = held.count(packet(0x10004), rates, 2.0, 1_767_225_600_000_000)
+    assert report is not None
+    (found,) = parse_rtcp(report)
+    assert isinstance(found, SenderReport)
+    (block,) = found.blocks
+    assert (block.ssrc, block.lost, block.highest_seq) == (9, 1, 0x10004)
+    assert (block.last_sr, block.delay) == (ntp >> 16 & 0xFFFFFFFF, 65536)
+    assert held.count(packet(0x10005), rates, 6.9, 0) is None
+    assert held.count(packet(0x10006), rates, 7.0, 0) is not None
+    assert held.count(b"", rates, 20.0, 0) is None
+    assert held.count(packet(0x10007).replace(b"\x80\0", b"\x80\x60", 1), rates, 20.0, 0) is None
 
 
 async def test_sessions_that_talk_free_the_line_when_their_connection_is_lost() -> None:
