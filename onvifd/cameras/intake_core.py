@@ -421,7 +421,9 @@ class Walker:
                 self.counters.bad_frames += not documents
                 continue
             utc, ticks = track.utc, track.ticks
-            if frame.rtp_time != track.rtp_time:
+            if frame.rtp_time == track.previous[0]:
+                _, utc, ticks = track.previous
+            elif frame.rtp_time != track.rtp_time:
                 apart = (frame.rtp_time - track.rtp_time + _HALF & _MASK) - _HALF
                 utc += apart * US // track.format.clock_rate
                 ticks += apart

@@ -97,7 +97,9 @@ class InboundTrack:
         self.expected = -1
         self.seq_offset = 0
         self.time_offset = 0
-        self.rtp_time = -1
+        self.rtp_time = self.stamped = -1
+        self.previous = (-1, 0, 0)
+        """Time stamp of the picture before, with its UTC and ticks: without a marker it ends when the next one has begun."""
         self.key_time = -1
         self.decided = -1
         """The present time stamp once it is known whether a clean point starts with it, else -1."""
@@ -159,7 +161,8 @@ class InboundTrack:
 
     def stamp(self, rtp_time: int, utc: int) -> None:
         """A new time stamp begins."""
-        self.rtp_time = rtp_time
+        self.previous = (self.stamped, self.utc, self.ticks)
+        self.rtp_time = self.stamped = rtp_time
         self.decided = -1
         self.time_out = rtp_time + self.time_offset & _MASK
         self.ticks = self._unwrapper.unwrap(self.time_out)

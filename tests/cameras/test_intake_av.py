@@ -31,9 +31,7 @@ async def test_a_foreign_server_is_received_and_packed_anew(transport: Way) -> N
             await rig.until(lambda: sum(unit.track == 0 and not unit.rtcp for unit in rig.units) >= 40)
             assert rig.states == [(True, "")]
             assert [format.codec for format in rig.formats[0]] == [Codec.H264, Codec.PCMU]
-            video, audio = (
-                [unit for unit in rig.units if unit.track == track and not unit.rtcp] for track in (0, 1)
-            )
+            video, audio = ([unit for unit in rig.units if unit.track == track and not unit.rtcp] for track in (0, 1))
             assert audio
             assert any(unit.key for unit in video)
             joiner = depacketizer(rig.stream.tracks[0].format)
