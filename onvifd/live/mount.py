@@ -130,14 +130,36 @@ class LivePlayback:
         self._waiting = self._stream.backlog()
         self._stream.attach(self._hold, self._outlet.end)
         first: dict[int, FlushUnit] = {}
+        reports: list[FlushUnit] = []
         for unit in self._waiting:
-            if not unit.rtcp and unit.track in tracks:
+            if unit.track in tracks and unit.rtcp:
+                reports.append(unit)
+            elif unit.track in tracks:
                 first.setdefault(unit.track, unit)
+        if not first:
+            return self._awaited(reports)
         infos = tuple(
             RtpInfo(track, int.from_bytes(unit.data[unit.starts[0] + 6 : unit.starts[0] + 8], "big"), unit.rtp_time)
             for track, unit in sorted(first.items())
         )
-        return PlayReply(start=min((unit.utc for unit in first.values()), default=None), rtp=infos)
+        return PlayReply(start=min(unit.utc for unit in first.values()), rtp=infos)
+
+    def _awaited(self, reports: list[FlushUnit]) -> PlayReply:
+        """What is said when no unit is there yet: the time of the last sender reports (Streaming 5.2.2.3 wants a time in clock
+        units and the RTP time of it)."""
+        if not reports:
+            return PlayReply(start=None)
+        start = max(report.utc for report in reports)
+        rates = [track.format.clock_rate for track in self._stream.tracks]
+        infos = tuple(
+            RtpInfo(
+                report.track,
+                None,
+                report.rtp_time + (start - report.utc) * rates[report.track] // 1_000_000 & 0xFFFFFFFF,
+            )
+            for report in sorted(reports, key=lambda report: report.track)
+        )
+        return PlayReply(start=start, rtp=infos)
 
     def _hold(self, unit: FlushUnit) -> None:
         if self._waiting is not None and len(self._waiting) < MAX_WAITING:

@@ -44,10 +44,11 @@ class PlayRequest:
 
 @dataclass(frozen=True, slots=True)
 class RtpInfo:
-    """First packet of one track after a PLAY (RFC 2326 section 12.33)."""
+    """First packet of one track after a PLAY (RFC 2326 section 12.33). `seq` is None when the packet is still to come; then
+    `rtp_time` belongs to the time that the answer states."""
 
     track: int
-    seq: int
+    seq: int | None
     rtp_time: int
 
 

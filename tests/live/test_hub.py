@@ -150,3 +150,18 @@ async def test_unknown_path_and_silent_camera() -> None:
     await asyncio.sleep(0)
     silent.set_tracks((VIDEO,))
     assert await waiting
+
+
+async def test_before_the_first_unit_the_answer_tells_the_time_of_the_reports() -> None:
+    source = stream()
+    source.publish(report(3_000_000, 5_000))
+    outlet = Outlet()
+    playback = await open_playback(source, outlet)
+    reply = await playback.play(PlayRequest(cseq=1), frozenset({0, 1}))
+    assert (reply.start, [(info.track, info.seq, info.rtp_time) for info in reply.rtp]) == (
+        3_000_000,
+        [(0, None, 5_000)],
+    )
+    await playback.close()
+    other = await open_playback(stream(), outlet)
+    assert (await other.play(PlayRequest(cseq=1), frozenset({0}))).start is None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from onvifd.errors import BadInput
 from onvifd.media.types import Codec, TrackFormat
-from onvifd.rtsp.play import Outlet, Playback, TrackDescription
+from onvifd.rtsp.play import Multicast, Outlet, Playback, TrackDescription
 from onvifd.rtsp.sdp import parse_sdp
 from onvifd.rtsp.sdp_writer import build_sdp
 from tests.rtsp.sample import START, encoded
@@ -158,3 +158,48 @@ def test_nothing_usable(body: bytes) -> None:
 def test_any_description_is_used_or_refused(lines: list[str], rest: bytes) -> None:
     with contextlib.suppress(BadInput):
         parse_sdp("\r\n".join(lines).encode() + rest, URL)
+
+
+def test_several_pictures_are_tied_together() -> None:
+    tracks = tuple(
+        TrackDescription(
+            format=video().format,
+            payload_type=96,
+            control=f"trackID={number}",
+            ssrc=1000 + number,
+            profile=f"p{number}",
+        )
+        for number in range(2)
+    )
+    lines = build_sdp(Described(tracks), "h", 1, 1).decode().split("\r\n")
+    assert "a=group:LS 1 2" in lines
+    assert [line for line in lines if line.startswith(("a=mid", "a=ssrc", "a=x-onvif-profile"))] == [
+        *("a=mid:1", "a=ssrc:1000", "a=x-onvif-profile:p0"),
+        *("a=mid:2", "a=ssrc:1001", "a=x-onvif-profile:p1"),
+    ]
+    alone = build_sdp(Described(tracks[:1]), "h", 1, 1).decode()
+    assert "group" not in alone
+    assert "a=x-onvif-profile:p0" in alone
+
+
+def test_a_back_channel_is_what_the_client_sends() -> None:
+    pcma = TrackFormat(codec=Codec.PCMA, clock_rate=8000, channels=1)
+    pcmu = TrackFormat(codec=Codec.PCMU, clock_rate=8000, channels=1)
+    talk = TrackDescription(format=pcmu, payload_type=0, control="audioback", talk=True, alternatives=((8, pcma),))
+    lines = build_sdp(Described((video(),)), "h", 1, 1, talk=talk).decode().split("\r\n")
+    at = lines.index("m=audio 0 RTP/AVP 0 8")
+    assert lines[at + 1 : at + 5] == [
+        "a=rtpmap:0 PCMU/8000",
+        "a=rtpmap:8 PCMA/8000",
+        "a=control:audioback",
+        "a=sendonly",
+    ]
+
+
+def test_groups_of_ipv6_have_no_time_to_live() -> None:
+    track = TrackDescription(
+        format=video().format, payload_type=96, control="c", multicast=Multicast("ff18::1", 5000, 4)
+    )
+    text = build_sdp(Described((track,)), "2001:db8::1", 1, 1, multicast=True).decode()
+    assert text.count("c=IN IP6 ff18::1\r\n") == 2
+    assert "c=IN IP6 ::\r\n" in build_sdp(Described((track,)), "2001:db8::1", 1, 1).decode()

@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import struct
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -253,6 +254,34 @@ async def test_ffmpeg_decodes(transport: str) -> None:
         rows = [line for line in out.decode().splitlines() if not line.startswith("#")]
         assert len(rows) == 30
         await until(lambda: server.sessions == 0 and stream.clients == 0)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+async def test_gstreamer_decodes(transport: str, tmp_path: Path) -> None:
+    stream, mount = live()
+    film = tmp_path / "film.h264"
+    async with serving(mount) as (server, port), feeding(stream):
+        code, _, err = await run(
+            *(
+                need("gst-launch-1.0"),
+                "-q",
+                "rtspsrc",
+                f"location={url(port)}",
+                f"user-id={USER}",
+                f"user-pw={PASSWORD}",
+            ),
+            *(f"protocols={transport}", "!", "rtph264depay", "!", "h264parse", "!"),
+            *("video/x-h264,stream-format=byte-stream,alignment=au", "!", "identity", "eos-after=30", "!"),
+            *("filesink", f"location={film}"),
+        )
+        assert code == 0, err
+        await until(lambda: server.sessions == 0 and stream.clients == 0)
+    code, out, err = await run(
+        *(need("ffprobe"), "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames"),
+        *("-of", "csv=p=0", str(film)),
+    )
+    assert (code, err) == (0, b"")
+    assert int(out) >= 28
 
 
 @pytest.mark.covers("P245")
