@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from onvifd.access.types import Account
 from onvifd.errors import NotFound, Unavailable
@@ -12,7 +12,7 @@ from onvifd.live.parts import Composition, Feed, Part, feed_of
 from onvifd.live.talk import TalkLine
 from onvifd.media.types import FlushUnit
 from onvifd.rtsp.multicast import GroupPlayback, Groups
-from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, RtpInfo, TrackDescription
+from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, Protector, RtpInfo, TrackDescription
 
 FORMAT_WAIT = 5.0
 """Seconds that DESCRIBE waits for a camera that is just connecting."""
@@ -77,7 +77,13 @@ class LivePresentation:
     def open(self, outlet: Outlet) -> Playback:
         return LivePlayback(self._feed, outlet, self._live)
 
-    def open_groups(self, tracks: frozenset[int], ended: Callable[[], None], local: str) -> Playback:
+    def open_groups(
+        self,
+        tracks: frozenset[int],
+        ended: Callable[[], None],
+        local: str,
+        protect: Mapping[int, Protector] | None = None,
+    ) -> Playback:
         """See rtsp.play.SentToGroups."""
         wanted = []
         for number in sorted(tracks):
@@ -86,7 +92,7 @@ class LivePresentation:
                 wanted.append((number, part.stream, part.track, part.multicast))
         if self._groups is None:
             raise Unavailable("nothing is sent by multicast")
-        return GroupPlayback(self._groups, wanted, ended, local)
+        return GroupPlayback(self._groups, wanted, ended, local, protect)
 
     def want_keyframe(self) -> None:
         """A client has lost its way and asks for a clean point."""

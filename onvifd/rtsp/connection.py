@@ -20,7 +20,7 @@ from onvifd.rtsp.messages import Interleaved
 from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet
 from onvifd.rtsp.outlet_udp import UdpOutlet
 from onvifd.rtsp.play import AsksKeyframes, Multicast, PausesAt, Playback, PlayReply, Presentation, SentToGroups
-from onvifd.rtsp.protection import KeyStore, Protection, protected
+from onvifd.rtsp.protection import KeyStore, Protection, group_senders, protected
 from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.server_events import (
     Closed,
@@ -318,7 +318,9 @@ class Connection:
         if any(isinstance(way, Multicast) for way in ways):
             if isinstance(presentation, SentToGroups):
                 tracks = frozenset(session.tracks)
-                media.playback = presentation.open_groups(tracks, lambda: self._ended(session), self.local)
+                media.playback = presentation.open_groups(
+                    tracks, lambda: self._ended(session), self.local, group_senders(session.secured)
+                )
             return
         if media.outlet is None and any(isinstance(way, Udp) for way in ways):
             media.outlet = UdpOutlet(session, media.pairs, self._ended)

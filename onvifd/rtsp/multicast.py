@@ -10,7 +10,7 @@ import ipaddress
 import logging
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,7 @@ from onvifd.errors import Unavailable
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import Codec, FlushUnit, TrackFormat
 from onvifd.rtsp.outlet_udp import PacedQueue
-from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, RtpInfo
+from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, Protector, RtpInfo
 from onvifd.rtsp.udp import SEND_BUFFER, DatagramPair
 
 log = logging.getLogger(__name__)
@@ -222,10 +222,14 @@ def _aggregated(data: bytes, at: int, end: int) -> list[int]:
 class GroupSender:
     """Sends one track of a source to a group for as long as it has members."""
 
-    def __init__(self, source: Source, track: int, group: Multicast, interface: str) -> None:
+    def __init__(
+        self, source: Source, track: int, group: Multicast, interface: str, protector: Protector | None = None
+    ) -> None:
         self.source = source
         self.track = track
         self.group = group
+        self.protector = protector
+        """What encrypts it, once for all listeners."""
         self.members: dict[Membership, Callable[[], None]] = {}
         self.last: FlushUnit | None = None
         """What was sent last, for those who join."""
@@ -251,6 +255,8 @@ class GroupSender:
             self._dropping = False
         # what is left out here counts in the numbers all the same: listeners see that something is missing
         sent = self._in_band.feed(unit)
+        if self.protector is not None:
+            sent = self.protector.protect(sent)
         if not self._queue.has_room(len(sent.data)):
             self.dropped += self._queue.queued
             self._queue.forget()
@@ -304,7 +310,13 @@ class Groups:
         return tuple(self._senders.values())
 
     def join(
-        self, source: Source, track: int, group: Multicast, ended: Callable[[], None], local: str = ""
+        self,
+        source: Source,
+        track: int,
+        group: Multicast,
+        ended: Callable[[], None],
+        local: str = "",
+        protector: Protector | None = None,
     ) -> Membership:
         """Have a track of `source` sent to a group. `ended` is called when the source ends; then `leave`. `local` is the
         address by which the client came.
@@ -315,10 +327,12 @@ class Groups:
         key = (group.address, group.port, interface)
         sender = self._senders.get(key)
         if sender is None:
-            sender = self._senders[key] = GroupSender(source, track, group, interface)
+            sender = self._senders[key] = GroupSender(source, track, group, interface, protector)
             log.info("%s: sent to %s port %d", source.name, group.address, group.port)
         elif (sender.source, sender.track) != (source, track):
             raise Unavailable(f"{group.address} port {group.port} carries {sender.source.name}")
+        elif sender.protector is not protector:
+            raise Unavailable(f"{group.address} port {group.port} is sent in another way: in clear, or by SRTP")
         else:
             source.want_keyframe()
         membership = Membership(self, sender)
@@ -358,7 +372,9 @@ class GroupPlayback:
         wanted: Sequence[tuple[int, Source, int, Multicast]],
         ended: Callable[[], None],
         local: str,
+        protect: Mapping[int, Protector] | None = None,
     ) -> None:
+        self._protect = protect or {}
         self._groups = groups
         self._wanted = wanted
         self._ended = ended
@@ -370,8 +386,9 @@ class GroupPlayback:
         if self._members:
             return PlayReply(start=None)
         try:
-            for _, source, track, group in self._wanted:
-                self._members.append(self._groups.join(source, track, group, self._ended, self._local))
+            for number, source, track, group in self._wanted:
+                protector = self._protect.get(number)
+                self._members.append(self._groups.join(source, track, group, self._ended, self._local, protector))
         except Unavailable:
             await self.close()
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
@@ -154,13 +154,25 @@ class AsksKeyframes(Protocol):
         ...
 
 
+class Protector(Protocol):
+    """Encrypts what is sent (rtsp.srtp.Sender)."""
+
+    def protect(self, unit: FlushUnit) -> FlushUnit: ...
+
+
 @runtime_checkable
 class SentToGroups(Protocol):
     """A Presentation whose tracks can be sent by multicast."""
 
-    def open_groups(self, tracks: frozenset[int], ended: Callable[[], None], local: str) -> Playback:
+    def open_groups(
+        self,
+        tracks: frozenset[int],
+        ended: Callable[[], None],
+        local: str,
+        protect: Mapping[int, Protector] | None = None,
+    ) -> Playback:
         """A playback of a session all of whose tracks go to groups. `ended` is called when the source ends; `local` is the address
-        by which the client came."""
+        by which the client came. `protect` is what encrypts a track."""
         ...
 
 

@@ -8,7 +8,7 @@ itself sends (as GStreamer does), while media stays under ours; packets are then
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -36,9 +36,14 @@ def failure(reason: str) -> RtspError:
     return RtspError(463, reason)
 
 
+def fields_of(uri: str) -> list[str]:
+    """The fields of a URL's query; clients may have put a track behind it."""
+    return uri.partition("?")[2].split("/")[0].split("&")
+
+
 def wanted_suite(uri: str) -> Suite | None:
     """The suite that the query of a description asks for; None without. Raises RtspError 463 for one that is not served."""
-    for field in uri.partition("?")[2].split("/")[0].split("&"):
+    for field in fields_of(uri):
         name, mark, value = field.partition("=")
         if name == QUERY:
             try:
@@ -54,6 +59,8 @@ class Secured:
 
     sender: Sender
     receiver: Receiver | None = None
+    group: bool = False
+    """Whether the track goes to a group, all of whose listeners use one key."""
 
 
 class KeyStore:
@@ -103,8 +110,11 @@ class Protection:
         if suite is None:
             self._offers.pop(path, None)
             return {}
+        groups = "multicast" in fields_of(uri)
         offer = {
-            number: self._keys.sender(path, number, suite, track.ssrc or 0, live=not presentation.replay)
+            number: self._keys.sender(
+                _name(path, presentation, number, groups), number, suite, track.ssrc or 0, live=not presentation.replay
+            )
             for number, track in enumerate(presentation.tracks)
         }
         while len(self._offers) >= MAX_OFFERS and path not in self._offers:
@@ -112,11 +122,13 @@ class Protection:
         self._offers[path] = offer
         return {number: mikey.to_text(self._keys.message(sender)) for number, sender in offer.items()}
 
-    def set_up(self, request: Request, path: str, presentation: Presentation, track: int) -> Secured:
-        """What a SETUP with RTP/SAVP agrees on. Raises RtspError 463."""
+    def set_up(self, request: Request, path: str, presentation: Presentation, track: int, *, group: bool) -> Secured:
+        """What a SETUP with RTP/SAVP agrees on; `group` where it is for multicast. Raises RtspError 463."""
         offered = self._offers.get(path, {}).get(track)
         header = request.headers.get("KeyMgmt")
         ssrc = presentation.tracks[track].ssrc if track < len(presentation.tracks) else None
+        if group:
+            return self._join(path, presentation, track, header)
         if header is None:
             sender = offered or self._keys.sender(
                 path, track, Suite.AES_CM_128, ssrc or 0, live=not presentation.replay
@@ -129,6 +141,23 @@ class Protection:
         if offered is not None and not material.mki:
             return Secured(self._keys.without_mki(offered), Receiver(material))
         return Secured(Sender(material, ssrc or 0), Receiver(material))
+
+    def _join(self, path: str, presentation: Presentation, track: int, header: str | None) -> Secured:
+        """The key of a group is ours; what a client brings may be for its own reports only."""
+        name = _name(path, presentation, track, groups=True)
+        ssrc = presentation.tracks[track].ssrc or 0
+        offered = self._offers.get(path, {}).get(track)
+        suite = Suite.AES_CM_128 if offered is None else offered.material.suite
+        sender = self._keys.sender(name, track, suite, ssrc, live=not presentation.replay)
+        if header is None:
+            return Secured(sender, None, True)
+        try:
+            material = mikey.from_header(header)[1].material(suite)
+        except BadInput as error:
+            raise failure(error.reason) from None
+        if material.mki:
+            raise failure("the key of a group is the device's")
+        return Secured(sender, Receiver(material), True)
 
     def answer(self, request: Request, secured: Secured) -> list[tuple[str, str]]:
         """The header of a SETUP's answer that tells our key as it is now, unless the client brought it."""
@@ -146,7 +175,9 @@ class Protection:
                 raise failure(error.reason) from None
             if material.suite is not each.sender.material.suite:
                 raise failure("the suite cannot be changed after SETUP")  # Streaming 8.2.1.1
-            if each.sender.shared:
+            if each.group:
+                each.sender.rekey(material)  # 8.2.1.3: the others learn it by the MKI, and ask
+            elif each.sender.shared:
                 each.sender = each.sender.fork(material)  # the key of one client is not for the others
             else:
                 each.sender.rekey(material)
@@ -161,6 +192,12 @@ class Protection:
         if number not in secured:
             raise failure("there is no key")
         return f"mikey: {mikey.to_text(self._keys.message(secured[number].sender))}\r\n".encode()
+
+
+def _name(path: str, presentation: Presentation, track: int, groups: bool) -> str:
+    """What a key is for: a URL, or a group."""
+    group = presentation.tracks[track].multicast if groups and track < len(presentation.tracks) else None
+    return path if group is None else f"{group.address}:{group.port}"
 
 
 def _meant(secured: dict[int, Secured], message: Message, named: int | None) -> list[Secured]:
@@ -211,6 +248,11 @@ class SecureOutlet:
     def end(self) -> None:
         """See Outlet."""
         self._outlet.end()
+
+
+def group_senders(secured: Mapping[int, Secured]) -> dict[int, Sender]:
+    """What protects the tracks that go to groups."""
+    return {number: each.sender for number, each in secured.items() if each.group}
 
 
 def protected(outlet: Outlet, secured: dict[int, Secured]) -> Outlet:

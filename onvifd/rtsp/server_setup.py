@@ -108,7 +108,9 @@ class SetupMethod:
         """Agree on keys where SRTP is wanted (Streaming 8.2.1.1)."""
         protection = self._machine.protection
         if transport.profile == PROFILE and protection is not None:
-            session.secured[track] = protection.set_up(request, session.path, session.presentation, track)
+            session.secured[track] = protection.set_up(
+                request, session.path, session.presentation, track, group=not transport.unicast
+            )
         else:
             session.secured.pop(track, None)
 
