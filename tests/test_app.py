@@ -360,7 +360,8 @@ async def test_live_and_events_without_any_volume(
             f"rtsp://127.0.0.1:{app.ports.rtsp}{app.recorder.media().profiles[0].path}", ADMIN, PASSWORD
         )
         await client.connect()
-        assert [track.format.codec for track in (await client.describe()).tracks] == [Codec.H264, Codec.PCMU]
+        described = (await client.describe()).tracks
+            assert [track.format.codec for track in described] == [Codec.H264, Codec.PCMU, Codec.METADATA]
         await client.close()
     finally:
         await app.stop()
