@@ -16,9 +16,11 @@ _DEFAULT_WIDTH = 640
 
 
 def sizes(width: int, height: int) -> tuple[tuple[int, int], ...]:
-    """Sizes in which pictures of a camera can be had: its own shape in several widths, and QVGA. Largest first."""
+    """Sizes in which pictures of a camera can be had: its own shape in several widths, and QVGA. Largest first.
+
+    Whole blocks of eight: RFC 2435 3.1.5 tells sizes by these, so that all clients see the size that was chosen."""
     shaped = (
-        {(each, max(2, round(each * height / width / 2) * 2)) for each in _WIDTHS if each <= width} if width else set()
+        {(each, max(8, round(each * height / width / 8) * 8)) for each in _WIDTHS if each <= width} if width else set()
     )
     return tuple(sorted({*shaped, _QVGA}, reverse=True))
 

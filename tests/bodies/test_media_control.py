@@ -112,7 +112,7 @@ def test_sizes_of_pictures(width: int, height: int) -> None:
     found = media_jpeg.sizes(width, height)
     assert (320, 240) in found
     assert all(one > other for one, other in itertools.pairwise(found))
-    assert all(each[1] % 2 == 0 for each in found)
+    assert all(each[0] % 8 == each[1] % 8 == 0 for each in found)
     usual = media_jpeg.default(width, height)
     assert (usual.width, usual.height) in found
     # A size that the camera's new shape does not have is not kept.
