@@ -321,7 +321,7 @@ class RecorderApp:
             search, recorder, self._clock, self._event_parts.topics, max_searches=config.limits.searches
         )
         topics = tuple(topic.name for topic in self._event_parts.topics)
-        shown: dict[str, Any] = {"multicast": True, "secure": lambda: None, "topics": topics}
+        shown: dict[str, Any] = {"multicast": True, "secure": lambda: self.rtsps_port, "topics": topics}
         others = (
             *(kind(recorder, recorder, self._media, **shown) for kind in (MediaService, Media2Service)),
             events,

@@ -8,7 +8,7 @@ from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
 from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snapshot_uri, tunnel_uri
 from onvifd.onvif.services.media2_changes import Media2Changes, choose
-from onvifd.onvif.services.media_base import GROUPS_QUERY
+from onvifd.onvif.services.media_base import GROUPS_FIELD, GROUPS_QUERY, SRTP_QUERY
 from onvifd.onvif.services.media_profile_view import profile2
 from onvifd.onvif.services.media_talk2 import Talk2
 from onvifd.onvif.soap.dispatch import Call, operation
@@ -199,12 +199,12 @@ class Media2Service(Media2Changes, Talk2):
             case Protocol.RTSP_OVER_HTTP:
                 uri = tunnel_uri(call, self._device.ports().rtsp, profile.path)
             case Protocol.RTSPS_UNICAST | Protocol.RTSPS_MULTICAST if secure is not None:
-                uri = rtsp_uri(call, secure, profile.path, scheme="rtsps")
+                uri = rtsp_uri(call, secure, profile.path, scheme="rtsps") + SRTP_QUERY
             case other:
                 raise InvalidArgument(f"{other[:40]} is not served.", detail="InvalidStreamSetup")
         self._streaming(view, profile.token)
         if request.protocol in (Protocol.RTSP_MULTICAST, Protocol.RTSPS_MULTICAST):
-            uri += GROUPS_QUERY
+            uri += GROUPS_QUERY if request.protocol == Protocol.RTSP_MULTICAST else GROUPS_FIELD
         return tr2.GetStreamUriResponse(uri=uri)
 
     @operation(access=READ)

@@ -12,6 +12,10 @@ from onvifd.onvif.soap.dispatch import Service
 
 GROUPS_QUERY = "?multicast"
 """Of stream addresses whose description is to tell groups (Streaming 5.2.2.5); see rtsp.requests.wants_multicast."""
+SRTP_QUERY = "?srtp"
+"""Of addresses whose description is to be one of SRTP, with our key; see rtsp.protection."""
+GROUPS_FIELD = "&multicast"
+"""The same as GROUPS_QUERY, behind SRTP_QUERY."""
 
 
 class MediaBase(Service):

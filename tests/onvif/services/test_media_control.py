@@ -364,8 +364,8 @@ async def test_addresses_of_every_transport(made: Made) -> None:
         ("RTSP", plain),
         ("RtspMulticast", f"{plain}?multicast"),
         ("RtspOverHttp", web),
-        ("RtspsUnicast", f"rtsps://192.0.2.10:322{path}"),
-        ("RtspsMulticast", f"rtsps://192.0.2.10:322{path}?multicast"),
+        ("RtspsUnicast", f"rtsps://192.0.2.10:322{path}?srtp"),
+        ("RtspsMulticast", f"rtsps://192.0.2.10:322{path}?srtp&multicast"),
     ):
         answer = await media2.ask(tr2.GetStreamUri(protocol=protocol, profile_token=token))
         assert answer.findtext(f"{TR2}Uri") == expected
