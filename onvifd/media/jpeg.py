@@ -15,19 +15,11 @@ from onvifd.errors import InvalidArgument
 MAX_PICTURE = 8 << 20
 """Bytes of a picture that is looked at."""
 
-_TEM, _SOF0, _SOF1, _DHT, _RST0, _SOI, _EOI, _SOS, _DQT, _DRI, _APP0 = (
-    0x01,
-    0xC0,
-    0xC1,
-    0xC4,
-    0xD0,
-    0xD8,
-    0xD9,
-    0xDA,
-    0xDB,
-    0xDD,
-    0xE0,
-)
+_TEM = 0x01
+_SOF0, _SOF1, _DHT = 0xC0, 0xC1, 0xC4
+_RST0 = 0xD0
+_SOI, _EOI, _SOS, _DQT, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
+_APP0 = 0xE0
 _OTHER_FRAMES = frozenset(range(0xC2, 0xD0)) - {_DHT, 0xC8, 0xCC}
 _MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
 """What ends entropy coded data: stuffed zeros and restart markers belong to it (T.81 B.1.1.2, B.1.1.5)."""
