@@ -29,8 +29,11 @@ class StreamMux:
 
 
 def parse_mux_config(data: bytes) -> StreamMux:
-    """A StreamMuxConfig as SDP carries it (RFC 6416 7.3). Raises InvalidArgument for garbage and for what is not supported."""
-    return _mux_config(_Bits(data))
+    """A StreamMuxConfig as SDP carries it (RFC 6416 7.3). Raises InvalidArgument for garbage and for what is not supported.
+
+    Senders are known that cut it short behind the frame length type: what is missing counts as zeros.
+    """
+    return _mux_config(_Bits(data + bytes(4)))
 
 
 def build_mux_config(config: bytes) -> bytes:
@@ -90,6 +93,10 @@ class _Bits(BitReader):
     def take(self, count: int) -> bytes:
         return self.u(8 * count).to_bytes(count, "big")
 
+    def peek(self, count: int) -> int:
+        """The next bits, which stay; 0 if there are not so many."""
+        return self._value >> (self._left - count) & ((1 << count) - 1) if self._left >= count else 0
+
     def since(self, begin: int) -> bytes:
         """What was read since `begin` bits were left, padded at its end."""
         count = begin - self._left
@@ -112,6 +119,7 @@ def _mux_config(bits: _Bits) -> StreamMux:
     begin = bits.left
     object_type = _specific_config(bits)
     config = bits.since(begin)
+    _step_over_extension(bits)
     if version:
         bits.skip(max(0, length - (begin - bits.left)))
         if length > 8 * _MAX_CONFIG:
@@ -165,6 +173,25 @@ def _specific_config(bits: BitReader) -> int:
             bits.skip(3)
         bits.skip(1)
     return kind
+
+
+_SBR_SYNC, _PS_SYNC = 0x2B7, 0x548
+_SBR = 5
+
+
+def _step_over_extension(bits: _Bits) -> None:
+    """The backward compatible signalling of SBR and PS (1.6.5.3), which decoders find out by themselves.
+
+    What follows otherwise is a frame length type, of which the one that these begin with is reserved.
+    """
+    if bits.peek(11) != _SBR_SYNC:
+        return
+    bits.skip(11)
+    if bits.u(5) == _SBR and bits.flag():
+        if bits.u(4) == 15:
+            bits.skip(24)
+        if bits.peek(11) == _PS_SYNC:
+            bits.skip(12)
 
 
 def _config_bits(config: bytes) -> int:
