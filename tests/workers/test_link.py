@@ -120,3 +120,23 @@ async def test_both_connections_of_a_tunnel_travel_together() -> None:
             assert (get_far.recv(9), arrival.post.recv(9)) == (b"down", b"up")
     receiver.close()
     sender.close()
+
+
+async def test_lines_to_other_workers_travel_beside_connections() -> None:
+    ours, theirs = FdChannel.pair()
+    sender, receiver = FdChannel(ours), FdChannel(theirs)
+    lines: asyncio.Queue[socket.socket] = asyncio.Queue()
+    receiver.listen(None, lines.put_nowait)
+    one, other = socket.socketpair()
+    with one, other:
+        # a connection that nobody takes is closed
+        await sender.send(Arrival(client=one))
+        await sender.send_line(one)
+        async with asyncio.timeout(5):
+            arrived = await lines.get()
+        with arrived:
+            arrived.sendall(b"picture")
+            assert other.recv(16) == b"picture"
+        assert lines.empty()
+    sender.close()
+    receiver.close()
