@@ -25,6 +25,7 @@ source.set_property("user-id", user)
 source.set_property("user-pw", password)
 source.set_property("protocols", protocol)
 source.set_property("backchannel", "onvif")
+source.set_property("tls-validation-flags", 0)
 pipeline.add(source)
 found = {"back": -1, "seen": 0, "media": [], "error": ""}
 
