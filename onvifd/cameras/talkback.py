@@ -173,6 +173,8 @@ class Talkback:
         heard, kept = now, now
         while not client.lost.done():
             while self._waiting:
+                if not sender.takes(self._waiting[0].format):
+                    return  # what is said now goes in another encoding: on another connection
                 heard = self._clock.monotonic()
                 sound = self._waiting.popleft()
                 taken = await sender.send(sound)
@@ -258,6 +260,10 @@ class Sender:
         taken = [self._client.send(self._channel, packet) for packet in self._packets(speeches)]
         return all(taken)
 
+    def takes(self, source: TrackFormat) -> bool:
+        """Whether sound of a format can be sent here."""
+        return self._way(source) is not None
+
     def _way(self, source: TrackFormat) -> Voice | None:
         key = source, self._line.level
         if key not in self._ways:
@@ -266,7 +272,7 @@ class Sender:
             try:
                 self._ways[key] = voice(source, self.format, self._line.level)
             except NotSupported as error:
-                log.warning("sound cannot reach the camera: %s", error.reason)
+                log.debug("sound needs another encoding at the camera: %s", error.reason)
                 self._ways[key] = None
         return self._ways[key]
 

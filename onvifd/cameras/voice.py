@@ -131,7 +131,7 @@ class Transcoder:
 
     def __init__(self, source: TrackFormat, target: TrackFormat, level: int = 100) -> None:
         self._source, self._target, self._level = source, target, level
-        self._begin = 0
+        self._begin = -1
         self._made = 0
         self._fresh = True
         self._restart()
@@ -149,7 +149,7 @@ class Transcoder:
 
     def convert(self, sound: Sound) -> list[Speech]:
         """See Voice."""
-        if sound.first:
+        if sound.first or self._begin < 0:
             self._restart()
             self._begin, self._made, self._fresh = ticks_of(sound.at, self._target.clock_rate), 0, True
         try:

@@ -173,6 +173,17 @@ async def test_aac_reaches_a_camera_that_decodes_it_as_it_is(device: SimulatedDe
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_sound_that_cannot_be_turned_gets_a_connection_of_its_own(device: SimulatedDevice) -> None:
+    async with talking(device) as (grip, back):
+        say(grip, SPEECH[:160])
+        await until(lambda: len(device.loudspeaker.sounds) == 1)
+        number = next(n for n, each in grip._line.offered.items() if each.codec is Codec.G726)
+        say(grip, SPEECH[:320], payload_type=number, first=1)
+        await until(lambda: len(device.loudspeaker.sounds) == 3)
+        assert [sound.format.codec for sound in device.loudspeaker.sounds] == [Codec.PCMU, Codec.G726, Codec.G726]
+        assert (back.counters.connections, back.counters.dropped) == (2, 0)
+
+
 async def test_a_wrong_login_and_a_camera_that_is_away() -> None:
     with pytest.raises(OnvifdError):
         await talk_formats("rtsp://127.0.0.1:9/main", timeout=2)
