@@ -45,6 +45,11 @@ def _document(track: int, utc: int, document: bytes) -> AccessUnit:
     return AccessUnit(track, utc, utc * METADATA.clock_rate // US, True, document)
 
 
+def _storable(track: TrackFormat) -> bool:
+    """Whether a file can have the track. Sound whose configuration has yet to come must not keep pictures from being written."""
+    return track.codec in STORABLE and (track.codec is not Codec.AAC or bool(track.config))
+
+
 class Recorder:
     """Writes one recording, and a second copy of its pictures where that is wanted. `rewire` is called when `sink` changes."""
 
@@ -113,7 +118,7 @@ class Recorder:
         for each in formats:
             # One track for documents, whoever made them.
             once = each.kind is not Kind.METADATA or METADATA not in own
-            taken = wanted[each.kind] and once and each.codec in STORABLE
+            taken = wanted[each.kind] and once and _storable(each)
             tracks.append(len(own) if taken else -1)
             if taken:
                 own.append(METADATA if each.kind is Kind.METADATA else each.stored)
@@ -121,6 +126,10 @@ class Recorder:
                 refused.append(each)
         if spec.metadata and METADATA not in own:
             own.append(METADATA)
+        # A recording without its pictures would look as if all were well: then nothing is written at all.
+        self._unfit = not own or any(each.kind is Kind.VIDEO for each in refused)
+        if self._unfit:
+            own, tracks = [METADATA], [-1] * len(tracks)
         self._source, self._own, self._tracks = formats, tuple(own), tuple(tracks)
         self._video = next((n for n, each in enumerate(own) if each.kind is Kind.VIDEO), -1)
         self._refused = ", ".join(format_to_rtpmap(each) for each in refused)
@@ -281,7 +290,7 @@ class Recorder:
         straight = self._ordered and not self._joining
         owed = straight and not self.writer.waiting and bool(message.state) and self._added.owes(message.state)
         document = message.document or (message.initial if owed else b"")
-        if METADATA not in self._own or not document:
+        if METADATA not in self._own or not document or self._unfit:
             return
         now = self._owner.clock.utc()
         utc = message.utc if abs(message.utc - now) <= MAX_SKEW and message.document else now
@@ -338,7 +347,7 @@ class Recorder:
 
     def _unstorable(self) -> str:
         """Why nothing is recorded of a camera whose pictures fit into no file; empty when they do."""
-        return f"{self._refused} cannot be recorded" if self._refused and self._video < 0 else ""
+        return f"{self._refused} cannot be recorded" if self._refused and self._unfit else ""
 
     def _state(self, recording: str, active: bool, utc: int, reason: str) -> None:
         error = "" if active or not self._ordered else self.writer.stats.error or self._unstorable()

@@ -104,3 +104,15 @@ def test_jpeg_needs_its_size() -> None:
         mp4.init_segment([TrackFormat(codec=Codec.JPEG, clock_rate=90000)])
     known = TrackFormat(codec=Codec.JPEG, clock_rate=90000, width=640, height=360)
     assert parse_init(mp4.init_segment([known])) == (known,)
+
+
+def test_mpeg4_and_opus_come_back_as_they_were() -> None:
+    config = bytes.fromhex("000001b001000001b58913000001000000012000c48d8800cd14042d1463")
+    video = TrackFormat(codec=Codec.MPEG4, clock_rate=90000, config=config, width=640, height=360)
+    sound = TrackFormat(codec=Codec.OPUS, clock_rate=48000, channels=2)
+    assert parse_init(mp4.init_segment([video, sound])) == (video, sound)
+    # CELT, 20 ms (RFC 6716 table 2), one and two frames
+    assert mp4.unit_duration(sound, b"\xfc" + bytes(20)) == 960
+    assert mp4.unit_duration(sound, b"\xfd" + bytes(20)) == 1920
+    assert mp4.unit_duration(sound, b"\xff\x03" + bytes(20)) == 2880
+    assert mp4.unit_duration(sound, b"") == 0

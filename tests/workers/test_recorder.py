@@ -497,3 +497,37 @@ async def test_without_a_volume_the_recording_says_why_it_is_not(scene: Scene, h
     assert [row.volume for row in scene.rows()] == ["v2"]
     assert scene.states()[-1].active
     await asyncio.sleep(0)
+
+
+async def test_pictures_that_fit_into_no_file_are_said_to_be_so(tmp_path: Path, store: MemorySegmentStore) -> None:
+    scene = Scene(tmp_path, store)
+    vp9 = TrackFormat(codec=Codec.OTHER_VIDEO, clock_rate=90000, rtpmap="VP9/90000")
+    await scene.begin((vp9, PCMU), RecordSpec(recording="rec-1", volumes=("v1",)))
+    scene.order("rec-1")
+    await scene.send([AccessUnit(1, T0, 0, True, bytes(160))])
+    scene.all.document(MetadataDocument(recording="rec-1", utc=T0, document=EMPTY_DOCUMENT))
+    scene.feed.check()
+    scene.feed.check()
+    (state,) = [each for each in scene.said if isinstance(each, RecordingState) and each.error]
+    assert (state.active, state.reason) == (False, "VP9/90000 cannot be recorded")
+    assert scene.rows() == []
+    await scene.end()
+
+
+async def test_sound_that_fits_into_no_file_costs_no_picture(
+    tmp_path: Path, store: MemorySegmentStore, h264: Clip
+) -> None:
+    scene = Scene(tmp_path, store)
+    g726 = TrackFormat(codec=Codec.G726, clock_rate=8000, channels=1, bits=4)
+    unknown = TrackFormat(codec=Codec.AAC, clock_rate=16000, rtpmap="MP4A-LATM/16000", fmtp="cpresent=1")
+    for number, sound in enumerate((g726, unknown)):
+        await scene.begin((h264.format, sound), RecordSpec(recording=f"rec-{number}", volumes=("v1",), metadata=False))
+        scene.order(f"rec-{number}")
+        await scene.send(video_units(h264, start=scene.clock.utc()))
+        await scene.feed.change(())
+        await scene.settle()
+    assert not [each for each in scene.said if isinstance(each, RecordingState) and each.error]
+    assert [[each.codec for each in row.formats] for n in (0, 1) for row in scene.rows(f"rec-{n}")] == [
+        [Codec.H264]
+    ] * 2
+    await scene.end()
