@@ -1,0 +1,51 @@
+"""Encrypted ways beside the clear one: RTSP in TLS, WebSocket, WebSocket in TLS."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, Program, program, settle
+
+CLIENTS = 100
+WAYS = {"rtsp": "RTSP", "rtsps": "RTSPS", "ws": "RTSP over WebSocket", "wss": "RTSP over WebSocket in TLS"}
+HOLD = {"rtsps": 2.5, "ws": 1.5, "wss": 2.5}
+"""CPU per Gbit of a way beside that of the clear one, at most."""
+
+
+def measured(server: Program, way: str, port: str, seconds: float) -> dict[str, Any]:
+    command = (sys.executable, "-m", "benchmarks.secure_load", way, port, str(CLIENTS), str(seconds))
+    with program(*command, core=LOAD_CORE, ready=False) as client:
+        while client.line() != "measuring":
+            pass
+        before = server.cpu()
+        result: dict[str, Any] = json.loads(client.line())
+        result["cpu"] = server.cpu() - before
+    return result
+
+
+def run(seconds: float) -> Sequence[Figure]:
+    figures = []
+    clear = 0.0
+    for number, (way, title) in enumerate(WAYS.items()):
+        with program(sys.executable, "-m", "benchmarks.secure_server", core=SERVER_CORE, ready=False) as server:
+            word, *ports = server.line().split()
+            assert word == "ready"
+            result = measured(server, way, ports[number], seconds)
+        settle()
+        cost = result["cpu"] / result["gbits"]
+        clear = clear or cost
+        ratio, hold = cost / clear, HOLD.get(way)
+        figures.append(
+            Figure(
+                f"{title}, 1 camera to {CLIENTS} clients, CPU per Gbit",
+                f"{cost:.3f} s/Gbit, {result['cpu'] / result['seconds']:.0%} of a core, {result['gbits'] / result['seconds']:.2f} Gbit/s",
+                f"in clear: {clear:.3f} s/Gbit",
+                f"{ratio:.2f} of clear",
+                f"<= {hold}" if hold else "",
+                ratio <= hold if hold else None,
+            )
+        )
+    return figures
