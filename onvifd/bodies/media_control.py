@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -51,6 +52,8 @@ FIXED: Final = 3
 """Fixed profiles of a camera at most."""
 OPTIONS_TIMEOUT = 4.0
 """Seconds for a camera to say what it offers; then it is taken to offer what it sends."""
+_FIXED_TOKEN = re.compile(r"cam-[0-9a-f]{8}-(main|sub|jpeg)")
+"""Tokens of fixed profiles, also of those that are not shown yet."""
 MAX_TOKEN = 64
 """Characters of a token (tt:ReferenceToken)."""
 
@@ -114,15 +117,13 @@ class MediaParts:
         token = token or f"profile-{secrets.token_hex(6)}"
         if len(token) > MAX_TOKEN or not token.isprintable():
             raise InvalidArgument(f"A token has at most {MAX_TOKEN} printable characters.")
-        if any(each.token == token for each in model.profiles):
+        if any(each.token == token for each in model.profiles) or _FIXED_TOKEN.fullmatch(token):
             raise InvalidArgument(f"There is a profile {token} already.", detail="ProfileExists")
-        made = sum(not each.fixed for each in model.profiles)
         if len(model.profiles) >= self._max_profiles:
             raise LimitReached(f"There are {len(model.profiles)} profiles already.", detail="MaxNVTProfiles")
         after, camera = combine(model, {}, parts)
         kept = KeptProfile(token=token, fixed=False, name=name, parts=after, started=False, created=self._clock.utc())
-        # Fixed ones that are not there now have their places: cameras come back.
-        limit = max(made + 1, self._max_profiles - sum(each.fixed for each in model.profiles))
+        limit = self._max_profiles - sum(each.fixed for each in model.profiles)
         await self._change(self._catalogue.sync.media.create_profile, profile_row(kept, camera), limit=limit)
         log.info("media profile %s created: %s", token, name)
         return token
@@ -138,6 +139,8 @@ class MediaParts:
     ) -> None:
         model, profile = self._model(), self._profile(token)
         before = parts_of(model, profile)
+        # What was let stand alone once may go on so.
+        lone_metadata |= not {Part.VIDEO_SOURCE, Part.AUDIO_SOURCE} & before.keys() and Part.METADATA in before
         own = profile.camera if profile.fixed else ""
         after, camera = combine(model, before, parts, lone_metadata=lone_metadata, camera=own)
         if after == before and name in (None, profile.name):

@@ -46,15 +46,11 @@ class Media2Changes(MediaBase):
     async def remove_configuration(
         self, call: Call, request: tr2.RemoveConfiguration
     ) -> tr2.RemoveConfigurationResponse:
-        view = self._view()
-        profile = view.profile(request.profile_token)
+        profile = self._view().profile(request.profile_token)
         kinds = {each.type_ for each in request.configuration}
         gone = set(Part) if ALL in kinds else {_part(kind) for kind in kinds} - {None}
-        # What ver10 left standing alone does not keep other parts from being removed.
-        alone = Part.METADATA in view.parts(profile) and not {Part.VIDEO_SOURCE, Part.AUDIO_SOURCE} & gone
-        await self._control.change_profile(
-            profile.token, parts={part: None for part in gone if part is not None}, lone_metadata=alone
-        )
+        parts = {part: None for part in gone if part is not None}
+        await self._control.change_profile(profile.token, parts=parts)
         return tr2.RemoveConfigurationResponse()
 
     # ---- configurations

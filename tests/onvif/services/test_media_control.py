@@ -49,6 +49,8 @@ async def test_a_profile_is_made_and_deleted(made: Made) -> None:
     assert (profile.get("token"), profile.get("fixed")) == ("Wall-1.a-0000", "false")
     assert [etree.QName(each).localname for each in profile] == ["Name"]
     assert stage.events("Media/ProfileChanged") == [("Wall-1.a-0000",)]
+    for taken in (f"{stage.one}-main", "cam-0000000f-jpeg"):
+        assert (await media.fault(trt.CreateProfile(name="x", token=taken)))[2] == "ProfileExists"
     (own,) = await media.ask(trt.CreateProfile(name="Other"))
     assert 0 < len(own.get("token")) <= 36
     assert await media.fault(trt.CreateProfile(name="x", token="Wall-1.a-0000")) == (
@@ -175,6 +177,8 @@ async def test_metadata_stands_alone_in_ver10_and_streams(made: Made) -> None:
     answer = await media2.ask(tr2.GetStreamUri(protocol="RTSP", profile_token="text"))
     assert answer[0].text.endswith(f"/live/{stage.two}/text")
     assert stage.presented["text"].metadata.token == f"mdc-{stage.two}-main"
+    await media2.ask(tr2.AddConfiguration(profile_token="text", name="Words"))
+    assert (await types_of(media2, "text")) == {"Metadata": f"mdc-{stage.two}-main"}
     only = Ref(type_="Metadata", token=f"mdc-{stage.two}-main")
     assert await media2.fault(tr2.CreateProfile(name="Text", configuration=(only,))) == CONFLICT
 
