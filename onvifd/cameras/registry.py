@@ -272,14 +272,14 @@ class Registry:
         def rows(row: CameraRow) -> Parts | None:
             nonlocal changed
             known = self._camera(row)
-            wanted = _cleaned(work(known))
+            wanted = replace(_cleaned(work(known)), talk=())  # that is kept by learn_talk
             changed = wanted != known
             return self._rows(wanted) if changed else None
 
         row = self._catalogue.cameras.change(camera, rows)
         if changed:
             log.info("camera %s changed: %s at %s", row.id, row.name, row.address)
-        return self._camera(row)
+        return self._whole(row)
 
     def modes(self) -> dict[str, str]:
         """How the main stream of each camera is recorded: auto, manual or off."""

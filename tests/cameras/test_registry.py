@@ -328,3 +328,13 @@ def test_cameras_are_plain_data(registry: Registry) -> None:
     camera = registry.add(new_camera())
     assert isinstance(camera, Camera)
     assert "s3cret-of-camera" not in repr(camera)
+
+
+def test_what_a_camera_decodes_is_kept_apart(registry: Registry) -> None:
+    horn = (TrackFormat(codec=Codec.PCMU, clock_rate=8000, channels=1),)
+    camera = registry.add(replace(new_camera(), talk=horn))
+    assert camera.talk == horn
+    assert registry.update(replace(camera, name="Gate 2")).talk == horn
+    assert registry.all()[0].talk == registry.find("Gate 2").talk == horn
+    registry.learn_talk(camera.id, ())
+    assert registry.get(camera.id).talk == ()
