@@ -262,6 +262,8 @@ def _transport(row: ReceiverRow, address: str) -> str:
     """How RTP comes: as the stream set-up says (Receiver 5.1), and within TLS where the address does."""
     if address.startswith("rtsps:"):
         return Way.RTSPS
+    if row.protocol == ReceiverProtocol.GROUP:
+        return Way.MULTICAST
     return Way.UDP if row.protocol == ReceiverProtocol.UDP else Way.AUTO
 
 

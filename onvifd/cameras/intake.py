@@ -19,13 +19,12 @@ from dataclasses import dataclass, field, replace
 from onvifd.cameras.intake_av import AvReceiver, AvSource
 from onvifd.cameras.intake_core import Walker
 from onvifd.cameras.intake_demand import LINGER, Demand
+from onvifd.cameras.intake_feedback import ask_keyframe, report_reception
 from onvifd.cameras.intake_track import Counters, InboundTrack
 from onvifd.cameras.quirks import client_options
 from onvifd.clock import Clock
 from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
-from onvifd.media.rtp.packet import ReceiverReport, build_receiver_report
-from onvifd.media.rtp.reception import picture_loss
 from onvifd.media.types import AccessUnit, FlushUnit, Kind, TrackFormat
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
 from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected
@@ -162,13 +161,8 @@ class Intake:
 
     def ask_keyframe(self) -> None:
         """Ask the camera for a key frame by RTCP, besides what its driver does."""
-        client = self._client
-        if client is None or client.lost.done() or not client.options.reports:
-            return
-        for track in self.tracks[: self._relayed]:
-            if track.format.kind is Kind.VIDEO and track.source >= 0:
-                block = track.reception.block(track.source, track.expected - 1, self._clock.utc())
-                client.send_rtcp(track.rtcp_channel, picture_loss(self._ssrc, track.source, block))
+        if self._client is not None and not self._client.lost.done():
+            ask_keyframe(self._client, self.tracks[: self._relayed], self._ssrc, self._clock.utc())
 
     # ---- connections ---------------------------------------------------------------------------
 
@@ -485,7 +479,7 @@ class Intake:
             self._log_garbage()
             if self._clock.monotonic() >= next_report:
                 next_report = self._clock.monotonic() + REPORT_EVERY
-                self._report(client)
+                report_reception(client, self.tracks, self._ssrc, self._clock.utc())
             if self._clock.monotonic() >= next_alive:
                 next_alive = self._clock.monotonic() + interval
                 client.keep_alive()
@@ -497,16 +491,6 @@ class Intake:
         if client.session.redirect:
             self._moved = redirected(client.session.redirect, client.session.url)
         return reason
-
-    def _report(self, client: RtspClient) -> None:
-        """Tell the camera how its packets arrive (RFC 3550 6.4.2)."""
-        if not client.options.reports:
-            return
-        now = self._clock.utc()
-        for track in self.tracks:
-            block = track.reception.block(track.source & 0xFFFFFFFF, track.expected - 1, now)
-            packet = build_receiver_report(ReceiverReport(ssrc=self._ssrc, blocks=(block,) if block else ()))
-            client.send_rtcp(track.rtcp_channel, packet)
 
     def _log_garbage(self) -> None:
         if self.counters.bad_documents > self._documents_logged:

@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Callable
 
-from onvifd.cameras.intake_track import Counters, InboundTrack
+from onvifd.cameras.intake_track import Counters, InboundTrack, payload_of
 from onvifd.clock import US, utc_to_ntp
 from onvifd.errors import InvalidArgument
 from onvifd.media.rtp.clean_point import KEY, UNDECIDED
@@ -271,7 +271,7 @@ class Walker:
         marker = second & 0x80
         begin, end = position + _FRAMING + _HEADER, after
         if first != 0x80:
-            begin, end = _payload(buffer, position, after, first)
+            begin, end = payload_of(buffer, position, after, first)
             if first & 0x10:
                 read_extension(track.depack, view[position + _FRAMING : after])
         if track.judge is not None and begin < end and (marker or track.marked == rtp_time):
@@ -497,14 +497,3 @@ class Walker:
         if self._garbage > MAX_GARBAGE:
             raise BadStream(f"{self._garbage} bytes without a media frame")
         return position + skipped
-
-
-def _payload(buffer: bytearray, position: int, after: int, first: int) -> tuple[int, int]:
-    """Begin and end of the payload of a packet with CSRCs, extension or padding (RFC 3550 5.1); empty if they do not fit."""
-    begin = position + _FRAMING + _HEADER + 4 * (first & 0x0F)
-    end = after
-    if first & 0x10 and begin + 4 <= end:
-        begin += 4 + 4 * int.from_bytes(buffer[begin + 2 : begin + 4], "big")
-    if first & 0x20:
-        end -= buffer[after - 1]
-    return (begin, end) if begin <= end else (after, after)

@@ -14,6 +14,8 @@ from onvifd.media.rtp.marker import MARKED
 from onvifd.media.rtp.reception import Reception
 from onvifd.media.types import TrackFormat
 
+_FRAMING = 4
+_HEADER = 12
 _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 
@@ -167,3 +169,14 @@ class InboundTrack:
         self.time_out = rtp_time + self.time_offset & _MASK
         self.ticks = self._unwrapper.unwrap(self.time_out)
         self.utc = utc
+
+
+def payload_of(buffer: bytearray, position: int, after: int, first: int) -> tuple[int, int]:
+    """Begin and end of the payload of a packet with CSRCs, extension or padding (RFC 3550 5.1); empty if they do not fit."""
+    begin = position + _FRAMING + _HEADER + 4 * (first & 0x0F)
+    end = after
+    if first & 0x10 and begin + 4 <= end:
+        begin += 4 + 4 * int.from_bytes(buffer[begin + 2 : begin + 4], "big")
+    if first & 0x20:
+        end -= buffer[after - 1]
+    return (begin, end) if begin <= end else (after, after)

@@ -125,10 +125,11 @@ class ReceiverState(StrEnum):
 
 
 class ReceiverProtocol(StrEnum):
-    """How a receiver gets RTP: a tt:TransportProtocol."""
+    """How a receiver gets RTP: a tt:TransportProtocol, or GROUP for multicast (which is UDP, too)."""
 
     UDP = "UDP"
     RTSP = "RTSP"
+    GROUP = "GROUP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

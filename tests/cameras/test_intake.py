@@ -17,8 +17,8 @@ from onvifd.clock import SystemClock
 from onvifd.live.hub import LiveStream
 from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp, parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
-from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.client_transport import Way
+from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.poller import ReadPoller
 from tests.rtsp.sample import PASSWORD, USER, encoded, feeding, live, serving
 
@@ -30,7 +30,13 @@ class Recorder:
     """An intake that runs, with all that it says."""
 
     def __init__(
-        self, url: str, *, password: str = PASSWORD, silence: float = 5.0, frames: bool = True, transport: Way = Way.AUTO
+        self,
+        url: str,
+        *,
+        password: str = PASSWORD,
+        silence: float = 5.0,
+        frames: bool = True,
+        transport: Way = Way.AUTO,
     ) -> None:
         self.stream = LiveStream("cam-1/main")
         self.units: list[FlushUnit] = []
@@ -103,7 +109,11 @@ async def test_relays_and_records() -> None:
 
 async def test_receives_by_udp() -> None:
     camera, mount = live()
-    async with serving(mount) as (_, port), feeding(camera), Recorder(url(port), transport=Way.UDP).running() as recorder:
+    async with (
+        serving(mount) as (_, port),
+        feeding(camera),
+        Recorder(url(port), transport=Way.UDP).running() as recorder,
+    ):
         await recorder.until(lambda: len(recorder.frames) >= 30)
         assert recorder.states == [(True, "")]
         assert recorder.intake.counters.lost_packets == 0

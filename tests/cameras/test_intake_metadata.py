@@ -17,8 +17,8 @@ from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.live.mount import LiveMount
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, Kind, TrackFormat
-from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.client_transport import Way
+from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.poller import ReadPoller
 from tests.rtsp import sample
 

@@ -12,11 +12,16 @@ from onvifd.onvif.types import trv, tt
 READ = AccessClass.READ_MEDIA
 ACTUATE = AccessClass.ACTUATE
 
-_PROTOCOLS = {tt.TransportProtocol.UDP: ReceiverProtocol.UDP, tt.TransportProtocol.RTSP: ReceiverProtocol.RTSP}
+_PROTOCOLS = {
+    (tt.StreamType.RTP_UNICAST, tt.TransportProtocol.UDP): ReceiverProtocol.UDP,
+    (tt.StreamType.RTP_UNICAST, tt.TransportProtocol.RTSP): ReceiverProtocol.RTSP,
+    (tt.StreamType.RTP_MULTICAST, tt.TransportProtocol.UDP): ReceiverProtocol.GROUP,
+}
+_SETUPS = {protocol: setup for setup, protocol in _PROTOCOLS.items()}
 
 
 class ReceiverService(Service):
-    """Receivers get RTP by UDP or within the RTSP connection."""
+    """Receivers get RTP by UDP, by multicast or within the RTSP connection."""
 
     namespace = NS_RECEIVER
     path = RECEIVER_PATH
@@ -28,7 +33,7 @@ class ReceiverService(Service):
     def capabilities(self, call: Call) -> trv.Capabilities:
         limits = self._backend.limits()
         return trv.Capabilities(
-            rtp_multicast=False,
+            rtp_multicast=True,
             rtp_tcp=False,
             rtp_rtsp_tcp=True,
             supported_receivers=limits.receivers,
@@ -87,10 +92,10 @@ class ReceiverService(Service):
 def _settings(configuration: tt.ReceiverConfiguration) -> ReceiverSettings:
     """Raises InvalidArgument (BadConfiguration) for what the capabilities do not offer."""
     setup = configuration.stream_setup
-    protocol = _PROTOCOLS.get(setup.transport.protocol)
+    protocol = _PROTOCOLS.get((setup.stream, setup.transport.protocol))
     if configuration.mode is tt.ReceiverMode.UNKNOWN:
         raise InvalidArgument("Unknown is no mode that can be set.", detail="BadConfiguration")
-    if setup.stream is not tt.StreamType.RTP_UNICAST or protocol is None or setup.transport.tunnel is not None:
+    if protocol is None or setup.transport.tunnel is not None:
         raise InvalidArgument(
             f"{setup.stream} over {setup.transport.protocol} is not received.", detail="BadConfiguration"
         )
@@ -98,14 +103,15 @@ def _settings(configuration: tt.ReceiverConfiguration) -> ReceiverSettings:
 
 
 def _receiver(receiver: Receiver) -> tt.Receiver:
+    stream, protocol = _SETUPS[receiver.protocol]
     return tt.Receiver(
         token=receiver.token,
         configuration=tt.ReceiverConfiguration(
             mode=tt.ReceiverMode(receiver.mode),
             media_uri=receiver.uri,
             stream_setup=tt.StreamSetup(
-                stream=tt.StreamType.RTP_UNICAST,
-                transport=tt.Transport(protocol=tt.TransportProtocol(receiver.protocol)),
+                stream=stream,
+                transport=tt.Transport(protocol=protocol),
             ),
         ),
     )

@@ -120,7 +120,7 @@ async def test_a_receiver_is_shown_as_it_was_sent_and_survives_a_restart(
 
 BAD = (
     configuration("Unknown"),
-    configuration(stream=tt.StreamType.RTP_MULTICAST),
+    configuration(stream=tt.StreamType.RTP_MULTICAST, protocol=tt.TransportProtocol.RTSP),
     configuration(protocol=tt.TransportProtocol.TCP),
     configuration(protocol=tt.TransportProtocol.HTTP),
     configuration(uri="rtsp://" + "h" * 1024),
@@ -149,7 +149,7 @@ async def test_unknown_is_no_mode(asked: Any, stage: Any) -> None:
 async def test_there_are_as_many_as_the_capabilities_say(asked: Any, stage: Any) -> None:
     found = (await asked.ask(trv.GetServiceCapabilities(), None))[0]
     assert int(found.get("MaximumRTSPURILength")) >= 128
-    assert (found.get("RTP_Multicast"), found.get("RTP_TCP"), found.get("RTP_RTSP_TCP")) == ("false", "false", "true")
+    assert (found.get("RTP_Multicast"), found.get("RTP_TCP"), found.get("RTP_RTSP_TCP")) == ("true", "false", "true")
     for _ in range(int(found.get("SupportedReceivers"))):
         await create(asked)
     request = trv.CreateReceiver(configuration=configuration())
@@ -267,3 +267,12 @@ async def test_credentials_are_neither_shown_nor_stored_in_clear(
     for secret in ("s3cret", "hidden7", "u5er"):
         assert secret not in everything
         assert secret.encode() not in files
+
+
+async def test_multicast_is_kept_and_pulled_so(asked: Any, stage: Any) -> None:
+    token = await create(asked, mode="AlwaysConnect", stream=tt.StreamType.RTP_MULTICAST)
+    answer = await asked.ask(trv.GetReceiver(receiver_token=token))
+    assert answer.findtext(f".//{TT}Stream") == "RTP-Multicast"
+    assert answer.findtext(f".//{TT}Protocol") == "UDP"
+    (spec,) = stage.receivers.specs({})
+    assert spec.streams[0].transport == "multicast"
