@@ -92,10 +92,13 @@ class RtspServer:
         found = (each.reception(session) for each in self._connections if session in each.machine.sessions)
         return next(found, None)
 
-    def bitrate(self, session: str) -> int:
-        """Bit/s of a session, as far as they are known."""
-        found = (each.machine.sessions.get(session) for each in self._connections)
-        return next((bitrate_of(each) for each in found if each is not None), 0)
+    def traffic(self) -> dict[str, tuple[int, Reception | None]]:
+        """By session: bit/s as far as they are known, and how it arrives."""
+        return {
+            session.id: (bitrate_of(session), connection.reception(session.id))
+            for connection in self._connections
+            for session in connection.machine.sessions.values()
+        }
 
     def kick(self, session: str) -> bool:
         """End a session with its connection; false if there is none."""

@@ -19,6 +19,7 @@ from onvifd.access.periods import WeekPlan
 from onvifd.access.sessions import SessionKind, session_id
 from onvifd.access.types import Account, Credential, Level
 from onvifd.clock import Clock
+from onvifd.rtsp.feedback import Reception
 from onvifd.rtsp.server import RtspServer
 from onvifd.workers.messages import Credentials, CredentialSpec, LoginNotice, SessionSpec, Setup
 
@@ -129,11 +130,12 @@ def session_specs(server: RtspServer | None) -> tuple[SessionSpec, ...]:
     """The RTSP sessions of a worker as control lists them."""
     if server is None:
         return ()
-    return tuple(_session_spec(server, *listed) for listed in server.listing())
+    traffic = server.traffic()
+    return tuple(_session_spec(*listed, *traffic.get(listed[0], (0, None))) for listed in server.listing())
 
 
 def _session_spec(
-    server: RtspServer, secret: str, account: str, peer: str, path: str, kinds: tuple[str, ...]
+    secret: str, account: str, peer: str, path: str, kinds: tuple[str, ...], bitrate: int, told: Reception | None
 ) -> SessionSpec:
     spec = SessionSpec(
         id=session_id(SessionKind.RTSP, secret),
@@ -141,9 +143,8 @@ def _session_spec(
         address=peer,
         path=path,
         kinds=kinds,
-        bitrate=server.bitrate(secret),
+        bitrate=bitrate,
     )
-    told = server.reception(secret)
     if told is None:
         return spec
     return msgspec.structs.replace(
