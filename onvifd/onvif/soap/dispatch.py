@@ -116,7 +116,9 @@ class Operation:
         name = self.request.__name__
         return (
             self.access is AccessClass.ACTUATE
-            and name.startswith(("Set", "Create", "Delete", "Add", "Remove", "Modify", "Configure"))
+            and name.startswith(
+                ("Set", "Create", "Delete", "Add", "Remove", "Modify", "Configure", "StartMulticast", "StopMulticast")
+            )
             and name != "SetSynchronizationPoint"
         )
 
