@@ -27,20 +27,21 @@ from tests.rtsp.sample import PASSWORD, USER
 URL = f"rtsp://127.0.0.1{STREAM}"
 
 
-def digest(challenge: str, method: str, url: str) -> str:
+def digest(challenge: str, method: str, url: str, user: str, password: str) -> str:
     def md5(text: str) -> str:
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
     realm, nonce = (re.search(f'{name}="([^"]*)"', challenge)[1] for name in ("realm", "nonce"))  # type: ignore[index]
-    response = md5(f"{md5(f'{USER}:{realm}:{PASSWORD}')}:{nonce}:{md5(f'{method}:{url}')}")
-    return f'Digest username="{USER}", realm="{realm}", nonce="{nonce}", uri="{url}", response="{response}"'
+    response = md5(f"{md5(f'{user}:{realm}:{password}')}:{nonce}:{md5(f'{method}:{url}')}")
+    return f'Digest username="{user}", realm="{realm}", nonce="{nonce}", uri="{url}", response="{response}"'
 
 
 class Client:
     """RTSP by messages of the `websockets` package."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, user: str = USER, password: str = PASSWORD) -> None:
         self.connection = connection
+        self.user, self.password = user, password
         self.buffer = b""
         self.cseq = 0
         self.challenge = ""
@@ -67,7 +68,7 @@ class Client:
         self.cseq += 1
         lines = [f"{method} {url} RTSP/1.0", f"CSeq: {self.cseq}", *fields]
         if self.challenge:
-            lines.append("Authorization: " + digest(self.challenge, method, url))
+            lines.append("Authorization: " + digest(self.challenge, method, url, self.user, self.password))
         await self.connection.send(("\r\n".join(lines) + "\r\n\r\n").encode())
         await self.fill(1)
         while self.buffer[0] == 0x24:
