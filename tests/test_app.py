@@ -361,7 +361,7 @@ async def test_live_and_events_without_any_volume(
         )
         await client.connect()
         described = (await client.describe()).tracks
-            assert [track.format.codec for track in described] == [Codec.H264, Codec.PCMU, Codec.METADATA]
+        assert [track.format.codec for track in described] == [Codec.H264, Codec.PCMU, Codec.METADATA]
         await client.close()
     finally:
         await app.stop()
