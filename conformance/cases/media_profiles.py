@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -19,9 +20,14 @@ from conformance.cases.media_service import (
     VideoOptions,
     VideoWish,
 )
+from conformance.cases.stream_common import session, stream_uri
 from conformance.model import Failure
 from conformance.names import DECLARATIONS, NS, find, renamed, text
+from conformance.payloads import judge_of
+from conformance.watch import offered
 
+VIDEO_NAMES = ("H264", "H265", "MPEG4", "JPEG")
+POLL = 0.2
 TEST_NAME = "testprofileX"
 HALF_DUPLEX = "www.onvif.org/ver20/HalfDuplex/"
 VIDEO, AUDIO = ("VideoSource", "VideoEncoder"), ("AudioSource", "AudioEncoder")
@@ -76,9 +82,24 @@ class Kept:
         key = kind, str(present.get("token"))
         self._changed.setdefault(key, renamed(present, f"{self.media.prefix}:Configuration"))
         await self.media.set(kind, element)
-        if kind == "VideoEncoder" and picture(present) != picture(parsed(element)):
-            # Until the encoder has begun anew, the device may show what was before.
-            await asyncio.sleep(self.media.x.settings.operation_delay)
+        if kind == "VideoEncoder":
+            await self._shown(present, parsed(element))
+
+    async def _shown(self, before: Any, now: Any) -> None:
+        """Until the encoder has begun anew, a device may describe what was before: for its operation delay."""
+        media, token = self.media, str(now.get("token"))
+        if picture(before) == picture(now):
+            return
+        wanted = next((name for name in VIDEO_NAMES if media.is_called(name, media.encoding_of(now))), "")
+        size = tuple(int(text(now, f"tt:Resolution/tt:{side}", "0")) for side in ("Width", "Height"))
+        profiles = await media.profiles()
+        profile = next((each for each in profiles if each.token_of("VideoEncoder") == token), None)
+        deadline = time.monotonic() + media.x.settings.operation_delay
+        while profile is not None and time.monotonic() < deadline:
+            if await _describes(media, profile, wanted, size):
+                return
+            await asyncio.sleep(POLL)
+        media.x.note(f"{token} is not described as {wanted} {size} within the operation delay" if profile else "")
 
     async def _restore(self) -> None:
         wrong: list[Failure] = []
@@ -90,10 +111,18 @@ class Kept:
                 wrong.append(failure)
 
         for (kind, _token), element in self._changed.items():
-            await attempt(self.media.set(kind, element))
+            await attempt(self._put_back(kind, element))
         await attempt(self._restore_profiles())
         if wrong:
             raise wrong[0]
+
+    async def _put_back(self, kind: str, element: str) -> None:
+        now, before = parsed(element), None
+        if kind == "VideoEncoder":
+            before = await self.media.configuration(kind, str(now.get("token")))
+        await self.media.set(kind, element)
+        if before is not None:
+            await self._shown(before, now)
 
     async def _restore_profiles(self) -> None:
         media, now = self.media, {each.token: each for each in await self.media.profiles()}
@@ -132,13 +161,31 @@ class Kept:
         return profiles[0]
 
 
+async def _describes(media: MediaService, profile: Profile, encoding: str, size: tuple[int, ...]) -> bool:
+    """Whether the session description of a profile has an encoding, and a size where it tells one."""
+    try:
+        async with session(media.x, await stream_uri(media.x, media, profile.token, "UDP"), "UDP") as client:
+            found = judge_of(offered(client, encoding))
+    except Failure:
+        return False
+    return found.size is None or all(abs(one - other) < 16 for one, other in zip(found.size, size, strict=True))
+
+
 # ---- finding ------------------------------------------------------------------------------------------
 
 
 async def find_video(kept: Kept, encoding: str) -> tuple[Profile, VideoOptions]:
     """A profile with a video encoder that has the encoding among its options (Streaming Test 6.4, 6.19; Media2 Test 6.6)."""
     media = kept.media
-    for profile in await media.profiles():
+
+    def other(profile: Profile) -> tuple[bool, int]:
+        """One that has the encoding already, and about the size, needs no change."""
+        present = profile.configurations.get("VideoEncoder")
+        width = text(present, "tt:Resolution/tt:Width", "0")
+        called = present is not None and media.is_called(encoding, media.encoding_of(present))
+        return not called, abs(int(width) - 640)
+
+    for profile in sorted(await media.profiles(), key=other):
         if all(kind in profile.configurations for kind in VIDEO):
             options = await _video_options(media, profile, encoding)
             if options is not None:
@@ -307,9 +354,6 @@ async def set_any_video(kept: Kept, profile: Profile, wish: VideoWish) -> str:
         raise Failure(f"no encoding of the video encoder {profile.token_of('VideoEncoder')} is known: {present}")
     await set_video(kept, profile, named[name], wish)
     return name
-
-
-VIDEO_NAMES = ("H264", "H265", "MPEG4", "JPEG")
 
 
 async def set_audio(kept: Kept, profile: Profile, options: AudioOptions, group: Group | None = None) -> None:

@@ -23,6 +23,8 @@ KINDS = (
 )
 """Configurations of a profile; sources before what needs them."""
 MAX_RATE = 480
+LONG = 2.0
+"""Seconds between key frames that are enough to see one that came on request."""
 ENCODERS = {
     "trt": {"JPEG": "JPEG", "MPEG4": "MPEG4", "H264": "H264", "G711": "G711", "G726": "G726", "AAC": "AAC"},
     "tr2": {"JPEG": "JPEG", "H264": "H264", "H265": "H265", "G711": "PCMU", "AAC": "MP4A-LATM|MPEG4-GENERIC"},
@@ -101,12 +103,24 @@ class VideoWish:
     rate: float = 25.0
     group: Group | None = None
     long_groups: bool = False
-    """Groups of pictures as long as possible (6.3) rather than short."""
+    """Groups of pictures of two seconds and more (6.3)."""
     timeout: str = ""
     """Session timeout, for the older service."""
 
     def choose(self, options: VideoOptions) -> tuple[int, int]:
         return self.resolution or min(options.resolutions, key=lambda each: abs(each[0] - 640) + abs(each[1] - 480))
+
+    def groups(self, options: VideoOptions, present: str) -> str:
+        """GovLength: what is there, where it is possible and long enough; a device in use is not changed without need."""
+        if options.goves is None:
+            return ""
+        low, high = options.goves
+        wanted = min(high, round(LONG * self.rate)) if self.long_groups else low
+        given = int(present) if present.isdigit() else 0
+        return present if low <= given <= high and given >= wanted else str(max(low, wanted))
+
+    def profile(self, options: VideoOptions, present: str) -> str:
+        return present if present in options.profiles else best_profile(options.profiles)
 
     def frames(self, options: VideoOptions, present: str) -> str:
         if not options.rates:
@@ -391,10 +405,12 @@ class Media1(MediaService):
             made += f"<tt:EncodingInterval>{options.interval}</tt:EncodingInterval>"
             made += f"<tt:BitrateLimit>{bitrate(present, options)}</tt:BitrateLimit></tt:RateControl>"
         if options.encoding != "JPEG" and options.goves is not None:
-            length = options.goves[1] if wish.long_groups else options.goves[0]
+            inside = find(present, f"tt:{options.encoding}")
             kind = "H264" if options.encoding == "H264" else "Mpeg4"
+            length = wish.groups(options, text(inside, "tt:GovLength"))
+            chosen = wish.profile(options, text(inside, f"tt:{kind}Profile"))
             made += f"<tt:{options.encoding}><tt:GovLength>{length}</tt:GovLength>"
-            made += f"<tt:{kind}Profile>{best_profile(options.profiles)}</tt:{kind}Profile></tt:{options.encoding}>"
+            made += f"<tt:{kind}Profile>{chosen}</tt:{kind}Profile></tt:{options.encoding}>"
         made += wish.group.element if wish.group is not None else rendered(present, "tt:Multicast")
         timeout = f"<tt:SessionTimeout>{wish.timeout}</tt:SessionTimeout>"
         made += timeout if wish.timeout else rendered(present, "tt:SessionTimeout")
@@ -507,9 +523,9 @@ class Media2(MediaService):
         width, height = wish.choose(options)
         more = ""
         if options.goves is not None:
-            more += f' GovLength="{options.goves[1] if wish.long_groups else options.goves[0]}"'
+            more += f' GovLength="{wish.groups(options, present.get("GovLength") or "")}"'
         if options.profiles:
-            more += f' Profile="{best_profile(options.profiles)}"'
+            more += f' Profile="{wish.profile(options, present.get("Profile") or "")}"'
         made = self.head(present, more)
         made += f"<tt:Encoding>{options.encoding}</tt:Encoding>"
         made += f"<tt:Resolution><tt:Width>{width}</tt:Width><tt:Height>{height}</tt:Height></tt:Resolution>"

@@ -88,11 +88,20 @@ async def _shows(x: Examination, media: MediaService, profile: Profile, encoding
     uri = await stream_uri(x, media, profile.token, "UDP")
     async with playing(x, uri, Plan({"video": encoding})) as show:
         await see(x, show.client, show.flows)
-        given = show.flow("video").judge.size
+        flow = show.flow("video")
+
+        def right() -> bool:
+            flow.update()
+            found = flow.judge.size or (0, 0)
+            return all(abs(one - other) <= TOLERANCE for one, other in zip(found, size, strict=True))
+
+        # A device may need its operation delay until a setting shows.
+        good = await show.client.until(right, x.settings.operation_delay)
+        given = flow.judge.size
         x.check(given is not None, f"the pictures of {encoding} do not tell their size")
         assert given is not None
         x.check(
-            all(abs(one - other) <= TOLERANCE for one, other in zip(given, size, strict=True)),
+            good,
             f"pictures of {given[0]}x{given[1]} come after {size[0]}x{size[1]} was set",
         )
 
