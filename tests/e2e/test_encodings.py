@@ -1,0 +1,144 @@
+"""Cameras with other encodings than the usual ones: relayed, recorded and replayed; a VMS sets a camera through the recorder."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from onvifd.app import RecorderApp
+from onvifd.bodies.simulated_device import SimulatedDevice
+from onvifd.cameras.drivers import prepare
+from onvifd.cameras.registry import Credentials
+from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, load_sound, sub_spec
+from onvifd.cli.setup import initialise, open_registry
+from onvifd.clock import SystemClock
+from onvifd.config import load
+from onvifd.media.types import Codec
+from onvifd.onvif.client import OnvifClient
+from onvifd.onvif.types import tr2, tt
+from tests.e2e.harness import PASSWORD, USER, need
+
+CAMERA = Credentials(user="admin", password="camera-pass-1")
+LIMIT = 60.0
+FRAMES = 10
+
+
+@contextlib.asynccontextmanager
+async def recording(folder: Path, codec: Codec, audio: Codec, *, latm: bool = False) -> AsyncIterator[RecorderApp]:
+    """A recorder in this process that records a camera of these encodings."""
+    spec = sub_spec(codec) if codec is Codec.JPEG else replace(sub_spec(codec), gop=25)
+    maker = ClipMaker(folder / "clips", 9, spec, spec)
+    clip = await asyncio.to_thread(maker.clip, spec)
+    sound = await asyncio.to_thread(load_sound, folder / "clips", audio, latm=latm)
+    camera = SimulatedDevice(
+        9,
+        CameraClips(clip, clip, sound, maker),
+        seed=secrets.token_hex(8),
+        host="127.0.0.1",
+        http_port=0,
+        rtsp_port=0,
+        user=CAMERA.user,
+        password=CAMERA.password,
+        clock=SystemClock(),
+        discovery=False,
+    )
+    await camera.start()
+    config = load({"data": folder / "data"}, environment={})
+    network = replace(
+        config.network, host="127.0.0.1", http_port=0, https_port=0, rtsp_port=0, https=False, discovery=False
+    )
+    config = replace(config, network=network, workers=replace(config.workers, one_process=True))
+    await asyncio.to_thread(initialise, config, USER, PASSWORD)
+    found = await prepare(camera.device_url, CAMERA)
+    with open_registry(config) as registry:
+        await asyncio.to_thread(registry.add, found)
+    app = RecorderApp(config)
+    await app.start()
+    try:
+        async with asyncio.timeout(LIMIT):
+            while not app.recorder.channels[0].recording:
+                await asyncio.sleep(0.1)
+        yield app
+    finally:
+        await app.stop()
+        await camera.stop()
+
+
+async def decoded(app: RecorderApp, path: str, kind: str) -> int:
+    """How many frames of a kind (v or a) ffmpeg decodes of the first ones."""
+    uri = f"rtsp://{USER}:{PASSWORD}@127.0.0.1:{app.ports.rtsp}{path}"
+    process = await asyncio.create_subprocess_exec(
+        *(need("ffmpeg"), "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", uri),
+        *("-map", f"0:{kind}:0", f"-frames:{kind}", str(FRAMES), "-f", "framemd5", "-"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(LIMIT):
+        output, complaints = await process.communicate()
+    assert process.returncode == 0, complaints
+    return sum(1 for line in output.splitlines() if line and not line.startswith(b"#"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "audio", "latm"),
+    [(Codec.MPEG4, Codec.OPUS, False), (Codec.H265, Codec.AAC, True), (Codec.JPEG, Codec.PCMA, False)],
+)
+async def test_relayed_and_replayed(tmp_path: Path, codec: Codec, audio: Codec, latm: bool) -> None:
+    async with recording(tmp_path, codec, audio, latm=latm) as app:
+        (channel,) = app.recorder.channels
+        for kind in ("v", "a"):
+            assert await decoded(app, f"/live/{channel.camera}/main", kind) == FRAMES
+        # While that was read, as much was recorded.
+        for kind in ("v", "a"):
+            assert await decoded(app, f"/replay/rec-{channel.camera}", kind) == FRAMES
+
+
+async def test_sound_that_cannot_be_recorded_is_relayed(tmp_path: Path) -> None:
+    async with recording(tmp_path, Codec.H264, Codec.G726) as app:
+        (channel,) = app.recorder.channels
+        assert await decoded(app, f"/live/{channel.camera}/main", "a") == FRAMES
+        assert await decoded(app, f"/replay/rec-{channel.camera}", "v") == FRAMES
+
+
+async def test_a_vms_sets_the_encoder_of_a_camera(tmp_path: Path) -> None:
+    async with recording(tmp_path, Codec.H264, Codec.PCMU) as app, aiohttp.ClientSession() as session:
+        (channel,) = app.recorder.channels
+        base = f"http://127.0.0.1:{app.ports.http}/onvif/"
+        media = OnvifClient(f"{base}device_service", USER, PASSWORD, session).at(f"{base}media2_service")
+        answer = await media.call(tr2.GetVideoEncoderConfigurations(), tr2.GetVideoEncoderConfigurationsResponse)
+        before = next(each for each in answer.configurations if each.token == f"ve-{channel.camera}-main")
+        request = tr2.GetVideoEncoderConfigurationOptions(configuration_token=before.token)
+        offered = await media.call(request, tr2.GetVideoEncoderConfigurationOptionsResponse)
+        assert {each.encoding for each in offered.options} == {"H264", "H265", "MPV4-ES", "JPEG"}
+        rate = tt.VideoRateControl2(frame_rate_limit=10.0, bitrate_limit=600)
+        wanted = replace(
+            before,
+            resolution=tt.VideoResolution2(width=1280, height=720),
+            rate_control=rate,
+            gov_length=10,
+            multicast=None,
+        )
+        await media.call(
+            tr2.SetVideoEncoderConfiguration(configuration=wanted), tr2.SetVideoEncoderConfigurationResponse
+        )
+        async with asyncio.timeout(LIMIT):
+            while app.recorder.channels[0].main.formats[0].width != 1280:
+                await asyncio.sleep(0.1)
+        after = await media.call(
+            tr2.GetVideoEncoderConfigurations(configuration_token=before.token),
+            tr2.GetVideoEncoderConfigurationsResponse,
+        )
+        (found,) = after.configurations
+        assert (found.resolution.width, found.gov_length) == (1280, 10)
+        assert found.rate_control is not None
+        assert found.rate_control.frame_rate_limit == 10.0
+        await media.call(
+            tr2.SetSynchronizationPoint(profile_token=f"{channel.camera}-main"), tr2.SetSynchronizationPointResponse
+        )
