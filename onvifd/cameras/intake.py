@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from onvifd.cameras.intake_av import AvReceiver, AvSource
+from onvifd.cameras.intake_choice import choose
 from onvifd.cameras.intake_core import Walker
 from onvifd.cameras.intake_demand import LINGER, Demand
 from onvifd.cameras.intake_feedback import ask_keyframe, report_reception
@@ -25,13 +26,13 @@ from onvifd.cameras.quirks import client_options
 from onvifd.clock import Clock
 from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
-from onvifd.media.types import AccessUnit, FlushUnit, Kind, TrackFormat
+from onvifd.media.types import AccessUnit, FlushUnit, TrackFormat
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
 from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge, Trust
 from onvifd.rtsp.poller import ReadPoller
-from onvifd.rtsp.sdp import DescribedTrack, Description
+from onvifd.rtsp.sdp import DescribedTrack
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,6 @@ STEADY = 30.0
 
 FLUSH_AFTER = 0.005
 """Seconds that packets wait for the marker of their frame."""
-
-MAX_TRACKS = 4
 
 REPORT_EVERY = 5.0
 """Seconds between two receiver reports (RFC 3550 6.2)."""
@@ -287,7 +286,9 @@ class Intake:
     async def _start(self, client: RtspClient) -> None:
         self._client = client
         description = await client.describe()
-        wanted, documents = self._choose(description)
+        wanted, documents = choose(description, self.source.name, self.source.audio)
+        if "no-metadata" in self.source.quirks:
+            documents = None
         self.tracks = self._begin(wanted)
         self._relayed = len(wanted)
         channels: _Channels = {}
@@ -330,7 +331,8 @@ class Intake:
         try:
             placed = await client.place(described, 2 * track.index)
         except TransportRefused as error:
-            if self.source.transport is not Way.AUTO or channels:
+            # Within TLS nothing is to leave by UDP in clear.
+            if self.source.transport is not Way.AUTO or channels or parse_url(self.source.url).secure:
                 raise
             # All tracks come the same way: the first one tells which.
             self._way = Way.UDP if self._way is Way.TCP else Way.TCP
@@ -363,19 +365,6 @@ class Intake:
                 raise
         else:
             self.tracks += (track,)
-
-    def _choose(self, description: Description) -> tuple[list[DescribedTrack], DescribedTrack | None]:
-        """Video, then audio if wanted, one of each kind; and metadata."""
-        found: list[DescribedTrack] = []
-        for kind in (Kind.VIDEO, Kind.AUDIO) if self.source.audio else (Kind.VIDEO,):
-            found.extend([track for track in description.tracks if track.format.kind is kind][:1])
-        for why in description.skipped:
-            log.info("%s: not used: %s", self.source.name, why)
-        others = [track for track in description.tracks if track.format.kind is not Kind.METADATA]
-        documents = next((track for track in description.tracks if track.format.kind is Kind.METADATA), None)
-        if "no-metadata" in self.source.quirks:
-            documents = None
-        return found or others[:MAX_TRACKS], documents
 
     def _begin(self, wanted: list[DescribedTrack]) -> tuple[InboundTrack, ...]:
         """Tracks for a new connection: those of the last one if the codecs are the same, so that numbers go on."""

@@ -71,14 +71,12 @@ class Tunnel:
             await self._connect(lambda made=connection: made)  # type: ignore[misc]
             assert connection.transport is not None
             connection.transport.write(self._head("GET", "Accept: application/x-rtsp-tunnelled\r\n"))
+            head = await self._answer(connection)
             try:
-                head = await connection.http_head
-            except asyncio.CancelledError:
-                if not connection.lost.done():
-                    connection.fail("given up")
-                    raise
-                raise Unavailable(connection.lost.result()) from None
-            status = self._status(head)
+                status = self._status(head)
+            except NotUnderstood:
+                connection.fail("no HTTP")
+                raise
             if status == 200:
                 break
             connection.fail("refused")
@@ -95,6 +93,18 @@ class Tunnel:
             raise
         connection.way_out = self.send
         return connection
+
+    @staticmethod
+    async def _answer(connection: Connection) -> bytes:
+        """The head of what the GET is answered. Raises Unavailable."""
+        try:
+            await asyncio.wait((connection.http_head, connection.lost), return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            connection.fail("given up")
+            raise
+        if connection.http_head.done() and not connection.http_head.cancelled():
+            return connection.http_head.result()
+        raise Unavailable(connection.lost.result())
 
     @staticmethod
     def _status(head: bytes) -> int:

@@ -249,6 +249,14 @@ async def test_tls_trusts_the_first_certificate_and_no_other(tmp_path: Path) -> 
             await rig.until(lambda: len(rig.frames) >= 10)
 
 
+async def test_what_is_asked_for_within_tls_does_not_come_in_clear(tmp_path: Path) -> None:
+    camera = Camera(context=certificate(tmp_path, "camera")[0], refuse=frozenset(("tcp",)))
+    async with camera.url("rtsps") as url, Rig(url, quirks=["no-libav"]).running() as rig:
+        await rig.until(lambda: len(rig.states) >= 2)
+        assert {reason for _, reason in rig.states} == {"camera answers SETUP with 461 Unsupported transport"}
+        assert not any("client_port" in (each.headers.get("Transport") or "") for each in camera.requests)
+
+
 # ---- HTTP ------------------------------------------------------------------------------------------
 
 
