@@ -130,7 +130,8 @@ def test_gstreamer_by_multicast(space: Space, tmp_path: Path) -> None:
     probe = [need("ffprobe"), "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", str(film)]
     found = subprocess.run([*probe, "-of", "csv=p=0"], capture_output=True, text=True, timeout=60)
     assert found.stderr == ""
-    assert int(found.stdout) >= 38
+    # who is in the group a moment too late for the first key frame decodes from the next one on
+    assert int(found.stdout) >= 40 - sample.GOP - 1
 
 
 @covers
