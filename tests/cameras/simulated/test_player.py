@@ -6,9 +6,10 @@ import itertools
 from collections.abc import Sequence
 
 import pytest
+from msgspec import structs
 
 from onvifd.cameras.simulated.encode import CameraClips
-from onvifd.cameras.simulated.player import SimulatedSource, StreamPlayer
+from onvifd.cameras.simulated.player import SimulatedSource, Splice, StreamPlayer
 from onvifd.clock import US, SimulatedClock, utc_to_ntp
 from onvifd.media import nal, sei
 from onvifd.media.rtp.clock import TrackClock
@@ -156,3 +157,38 @@ def test_aac_is_played_with_its_own_clock() -> None:
     player = StreamPlayer([encode_sound(Codec.AAC)], seed=2)
     units = [unit for unit in play(player, T0, T0 + 2 * US) if not unit.rtcp]
     assert {(b.rtp_time - a.rtp_time) & 0xFFFFFFFF for a, b in itertools.pairwise(units)} == {1024}
+
+
+def test_another_loop_begins_with_its_clean_point_and_the_numbers_go_on(h264: CameraClips, h265: CameraClips) -> None:
+    player = StreamPlayer([h264.main], seed=1)
+    before = play(player, T0, T0 + US)
+    changes: list[int] = []
+    player.on_change = lambda: changes.append(len(player.formats))
+    player.replace(0, h265.sub, T0 + 3 * US + 1)
+    after = [unit for now in range(T0 + US, T0 + 6 * US, 15_000) for unit in player.due(now)]
+    assert changes == [1]
+    assert player.formats == (h265.sub.format,)
+    units = [unit for unit in (*before, *after) if not unit.rtcp]
+    packets = [parse_rtp(unit.data, start + 4) for unit in units for start in unit.starts]
+    assert {b.seq - a.seq & 0xFFFF for a, b in itertools.pairwise(packets)} == {1}
+    assert len({packet.ssrc for packet in packets}) == 1
+    assert {b.rtp_time - a.rtp_time & 0xFFFFFFFF for a, b in itertools.pairwise(units)} == {3600}
+    first = next(unit for unit in units if unit.utc == T0 + 4 * US)
+    assert first.key
+    assert (first.data[16] >> 1) & 0x3F == 32  # a VPS of H.265
+
+
+def test_a_group_that_is_put_in_stands_in_its_place_and_the_loop_goes_on(h264: CameraClips) -> None:
+    player = StreamPlayer([h264.main], seed=1)
+    play(player, T0, T0 + US)
+    loop, number = player.place(0)
+    assert loop is h264.main
+    begin = number + 5
+    units = tuple(structs.replace(h264.main.unit(begin + n, 0), key=n == 0) for n in range(4))
+    assert not player.insert(0, h264.sub, Splice(begin, units))
+    assert not player.insert(0, h264.main, Splice(number - 1, units))
+    assert player.insert(0, h264.main, Splice(begin, units))
+    after = [unit for now in range(T0 + US, T0 + 3 * US, 15_000) for unit in player.due(now) if not unit.rtcp]
+    keys = [unit.utc for unit in after if unit.key]
+    assert keys == [h264.main.utc_of(begin), T0 + 2 * US]
+    assert {b.utc - a.utc for a, b in itertools.pairwise(after)} == {40_000}
