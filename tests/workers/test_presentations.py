@@ -52,12 +52,11 @@ def test_profiles_that_are_not_named_any_more_are_gone() -> None:
 
 def test_a_synchronisation_point_is_asked_of_every_stream_of_the_profile() -> None:
     document = LiveStream("cam-1/metadata/m")
-    made = table(
-        PresentationSpec(
-            path="/live/cam-1/p", profile="p", camera="cam-1", video="main", metadata=MetadataSpec(token="m")
-        )
+    made = PresentationTable(lambda camera, stream: STREAMS.get((camera, stream)), lambda spec: document)
+    spec = PresentationSpec(
+        path="/live/cam-1/p", profile="p", camera="cam-1", video="main", metadata=MetadataSpec(token="m")
     )
-    made.metadata = lambda spec: document
+    made.replace(Presentations(presentations=(spec,)))
     asked: list[str] = []
 
     async def ask() -> None:
