@@ -119,7 +119,7 @@ async def test_live_video_by_a_foreign_client(house: House, way: str) -> None:
         assert session
         status, _ = await client.request("PLAY", URL, f"Session: {session[1]}")
         assert status == 200
-        numbers = []
+        numbers: list[int] = []
         while len(numbers) < 100:
             channel, data = await client.frame()
             if channel == 6:
