@@ -48,7 +48,7 @@ async def test_a_foreign_server_is_received_and_packed_anew(transport: Way) -> N
             ticks = [each.ticks for each in recorded]
             assert ticks == sorted(ticks)
             assert any(unit.rtcp for unit in rig.units)
-        assert threads() == 0
+        await rig.until(lambda: threads() == 0)
 
 
 async def test_it_is_turned_to_after_three_misunderstandings_and_numbers_go_on() -> None:
