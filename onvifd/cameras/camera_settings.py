@@ -34,8 +34,8 @@ FAILED_WAIT = 5.0
 """Seconds for which a failure stands."""
 REFUSED_WAIT = 300.0
 """The same after a refused login: cameras lock accounts that try too often."""
-SETTLE = 1.0
-"""Seconds that a camera gets to make its encoder work again before its stream is described."""
+LOOKS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before a stream is described after a change, and again while it is as before: encoders need a while."""
 DESCRIBE_TIMEOUT = 8.0
 
 Learned = Callable[[str, Stream], Awaitable[None]]
@@ -179,25 +179,22 @@ class OnvifSettings:
             log.error("%s/%s: what became of it is not known", *key, exc_info=error)
 
     async def _probe(self, camera: str, stream: str, made: EncoderSettings) -> None:
-        await self._clock.sleep(SETTLE)
-        known = self._reached(camera, stream)
-        if known is None:
-            return
-        now = replace(
-            known[1],
-            video_codec=made.codec,
-            width=made.width,
-            height=made.height,
-            framerate=known[1].framerate if made.framerate is None else made.framerate,
-            bitrate=known[1].bitrate if made.bitrate is None else made.bitrate,
-            gov_length=known[1].gov_length if made.gov_length is None else made.gov_length,
-            encoder_profile=made.profile or known[1].encoder_profile,
-        )
-        try:
-            described = await rtsp_driver.describe_stream(now.uri, known[0].credentials, DESCRIBE_TIMEOUT)
-            now = rtsp_driver.refine(now, described.formats)
-        except OnvifdError as error:
-            log.warning("%s/%s cannot be described after its change: %s", camera, stream, error.reason)
+        for wait in LOOKS:
+            await self._clock.sleep(wait)
+            known = self._reached(camera, stream)
+            if known is None:
+                return
+            now = _as_set(known[1], made)
+            try:
+                described = await rtsp_driver.describe_stream(now.uri, known[0].credentials, DESCRIBE_TIMEOUT)
+            except OnvifdError as error:
+                log.info("%s/%s cannot be described after its change: %s", camera, stream, error.reason)
+                continue
+            seen = rtsp_driver.refine(now, described.formats)
+            done = (seen.video_codec, seen.width, seen.height) == (now.video_codec, now.width, now.height)
+            now = seen
+            if done:
+                break
         try:
             await self._learned(camera, now)
         except OnvifdError as error:
@@ -222,6 +219,19 @@ def change_stream(camera: Camera, stream: Stream) -> Camera:
             else each
             for each in camera.streams
         ),
+    )
+
+
+def _as_set(stream: Stream, made: EncoderSettings) -> Stream:
+    return replace(
+        stream,
+        video_codec=made.codec,
+        width=made.width,
+        height=made.height,
+        framerate=stream.framerate if made.framerate is None else made.framerate,
+        bitrate=stream.bitrate if made.bitrate is None else made.bitrate,
+        gov_length=stream.gov_length if made.gov_length is None else made.gov_length,
+        encoder_profile=made.profile or stream.encoder_profile,
     )
 
 

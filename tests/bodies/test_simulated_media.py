@@ -208,14 +208,14 @@ async def test_a_refused_login_is_not_tried_again(clips: CameraClips) -> None:
 
 
 async def test_media_ver10_sets_the_same(clips: CameraClips, monkeypatch: pytest.MonkeyPatch) -> None:
-    from onvifd.cameras import camera_settings, onvif_driver
+    from onvifd.cameras import onvif_driver
 
     found = onvif_driver.service_addresses
 
     async def without_media2(client: OnvifClient) -> onvif_driver.Addresses:
         return replace(await found(client), media2="")
 
-    monkeypatch.setattr(camera_settings.onvif_driver, "service_addresses", without_media2)
+    monkeypatch.setattr(onvif_driver, "service_addresses", without_media2)
     async with running(clips) as device, settings_of(camera_of(device)) as settings:
         codecs = [each.codec for each in await settings.options("cam-00000001", "main")]
         assert Codec.H264 in codecs
@@ -268,7 +268,9 @@ async def test_groups_and_metadata_belong_to_the_configuration(clips: CameraClip
         body = device._body
         assert body is not None
         model = body.media()
-        groups = [each.multicast for each in (*model.video_encoders, *model.audio_encoders, *model.metadata)]
+        groups = [each.multicast for each in model.video_encoders]
+        groups += [each.multicast for each in model.audio_encoders]
+        groups += [each.multicast for each in model.metadata]
         assert len({(group.address, group.port) for group in groups if group}) == 4
         composed = body.lookup("/main")
         assert composed is not None

@@ -146,7 +146,7 @@ def test_mpeg4_a_lost_packet_costs_its_picture() -> None:
     sent = packets(MPEG4, P_VOP * 20, P_VOP, mtu=200, key=False)
     for lost in range(len(sent) - 1):
         depack = depacketizer(MPEG4)
-        frames = []
+        frames: list[Frame] = []
         for number, (payload, marker, time) in enumerate(sent):
             if number != lost:
                 frames += depack.feed(payload, marker, time, number != lost + 1)
