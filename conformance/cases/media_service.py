@@ -115,9 +115,10 @@ class VideoWish:
         if options.goves is None:
             return ""
         low, high = options.goves
-        wanted = min(high, round(LONG * self.rate)) if self.long_groups else low
+        usual = max(low, min(high, round(LONG * self.rate)))
         given = int(present) if present.isdigit() else 0
-        return present if low <= given <= high and given >= wanted else str(max(low, wanted))
+        least = usual if self.long_groups else 1
+        return present if low <= given <= high and given >= least else str(usual)
 
     def profile(self, options: VideoOptions, present: str) -> str:
         return present if present in options.profiles else best_profile(options.profiles)

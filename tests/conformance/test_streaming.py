@@ -36,7 +36,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
 @pytest.mark.parametrize("document", [STREAMING, STREAMING2])
 def test_no_case_fails(place: Laboratory, document: str) -> None:
     report = place.examine(
-        *("--document", document, "--operation-delay", "5", "--case-timeout", "90", "--destructive"), timeout=560
+        *("--document", document, "--operation-delay", "20", "--case-timeout", "90", "--destructive"), timeout=560
     )
     verdicts = {each["id"]: (each["verdict"], each["why"]) for each in report["cases"]}
     assert len(verdicts) == COUNTS[document]
