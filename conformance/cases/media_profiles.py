@@ -11,15 +11,8 @@ from typing import Any
 
 from lxml import etree
 
-from conformance.cases.media_service import (
-    KINDS,
-    AudioOptions,
-    Group,
-    MediaService,
-    Profile,
-    VideoOptions,
-    VideoWish,
-)
+from conformance.cases.media_options import KINDS, AudioOptions, Group, Profile, VideoOptions, VideoWish
+from conformance.cases.media_service import MediaService
 from conformance.cases.stream_common import session, stream_uri
 from conformance.model import Failure
 from conformance.names import DECLARATIONS, NS, find, renamed, text

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.cases.media_service import Group, MediaService
+from conformance.cases.media_options import Group
+from conformance.cases.media_service import MediaService
 from conformance.model import Examination, Run, case
 from conformance.payloads import KINDS, NAMES
 from conformance.rtp import Description, Media

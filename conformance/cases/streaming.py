@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from conformance.cases.media_options import VideoWish
 from conformance.cases.media_profiles import (
     Kept,
     find_audio,
@@ -14,7 +15,7 @@ from conformance.cases.media_profiles import (
     set_audio,
     set_video,
 )
-from conformance.cases.media_service import VideoWish, service
+from conformance.cases.media_service import service
 from conformance.cases.stream_common import Plan, add, requirements, stream, stream_uri, word
 from conformance.cases.stream_network import network
 from conformance.model import Examination

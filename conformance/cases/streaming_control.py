@@ -6,8 +6,9 @@ import asyncio
 import re
 import time
 
+from conformance.cases.media_options import VideoOptions, VideoWish
 from conformance.cases.media_profiles import Kept, find_video, set_video
-from conformance.cases.media_service import VideoOptions, VideoWish, service
+from conformance.cases.media_service import service
 from conformance.cases.replay_common import METHODS, check_play, check_set_up
 from conformance.cases.stream_common import Plan, Show, add, playing, requirements, stream, stream_uri
 from conformance.cases.streaming import FEATURES

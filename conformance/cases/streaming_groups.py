@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from conformance.cases.media_options import Group, Profile, VideoWish, group_of
 from conformance.cases.media_profiles import (
     AUDIO,
     Kept,
@@ -17,7 +18,7 @@ from conformance.cases.media_profiles import (
     set_multicast,
     set_video,
 )
-from conformance.cases.media_service import Group, MediaService, Profile, VideoWish, group_of, service
+from conformance.cases.media_service import MediaService, service
 from conformance.cases.stream_common import (
     Plan,
     add,

@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 from conformance import watch
+from conformance.cases.media_options import Group, Profile
 from conformance.cases.media_profiles import Kept, new_group
-from conformance.cases.media_service import Group, MediaService, Profile, service
+from conformance.cases.media_service import MediaService, service
 from conformance.cases.stream_common import Plan, Show, add, playing, requirements, stream_uri
 from conformance.cases.stream_network import network
 from conformance.cases.streaming import TRANSPORTS

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 
 from conformance import watch
+from conformance.cases.media_options import VideoWish
 from conformance.cases.media_profiles import (
     Kept,
     find_audio,
@@ -17,7 +18,7 @@ from conformance.cases.media_profiles import (
     set_any_video,
     set_audio,
 )
-from conformance.cases.media_service import VideoWish, service
+from conformance.cases.media_service import service
 from conformance.cases.stream_common import (
     BACKCHANNEL,
     add,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from conformance.cases.media_options import KINDS, Group, Profile, VideoOptions, VideoWish
 from conformance.cases.media_profiles import (
     TEST_NAME,
     VIDEO_NAMES,
@@ -17,7 +18,7 @@ from conformance.cases.media_profiles import (
     set_multicast,
     set_video,
 )
-from conformance.cases.media_service import KINDS, Group, MediaService, Profile, VideoOptions, VideoWish, service
+from conformance.cases.media_service import MediaService, service
 from conformance.cases.stream_common import STREAMING2, Plan, add, playing, requirements, stream_uri, word
 from conformance.cases.streaming import FEATURES, TRANSPORTS
 from conformance.model import Examination, Failure, case
