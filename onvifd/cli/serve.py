@@ -186,6 +186,7 @@ def demo(
     rtsp_port: RtspPort = None,
     rtsps_port: RtspsPort = None,
     codec: Annotated[str, typer.Option(help="Codec of the cameras: h264 or h265.")] = "h264",
+    audio: Annotated[str, typer.Option(help="Sound of the cameras: pcmu, pcma or aac.")] = "pcmu",
     clip: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cameras play this footage.")] = None,
 ) -> None:
     """Run simulated cameras and a recorder that has them added and records them.
@@ -198,15 +199,15 @@ def demo(
     rtsps = free_port(host, 0) if rtsps_port is None and host else rtsps_port
     settings = _config(data, host, http_port, https_port, rtsp_port, None, rtsps)
     _set_up_logging(settings)
-    _until_the_end(lambda again: _demo(settings, cameras, codec, clip, again))
+    _until_the_end(lambda again: _demo(settings, cameras, (codec, audio), clip, again))
 
 
-async def _demo(config: Config, count: int, codec: str, clip: Path | None, again: list[bool]) -> None:
+async def _demo(config: Config, count: int, codecs: tuple[str, str], clip: Path | None, again: list[bool]) -> None:
     from onvifd.app import RecorderApp
 
     with _failures():
         await asyncio.to_thread(_initialise, config)
-        async with _simulated(config, count, codec, clip) as urls:
+        async with _simulated(config, count, codecs, clip) as urls:
             await _add_cameras(config, urls)
             app = RecorderApp(config)
             await app.start()
@@ -229,15 +230,17 @@ def _initialise(config: Config) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _simulated(config: Config, count: int, codec: str, clip: Path | None) -> AsyncIterator[list[str]]:
+async def _simulated(
+    config: Config, count: int, codecs: tuple[str, str], clip: Path | None
+) -> AsyncIterator[list[str]]:
     """The simulated cameras as a process of their own; gives the addresses of their device services."""
     path = config.data / "demo.json"
     state = await asyncio.to_thread(DemoState.load, path, count)
-    process, found = await _start_cameras(config, state, codec, clip)
+    process, found = await _start_cameras(config, state, codecs, clip)
     if found is None:
         # A port of the last run is taken by now: other ones do.
         state = replace(state, ports=((0, 0),) * count)
-        process, found = await _start_cameras(config, state, codec, clip)
+        process, found = await _start_cameras(config, state, codecs, clip)
     try:
         if found is None:
             typer.echo("onvifd: the simulated cameras do not start", err=True)
@@ -250,10 +253,11 @@ async def _simulated(config: Config, count: int, codec: str, clip: Path | None) 
 
 
 async def _start_cameras(
-    config: Config, state: DemoState, codec: str, clip: Path | None
+    config: Config, state: DemoState, codecs: tuple[str, str], clip: Path | None
 ) -> tuple[asyncio.subprocess.Process, list[tuple[str, int, int]] | None]:
     ports = ",".join(f"{http}/{rtsp}" for http, rtsp in state.ports)
-    arguments = ["simulate", "--cameras", str(len(state.ports)), "--codec", codec, "--host", config.network.host]
+    arguments = ["simulate", "--cameras", str(len(state.ports)), "--host", config.network.host]
+    arguments += ["--codec", codecs[0], "--audio", codecs[1]]
     arguments += ["--ports", ports, "--seed", str(config.data), "--user", CAMERA_USER]
     arguments.append("--until-eof")
     if clip is not None:

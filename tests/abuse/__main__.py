@@ -23,6 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.abuse", description=__doc__)
     parser.add_argument("target", help="name of a target; `list` shows them")
     parser.add_argument("--runs", type=int, default=100_000, help="inputs to try")
+    parser.add_argument("--seconds", type=int, default=0, help="stop after so many; 0: never")
     given = parser.parse_args()
     try:
         import atheris
@@ -52,6 +53,7 @@ def main() -> None:
         arguments = [
             sys.argv[0],
             f"-runs={given.runs}",
+            f"-max_total_time={given.seconds}",
             "-max_len=4096",
             f"-dict={words}",
             "-verbosity=1",

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -49,6 +48,8 @@ from onvifd.rtsp import headers as rtsp_headers
 from onvifd.rtsp import sdp
 from onvifd.rtsp.messages import Headers, Parser
 from onvifd.workers.first import FirstRequest
+from tests.abuse.fuzzed import Fuzzed
+from tests.abuse.stream_targets import STREAMS
 from tests.onvif.soap import samples
 
 XML_TOKENS = (
@@ -150,17 +151,6 @@ LINE_TOKENS = (
     ),
     *(b"a=rtpmap:", b"a=fmtp:", b"m=video 0 RTP/AVP ", b"20200227T081350.000Z-", b"smpte=", b"; ", b"-"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Fuzzed:
-    """`check` raises only on a crash. `heavy` ones run a tenth of the examples."""
-
-    name: str
-    check: Callable[[bytes], None]
-    seeds: Sequence[bytes]
-    tokens: Sequence[bytes]
-    heavy: bool = False
 
 
 def _text(data: bytes) -> str:
@@ -528,7 +518,7 @@ TARGETS = (
         (b'multipart/related; boundary="b"; start="<r>"\n--b\r\nContent-ID: <r>\r\n\r\n<x/>\r\n--b\r\n\r\ny\r\n--b--',),
         LINE_TOKENS,
     ),
-    Fuzzed("operation", _operation, _operation_seeds(), XML_TOKENS, heavy=True),
+    Fuzzed("operation", _operation, _operation_seeds(), XML_TOKENS),
     Fuzzed(
         "topic expression",
         _topic,
@@ -568,7 +558,6 @@ TARGETS = (
             b"translate(substring(//Content, 1, 3), 'a', 'b') = id('x')",
         ),
         TEXT_TOKENS,
-        heavy=True,
     ),
     Fuzzed("discovery", _discovery, _DISCOVERY, XML_TOKENS),
     Fuzzed("digest credentials", _digest, _AUTHORIZATIONS, PAIR_TOKENS),
@@ -576,6 +565,7 @@ TARGETS = (
     Fuzzed("RTSP messages", _rtsp, _REQUESTS, LINE_TOKENS),
     Fuzzed("RTSP header fields", _rtsp_headers, _FIELDS, LINE_TOKENS),
     Fuzzed("SDP", _sdp, _SDP, LINE_TOKENS),
+    *STREAMS,
 )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -55,3 +59,14 @@ def test_no_input_makes_it_crash(target: Fuzzed) -> None:
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_a_million_inputs(target: Fuzzed) -> None:
     fuzz(target, max(1, SOAK), repeatable=False)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_a_million_inputs_chosen_by_what_they_reach(target: Fuzzed) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        pytest.skip("atheris is not installed")
+    command = [sys.executable, "-m", "tests.abuse", target.name, "--runs", str(max(1, SOAK))]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr[-4000:]

@@ -66,6 +66,10 @@ class Recorder:
 
     data: Path
     cameras: int = 2
+    codec: str = "h264"
+    audio: str = "pcmu"
+    prefix: tuple[str, ...] = ()
+    """What runs it, as `ip netns exec`."""
     http_port: int = 0
     https_port: int = 0
     rtsp_port: int = 0
@@ -87,7 +91,9 @@ class Recorder:
         with log.open("wb") as output:
             self.process = subprocess.Popen(
                 [
+                    *self.prefix,
                     *(onvifd(), "demo", "--cameras", str(self.cameras), "--data", str(self.data), "--host", self.host),
+                    *("--codec", self.codec, "--audio", self.audio),
                     *("--http-port", str(self.http_port), "--https-port", str(self.https_port)),
                     *("--rtsp-port", str(self.rtsp_port), "--rtsps-port", str(self.rtsps_port)),
                 ],
