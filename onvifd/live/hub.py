@@ -157,8 +157,8 @@ class LiveStream:
                 self._gop = [unit]
                 self._gop_size = len(unit.data)
                 self._caching = True
-                if self._asking is not None:
-                    self._forget_wish()  # it has come
+                if self._asking is not None and self._video is not None:
+                    self._forget_wish()  # it has come; without pictures each unit is a clean point, and none an answer
             elif self._caching:
                 self._gop_size += len(unit.data)
                 if self._gop_size > self._cache_bytes:

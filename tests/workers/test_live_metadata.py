@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from onvifd.clock import US, SimulatedClock, ntp_to_utc
+from onvifd.live import hub
 from onvifd.live.metadata_stream import FORMAT, PAYLOAD_TYPE, MetadataStream
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
@@ -165,6 +166,26 @@ async def test_a_synchronisation_point_tells_all_that_is_true(rig: Rig) -> None:
     await rig.go(0.05)
     assert watcher.documents == [[], [PTZ]]
     rig.live.part(LivePart(camera=CAM, anew=True))
+
+
+async def test_who_joins_soon_after_another_is_told_all_that_is_true_as_well(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "KEYFRAME_INTERVAL", 0.2)
+    rig.event("main", state="motion")
+    others = [rig.watch(MAIN), rig.watch(MAIN)]  # the second is told at once
+    await rig.go(0.1)
+    rig.camera()
+    await rig.go(0.1)  # what a newcomer begins with tells no state
+    last = rig.watch(MAIN)
+    rig.camera()  # and neither does the next document
+    await rig.go(0.1)
+    async with asyncio.timeout(5):
+        while not any(NOTICE in document for document in last.documents):
+            await asyncio.sleep(0.01)  # wishes are granted by the clock of the event loop
+            await rig.go(0.05)
+    for watcher in (*others, last):
+        watcher.leave()
 
 
 async def test_one_stream_of_a_camera_is_listened_to(rig: Rig) -> None:
