@@ -25,7 +25,6 @@ from conformance.names import NS
 from conformance.rtp import Media, check_rtcp, read_rtp, read_sdp
 from conformance.session import Track
 from conformance.source import ONE, RtspSource
-from onvifd.cameras.intake import Source
 from onvifd.rtsp.client import RtspClient
 from tests.conformance.laboratory import Laboratory, laboratory
 
@@ -83,7 +82,6 @@ def test_pictures_of_the_simulator_decode(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("udp", [False, True])
 async def test_simulator_streams_to_a_client(udp: bool) -> None:
-    assert not Source("a", "rtsp://192.0.2.1/").udp
     heard: list[int] = []
 
     def receive(buffer: bytearray, start: int, end: int) -> int:
