@@ -201,7 +201,6 @@ def stored(track: TrackFormat, frames: list[AccessUnit], path: Path) -> int:
         return sum(1 for _ in container.decode(container.streams[0]))
 
 
-@pytest.mark.covers("LIV-05")
 @pytest.mark.parametrize("name", PIPELINES)
 async def test_received_from_gstreamer_played_by_ffmpeg(name: str, tmp_path: Path) -> None:
     if missing := _lacks():

@@ -107,6 +107,7 @@ async def test_sound_that_cannot_be_recorded_is_relayed(tmp_path: Path) -> None:
         assert await decoded(app, f"/replay/rec-{channel.camera}", "v") == FRAMES
 
 
+@pytest.mark.covers("T-media2-SetVideoEncoderConfiguration", "ENC-05", "ENC-09", "ENC-10")
 async def test_a_vms_sets_the_encoder_of_a_camera(tmp_path: Path) -> None:
     async with recording(tmp_path, Codec.H264, Codec.PCMU) as app, aiohttp.ClientSession() as session:
         (channel,) = app.recorder.channels
