@@ -115,7 +115,8 @@ async def test_camera_is_received_recorded_and_shown(recorder: RecorderApp) -> N
     # The channels are made anew whenever the catalogue changes.
     await until(lambda: body.channels[0].recording and body.channels[0].main.gov_length, "recording")
     (channel,) = body.channels
-    assert [profile.token for profile in body.media().profiles] == [f"{channel.camera}-main", f"{channel.camera}-sub"]
+    tokens = [profile.token for profile in body.media().profiles]
+    assert tokens == [f"{channel.camera}-{name}" for name in ("main", "sub", "jpeg")]
     encoder = body.media().video_encoders[0]
     assert (encoder.width, encoder.height, encoder.gov_length) == (1920, 1080, 50)
     (job,) = body.jobs()
