@@ -167,6 +167,11 @@ async def _describes(media: MediaService, profile: Profile, encoding: str, size:
 # ---- finding ------------------------------------------------------------------------------------------
 
 
+def _off_size(profile: Profile) -> int:
+    """How far the pictures of a profile are from the size that cases want."""
+    return abs(int(text(profile.configurations.get("VideoEncoder"), "tt:Resolution/tt:Width", "0")) - 640)
+
+
 async def find_video(kept: Kept, encoding: str) -> tuple[Profile, VideoOptions]:
     """A profile with a video encoder that has the encoding among its options (Streaming Test 6.4, 6.19; Media2 Test 6.6)."""
     media = kept.media
@@ -174,9 +179,8 @@ async def find_video(kept: Kept, encoding: str) -> tuple[Profile, VideoOptions]:
     def other(profile: Profile) -> tuple[bool, int]:
         """One that has the encoding already, and about the size, needs no change."""
         present = profile.configurations.get("VideoEncoder")
-        width = text(present, "tt:Resolution/tt:Width", "0")
         called = present is not None and media.is_called(encoding, media.encoding_of(present))
-        return not called, abs(int(width) - 640)
+        return not called, _off_size(profile)
 
     for profile in sorted(await media.profiles(), key=other):
         if all(kind in profile.configurations for kind in VIDEO):
@@ -246,7 +250,7 @@ async def find_audio(kept: Kept, encoding: str, *, video: bool) -> tuple[Profile
     """A profile with an audio encoder for the encoding, and with video if wanted (Streaming Test 6.20; Media2 Test 6.7)."""
     media = kept.media
     wanted = (*AUDIO, *(VIDEO if video else ()))
-    for profile in await media.profiles():
+    for profile in sorted(await media.profiles(), key=_off_size):
         if all(kind in profile.configurations for kind in wanted):
             options = await _audio_options(media, profile, profile.token_of("AudioEncoder"), encoding)
             if options is not None:
