@@ -6,17 +6,13 @@ import asyncio
 import logging
 import os
 import signal
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from importlib.metadata import version
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 
-from onvifd.access.digest import DigestVerifier
 from onvifd.access.keyfile import load_key
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.index import SegmentStore
@@ -26,7 +22,6 @@ from onvifd.bodies.archive_parts import ArchiveParts
 from onvifd.bodies.broker_tls import BrokerTls
 from onvifd.bodies.camera_parts import CameraParts
 from onvifd.bodies.configured import channel_of, setup_of
-from onvifd.bodies.console import Console
 from onvifd.bodies.device_archive import Premises, take_over
 from onvifd.bodies.device_parts import DeviceParts
 from onvifd.bodies.discovery_memory import SettingsMemory
@@ -34,15 +29,16 @@ from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.face import HttpFace
 from onvifd.bodies.feeds import EventFeeds
 from onvifd.bodies.footage_parts import FootageParts
+from onvifd.bodies.formats import FormatMemory
 from onvifd.bodies.housekeeping import Housekeeping
+from onvifd.bodies.identity import identity_of
 from onvifd.bodies.media_control import media_parts
 from onvifd.bodies.premises import free_port, lock, raise_descriptors
-from onvifd.bodies.recorder import Actions, Recorder, to_format
-from onvifd.bodies.recorder_search import RecorderSearch
-from onvifd.bodies.recorder_status import RecorderStatus
+from onvifd.bodies.recorder import Actions, Recorder
 from onvifd.bodies.recording_parts import RecordingParts
 from onvifd.bodies.recording_wiring import RecordingWiring
 from onvifd.bodies.rtsps import listen_rtsps
+from onvifd.bodies.services import Parts, offered
 from onvifd.bodies.settings_parts import SettingsParts
 from onvifd.bodies.tls import Tls
 from onvifd.cameras.registry import Camera, Registry
@@ -52,22 +48,10 @@ from onvifd.errors import OnvifdError, Unavailable
 from onvifd.events.bus import EventBus
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.host.sensors import Sensors
-from onvifd.onvif.backend import Identity, Ports
+from onvifd.onvif.backend import Ports
 from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
-from onvifd.onvif.services import device_files
-from onvifd.onvif.services.common import ServiceRegistry
-from onvifd.onvif.services.device import DeviceService
-from onvifd.onvif.services.media import MediaService
-from onvifd.onvif.services.media2 import Media2Service
-from onvifd.onvif.services.receiver import ReceiverService
-from onvifd.onvif.services.recording import RecordingService
-from onvifd.onvif.services.replay import ReplayService
-from onvifd.onvif.services.search import SearchService
-from onvifd.onvif.services.security import SecurityService
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.web import certificate, console, status
-from onvifd.web.guard import Guard
 from onvifd.workers.cluster import Cluster
 from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.messages import (
@@ -85,7 +69,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 """How often the revision of the catalogue is looked at."""
 
-UUID_SETTING = "device.uuid"
 REPLAY_TIMEOUT_SETTING = "replay.session_timeout"
 
 
@@ -138,6 +121,7 @@ class RecorderApp:
         self._registry = Registry(catalogue, box, self._clock, limit=config.limits.cameras)
         self._segments: SegmentStore = CatalogueSegmentStore(catalogue)
         self._events = CatalogueEventStore(catalogue)
+        self._identity = await self._catalogue.run(identity_of, config, catalogue)
         await self._catalogue.run(self._access.reload)
         if not self._access.users():
             raise Unavailable("there is no account yet: run `onvifd init` first")
@@ -146,7 +130,7 @@ class RecorderApp:
             self._catalogue,
             box,
             self._clock,
-            await self._identity(),
+            self._identity,
             restart=self._restart,
             changed=self.discovery.changed,
         )
@@ -160,41 +144,50 @@ class RecorderApp:
         self.archive = ArchiveParts(config, self._catalogue, self._segments, self.bus, self._clock, folders)
         self._parts.push_async_callback(self.archive.close)
         await self.archive.open()
-        name = (await self._identity()).uuid
+        await self._open_events()
+
+    async def _open_events(self) -> None:
+        """Who tells events to others, and with which certificates."""
+        config = self.config
         trust = BrokerTls(lambda: self.tls, config.events.ca_file)
         sensors = await asyncio.to_thread(Sensors)
         self._event_parts = EventParts(
-            config, self._catalogue, box, self.bus, self._clock, name=name, tls=trust, sensors=sensors
+            *(config, self._catalogue, self._box, self.bus, self._clock),
+            name=self._identity.uuid,
+            tls=trust,
+            sensors=sensors,
         )
         self._parts.push_async_callback(self._event_parts.close)
         self.tls = Tls(
-            self._catalogue, box, self._clock, self.bus, config, enabled=lambda: self.ports.https is not None
+            self._catalogue, self._box, self._clock, self.bus, config, enabled=lambda: self.ports.https is not None
         )
         self._parts.push_async_callback(self.tls.close)
         await self._access.start(self.bus.publish)
         self._parts.push_async_callback(self._access.close)
 
-    async def _identity(self) -> Identity:
-        settings = self._catalogue.sync.settings
-        device = self.config.device
-        stable = await self._catalogue.run(settings.put_default, UUID_SETTING, str(uuid.uuid4()))
-        return Identity(
-            uuid=stable,
-            manufacturer=device.manufacturer,
-            model=device.model,
-            firmware_version=version("onvifd"),
-            serial_number=stable.replace("-", "")[:12].upper(),
-            hardware_id="onvifd",
-            name=device.name,
-            location=device.location,
-        )
-
     async def _serve(self) -> None:
         """Workers, ports and faces."""
-        config, network = self.config, self.config.network
-        settings = self._catalogue.sync.settings
-        stored = await self._catalogue.run(settings.get, REPLAY_TIMEOUT_SETTING)
-        replay_timeout = int(stored) if stored else config.timeouts.replay_session
+        stored = await self._catalogue.run(self._catalogue.sync.settings.get, REPLAY_TIMEOUT_SETTING)
+        replay_timeout = int(stored) if stored else self.config.timeouts.replay_session
+        door = self._prepare(replay_timeout)
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._parts.push_async_callback(self._session.close)
+        self._present(replay_timeout)
+        self._record()
+        self._use_footage()
+        await self._reload()
+        await self._when.start()
+        await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
+        await self.cluster.start()
+        self._recording.start()
+        await self._listen(door)
+        self._parts.push_async_callback(self._stop_tasks)
+        self._tasks.append(asyncio.create_task(self._poll(), name="catalogue poll"))
+        await self._discover()
+
+    def _prepare(self, replay_timeout: int) -> FrontDoor:
+        """Workers, not started yet, and the door to them."""
+        config = self.config
         self._housekeeping = Housekeeping(
             self._catalogue,
             self._segments,
@@ -208,6 +201,8 @@ class RecorderApp:
         self._parts.push_async_callback(self._housekeeping.stop)
         self._when = RecordingParts(self._catalogue, self._segments, self.bus, self._clock, self._device.system_time)
         self._parts.push_async_callback(self._when.stop)
+        self._formats = FormatMemory(self._catalogue, self._registry)
+        self._parts.push_async_callback(self._formats.close)
         launch = launch_local(start_local) if config.workers.one_process else launch_process
         setup = setup_of(config, self.archive.volumes(), replay_timeout)
         self.cluster = Cluster(setup, config.media_workers, launch, heard=self._heard, lost=self._worker_lost)
@@ -217,12 +212,14 @@ class RecorderApp:
         door = FrontDoor(self.cluster.route, permits=permits, kept_out=self.tls.refusal)
         self._parts.push_async_callback(door.close)
         self._device.ports_control.reserve(free_port)
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        self._parts.push_async_callback(self._session.close)
+        return door
+
+    def _present(self, replay_timeout: int) -> None:
+        """What clients see of the cameras, and what is asked of those."""
         self._at_cameras = CameraParts(self._session, self._catalogue, self._registry, self._clock)
         self._parts.push_async_callback(self._at_cameras.close)
         self.recorder = Recorder(
-            identity=await self._identity(),
+            identity=self._identity,
             device=self._device,
             replay_timeout=replay_timeout,
             clock=self._clock,
@@ -236,9 +233,14 @@ class RecorderApp:
                 presented=lambda model: self._footage.present(model),
             ),
         )
-        self._media = media_parts(self.recorder, self._catalogue, self._clock, config, self._change, self._at_cameras)
+        self._media = media_parts(
+            self.recorder, self._catalogue, self._clock, self.config, self._change, self._at_cameras
+        )
+
+    def _record(self) -> None:
+        """What is recorded when."""
         self._recording = RecordingWiring(
-            config,
+            self.config,
             self._catalogue,
             self._segments,
             self._box,
@@ -256,6 +258,9 @@ class RecorderApp:
         self._recording.copies_for = self.archive.keeper.copies_for
         self._recording.control.reason_for = self.archive.keeper.reason_for
         self._when.attach(self.cluster, self._recording, self.archive.keeper)
+
+    def _use_footage(self) -> None:
+        """What is done with footage and with events of cameras."""
         shared = (self._catalogue, self._segments, self._events, self.bus, self._clock)
         self._footage = FootageParts(
             *shared,
@@ -269,89 +274,61 @@ class RecorderApp:
         self._parts.push_async_callback(self._footage.close)
         self._recording.fed = self._footage.tracks.configure
         self._settings = SettingsParts(
-            config, self._catalogue, self._clock, self._when, self.archive, self._change, self._access.audit
+            self.config, self._catalogue, self._clock, self._when, self.archive, self._change, self._access.audit
         )
         self._parts.push_async_callback(self._settings.close)
         self._feeds = EventFeeds(self._session, self.recorder.motion, self._clock, self._event_parts.relay)
         self._parts.push_async_callback(self._feeds.close)
-        await self._reload()
-        await self._when.start()
-        await self._housekeeping.start(frozenset(each.token for each in self.recorder.recordings()))
-        await self.cluster.start()
-        self._recording.start()
-        await self._listen(door)
-        self._parts.push_async_callback(self._stop_tasks)
-        self._tasks.append(asyncio.create_task(self._poll(), name="catalogue poll"))
-        if network.discovery:
-            discovery = DiscoveryService(
-                self.recorder,
-                self._clock,
-                host=network.host,
-                control=self.discovery,
-                memory=SettingsMemory(self._catalogue),
-            )
-            self._parts.push_async_callback(discovery.stop)
-            await discovery.start()
+
+    async def _discover(self) -> None:
+        """Be found by WS-Discovery, where that is wanted."""
+        network = self.config.network
+        if not network.discovery:
+            return
+        discovery = DiscoveryService(
+            self.recorder,
+            self._clock,
+            host=network.host,
+            control=self.discovery,
+            memory=SettingsMemory(self._catalogue),
+        )
+        self._parts.push_async_callback(discovery.stop)
+        await discovery.start()
 
     async def _listen(self, door: FrontDoor) -> None:
         """The HTTP face with all services."""
-        config, recorder = self.config, self.recorder
-        registry = ServiceRegistry()
-        stands, forecast = self._when.director.status, self._settings.forecast
-        page = RecorderStatus(
-            recorder, self.cluster, self._segments, self.archive, self._executor, self._clock, stands, forecast
+        config = self.config
+        shown = await offered(
+            Parts(
+                config=config,
+                clock=self._clock,
+                bus=self.bus,
+                segments=self._segments,
+                spans=self._events,
+                executor=self._executor,
+                recorder=self.recorder,
+                cluster=self.cluster,
+                access=self._access,
+                device=self._device,
+                archive=self.archive,
+                events=self._event_parts,
+                when=self._when,
+                recording=self._recording,
+                media=self._media,
+                footage=self._footage,
+                settings=self._settings,
+                tls=self.tls,
+                rtsps_port=lambda: self.rtsps_port,
+            )
         )
-        control = await self._device.control(
-            self._access, self.bus, self.archive.volumes, page.report, self._record_all
-        )
-        device = DeviceService(
-            recorder,
-            registry,
-            discovery=config.network.discovery,
-            ipv6=":" in config.network.host,
-            users=self._access,
-            control=control,
-        )
-        self._recording.storage = control.storage
-        search = RecorderSearch(recorder, self._segments, self._events, self._executor, self._footage.volumes)
-        await self._event_parts.start()
-        self._device.tell(self._event_parts.monitor)
-        events = await self._event_parts.service()
-        searches = SearchService(
-            search, recorder, self._clock, self._event_parts.topics, max_searches=config.limits.searches
-        )
-        topics = tuple(topic.name for topic in self._event_parts.topics)
-        shown: dict[str, Any] = {"multicast": True, "secure": lambda: self.rtsps_port, "topics": topics}
-        others = (
-            *(kind(recorder, recorder, self._media, **shown) for kind in (MediaService, Media2Service)),
-            events,
-            RecordingService(self._recording.control, self._recording.export, search),
-            ReceiverService(self._recording.receivers),
-            searches,
-            ReplayService(recorder, recorder, reverse=True),
-            SecurityService(self.tls.manager, lambda: recorder.ports().https is not None),
-        )
-        for service in others:
-            registry.add(service)
-        signed_in = Console(self._access, self._clock, recorder)
-
-        def pages(app: web.Application, verifier: DigestVerifier) -> None:
-            guard = Guard(verifier, signed_in)
-            status.add_routes(app, page, guard)
-            console.add_routes(app, signed_in, guard)
-            self._footage.add_routes(app, guard)
-            self._settings.add_routes(app, guard)
-            certificate.add_routes(app, self.tls)
-            device_files.add_routes(app, device_files.SystemFiles(control.system, verifier, self._clock))
-
         face = HttpFace(
-            (device, *others),
-            recorder,
+            shown.services,
+            self.recorder,
             lookup=self._access.accounts.lookup,
             access=self._access,
             realm=config.access.realm,
             clock=self._clock,
-            pages=pages,
+            pages=shown.pages,
             max_connections=config.limits.http_connections,
             max_per_address=config.limits.http_connections_per_address,
             permits=self._device.ip_filter.permits,
@@ -361,8 +338,8 @@ class RecorderApp:
         )
         # In reverse: waiting PullMessages and searches end first, so that the face need not wait for them.
         self._parts.push_async_callback(face.close)
-        self._parts.push_async_callback(events.close)
-        self._parts.push_async_callback(searches.close)
+        self._parts.push_async_callback(shown.events.close)
+        self._parts.push_async_callback(shown.searches.close)
         await face.start()
         await self.tls.start()
         self._device.ports_control.attach(face, door, self.tls.https)
@@ -417,7 +394,8 @@ class RecorderApp:
                 self._footage.stream_state(message)
             case StreamFormats():
                 if self.recorder.stream_formats(message):
-                    self._keep(message)
+                    self._event_parts.configured(self.recorder.recordings(), self.recorder.jobs())
+                    self._formats.keep(message)
             case RecordingState():
                 self.recorder.recording_state(message)
                 self._when.recording_changed(message)
@@ -426,20 +404,6 @@ class RecorderApp:
                 self._event_parts.heard(message, self.recorder.media())
                 for stats in message.streams:
                     self.recorder.stream_stats(stats)
-
-    def _keep(self, message: StreamFormats) -> None:
-        """Remember what a stream carries, so that the device looks the same after a restart while the camera is away."""
-        self._event_parts.configured(self.recorder.recordings(), self.recorder.jobs())
-        task = asyncio.create_task(self._store_formats(message))
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
-
-    async def _store_formats(self, message: StreamFormats) -> None:
-        formats = tuple(to_format(track) for track in message.tracks)
-        try:
-            await self._catalogue.run(self._registry.learn, message.camera, message.stream, formats)
-        except OnvifdError as error:
-            log.error("camera %s: its formats cannot be stored: %s", message.camera, error.reason)
 
     async def _worker_lost(self, cameras: tuple[str, ...]) -> None:
         """A media worker died: its cameras are not received nor recorded until it is back."""
@@ -473,11 +437,6 @@ class RecorderApp:
     def _restart(self) -> None:
         self.again = True
         self.request_stop()
-
-    async def _record_all(self, active: bool) -> None:
-        for job in self.recorder.jobs():
-            if job.fixed:
-                await self.recorder.set_job_mode(job.token, active)
 
     def request_stop(self) -> None:
         """Make `run` return."""
