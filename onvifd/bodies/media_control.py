@@ -84,6 +84,8 @@ class MediaParts:
         self._max_profiles = FIXED * max_cameras + MAX_MADE
         self.cameras = cameras
         self._settings = MediaSettings()
+        self._changing = asyncio.Lock()
+        """From reading what is kept to keeping what is made of it: two changes at a time must not undo each other."""
 
     # ---- laid over the model -------------------------------------------------------------------
 
@@ -137,22 +139,24 @@ class MediaParts:
     async def change_profile(
         self, token: str, *, name: str | None = None, parts: Mapping[Part, str | None], lone_metadata: bool = False
     ) -> None:
-        model, profile = self._model(), self._profile(token)
-        before = parts_of(model, profile)
-        # What was let stand alone once may go on so.
-        lone_metadata |= not {Part.VIDEO_SOURCE, Part.AUDIO_SOURCE} & before.keys() and Part.METADATA in before
-        own = profile.camera if profile.fixed else ""
-        after, camera = combine(model, before, parts, lone_metadata=lone_metadata, camera=own)
-        if after == before and name in (None, profile.name):
-            return
-        await self._keep(profile, camera, name=name or profile.name, parts=after)
+        async with self._changing:
+            model, profile = self._model(), self._profile(token)
+            before = parts_of(model, profile)
+            # What was let stand alone once may go on so.
+            lone_metadata |= not {Part.VIDEO_SOURCE, Part.AUDIO_SOURCE} & before.keys() and Part.METADATA in before
+            own = profile.camera if profile.fixed else ""
+            after, camera = combine(model, before, parts, lone_metadata=lone_metadata, camera=own)
+            if after == before and name in (None, profile.name):
+                return
+            await self._keep(profile, camera, name=name or profile.name, parts=after)
         log.info("media profile %s changed", token)
 
     async def start_multicast(self, token: str, started: bool) -> None:
-        profile = self._profile(token)
-        if profile.started == started:
-            return
-        await self._keep(profile, profile.camera, started=started)
+        async with self._changing:
+            profile = self._profile(token)
+            if profile.started == started:
+                return
+            await self._keep(profile, profile.camera, started=started)
         log.info("media profile %s: multicast %s", token, "started" if started else "stopped")
 
     async def _keep(self, profile: MediaProfile, camera: str, **changes: Any) -> None:
@@ -165,12 +169,13 @@ class MediaParts:
     # ---- configurations ------------------------------------------------------------------------
 
     async def _put(self, token: str, camera: str, **changes: Any) -> None:
-        changed = self._settings.configurations.get(token, Changed())
-        after = replace(changed, **changes)
-        if after == changed:
-            return
-        rows = [configuration_row(token, camera, after)]
-        await self._change(self._catalogue.sync.media.put_configurations, rows)
+        async with self._changing:
+            changed = self._settings.configurations.get(token, Changed())
+            after = replace(changed, **changes)
+            if after == changed:
+                return
+            rows = [configuration_row(token, camera, after)]
+            await self._change(self._catalogue.sync.media.put_configurations, rows)
         log.info("media configuration %s changed", token)
 
     async def set_source(self, config_token: str, name: str) -> None:

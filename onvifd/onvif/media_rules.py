@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -125,6 +126,8 @@ def adapt(encoder: VideoEncoder, wanted: EncoderSettings, choices: tuple[Encoder
             raise _impossible(f"a group of {gov_length} pictures")
     else:
         profile, gov_length = "", None
+    if any(math.isnan(each) for each in (wanted.framerate, wanted.quality) if each is not None):
+        raise _impossible("a rate or quality that is no number")
     framerate = encoder.framerate if wanted.framerate is None else wanted.framerate
     bitrate = encoder.bitrate if wanted.bitrate is None else wanted.bitrate
     quality = encoder.quality if wanted.quality is None else wanted.quality
@@ -132,7 +135,8 @@ def adapt(encoder: VideoEncoder, wanted: EncoderSettings, choices: tuple[Encoder
         wanted,
         profile=profile,
         gov_length=gov_length,
-        framerate=min(choice.framerates, key=lambda each: abs(each - framerate)),
+        # Cameras need not say which rates they have.
+        framerate=min(choice.framerates, key=lambda each: abs(each - framerate), default=framerate),
         bitrate=min(max(bitrate, choice.bitrates[0]), choice.bitrates[1]),
         quality=min(max(quality, choice.quality[0]), choice.quality[1]),
     )

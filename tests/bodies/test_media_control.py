@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -85,10 +86,20 @@ def test_rates_and_quality_are_moved_into_their_range() -> None:
     assert made.profile in CHOICE.profiles
     quiet = adapt(encoder, EncoderSettings(codec=Codec.H264, width=640, height=360), (CHOICE,))
     assert (quiet.framerate, quiet.gov_length) == (30.0, 25)
+    assert adapt(encoder, wanted, (replace(CHOICE, framerates=()),)).framerate == 14.0
 
 
 @pytest.mark.parametrize(
-    "change", [{"codec": Codec.H265}, {"width": 641}, {"gov_length": 9}, {"gov_length": 61}, {"profile": "Baseline"}]
+    "change",
+    [
+        {"codec": Codec.H265},
+        {"width": 641},
+        {"gov_length": 9},
+        {"gov_length": 61},
+        {"profile": "Baseline"},
+        {"framerate": math.nan},
+        {"quality": math.nan},
+    ],
 )
 def test_what_was_not_offered_is_refused(change: dict[str, object]) -> None:
     wanted = EncoderSettings(codec=Codec.H264, width=640, height=360)

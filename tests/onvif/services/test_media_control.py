@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from lxml import etree
 
 from onvifd.access.types import Level
+from onvifd.onvif.backend import MetadataChoice
 from onvifd.onvif.services.common import NS_MEDIA, NS_MEDIA2
 from onvifd.onvif.types import tr2, trt, tt
 
@@ -20,6 +22,17 @@ CONFLICT = ("Receiver", "Action", "ConfigurationConflict")
 INCOMPLETE = ("Receiver", "Action", "IncompleteConfiguration")
 Ref = tr2.ConfigurationRef
 Made = tuple[Any, Any, Any]
+
+
+def slowly(stage: Any) -> None:
+    """Let everybody else go on before each change is made."""
+    change = stage.parts._change
+
+    async def later(*args: Any, **named: Any) -> Any:
+        await asyncio.sleep(0.01)
+        return await change(*args, **named)
+
+    stage.parts._change = later
 
 
 @pytest.fixture
@@ -428,3 +441,32 @@ async def test_instances_are_those_of_the_camera_whoever_uses_them(made: Made) -
     answer = await media.ask(trt.GetGuaranteedNumberOfVideoEncoderInstances(configuration_token=f"vsc-{stage.one}"))
     found = [(etree.QName(each).localname, each.text) for each in answer]
     assert found == [("TotalNumber", "3"), ("JPEG", "1"), ("H264", "2")]
+
+
+# ---- at the same time
+
+
+async def test_two_changes_at_a_time_do_not_undo_each_other(made: Made) -> None:
+    stage, media, media2 = made
+    await media.ask(trt.CreateProfile(name="Wall", token="wall-00000000"))
+    slowly(stage)
+    await asyncio.gather(
+        media.ask(
+            trt.AddVideoSourceConfiguration(profile_token="wall-00000000", configuration_token=f"vsc-{stage.one}")
+        ),
+        media.ask(
+            trt.AddAudioSourceConfiguration(profile_token="wall-00000000", configuration_token=f"asc-{stage.one}")
+        ),
+        stage.parts.set_metadata(
+            f"mdc-{stage.one}-main", name="Told", choice=stage.recorder.media().metadata[0].choice, multicast=None
+        ),
+        stage.parts.set_metadata(
+            f"mdc-{stage.one}-main",
+            name=stage.recorder.media().metadata[0].name,
+            choice=MetadataChoice(analytics=False),
+            multicast=None,
+        ),
+    )
+    assert set(await types_of(media2, "wall-00000000")) == {"VideoSource", "AudioSource"}
+    told = stage.recorder.media().metadata[0]
+    assert (told.name, told.choice) == ("Told", MetadataChoice(analytics=False))
