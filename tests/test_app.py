@@ -255,11 +255,16 @@ async def _picture(app: RecorderApp, profile: str) -> bytes:
 
 
 def _history(config: Config) -> tuple[list[tuple[int, int | None]], list[tuple[int, int]]]:
-    """Spans and segments of the only recording."""
+    """Stretches and segments of the only recording. Spans that follow each other, since motion began in the picture, are one."""
     with contextlib.closing(Catalogue.open(config.database_url)) as catalogue:
         (token,) = [row.token for row in catalogue.recordings.all()]
-        spans = [(span.start, span.end) for span in catalogue.spans.between(token, 0, 1 << 62)]
-        return spans, [(row.start, row.end) for row in catalogue.segments.between(token, 0, 1 << 62, 100)]
+        stretches: list[tuple[int, int | None]] = []
+        for span in catalogue.spans.between(token, 0, 1 << 62):
+            if stretches and stretches[-1][1] == span.start:
+                stretches[-1] = (stretches[-1][0], span.end)
+            else:
+                stretches.append((span.start, span.end))
+        return stretches, [(row.start, row.end) for row in catalogue.segments.between(token, 0, 1 << 62, 100)]
 
 
 @pytest.mark.covers("INI-01", "P013", "P015")
