@@ -265,7 +265,6 @@ class Connection:
         session = event.session
         if session.id not in self.machine.sessions:
             raise Unavailable("the session has ended meanwhile")
-        media = self._media.setdefault(session.id, _Media())
 
         def received(rtcp: bool, data: bytes) -> None:
             self.machine.datagram_received(session, event.track, rtcp, data, self._server.now())
@@ -273,6 +272,7 @@ class Connection:
 
         pair = UdpPair(self.local, self.peer, event.client_port, received, self._scope)
         pair.hears = event.track == len(session.presentation.tracks)  # Streaming 5.3: sound comes here
+        media = self._media.setdefault(session.id, _Media())
         old = media.pairs.get(event.track)
         media.pairs[event.track] = pair
         if old is not None:

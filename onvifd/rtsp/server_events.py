@@ -55,6 +55,8 @@ class Session:
     tracks: dict[int, tuple[int, int] | Udp | Multicast] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
     playing: bool = False
+    begun: bool = False
+    """Whether it has played at any time."""
     require_replay: bool = False
     secured: dict[int, Secured] = field(default_factory=dict)
     """Tracks under SRTP."""

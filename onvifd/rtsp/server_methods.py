@@ -149,7 +149,7 @@ class Methods:
             session.held.discard(track)
         else:
             session.held = set(session.tracks) - {track}
-        session.playing = True
+        session.playing = session.begun = True
         self._machine.answer(request, 200, play_fields(request, session, reply), session)
         return None
 
@@ -187,7 +187,8 @@ class Methods:
             # RFC 2326 10.7: the other tracks of the session stay
             del session.tracks[track]
             session.held.discard(track)
-            return Retuned(session)
+            if session.tracks:
+                return Retuned(session)
         self._machine.end(session, "TEARDOWN")
         return None
 

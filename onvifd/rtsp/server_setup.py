@@ -84,9 +84,10 @@ class SetupMethod:
         way: Multicast | tuple[int, int] | None = group if not transport.unicast else None
         if transport.tcp:
             way = free_channels(self._machine.sessions.values(), session, track, transport.interleaved)
+        _check_begun(session, track, transport)
+        self._secure(request, session, track, transport)
         self._admit(session, track, way)
         session.require_replay |= required.replay
-        self._secure(request, session, track, transport)
         if isinstance(way, Multicast):
             self._answer(request, session, track, _group_transport(way))
         elif way is not None:
@@ -158,6 +159,13 @@ def _kind(way: h.Transport | Udp | Multicast | tuple[int, int]) -> str:
     if isinstance(way, Multicast):
         return "multicast"
     return "udp" if isinstance(way, Udp) else "tcp"
+
+
+def _check_begun(session: Session, track: int, transport: h.Transport) -> None:
+    """Once a session has played its way out is made: another one would leave it as it is, perhaps in clear (RFC 2326 10.4 lets
+    a server refuse by 455)."""
+    if session.begun and (track in session.tracks or (transport.profile == PROFILE) != bool(session.secured)):
+        raise RtspError(455, "transport cannot be changed behind PLAY")
 
 
 def _group_transport(group: Multicast) -> h.Transport:

@@ -18,6 +18,7 @@ import pytest
 
 from onvifd.clock import SystemClock
 from onvifd.rtsp import mikey
+from onvifd.rtsp.admission import Budget
 from onvifd.rtsp.mikey import CryptoSession
 from onvifd.rtsp.server import RtspServer
 from onvifd.rtsp.srtp import KeyMaterial, Receiver, Sender, Suite
@@ -323,6 +324,37 @@ async def test_nothing_of_srtp_in_clear(server: House) -> None:
         assert "key-mgmt" not in await client.describe("")
         clear = udp.transport.replace("SAVP", "AVP")
         assert (await client.ask("SETUP", client.track, Transport=clear))[0] == 461
+    udp.close()
+
+
+async def test_a_key_that_is_refused_takes_no_place(server: House) -> None:
+    udp = Udp()
+    server[0].door.budget = Budget(sessions=1)
+    async with connected(server) as client:
+        for _ in range(3):
+            status, _, _ = await client.ask("SETUP", client.track, Transport=udp.transport, KeyMgmt="prot=mikey")
+            assert status == 463
+        await play(client, udp.transport)
+    udp.close()
+
+
+async def test_what_was_encrypted_never_goes_on_in_clear(server: House) -> None:
+    udp = Udp()
+    async with connected(server) as client:
+        material = key_of(await client.describe()).material()
+        session = (await play(client, udp.transport))["session"]
+        assert (await client.ask("PAUSE", Session=session))[0] == 200
+        for clear in ("RTP/AVP/TCP;unicast;interleaved=0-1", udp.transport.replace("SAVP", "AVP")):
+            status, _, _ = await client.ask("SETUP", client.track, Transport=clear, Session=session)
+            assert status in (455, 461)
+        while True:
+            try:
+                udp.rtp.recv(4096)
+            except BlockingIOError:
+                break
+        assert (await client.ask("PLAY", Session=session))[0] == 200
+        await udp.packet()
+        assert await numbers(udp, Receiver(material), 20)
     udp.close()
 
 
