@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from weakref import WeakValueDictionary
 
 from onvifd.access.types import Account
 from onvifd.errors import NotFound, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack, encodings
-from onvifd.live.parts import Composition, Feed, Part, feed_of
+from onvifd.live.parts import Blend, Composition, Feed, Part, feed_of
 from onvifd.live.talk import TalkLine
 from onvifd.media.types import FlushUnit
 from onvifd.rtsp.multicast import GroupPlayback, Groups
@@ -213,14 +214,13 @@ class LiveMount:
         self._lookup = lookup
         self._session_timeout = session_timeout
         self._format_wait = format_wait
-        self._feeds: dict[str, tuple[tuple[Part, ...], Feed]] = {}
-        """By path; sessions that begin anew share what those before them watch."""
+        self._blends: WeakValueDictionary[tuple[str, tuple[Part, ...]], Blend] = WeakValueDictionary()
+        """By path and parts, for as long as somebody has them: sessions share what those before them watch."""
 
     async def find(self, path: str, account: Account) -> LivePresentation:
         """Raises NotFound for an unknown path, Unavailable for a camera that delivers nothing."""
         found = self._lookup(path)
         if found is None:
-            self._feeds.pop(path, None)
             raise NotFound(f"There is no stream at {path}.")
         if isinstance(found, Composition):
             return await self._compose(path, found)
@@ -235,11 +235,11 @@ class LiveMount:
         # What is behind the first may be missing: pictures without sound are better than nothing.
         if not known or not known[0] or not parts or parts[0].stream is not sources[0]:
             raise Unavailable(f"The camera of {path} does not deliver.")
-        before = self._feeds.get(path)
-        if before is None or before[0] != parts:
-            before = self._feeds[path] = (parts, feed_of(wanted.name, parts))
+        feed = self._blends.get((path, parts)) or feed_of(wanted.name, parts)
+        if isinstance(feed, Blend):
+            self._blends[path, parts] = feed
         return LivePresentation(
-            before[1],
+            feed,
             self._session_timeout,
             name=wanted.name,
             parts=parts,

@@ -34,6 +34,8 @@ class Feed(Protocol):
 
     def backlog(self) -> list[FlushUnit]: ...
 
+    def rollover(self, track: int) -> int: ...
+
     def attach(self, sink: Sink, ended: Callable[[], None]) -> None: ...
 
     def detach(self, sink: Sink) -> None: ...
@@ -100,7 +102,8 @@ class Blend:
         self._numbers: dict[LiveStream, dict[int, int]] = {}
         for number, part in enumerate(parts):
             self._numbers.setdefault(part.stream, {})[part.track] = number
-        self._inlets = {stream: self._inlet(numbers) for stream, numbers in self._numbers.items()}
+        self._inlets: dict[LiveStream, Sink] = {}
+        """While it is watched."""
 
     @property
     def tracks(self) -> tuple[LiveTrack, ...]:
@@ -149,9 +152,15 @@ class Blend:
         # within a stream the order stays, whatever its clock says
         return [*reports, *heapq.merge(*lines, key=lambda unit: unit.utc)]
 
+    def rollover(self, track: int) -> int:
+        """See LiveStream."""
+        part = self.parts[track]
+        return part.stream.rollover(part.track)
+
     def attach(self, sink: Sink, ended: Callable[[], None]) -> None:
         """See LiveStream."""
         if not self._sinks:
+            self._inlets = {stream: self._inlet(numbers) for stream, numbers in self._numbers.items()}
             for stream, inlet in self._inlets.items():
                 stream.attach(inlet, self._end)
         self._sinks = [*self._sinks, sink]
@@ -164,7 +173,8 @@ class Blend:
         del self._ended[sink]
         self._sinks = [other for other in self._sinks if other != sink]
         if not self._sinks:
-            for stream, inlet in self._inlets.items():
+            inlets, self._inlets = self._inlets, {}
+            for stream, inlet in inlets.items():
                 stream.detach(inlet)
 
     def _end(self) -> None:
@@ -189,7 +199,15 @@ def as_track(unit: FlushUnit, number: int) -> FlushUnit:
     for start in unit.starts:
         data[start + 1] = number << 1 | data[start + 1] & 1
     made = FlushUnit(
-        number, bytes(data), unit.starts, unit.key, unit.rtp_time, unit.utc, unit.end_of_frame, rtcp=unit.rtcp
+        number,
+        bytes(data),
+        unit.starts,
+        unit.key,
+        unit.rtp_time,
+        unit.utc,
+        unit.end_of_frame,
+        rtcp=unit.rtcp,
+        rollover=unit.rollover,
     )
     unit.cache[key] = made
     return made

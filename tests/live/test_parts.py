@@ -1,6 +1,7 @@
 """Presentations composed of tracks of several streams."""
 
 import asyncio
+import weakref
 
 import pytest
 
@@ -145,6 +146,18 @@ async def test_streams_are_watched_only_while_somebody_watches_the_presentation(
     assert (main.clients, sub.clients, told) == (1, 1, [True])
     await second.close()
     assert (main.clients, sub.clients, told) == (0, 0, [True, False])
+
+
+async def test_what_was_composed_is_forgotten_when_nobody_watches_it_any_more() -> None:
+    main, sub = stream(VIDEO, AUDIO), stream(VIDEO)
+    gone = weakref.ref(main)
+    mount = mounted(Composition(name="n", profile="p", video=sub, audio=main))
+    first, second = await playing(mount, Outlet()), await playing(mount, Outlet(), "/live/cam-1/other")
+    await first.close()
+    await second.close()
+    mount._lookup = lambda path: None
+    del first, second, main
+    assert gone() is None
 
 
 async def test_a_stream_that_changes_ends_the_sessions_of_all_that_is_composed_of_it() -> None:
