@@ -82,4 +82,8 @@ def setup_of(config: Config, volumes: Iterable[Volume], replay_timeout: int) -> 
         camera_connect=config.timeouts.camera_connect,
         camera_silence=config.timeouts.camera_silence,
         multicast_interface=config.network.host,
+        max_sessions=config.limits.rtsp_sessions,
+        max_sessions_per_account=config.limits.rtsp_sessions_per_user,
+        max_sessions_per_address=config.limits.rtsp_sessions_per_address,
+        max_bandwidth=round(config.limits.rtsp_bandwidth * 1_000_000),
     )

@@ -12,9 +12,9 @@ from onvifd.archive.catalogue_upkeep import CatalogueUpkeep
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import SegmentStore
 from onvifd.bodies.configured import spec_of
-from onvifd.bodies.reception import Receptions
 from onvifd.bodies.events_parts import EventParts
 from onvifd.bodies.receivers import Receivers
+from onvifd.bodies.reception import Receptions
 from onvifd.bodies.recorder import Recorder
 from onvifd.bodies.recording_control import ControlActions, RecordingControl
 from onvifd.bodies.recording_export import RecordingExport
