@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from onvifd.clock import utc_to_ntp
+from onvifd.media.rtp.rollover import Rollover
 from onvifd.media.types import Codec, FlushUnit, Kind, TrackFormat
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class LiveStream:
         self._caching = False
         self._video: int | None = None
         self._reports: dict[int, FlushUnit] = {}
+        self._rollovers: dict[int, Rollover] = {}
         self.on_keyframe_wanted: Callable[[], None] | None = None
         self._asked = float("-inf")
         self._asking: asyncio.TimerHandle | None = None
@@ -83,8 +85,7 @@ class LiveStream:
         if old and old != new:
             log.info("%s: codecs changed, %d clients must describe it again", self.name, len(self._sinks))
             self.clear()
-            for end in list(self._ended.values()):
-                end()
+            self._dismiss()
         if tracks:
             self._known.set()
 
@@ -153,6 +154,7 @@ class LiveStream:
         if unit.rtcp:
             self._reports[unit.track] = unit
         else:
+            self._count(unit)
             if unit.key and (unit.track == self._video or self._video is None):
                 self._gop = [unit]
                 self._gop_size = len(unit.data)
@@ -167,6 +169,23 @@ class LiveStream:
                     self._gop.append(unit)
         for send in self._sinks:
             send(unit)
+
+    def _count(self, unit: FlushUnit) -> None:
+        found = self._rollovers.get(unit.track)
+        if found is None:
+            found = self._rollovers[unit.track] = Rollover()
+        data, first, last = unit.data, unit.starts[0] + 6, unit.starts[-1] + 6
+        unit.rollover = found.of(data[first] << 8 | data[first + 1])
+        if last != first:
+            found.of(data[last] << 8 | data[last + 1])
+
+    def rollover(self, track: int) -> int:
+        """How often the numbers of a track have begun anew, at the first packet that a late joiner gets."""
+        for unit in self._gop:
+            if unit.track == track and unit.rollover is not None:
+                return unit.rollover
+        found = self._rollovers.get(track)
+        return 0 if found is None else found.current
 
     def measure(self, now: float) -> None:
         """Look how much was published since the last look; `now` is monotonic seconds."""
@@ -216,8 +235,15 @@ class LiveStream:
         self.clear()
         self.tracks = ()
         self._known.clear()
-        for ended in list(self._ended.values()):
-            ended()
+        self._dismiss()
+
+    def _dismiss(self) -> None:
+        """Send nothing more to anybody: what comes next is not what was described to them."""
+        before, ended = self.wanted, list(self._ended.values())
+        self._sinks, self._ended = [], {}
+        self._tell_wanted(before)
+        for end in ended:
+            end()
 
 
 def _as_of(report: FlushUnit, unit: FlushUnit) -> FlushUnit:

@@ -75,6 +75,10 @@ class LivePresentation:
         """Bit/s, 0 until they are known."""
         return self._feed.bitrate
 
+    def rollover(self, track: int) -> int:
+        """See rtsp.play.CountsRollovers."""
+        return self._feed.rollover(track) if track < len(self._live) else 0
+
     def open(self, outlet: Outlet) -> Playback:
         return LivePlayback(self._feed, outlet, self._live)
 
@@ -176,6 +180,8 @@ class LivePlayback:
         if self._waiting is None:
             return
         waiting, self._waiting = self._waiting, None
+        if encodings(self._stream.tracks) != self._described:
+            return  # changed since the answer: the session has been told to end
         self._playing = True
         for unit in waiting:
             self._outlet.send(unit)

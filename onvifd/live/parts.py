@@ -173,13 +173,20 @@ class Blend:
         del self._ended[sink]
         self._sinks = [other for other in self._sinks if other != sink]
         if not self._sinks:
-            inlets, self._inlets = self._inlets, {}
-            for stream, inlet in inlets.items():
-                stream.detach(inlet)
+            self._leave()
 
     def _end(self) -> None:
-        for ended in list(self._ended.values()):
-            ended()
+        """One of the streams is not what was described any more."""
+        ended = list(self._ended.values())
+        self._sinks, self._ended = [], {}
+        self._leave()
+        for end in ended:
+            end()
+
+    def _leave(self) -> None:
+        inlets, self._inlets = self._inlets, {}
+        for stream, inlet in inlets.items():
+            stream.detach(inlet)
 
     def want_keyframe(self) -> None:
         """Ask for a clean point of all parts."""

@@ -100,6 +100,8 @@ class FlushUnit(Struct):
     the canonical channels: `2 * track` for RTP, `2 * track + 1` for RTCP. `starts` are the offsets of the `$` of each
     packet in `data`. `key` is true on the unit in which a clean point starts; `rtp_time` and `utc` belong to its first
     packet. `end_of_frame` is true when the last packet has the marker bit. `rtcp` is true when it holds RTCP only.
+    `rollover` is how often the sequence numbers of the track have begun anew before the first packet, where somebody counts it
+    (live streams do): SRTP's packet index must not depend on who was listening when.
     `cache` is for forms derived once per unit (other channel numbers, datagrams); whoever derives one stores it there.
     """
 
@@ -112,3 +114,4 @@ class FlushUnit(Struct):
     end_of_frame: bool = True
     rtcp: bool = False
     cache: dict[object, object] = {}
+    rollover: int | None = None

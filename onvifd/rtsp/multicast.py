@@ -156,6 +156,10 @@ class InBand:
 
     def _renumbered(self, unit: FlushUnit, before: bytes) -> FlushUnit:
         """The unit behind what is put before it, its numbers moved by all that was put in so far."""
+        rollover = unit.rollover
+        if rollover is not None:
+            first = unit.starts[0] + 6
+            rollover = (rollover << 16 | unit.data[first] << 8 | unit.data[first + 1]) + self._inserted >> 16
         data = bytearray(before + unit.data)
         starts: list[int] = []
         at = 0
@@ -164,11 +168,13 @@ class InBand:
             at += 4 + int.from_bytes(before[at + 2 : at + 4], "big")
         for start in starts:
             _move(data, start, self._inserted)
-        self._inserted = self._inserted + len(starts) & 0xFFFF
+        self._inserted += len(starts)
         for start in unit.starts:
             _move(data, len(before) + start, self._inserted)
             starts.append(len(before) + start)
-        return FlushUnit(unit.track, bytes(data), tuple(starts), unit.key, unit.rtp_time, unit.utc, unit.end_of_frame)
+        made = FlushUnit(unit.track, bytes(data), tuple(starts), unit.key, unit.rtp_time, unit.utc, unit.end_of_frame)
+        made.rollover = rollover
+        return made
 
 
 def _move(data: bytearray, start: int, by: int) -> None:
@@ -257,6 +263,8 @@ class GroupSender:
         sent = self._in_band.feed(unit)
         if self.protector is not None:
             sent = self.protector.protect(sent)
+            if not sent.starts:
+                return
         if not self._queue.has_room(len(sent.data)):
             self.dropped += self._queue.queued
             self._queue.forget()

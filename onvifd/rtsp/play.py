@@ -154,6 +154,15 @@ class AsksKeyframes(Protocol):
         ...
 
 
+@runtime_checkable
+class CountsRollovers(Protocol):
+    """A Presentation whose units tell their rollover counter (FlushUnit.rollover)."""
+
+    def rollover(self, track: int) -> int:
+        """That of the first packet that who plays now would get."""
+        ...
+
+
 class Protector(Protocol):
     """Encrypts what is sent (rtsp.srtp.Sender)."""
 

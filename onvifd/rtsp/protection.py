@@ -17,7 +17,7 @@ from onvifd.media.types import FlushUnit
 from onvifd.rtsp import mikey
 from onvifd.rtsp.messages import Request, RtspError
 from onvifd.rtsp.mikey import CryptoSession, Message
-from onvifd.rtsp.play import Outlet, Presentation
+from onvifd.rtsp.play import CountsRollovers, Outlet, Presentation
 from onvifd.rtsp.srtp import KeyMaterial, Receiver, Sender, Suite
 
 QUERY = "srtp"
@@ -75,7 +75,7 @@ class KeyStore:
     def sender(self, path: str, track: int, suite: Suite, ssrc: int, *, live: bool) -> Sender:
         """For replay each client has numbers of its own, and so a key of its own."""
         if not live:
-            return Sender(KeyMaterial.fresh(suite), ssrc)
+            return Sender(KeyMaterial.fresh(suite), ssrc, once=True)
         name = (path, track, suite, ssrc)
         found = self._senders.get(name)
         if found is None:
@@ -89,11 +89,11 @@ class KeyStore:
             found = self._plain[sender] = sender.without_mki()
         return found
 
-    def message(self, sender: Sender) -> bytes:
-        """The key with the rollover counter as it is now (Streaming 8.2.1.3)."""
+    def message(self, sender: Sender, rollover: int | None = None) -> bytes:
+        """The key with the rollover counter as it is now (Streaming 8.2.1.3), by default that of what was sent last."""
         now = self._utc()
         ntp = (now // 1_000_000 + _NTP) << 32 | (now % 1_000_000 << 32) // 1_000_000
-        session = CryptoSession(0, sender.ssrc, sender.rollover)
+        session = CryptoSession(0, sender.ssrc, sender.rollover if rollover is None else rollover)
         return mikey.build(sender.material, secrets.randbits(32), session, ntp, secrets.token_bytes(16))
 
 
@@ -120,7 +120,19 @@ class Protection:
         while len(self._offers) >= MAX_OFFERS and path not in self._offers:
             self._offers.pop(next(iter(self._offers)))
         self._offers[path] = offer
-        return {number: mikey.to_text(self._keys.message(sender)) for number, sender in offer.items()}
+        return {
+            number: mikey.to_text(self._message(sender, presentation, number, groups=groups))
+            for number, sender in offer.items()
+        }
+
+    def _message(self, sender: Sender, presentation: Presentation, track: int, *, groups: bool) -> bytes:
+        """The key with the counter of what will be sent next: the stream's, for the sender may not have sent for long."""
+        rollover = None
+        if isinstance(presentation, CountsRollovers) and track < len(presentation.tracks):
+            rollover = presentation.rollover(track)
+            if groups:  # where parameter sets are put in, the numbers are further
+                rollover = max(rollover, sender.rollover)
+        return self._keys.message(sender, rollover)
 
     def set_up(self, request: Request, path: str, presentation: Presentation, track: int, *, group: bool) -> Secured:
         """What a SETUP with RTP/SAVP agrees on; `group` where it is for multicast. Raises RtspError 463."""
@@ -129,6 +141,9 @@ class Protection:
         ssrc = presentation.tracks[track].ssrc if track < len(presentation.tracks) else None
         if group:
             return self._join(path, presentation, track, header)
+        if offered is not None and not offered.shared:
+            # Each session of replay has numbers of its own: two under one key would use the same nonces.
+            del self._offers[path][track]
         if header is None:
             sender = offered or self._keys.sender(
                 path, track, Suite.AES_CM_128, ssrc or 0, live=not presentation.replay
@@ -149,6 +164,7 @@ class Protection:
         offered = self._offers.get(path, {}).get(track)
         suite = Suite.AES_CM_128 if offered is None else offered.material.suite
         sender = self._keys.sender(name, track, suite, ssrc, live=not presentation.replay)
+        sender.once = True  # a group that is sent to anew must not repeat numbers that were others'
         if header is None:
             return Secured(sender, None, True)
         try:
@@ -159,12 +175,15 @@ class Protection:
             raise failure("the key of a group is the device's")
         return Secured(sender, Receiver(material), True)
 
-    def answer(self, request: Request, secured: Secured) -> list[tuple[str, str]]:
+    def answer(
+        self, request: Request, secured: Secured, presentation: Presentation, track: int
+    ) -> list[tuple[str, str]]:
         """The header of a SETUP's answer that tells our key as it is now, unless the client brought it."""
         brought = request.headers.get("KeyMgmt")
         if brought is not None and not secured.sender.shared and secured.receiver is not None:
             return []
-        return [("KeyMgmt", mikey.to_header(request.uri, self._keys.message(secured.sender)))]
+        message = self._message(secured.sender, presentation, track, groups=secured.group)
+        return [("KeyMgmt", mikey.to_header(request.uri, message))]
 
     def change(self, secured: dict[int, Secured], message: Message, named: int | None) -> None:
         """New keys for media from now on (Streaming 8.2.1.2). `named` is the track of the URL. Raises RtspError 463."""
@@ -234,7 +253,11 @@ class SecureOutlet:
     def send(self, unit: FlushUnit) -> None:
         """See Outlet."""
         found = self._secured.get(unit.track)
-        self._outlet.send(unit if found is None else found.sender.protect(unit))
+        if found is not None:
+            unit = found.sender.protect(unit)
+            if not unit.starts:
+                return
+        self._outlet.send(unit)
 
     @property
     def ready(self) -> bool:

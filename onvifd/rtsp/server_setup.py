@@ -148,7 +148,7 @@ class SetupMethod:
         keys: list[tuple[str, str]] = []
         if secured is not None and protection is not None:
             transport = replace(transport, profile=PROFILE)
-            keys = protection.answer(request, secured)
+            keys = protection.answer(request, secured, session.presentation, track)
         value = h.SessionHeader(session.id, session.timeout).format()
         self._machine.answer(request, 200, [("Transport", transport.format()), ("Session", value), *keys])
 

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from onvifd.media.rtp.rollover import estimate
 from onvifd.media.types import FlushUnit
 
 MKI_SIZE = 4
@@ -28,6 +29,8 @@ WINDOW = 64
 MAX_KEYS = 4
 """Keys of a receiver: the current one and those it replaces."""
 _E = 0x8000_0000
+_MAX_FRAMED = 0xFFFF
+"""Octets of a packet within RTSP (RFC 2326 10.12); a larger one, made of a packet that just fitted, is left out."""
 
 
 class Suite(Enum):
@@ -122,28 +125,23 @@ def header_size(packet: bytes | memoryview) -> int:
     return size if size <= len(packet) else 0
 
 
-def estimate(highest: int, sequence: int) -> int:
-    """The index of a packet from the highest so far, for packets that come out of order (RFC 3711 3.3.1); below zero before
-    the first."""
-    rollover, newest = highest >> 16, highest & 0xFFFF
-    if newest < 0x8000:
-        rollover -= sequence - newest > 0x8000
-    else:
-        rollover += newest - 0x8000 > sequence
-    return rollover << 16 | sequence
-
-
 class Sender:
     """Protects what one source sends under one key at a time. `ssrc` is that of the source.
 
-    Sequence numbers may go back a little (a cached group of pictures for a late joiner), never by half their range.
+    The index of a packet, which makes its nonce, is that of the live stream (`FlushUnit.rollover`), whoever listened before.
+    Where nobody has counted, it is counted here; numbers may then go back a little, never by half their range.
     """
 
-    def __init__(self, material: KeyMaterial, ssrc: int, rollover: int = 0, *, shared: bool = False) -> None:
+    def __init__(
+        self, material: KeyMaterial, ssrc: int, rollover: int = 0, *, shared: bool = False, once: bool = False
+    ) -> None:
         self.ssrc = ssrc
+        self.once = once
+        """Whether each packet is sent once, in order: what does not come behind the last one is left out then."""
         self.shared = shared
         """Whether several clients get what it protects, so that it is kept with the unit."""
         self._highest: int | None = None
+        self._last = -1
         self._rollover = rollover
         self._reports = itertools.count(1)
         self.rekey(material)
@@ -162,7 +160,10 @@ class Sender:
     def fork(self, material: KeyMaterial) -> Sender:
         """One under another key that goes on for a single client where this one is."""
         made = Sender(material, self.ssrc, self._rollover)
-        made._highest = self._highest
+        made._highest, made._reports = (
+            self._highest,
+            self._reports,
+        )  # the client may have chosen the key that it was under
         return made
 
     @property
@@ -179,9 +180,12 @@ class Sender:
         pieces: list[bytes] = []
         starts: list[int] = []
         at = 0
+        near: int | None = None
         for packet, channel in _packets(unit):
-            made = self.report(packet) if channel & 1 else self.packet(packet)
-            if not made:
+            if near is None and unit.rollover is not None and not channel & 1:
+                near = unit.rollover << 16 | int.from_bytes(packet[2:4], "big")
+            made = self.report(packet) if channel & 1 else self.packet(packet, near)
+            if not made or len(made) > _MAX_FRAMED:
                 continue
             starts.append(at)
             pieces += (bytes((0x24, channel)), len(made).to_bytes(2, "big"), made)
@@ -196,20 +200,24 @@ class Sender:
             unit.end_of_frame,
             unit.rtcp,
             {},
+            unit.rollover,
         )
         if self.shared:
             unit.cache[self] = (self.material, made_unit)
         return made_unit
 
-    def packet(self, packet: bytes) -> bytes:
-        """RTP to SRTP; empty for what is no RTP."""
+    def packet(self, packet: bytes, near: int | None = None) -> bytes:
+        """RTP to SRTP; empty for what is no RTP. `near` is an index that its own is near to."""
         size = header_size(packet)
         if not size:
             return b""
         sequence = int.from_bytes(packet[2:4], "big")
         if self._highest is None:
             self._highest = self._rollover << 16 | sequence
-        index = max(0, estimate(self._highest, sequence))
+        index = max(0, estimate(self._highest if near is None else near, sequence))
+        if self.once and index <= self._last:
+            return b""
+        self._last = index
         self._highest = max(self._highest, index)
         ssrc, keys = int.from_bytes(packet[8:12], "big"), self._rtp
         header, payload = packet[:size], packet[size:]

@@ -19,7 +19,9 @@ import pytest
 from onvifd.clock import SystemClock
 from onvifd.rtsp import mikey
 from onvifd.rtsp.admission import Budget
+from onvifd.rtsp.messages import Headers, Request
 from onvifd.rtsp.mikey import CryptoSession
+from onvifd.rtsp.protection import KeyStore, Protection
 from onvifd.rtsp.server import RtspServer
 from onvifd.rtsp.srtp import KeyMaterial, Receiver, Sender, Suite
 from onvifd.workers.frontdoor import FrontDoor
@@ -356,6 +358,38 @@ async def test_what_was_encrypted_never_goes_on_in_clear(server: House) -> None:
         await udp.packet()
         assert await numbers(udp, Receiver(material), 20)
     udp.close()
+
+
+class Recorded:
+    replay = True
+    name = "r"
+
+    def __init__(self) -> None:
+        self.tracks = live(PATH)[0].tracks
+
+
+async def test_sessions_of_replay_never_share_a_key() -> None:
+    """They have numbers of their own each, and so the same nonces."""
+    protection = Protection(KeyStore(lambda: 0))
+    presentation, request = Recorded(), Request("SETUP", "rtsps://x/r?srtp", Headers(), b"")
+    protection.describe(request.uri, "/r", presentation)  # type: ignore[arg-type]
+    made = [
+        protection.set_up(request, "/r", presentation, 0, group=False)  # type: ignore[arg-type]
+        for _ in range(3)
+    ]
+    assert len({each.sender.material.key for each in made}) == 3
+
+
+async def test_the_counter_that_is_told_is_that_of_the_stream() -> None:
+    stream, mount = live(PATH)
+    presentation = await mount.find(PATH, None)  # type: ignore[arg-type]
+    async with feeding(stream, 0.0005):
+        await asyncio.sleep(0.05)
+    stream._rollovers[0]._highest += 7 << 16
+    stream.clear()
+    protection = Protection(KeyStore(lambda: 0))
+    told = protection.describe("rtsps://x/live?srtp", PATH, presentation)
+    assert mikey.from_text(told[0]).sessions[0].rollover == stream.rollover(0) >= 7
 
 
 PIPELINE = """
