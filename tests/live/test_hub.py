@@ -110,6 +110,24 @@ async def test_change_of_codec_ends_sessions_change_of_size_does_not() -> None:
     assert outlet.ended == 0
     source.set_tracks((H265, AUDIO))
     assert outlet.ended == 1
+    before = len(outlet.units)
+    source.publish(unit(9, key=True))  # not what was described
+    assert len(outlet.units) == before
+    assert source.clients == 0
+
+
+async def test_a_codec_that_changes_between_answer_and_begin_is_not_sent() -> None:
+    source = stream()
+    source.publish(unit(1, key=True))
+    outlet = Outlet()
+    playback = await open_playback(source, outlet)
+    await playback.play(PlayRequest(cseq=1), frozenset({0}))
+    source.set_tracks((H265, AUDIO))
+    assert outlet.ended == 1
+    playback.start()
+    source.publish(unit(9, key=True))
+    assert outlet.units == []
+    await playback.close()
 
 
 @pytest.mark.parametrize("change", ["codec", "end"])
