@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import logging
 import os
 import socket
 from dataclasses import dataclass, field
@@ -68,8 +67,7 @@ from onvifd.workers.presentations import PresentationTable
 from onvifd.workers.recorder import Sink
 from onvifd.workers.recording import Recordings, StreamFeed
 from onvifd.workers.talking import Talking
-
-log = logging.getLogger(__name__)
+from onvifd.workers.tasks import tell_fault
 
 STATS_INTERVAL = 2.0
 
@@ -208,7 +206,12 @@ class MediaWorker:
             door=door_of(setup, self._clock, self._link.send),
         )
         self._accounts.server = self._server
-        self._tasks = (asyncio.create_task(self._report()), asyncio.create_task(self._metadata.run()))
+        self._tasks = (
+            asyncio.create_task(self._report(), name="reports"),
+            asyncio.create_task(self._metadata.run(), name="live metadata"),
+        )
+        for task in self._tasks:
+            task.add_done_callback(tell_fault)
         return Ready(name=setup.name, pid=os.getpid())
 
     def _stream(self, camera: str, name: str) -> LiveStream | None:
@@ -299,7 +302,7 @@ class MediaWorker:
             intake.on_frame = sink
 
         task = asyncio.create_task(intake.run(), name=f"intake {name}")
-        task.add_done_callback(_ended)
+        task.add_done_callback(tell_fault)
         self._streams[camera, spec.name] = _Running(
             camera, spec, stream, intake, task, self._recordings.open(spec.recordings, wire)
         )
@@ -407,11 +410,6 @@ class MediaWorker:
         if self._poller is not None:
             self._poller.close()
         await self._recordings.close()
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("%s ended by a fault", task.get_name(), exc_info=error)
 
 
 def keyframe_of(stream: LiveStream) -> tuple[AccessUnit, TrackFormat]:

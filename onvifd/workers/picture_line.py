@@ -14,6 +14,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from onvifd.workers.tasks import tell_fault
+
 log = logging.getLogger(__name__)
 
 MAX_MESSAGE = 16 << 20
@@ -84,6 +86,7 @@ class PictureLine:
         self._hear = hear
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pump = asyncio.create_task(self._read(), name="picture line")
+        self._pump.add_done_callback(tell_fault)
 
     @classmethod
     async def open(cls, sock: socket.socket, hear: Callable[[PictureLine, Word], None]) -> PictureLine:

@@ -24,6 +24,7 @@ from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, Kind, TrackFormat
 from onvifd.workers.messages import PictureSpec, Presentations
 from onvifd.workers.picture_line import Begin, End, Picture, PictureLine, Refused, Unit, Word
+from onvifd.workers.tasks import tell_fault
 
 log = logging.getLogger(__name__)
 
@@ -338,6 +339,7 @@ class Pictures:
             await asyncio.wait((changed, line.closed), return_when=asyncio.FIRST_COMPLETED)
         finally:
             changed.cancel()
+            await asyncio.gather(changed, return_exceptions=True)
 
     async def _choose(self, stream: JpegStream) -> LiveStream | None:
         """The smaller stream, unless larger pictures are wanted or it does not deliver."""
@@ -365,8 +367,7 @@ class Pictures:
         self._tasks.discard(task)
         for camera in [camera for camera, each in self._making.items() if each is task]:
             del self._making[camera]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("%s ended by a fault", task.get_name(), exc_info=error)
+        tell_fault(task)
 
     async def stop(self) -> None:
         """End all streams and the line."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,8 +12,7 @@ from onvifd.live.talk import TalkLine
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import Primacy
 from onvifd.workers.messages import CameraSpec, PresentationSpec, TalkSpec, TrackSpec
-
-log = logging.getLogger(__name__)
+from onvifd.workers.tasks import tell_fault
 
 
 @dataclass(slots=True)
@@ -73,7 +71,7 @@ class Talking:
     def _begin(self, camera: str, spec: TalkSpec, line: TalkLine) -> _Way:
         back = Talkback(line, TalkSource(camera, spec.url, spec.user, spec.password), self._clock)
         task = asyncio.create_task(back.run(), name=f"talk to {camera}")
-        task.add_done_callback(_ended)
+        task.add_done_callback(tell_fault)
         return _Way(spec, line, back, task)
 
     async def _end(self, way: _Way) -> None:
@@ -96,8 +94,3 @@ def _format(spec: TrackSpec) -> TrackFormat:
         rtpmap=spec.rtpmap,
         fmtp=spec.fmtp,
     )
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("%s ended by a fault", task.get_name(), exc_info=error)

@@ -13,6 +13,7 @@ from typing import Any
 
 from onvifd.errors import InvalidArgument
 from onvifd.workers.picture_line import Begin, End, Picture, PictureLine, Refused, Unit, Word
+from onvifd.workers.tasks import tell_fault
 from onvifd.workers.vision_codec import Transcoder
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class _Maker:
         self._lagging = True
         self.dropped = 0
         self.task = asyncio.create_task(self._work(), name=f"pictures {begin.number}")
-        self.task.add_done_callback(_ended)
+        self.task.add_done_callback(self._over)
 
     def take(self, unit: Unit) -> None:
         """Queue a unit; at the bound all that wait are dropped, and what follows up to the next key frame."""
@@ -75,6 +76,12 @@ class _Maker:
             made = await loop.run_in_executor(self._executor, self._coder.work, batch, len(batch) >= LATE)
             for utc, data in made:
                 self._line.send(Picture(self._number, utc, data))
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        tell_fault(task)
+        if not task.cancelled():
+            # Who watches must not wait for ever.
+            self._line.send(Refused(self._number, "the pictures cannot be made"))
 
     async def stop(self) -> None:
         self.task.cancel()
@@ -111,7 +118,7 @@ class PictureMakers:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_ended)
+        task.add_done_callback(tell_fault)
 
     async def _serve(self, sock: socket.socket) -> None:
         self._arriving.discard(sock)
@@ -160,8 +167,3 @@ class PictureMakers:
         for sock in self._arriving:
             sock.close()
         await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
-
-
-def _ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("%s ended by a fault", task.get_name(), exc_info=error)

@@ -373,6 +373,21 @@ async def test_what_does_not_decode_is_left_out(scene: Scene) -> None:
     assert jpeg.size_of(watcher.frames[0][1].data)[0] == 640
 
 
+async def test_a_decoder_that_fails_ends_the_pictures_with_a_reason(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def work(coder: Transcoder, *_: object) -> list[tuple[int, bytes]]:
+        raise RuntimeError("no such picture")
+
+    monkeypatch.setattr(Transcoder, "work", work)
+    source = scene.add()
+    source.send(1)
+    with pytest.raises(Unavailable, match="cannot be made"):
+        await scene.stream().known(WAIT)
+    await until(lambda: scene.makers.count == 0)
+    assert "no such picture" in caplog.text
+
+
 # ---- the line --------------------------------------------------------------------------------------
 
 
@@ -414,6 +429,22 @@ async def test_words_about_unknown_numbers_and_encodings(scene: Scene) -> None:
         assert all(jpeg.size_of(word.data) == (160, 96) for word in heard if isinstance(word, Picture))
     finally:
         await line.close()
+
+
+async def test_a_fault_of_who_hears_ends_the_line_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    def hear(line: PictureLine, word: Word) -> None:
+        raise RuntimeError("not understood")
+
+    one, other = socket.socketpair()
+    line, speaker = await PictureLine.open(one, hear), await PictureLine.open(other, hear)
+    try:
+        speaker.send(Unit(1, T0, True, b"x"))
+        async with asyncio.timeout(WAIT):
+            await asyncio.shield(line.closed)
+        await until(lambda: "not understood" in caplog.text)
+    finally:
+        await line.close()
+        await speaker.close()
 
 
 async def test_who_does_not_read_loses_pictures_not_the_line() -> None:
