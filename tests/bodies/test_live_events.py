@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from onvifd.bodies.live_events import LiveEvents
 from onvifd.clock import SimulatedClock
 from onvifd.events import topics
@@ -46,6 +48,7 @@ class Rig:
         return found
 
 
+@pytest.mark.covers("T-MetadataStream", "M-MetadataStream")
 def test_an_event_goes_to_the_configurations_of_its_camera() -> None:
     rig = Rig(metadata(ONE, "a"), metadata(ONE, "b", events=False), metadata(ONE, "c"), metadata(TWO, "a"))
     rig.motion(ONE, True)
@@ -74,6 +77,7 @@ def test_what_belongs_to_no_camera_goes_to_who_asked_for_its_topic() -> None:
     assert rig.told() == [(ONE, (f"device-{ONE}",))]
 
 
+@pytest.mark.covers("T-PropertyStateOnSync")
 def test_states_are_told_to_who_comes_later() -> None:
     rig = Rig()
     rig.motion(ONE, True)

@@ -76,6 +76,7 @@ CHOICE = EncoderChoice(
 )
 
 
+@pytest.mark.covers("ENC-08")
 def test_rates_and_quality_are_moved_into_their_range() -> None:
     encoder = model(ONE).video_encoders[0]
     wanted = EncoderSettings(

@@ -116,6 +116,7 @@ async def settings_of(*cameras: Camera, learned: dict[str, Stream] | None = None
             await made.close()
 
 
+@pytest.mark.covers("ENC-04", "ENC-05", "ENC-06", "ENC-09", "ENC-10", "P071", "P075")
 async def test_options_of_a_camera(clips: CameraClips) -> None:
     async with running(clips) as device, settings_of(camera_of(device)) as settings:
         by_codec = {each.codec: each for each in await settings.options("cam-00000001", "main")}
@@ -130,6 +131,7 @@ async def test_options_of_a_camera(clips: CameraClips) -> None:
         assert await settings.options("cam-00000001", "main") is await settings.options("cam-00000001", "main")
 
 
+@pytest.mark.covers("A016", "ENC-05", "ENC-06", "ENC-09", "ENC-10", "P071")
 async def test_setting_an_encoder_changes_what_is_sent(clips: CameraClips) -> None:
     learned: dict[str, Stream] = {}
     async with running(clips) as device, settings_of(camera_of(device), learned=learned) as settings:
@@ -162,6 +164,7 @@ async def test_setting_an_encoder_changes_what_is_sent(clips: CameraClips) -> No
         assert kept.uri == camera_of(device).main.uri
 
 
+@pytest.mark.covers("ENC-04", "P075")
 async def test_another_codec_ends_sessions_so_that_the_stream_is_described_anew(clips: CameraClips) -> None:
     async with running(clips) as device, settings_of(camera_of(device)) as settings:
         body = device._body

@@ -96,6 +96,7 @@ def ways(house: House, way: str) -> tuple[str, ssl.SSLContext | None]:
 
 @pytest.mark.covers("T-RTP-RTSP-TCP-WebSocket")
 @pytest.mark.parametrize("way", ["ws", "wss"])
+@pytest.mark.covers("NET-43")
 async def test_live_video_by_a_foreign_client(house: House, way: str) -> None:
     url, tls = ways(house, way)
     async with connect(url, subprotocols=[PROTOCOL], ssl=tls, compression=None) as connection:  # type: ignore[list-item]

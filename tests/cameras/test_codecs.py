@@ -252,6 +252,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (Codec.H264, Codec.L16, False),
     ],
 )
+@pytest.mark.covers("S-MPEG4")
 async def test_sent_by_the_simulated_camera_played_by_ffmpeg(
     folder: Path, codec: Codec, audio: Codec, latm: bool
 ) -> None:

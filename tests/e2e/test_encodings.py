@@ -90,6 +90,7 @@ async def decoded(app: RecorderApp, path: str, kind: str) -> int:
     ("codec", "audio", "latm"),
     [(Codec.MPEG4, Codec.OPUS, False), (Codec.H265, Codec.AAC, True), (Codec.JPEG, Codec.PCMA, False)],
 )
+@pytest.mark.covers("S-MPEG4")
 async def test_relayed_and_replayed(tmp_path: Path, codec: Codec, audio: Codec, latm: bool) -> None:
     async with recording(tmp_path, codec, audio, latm=latm) as app:
         (channel,) = app.recorder.channels
@@ -108,6 +109,7 @@ async def test_sound_that_cannot_be_recorded_is_relayed(tmp_path: Path) -> None:
 
 
 @pytest.mark.covers("T-media2-SetVideoEncoderConfiguration", "ENC-05", "ENC-09", "ENC-10")
+@pytest.mark.covers("A016", "ENC-06", "P071")
 async def test_a_vms_sets_the_encoder_of_a_camera(tmp_path: Path) -> None:
     async with recording(tmp_path, Codec.H264, Codec.PCMU) as app, aiohttp.ClientSession() as session:
         (channel,) = app.recorder.channels

@@ -106,6 +106,7 @@ def test_positions_and_states_of_a_camera_are_selected_apart(selection: Selectio
         assert [etree.QName(each).localname for each in etree.fromstring(chosen.data)] == left
 
 
+@pytest.mark.covers("T-MetadataStream", "M-MetadataStream")
 def test_a_document_is_closed_each_second_though_nothing_happens() -> None:
     assembler = Assembler(ALL)
     assembler.begin(7 * US)

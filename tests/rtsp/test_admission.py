@@ -28,6 +28,7 @@ def refused(door: Door, each: Session, account: str = "one", address: str = "192
     return caught.value.status
 
 
+@pytest.mark.covers("NET-14")
 def test_sessions_in_all() -> None:
     told: list[tuple[str, ...]] = []
     door = Door(Budget(sessions=2), lambda *args: told.append(args))
@@ -42,6 +43,7 @@ def test_sessions_in_all() -> None:
     door.admit(session(3), "three", "192.0.2.3")
 
 
+@pytest.mark.covers("NET-14")
 def test_sessions_of_an_account_and_of_an_address() -> None:
     door = Door(Budget(per_account=1, per_address=2))
     door.admit(session(1), "one", "192.0.2.1")

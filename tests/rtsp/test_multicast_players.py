@@ -90,6 +90,7 @@ def url(host: str, port: int) -> str:
 
 
 @covers
+@pytest.mark.covers("NET-43")
 def test_ffmpeg_by_udp_multicast(space: Space) -> None:
     port = space.serve("127.0.0.1", "239.255.78.1", "5600")
     done = space.run(
@@ -117,6 +118,7 @@ def test_what_was_started_is_decoded_without_rtsp(space: Space, tmp_path: Path) 
 
 
 @covers
+@pytest.mark.covers("NET-43")
 def test_gstreamer_by_multicast(space: Space, tmp_path: Path) -> None:
     port = space.serve("127.0.0.1", "239.255.78.3", "5604")
     film = tmp_path / "film.h264"

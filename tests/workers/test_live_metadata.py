@@ -113,6 +113,7 @@ async def rig() -> AsyncIterator[Rig]:
     await asyncio.gather(made.task, return_exceptions=True)
 
 
+@pytest.mark.covers("T-MetadataStream", "M-MetadataStream")
 async def test_a_document_each_second_to_who_watches(rig: Rig) -> None:
     await rig.go(5)
     watcher = rig.watch(SUB)
@@ -136,6 +137,7 @@ async def test_reports_tell_the_time_of_documents(rig: Rig) -> None:
     assert (last.packets, first.packets) == (watcher.times.index(last.rtp_time), 0)
 
 
+@pytest.mark.covers("T-MetadataStream", "M-MetadataStream")
 async def test_each_configuration_gets_what_it_selects(rig: Rig) -> None:
     main, sub = rig.watch(MAIN), rig.watch(SUB)
     await rig.go(0.1)
@@ -147,6 +149,7 @@ async def test_each_configuration_gets_what_it_selects(rig: Rig) -> None:
     assert sub.documents == [[NOTICE]]
 
 
+@pytest.mark.covers("T-PropertyStateOnSync", "M-media2-SetSynchronizationPoint")
 async def test_a_synchronisation_point_tells_all_that_is_true(rig: Rig) -> None:
     rig.camera()
     rig.event("main", "sub", state="motion")

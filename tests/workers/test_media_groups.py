@@ -121,6 +121,7 @@ async def test_a_started_profile_is_sent_and_a_session_shares_its_group(
     listener.close()
 
 
+@pytest.mark.covers("T-media2-SetSynchronizationPoint")
 async def test_synchronisation_points_and_reports(control: Control, camera: SimulatedDevice) -> None:
     await control.begin(record=False, max_sessions=1)
     await control.ask(ACCOUNT)

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from onvifd.live.hub import LiveStream
 from onvifd.live.parts import Composition
 from onvifd.media.types import Kind
@@ -50,6 +52,7 @@ def test_profiles_that_are_not_named_any_more_are_gone() -> None:
     assert made.lookup("/live/cam-1/p") is None
 
 
+@pytest.mark.covers("S-media-SetSynchronizationPoint", "T-media2-SetSynchronizationPoint")
 def test_a_synchronisation_point_is_asked_of_every_stream_of_the_profile() -> None:
     document = LiveStream("cam-1/metadata/m")
     made = PresentationTable(lambda camera, stream: STREAMS.get((camera, stream)), lambda spec: document)

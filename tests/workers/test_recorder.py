@@ -256,6 +256,7 @@ async def test_a_stream_feeds_several_recordings_each_by_its_own_order(scene: Sc
 
 
 @pytest.mark.covers("P076")
+@pytest.mark.covers("ENC-11")
 async def test_sound_is_switched_while_it_records_without_a_frame_lost(scene: Scene, h264: Clip) -> None:
     units = in_order(video_units(h264, seconds=6), g711_units(seconds=6))
     await scene.begin([h264.format, PCMU], spec(pre=0.0))

@@ -277,6 +277,7 @@ def group(address: str, port: int = 40000, ttl: int = 5, *, start: bool = False)
 
 @pytest.mark.parametrize("kind", ["VideoEncoder", "AudioEncoder", "Metadata"])
 @pytest.mark.parametrize("address", ["239.1.2.3", "ff15::1:2"])
+@pytest.mark.covers("NET-37")
 async def test_groups_are_told_to_the_workers(made: Made, way: Any, kind: str, address: str) -> None:
     stage = made[0]
     token = tokens_of(stage)[kind]
@@ -308,6 +309,7 @@ async def test_groups_are_told_to_the_workers(made: Made, way: Any, kind: str, a
         ),
     ],
 )
+@pytest.mark.covers("NET-37")
 async def test_groups_that_are_none(made: Made, way: Any, bad: tt.MulticastConfiguration) -> None:
     before = await way.get("VideoEncoder", f"ve-{made[0].one}-main")
     assert await way.client.fault(way.set("VideoEncoder", replace(before, multicast=bad))) == MODIFY

@@ -202,6 +202,7 @@ async def test_metadata_stands_alone_in_ver10_and_streams(made: Made) -> None:
 @pytest.mark.covers(
     "T-media2-CreateProfile", "T-media2-DeleteProfile", "M-media2-CreateProfile", "M-media2-DeleteProfile"
 )
+@pytest.mark.covers("T-event-ProfileChanged", "M-event-ProfileChanged")
 async def test_a_profile_of_media2_comes_with_its_configurations(made: Made) -> None:
     stage, media, media2 = made
     parts = tuple(Ref(type_=kind, token=token) for kind, token in reversed(_kinds(stage)))
@@ -237,6 +238,7 @@ async def test_a_profile_that_cannot_be_is_not_made(made: Made) -> None:
     *("T-media2-AddConfiguration", "T-media2-RemoveConfiguration"),
     *("M-media2-AddConfiguration", "M-media2-RemoveConfiguration"),
 )
+@pytest.mark.covers("T-event-ProfileChanged")
 async def test_configurations_go_in_and_out_together(made: Made) -> None:
     stage, _, media2 = made
     one = stage.one
