@@ -40,8 +40,11 @@ SILENCE = 10.0
 """Seconds without a packet of the first track (video, where there is any) after which a camera counts as lost."""
 
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-STEADY = 30.0
-"""Seconds of reception after which the delays start anew."""
+"""Seconds until the next try, after each failure in a row."""
+AT_ONCE = 0.3
+"""Seconds until the first try after a connection that was good."""
+STABLE = 3.0
+"""Seconds of reception that make a good connection."""
 
 FLUSH_AFTER = 0.005
 """Seconds that packets wait for the marker of their frame."""
@@ -171,15 +174,17 @@ class Intake:
         try:
             while True:
                 await self.demand.wanted.wait()
-                began = self._clock.monotonic()
+                began, frames = self._clock.monotonic(), self.counters.frames
                 reason = await (self._receive_by_libav() if self._by_libav else self._receive_once())
                 if reason == _IDLE:
                     self._idle()
                     failures = 0
                     continue
                 self._lost(reason)
-                failures = 0 if self._clock.monotonic() - began > STEADY else failures + 1
-                delay = self._back_off[min(max(failures - 1, 0), len(self._back_off) - 1)]
+                delivered = self.counters.frames > frames
+                failures = 0 if delivered and self._clock.monotonic() - began > STABLE else failures + 1
+                # A camera that closes a connection on which pictures came has been set otherwise, most likely.
+                delay = AT_ONCE if failures == 0 else self._back_off[min(failures - 1, len(self._back_off) - 1)]
                 # Cameras that were lost together must not all come back in the same instant.
                 await self._clock.sleep(delay * random.uniform(0.8, 1.2))
                 self.reconnects += 1
