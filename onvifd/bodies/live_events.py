@@ -78,20 +78,20 @@ class LiveEvents:
         """All states of a camera, for a worker that knows none of them, or that knows them for other configurations."""
         self._send(LivePart(camera=camera, anew=True))
         for event in self._bus.properties():
-            tokens = self._tokens(camera, event)
+            tokens = self._tokens(camera, event, self._owner(event))
             if tokens:
                 part = event_text(event).encode()
                 self._send(LivePart(camera=camera, configurations=tokens, state=_name(event), initial=part))
 
     def _event(self, event: Event) -> None:
-        for camera in self._filters:
-            tokens = self._tokens(camera, event)
+        owner = self._owner(event)
+        for camera in self._filters if owner is None else (owner,):
+            tokens = self._tokens(camera, event, owner)
             if tokens:
                 self._send(_part(camera, tokens, event))
 
-    def _tokens(self, camera: str, event: Event) -> tuple[str, ...]:
+    def _tokens(self, camera: str, event: Event, owner: str | None) -> tuple[str, ...]:
         """The configurations of a camera that get an event. What belongs to no camera goes to who asked for its topic."""
-        owner = self._owner(event)
         if owner not in (camera, None):
             return ()
         return tuple(
