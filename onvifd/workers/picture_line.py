@@ -100,7 +100,8 @@ class PictureLine:
         return cls(reader, writer, hear)
 
     def send(self, word: Word) -> bool:
-        """Say something without waiting. False for a Unit or Picture that was dropped, because the other side does not keep up."""
+        """Say something without waiting. False for a Unit or Picture that was dropped, because the other side does not keep up
+        or it is too large."""
         if self.closed.done():
             return False
         waiting = self._writer.transport.get_write_buffer_size()
@@ -111,6 +112,8 @@ class PictureLine:
             self._writer.transport.abort()
             return False
         data = _encode(word)
+        if len(data) > MAX_MESSAGE:
+            return False
         self._writer.write(_LENGTH.pack(len(data)))
         self._writer.write(data)
         return True

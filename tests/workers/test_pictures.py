@@ -25,7 +25,7 @@ from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
 from onvifd.workers.messages import PictureSpec, Presentations, PresentationSpec
-from onvifd.workers.picture_line import Begin, Picture, PictureLine, Refused, Unit, Word
+from onvifd.workers.picture_line import MAX_MESSAGE, Begin, Picture, PictureLine, Refused, Unit, Word
 from onvifd.workers.pictures import Pictures
 from onvifd.workers.vision_codec import Transcoder, quantizer, wanted_size
 from onvifd.workers.vision_pictures import MAX_UNITS, PictureMakers
@@ -445,6 +445,21 @@ async def test_a_fault_of_who_hears_ends_the_line_and_is_told(caplog: pytest.Log
     finally:
         await line.close()
         await speaker.close()
+
+
+async def test_what_is_too_large_is_left_out_and_the_line_stands() -> None:
+    heard: list[Word] = []
+    one, other = socket.socketpair()
+    line = await PictureLine.open(one, lambda _, word: None)
+    listener = await PictureLine.open(other, lambda _, word: heard.append(word))
+    try:
+        assert not line.send(Unit(1, T0, True, bytes(MAX_MESSAGE)))
+        assert line.send(Unit(2, T0, True, b"x"))
+        await until(lambda: heard)
+        assert heard == [Unit(2, T0, True, b"x")]
+    finally:
+        await line.close()
+        await listener.close()
 
 
 async def test_who_does_not_read_loses_pictures_not_the_line() -> None:
