@@ -97,10 +97,11 @@ class TlsProtocol(asyncio.Protocol):
             transport._outer.write(failure.alert)
             transport._outer.close()
             return
-        if replies := self._layer.replies():
-            transport._outer.write(replies)
         if content and not transport.is_closing():
             self.inner.data_received(content)
+        # behind it: when the connection has left meanwhile, what it still owes left with it
+        if not transport.is_closing() and (replies := self._layer.replies()):
+            transport._outer.write(replies)
         if self._layer.closed:
             transport.close()
 

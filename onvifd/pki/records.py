@@ -23,6 +23,9 @@ TAG = 16
 KEY_UPDATE_AFTER = 1 << 23
 """Records under one key of ours; AES-GCM bears 2 ** 24.5 (RFC 8446 5.5)."""
 
+MAX_BARREN = 32
+"""Records in a row without content. What they cost us is many times what they cost a client: updates of keys, above all."""
+
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION = 20, 21, 22, 23
 _UNEXPECTED, _BAD_MAC, _OVERFLOW, _DECODE = 10, 20, 22, 50
 _KEY_UPDATE = 24
@@ -48,6 +51,8 @@ class Papers(msgspec.Struct, frozen=True, array_like=True):
     written: int = 0
     rest: bytes = b""
     """What was received and is not a whole record yet."""
+    owed: bool = False
+    """Whether the client waits for an update of our keys."""
 
     def __repr__(self) -> str:
         return f"Papers({self.suite})"  # secrets never reach a log
@@ -154,7 +159,8 @@ class RecordLayer:
         self._out = _Direction(suite, papers.tls13, papers.writing, papers.written)
         self._explicit = not papers.tls13 and not suite.chacha
         self._buffer = bytearray(papers.rest)
-        self._replies: list[bytes] = []
+        self._owed = papers.owed
+        self._barren = 0
         self.closed = False
 
     @staticmethod
@@ -171,6 +177,7 @@ class RecordLayer:
             read=self._in.sequence,
             written=self._out.sequence,
             rest=bytes(self._buffer),
+            owed=self._owed,
         )
         return msgspec.msgpack.encode(state)
 
@@ -189,16 +196,14 @@ class RecordLayer:
         return self._seal(ALERT, b"\x01\x00")
 
     def replies(self) -> bytes:
-        """Records that the protocol itself has to send."""
-        data = b"".join(self._replies)
-        self._replies.clear()
-        return data
+        """What the protocol itself has to send. It goes before the next content in any case (RFC 8446 4.6.3)."""
+        return self._update(request=False) if self._owed else b""
 
     def _seal(self, kind: int, data: bytes | memoryview) -> bytes:
         out = self._out
         if self._tls13:
             before = b""
-            if out.sequence >= KEY_UPDATE_AFTER:
+            if self._owed or out.sequence >= KEY_UPDATE_AFTER:
                 before = self._update(request=False)
             header = b"\x17\x03\x03" + (len(data) + 1 + TAG).to_bytes(2, "big")
             nonce = (out.number ^ out.sequence).to_bytes(12, "big")
@@ -215,7 +220,7 @@ class RecordLayer:
 
     def _update(self, *, request: bool) -> bytes:
         """Say that our next records are under new keys, and take those (RFC 8446 4.6.3)."""
-        out = self._out
+        out, self._owed = self._out, False
         message = bytes((_KEY_UPDATE, 0, 0, 1, request))
         header = b"\x17\x03\x03" + (len(message) + 1 + TAG).to_bytes(2, "big")
         nonce = (out.number ^ out.sequence).to_bytes(12, "big")
@@ -226,7 +231,9 @@ class RecordLayer:
     # ---- in
 
     def feed(self, data: bytes) -> bytes:
-        """Take bytes; gives the content of whole records. Raises TlsFailure."""
+        """Take bytes; gives the content of whole records. What comes behind the end is left out. Raises TlsFailure."""
+        if self.closed:
+            return b""
         buffer = self._buffer
         buffer += data
         content: list[bytes] = []
@@ -241,9 +248,14 @@ class RecordLayer:
             kind, plain = self._open13(header, sealed) if self._tls13 else self._open12(header, sealed)
             if len(plain) > MAX_PLAIN:
                 raise self._failure(_OVERFLOW, "content of a record is too large")
-            if kind == APPLICATION:
+            if kind == APPLICATION and plain:
                 content.append(plain)
-            else:
+                self._barren = 0
+                continue
+            self._barren += 1
+            if self._barren > MAX_BARREN:
+                raise self._failure(_UNEXPECTED, "too many records without content")
+            if kind != APPLICATION:
                 self._handle(kind, plain)
         return b"".join(content)
 
@@ -285,12 +297,12 @@ class RecordLayer:
                 raise self._failure(_DECODE, "alert is malformed")
             if plain[1] == 0:
                 self.closed = True
+                self._buffer.clear()
                 return
             raise TlsFailure(f"client gives alert {plain[1]}")
         if kind == HANDSHAKE and self._tls13 and plain in (_UPDATE, _UPDATE_BOTH):
             self._in.update()
-            if plain == _UPDATE_BOTH:
-                self._replies.append(self._update(request=False))
+            self._owed |= plain == _UPDATE_BOTH  # one update answers several
             return
         raise self._failure(_UNEXPECTED, f"record of type {kind} at the wrong time")  # renegotiation included
 

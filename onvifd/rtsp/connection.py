@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Coroutine
@@ -155,10 +156,15 @@ class Connection:
         try:
             data = layer.feed(data)
         except TlsFailure as failure:
-            self._link.send_records(failure.alert)
+            if sock is self._sock:
+                self._link.send_records(failure.alert)
             self._lost(str(failure))
             return None
-        self._link.send_records(layer.replies() if sock is self._sock else b"")
+        if sock is not self._sock:
+            with contextlib.suppress(OSError):
+                sock.send(layer.replies())
+        elif not self._link.queued:  # else it goes with what waits: a client that does not read gathers nothing
+            self._link.send_records(layer.replies())
         return data if data or layer.closed else None
 
     def _readable(self, sock: socket.socket) -> None:
@@ -171,19 +177,22 @@ class Connection:
                 self._lost(f"connection lost: {error.strerror or error}")
                 return
             data = b""  # a POST that is cut has ended, no more
+        ended = not data
         if data and (layer := self._layers.get(sock)) is not None:
             opened = self._unseal(layer, sock, data)
             if opened is None:
                 return
-            data = opened
+            data, ended = opened, layer.closed
         if sock is self._source:
             if data:
                 self._take(data)
-            elif self._decoder is not None and self.machine.sessions:
+            if not ended:
+                return
+            if self._decoder is not None and self.machine.sessions:
                 self._end_source()  # another POST may follow, until the sessions are silent for too long
             else:
                 self._lost("client has closed the connection")
-        elif not data:  # what a client sends behind its GET has no meaning
+        elif ended:  # what a client sends behind its GET has no meaning
             self._lost("client has closed the connection")
 
     def _take(self, data: bytes) -> None:

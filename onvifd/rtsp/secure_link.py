@@ -87,7 +87,9 @@ class SecureLink(Link):
         plain: list[memoryview] = []
         size, outlet, since = 0, self._queue[0][1], self._queue[0][2]
         if self._head_is_partial:
-            pieces.append(self._queue.popleft()[0])
+            head = self._queue.popleft()[0]
+            pieces.append(head)
+            size = len(head)  # where the socket takes little, the rest stays as it is, to be dropped or preceded
         while self._queue and size < BATCH:
             data, whose, _ = self._queue.popleft()
             if whose is None:

@@ -176,6 +176,36 @@ def test_keys_are_updated_when_asked_and_by_ourselves(monkeypatch: pytest.Monkey
     assert two.replies() == b""
 
 
+def test_a_flood_of_updates_costs_one_answer_and_then_the_connection() -> None:
+    one, two = pair()
+    flood = b"".join(one._update(request=True) for _ in range(records.MAX_BARREN))
+    assert two.feed(flood + one.seal(b"a")) == b"a"
+    assert len(two.replies()) == 5 + 5 + 1 + 16
+    assert two.replies() == b""
+    with pytest.raises(TlsFailure, match="without content"):
+        two.feed(b"".join(one._update(request=True) for _ in range(records.MAX_BARREN + 1)))
+    one, two = pair()
+    with pytest.raises(TlsFailure, match="without content"):
+        two.feed(b"".join(one.seal(b"") for _ in range(100)))
+
+
+def test_an_update_that_is_owed_goes_before_content_and_along_to_another_process() -> None:
+    one, two = pair()
+    assert two.feed(one._update(request=True) + one.seal(b"a")) == b"a"
+    two = RecordLayer.unpack(two.pack())
+    assert one.feed(two.seal(b"b")) == b"b"
+    assert two.replies() == b""
+
+
+def test_behind_the_end_nothing_is_gathered() -> None:
+    one, two = pair()
+    assert two.feed(one.seal(b"a") + one.close() + b"rest") == b"a"
+    assert two.closed
+    for _ in range(10):
+        assert two.feed(bytes(10_000)) == b""
+    assert not two._buffer
+
+
 def test_the_library_understands_an_update_of_keys(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client("1.3", "")
     layer = meet(tls, client)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 from onvifd.pki.records import Papers, RecordLayer
-from onvifd.rtsp.secure_link import SecureLink, link_of
+from onvifd.rtsp.secure_link import BATCH, SecureLink, link_of
 
 HERE = Papers(True, "TLS_AES_128_GCM_SHA256", bytes(32), bytes(range(32)))
 
@@ -81,3 +82,19 @@ async def test_the_end_of_the_client_is_noticed() -> None:
     assert lost
     assert link.closed
     near.close()
+
+
+async def test_where_the_socket_takes_little_only_little_is_encrypted_ahead() -> None:
+    near, far = ends()
+    link = link_of(near, [].append, RecordLayer(HERE), False)
+    assert isinstance(link, SecureLink)
+    for number in range(40):
+        link.send_media(bytes((number,)) * 20_000, None)
+    for _ in range(200):
+        with contextlib.suppress(BlockingIOError):
+            far.recv(300)
+        link._writable()
+    assert len(link._queue[0][0]) < 2 * BATCH
+    link.close()
+    near.close()
+    far.close()
