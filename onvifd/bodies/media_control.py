@@ -7,6 +7,7 @@ the recorder's own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import secrets
@@ -50,6 +51,8 @@ MAX_MADE = 128
 """Profiles of clients beyond the fixed ones of all cameras that there may be."""
 FIXED: Final = 3
 """Fixed profiles of a camera at most."""
+IN_FORCE = 5.0
+"""Seconds that an answer waits until the camera sends what it was told to."""
 OPTIONS_TIMEOUT = 4.0
 """Seconds for a camera to say what it offers; then it is taken to offer what it sends."""
 _FIXED_TOKEN = re.compile(r"cam-[0-9a-f]{8}-(main|sub|jpeg)")
@@ -58,7 +61,8 @@ MAX_TOKEN = 64
 """Characters of a token (tt:ReferenceToken)."""
 
 Change = Callable[..., Awaitable[Any]]
-Expect = Callable[[str, str, EncoderSettings], None]
+Expect = Callable[[str, str, EncoderSettings], asyncio.Event]
+"""A camera was told to send something else; gives what tells that it does."""
 
 
 class MediaParts:
@@ -259,7 +263,12 @@ class MediaParts:
             raise InvalidArgument("The camera's settings are out of reach.", detail="ConfigModify")
         made = await self.cameras.set_encoder(encoder.camera, encoder.stream, wanted)
         log.info("camera %s: encoder %s set to %s", encoder.camera, encoder.stream, made)
-        self._expect(encoder.camera, encoder.stream, made)
+        begun = self._expect(encoder.camera, encoder.stream, made)
+        if (made.codec, made.width, made.height) != (encoder.codec, encoder.width, encoder.height):
+            # Who is answered asks for the stream next, and must not be told of the old one.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IN_FORCE):
+                    await begun.wait()
         return made
 
 

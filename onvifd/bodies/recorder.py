@@ -5,6 +5,7 @@ It lives on control's event loop and hears from the workers what happens; everyt
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -135,6 +136,8 @@ class Recorder:
         self.pictures = True
         """Whether there is a stream of JPEG pictures of each camera."""
         self._model: MediaModel | None = None
+        self._awaited: dict[tuple[str, str], asyncio.Event] = {}
+        """Set when the formats of a stream are told."""
         """None while it must be made anew."""
         self._announced = MediaModel()
         self._announced_changes: Mapping[str, object] = {}
@@ -239,6 +242,9 @@ class Recorder:
             return False
         stream.formats = formats
         stream.expected = None
+        awaited = self._awaited.pop((message.camera, message.stream), None)
+        if awaited is not None:
+            awaited.set()
         self._announce(channel)
         self._refresh()
         return True
@@ -253,12 +259,13 @@ class Recorder:
         stream.clients, stream.lost_packets, stream.reconnects = stats.clients, stats.lost_packets, stats.reconnects
         self._model = None
 
-    def expect(self, camera: str, stream: str, settings: EncoderSettings) -> None:
-        """A camera was told to send something else: that is shown until it does."""
+    def expect(self, camera: str, stream: str, settings: EncoderSettings) -> asyncio.Event:
+        """A camera was told to send something else: that is shown until it does. Gives what tells that it does."""
         channel = self._channel(camera)
         if channel is not None and stream in channel.streams:
             expect(channel.streams[stream], settings, self._clock.utc())
             self._model = None
+        return self._awaited.setdefault((camera, stream), asyncio.Event())
 
     def recording_state(self, state: RecordingState) -> None:
         """Writing of a recording began or ended."""

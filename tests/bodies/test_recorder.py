@@ -16,6 +16,7 @@ from onvifd.bodies.recording_control import ControlActions, RecordingControl
 from onvifd.bodies.recording_tables import read_tables
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role
 from onvifd.cameras.registry import Stream as CameraStream
+from onvifd.cameras.settings import EncoderSettings
 from onvifd.clock import US, SimulatedClock
 from onvifd.errors import NotFound
 from onvifd.events.bus import EventBus
@@ -23,7 +24,7 @@ from onvifd.events.types import Event
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.onvif.backend import Identity, JobState, Network, Ports, Scope, SystemTime
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import CameraState, RecordingState
+from onvifd.workers.messages import CameraState, RecordingState, StreamFormats, TrackSpec
 
 T0 = 1_767_225_600 * US
 
@@ -272,3 +273,16 @@ def test_a_camera_that_is_lost_puts_its_job_in_error(stage: Stage) -> None:
     stage.body.recording_state(RecordingState(recording=stage.rec, active=False, utc=T0 + US, reason="gap"))
     stage.online(False)
     assert stage.body.job_status(job.token).state is JobState.ERROR
+
+
+async def test_who_told_a_camera_to_send_something_else_hears_when_it_does(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.configure(stage.camera)
+    begun = stage.body.expect(stage.camera, "main", EncoderSettings(codec=Codec.H265, width=1280, height=720))
+    again = stage.body.expect(stage.camera, "main", EncoderSettings(codec=Codec.H265, width=640, height=360))
+    assert again is begun
+    told = TrackSpec(codec=Codec.H265, clock_rate=90_000, width=640, height=360)
+    assert not begun.is_set()
+    stage.body.stream_formats(StreamFormats(camera=stage.camera, stream="main", tracks=(told,)))
+    assert begun.is_set()
+    assert not stage.body.expect(stage.camera, "main", EncoderSettings(codec=Codec.H264, width=1, height=1)).is_set()

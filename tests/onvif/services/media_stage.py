@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ class MediaStage:
             self.clock,
             model=self.recorder.media,
             change=self._change,
-            expect=self.recorder.expect,
+            expect=self._expect,
             max_cameras=2,
             cameras=self.encoders,
         )
@@ -145,6 +146,12 @@ class MediaStage:
         named: dict[str, Any] = {"multicast": multicast, "secure": lambda: secure, "topics": TOPICS}
         self.media = MediaService(self.recorder, self.recorder, self.parts, **named)
         self.media2 = Media2Service(self.recorder, self.recorder, self.parts, **named)
+
+    def _expect(self, camera: str, stream: str, settings: EncoderSettings) -> asyncio.Event:
+        """These cameras never send anything: nobody waits for it."""
+        begun = self.recorder.expect(camera, stream, settings)
+        begun.set()
+        return begun
 
     async def _picture(self, camera: str, stream: str) -> bytes:
         return f"{camera}/{stream}".encode()
