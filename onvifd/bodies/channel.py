@@ -18,6 +18,7 @@ from onvifd.cameras.registry import (
 )
 from onvifd.cameras.settings import EncoderSettings
 from onvifd.clock import US
+from onvifd.media import mpeg4
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.backend import (
     AudioEncoder,
@@ -52,7 +53,7 @@ class ChannelStream:
     bitrate: int = 0
     """Measured bit/s, 0 until known."""
     encoder_profile: str = ""
-    """As the camera states it; what the SPS says comes first."""
+    """As the camera stated it, perhaps of another encoding than the present one; what the headers say comes first."""
     gov_length: int = 0
     """Measured frames from key frame to key frame, 0 until known."""
     clients: int = 0
@@ -99,7 +100,9 @@ def expect(stream: ChannelStream, settings: EncoderSettings, now: int) -> None:
 
 
 def _codec_profile(video: TrackFormat) -> str:
-    """The profile by the SPS; empty while there is none."""
+    """The profile by the headers; empty while there are none."""
+    if video.codec is Codec.MPEG4:
+        return "ASP" if mpeg4.is_advanced_simple(video.config) else "SP"
     if video.codec is Codec.H265:
         # general_profile_idc of the SPS (RFC 7798 7.1: profile-id): byte 3 holds space, tier and profile
         sps = next((nal for nal in video.parameter_sets if (nal[0] >> 1) & 0x3F == 33), b"")

@@ -49,6 +49,11 @@ def profile_level(config: bytes) -> int:
     return config[at + 4] if 0 <= at < len(config) - 4 else 1
 
 
+def is_advanced_simple(config: bytes) -> bool:
+    """Whether the headers say Advanced Simple Profile (Annex G: 1111 and the level)."""
+    return profile_level(config) & 0xF0 == 0xF0
+
+
 def with_config(track: TrackFormat, config: bytes) -> TrackFormat:
     """`track` with other headers and the picture size that they state (the size stays where they cannot be read)."""
     try:

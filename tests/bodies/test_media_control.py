@@ -192,3 +192,12 @@ def test_profiles_that_come_and_go_are_announced() -> None:
     come = [event.source[0][1] for event in media_events(one, both, {}, {}, 0)]
     assert come == [f"{TWO}-main", f"{TWO}-sub", f"{TWO}-jpeg"]
     assert {event.source[0][1] for event in media_events(both, one, {}, {}, 0)} == set(come)
+
+
+@pytest.mark.parametrize(("indication", "profile"), [(0x01, "SP"), (0x08, "SP"), (0xF3, "ASP"), (None, "SP")])
+def test_the_profile_of_mpeg4_is_its_own_whatever_the_camera_said_of_h264(indication: int | None, profile: str) -> None:
+    config = b"" if indication is None else bytes((0, 0, 1, 0xB0, indication))
+    video = TrackFormat(codec=Codec.MPEG4, clock_rate=90_000, width=1280, height=720, config=config)
+    stream = ChannelStream(name="main", formats=(video,), encoder_profile="Baseline")
+    channel = Channel(camera=ONE, number=1, name="x", address="", location="", record=True, streams={"main": stream})
+    assert media_model((channel,)).video_encoders[0].profile == profile

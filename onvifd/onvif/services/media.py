@@ -166,11 +166,15 @@ class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
     ) -> trt.GetGuaranteedNumberOfVideoEncoderInstancesResponse:
         view = self._view()
         encoders = view.video_encoders_of(view.video_source(request.configuration_token))
-        known = [encoder.codec for encoder in encoders if convert.in_ver10(encoder)]
+        known = [encoder for encoder in encoders if convert.in_ver10(encoder)]
+        counted = await self._instances(known)
+        jpeg, h264, mpeg4 = (counted[convert.MEDIA_NAMES[codec]] for codec in (Codec.JPEG, Codec.H264, Codec.MPEG4))
         return trt.GetGuaranteedNumberOfVideoEncoderInstancesResponse(
+            # None of an encoding is said by 0: what is left out has no limit of its own (test/Media 5.2.3).
             total_number=len(known),
-            jpeg=known.count(Codec.JPEG) or None,
-            h264=known.count(Codec.H264) or None,
+            jpeg=jpeg,
+            h264=h264,
+            mpeg4=mpeg4,
         )
 
     # ---- audio

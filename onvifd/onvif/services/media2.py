@@ -174,13 +174,11 @@ class Media2Service(Media2Changes, Talk2):
     ) -> tr2.GetVideoEncoderInstancesResponse:
         view = self._view()
         encoders = view.video_encoders_of(view.video_source(request.configuration_token))
-        codecs = [convert.media_name(encoder) for encoder in encoders]
+        counted = await self._instances(encoders)
         return tr2.GetVideoEncoderInstancesResponse(
             info=tr2.EncoderInstanceInfo(
-                codec=tuple(
-                    tr2.EncoderInstance(encoding=codec, number=codecs.count(codec)) for codec in dict.fromkeys(codecs)
-                ),
-                total=len(codecs),
+                codec=tuple(tr2.EncoderInstance(encoding=codec, number=number) for codec, number in counted.items()),
+                total=len(encoders),
             )
         )
 

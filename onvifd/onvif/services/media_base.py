@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from onvifd.errors import Conflict, InvalidArgument, NotSupported, Prohibited
-from onvifd.onvif.backend import DeviceBackend, MediaBackend, MediaControl, MediaProfile
+from onvifd.onvif.backend import DeviceBackend, MediaBackend, MediaControl, MediaProfile, VideoEncoder
+from onvifd.onvif.services.media_configurations import media_name
 from onvifd.onvif.services.media_fixed import FixedMedia
 from onvifd.onvif.services.media_view import MediaView
 from onvifd.onvif.soap.dispatch import Service
@@ -43,6 +46,18 @@ class MediaBase(Service):
 
     def _view(self) -> MediaView:
         return MediaView(self._backend.media())
+
+    async def _instances(self, encoders: Sequence[VideoEncoder]) -> Counter[str]:
+        """How many of these encoders can have each encoding, by its name in Media2 (Media2 5.3.5, Media 5.5.6).
+
+        Each can have any of its own whatever the others have, so these may be more than the encoders together.
+        """
+        offered = await asyncio.gather(*(self._control.video_options((each,)) for each in encoders))
+        counted: Counter[str] = Counter()
+        for encoder, choices in zip(encoders, offered, strict=True):
+            # In order, the present one first.
+            counted.update(dict.fromkeys((media_name(encoder), *map(media_name, choices)), 1))
+        return counted
 
     def _streaming(self, view: MediaView, token: str) -> MediaProfile:
         """A profile that has a stream. Raises NoProfile, IncompleteConfiguration."""

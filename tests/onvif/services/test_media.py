@@ -252,6 +252,7 @@ async def test_jpeg_encoder_has_its_own_options(media: Any, body: Any) -> None:
         ("TotalNumber", "2"),
         ("JPEG", "1"),
         ("H264", "1"),
+        ("MPEG4", "0"),
     ]
 
 

@@ -476,3 +476,19 @@ async def test_metadata_is_not_compressed(made: Made) -> None:
     before = await Old(media).get("Metadata", f"mdc-{stage.one}-main")
     assert await media.fault(Old(media).set("Metadata", replace(before, compression_type="EXI"))) == MODIFY
     await media.ask(Old(media).set("Metadata", replace(before, compression_type="None")))
+
+
+@pytest.mark.covers(
+    *("T-media2-GetVideoEncoderInstances", "G-media-GetGuaranteedNumberOfVideoEncoderInstances"),
+    "S-GetGuaranteedNumberOfVideoEncoderInstances",
+)
+async def test_instances_are_counted_by_what_encoders_can_have(made: Made) -> None:
+    stage, media, media2 = made
+    for camera, newer in ((stage.one, {"H264": 2, "JPEG": 1}), (stage.two, {"H264": 2, "H265": 2, "JPEG": 1})):
+        token = f"vsc-{camera}"
+        info = (await media2.ask(tr2.GetVideoEncoderInstances(configuration_token=token)))[0]
+        assert {item[0].text: int(item[1].text) for item in info.iter(f"{TR2}Codec")} == newer
+        assert info.findtext(f"{TR2}Total") == "3"
+        answer = await media.ask(trt.GetGuaranteedNumberOfVideoEncoderInstances(configuration_token=token))
+        older = {etree.QName(item).localname: int(item.text) for item in answer}
+        assert older == {"TotalNumber": 3, "JPEG": 1, "H264": 2, "MPEG4": 0}
