@@ -25,7 +25,8 @@ PORTS = 32
 _FIRST_PORT = 20_000
 """Below the ports that hosts give out by themselves."""
 _KINDS = (Kind.VIDEO, Kind.AUDIO, Kind.METADATA)
-_PLAIN = re.compile(r"[A-Za-z0-9._-]{1,36}")
+_PLAIN = re.compile(r"(?!p-[0-9a-f]{16}$)[A-Za-z0-9._-]{1,36}")
+"""Tokens that are part of a path as they are: none that looks like the digest of another one."""
 _NOT_EASILY = frozenset((0, 128, 255))
 """Second octets in 239/8 that are left alone: 239.0.0 and 239.128.0 share MAC addresses with 224.0.0, 239.255 is where
 discovery protocols are."""

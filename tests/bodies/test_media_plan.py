@@ -74,6 +74,7 @@ def test_default_groups_are_administratively_scoped_and_apart(number: int) -> No
 def test_paths_of_profiles_of_clients_are_short_and_apart_from_those_of_streams() -> None:
     assert profile_path(CAMERA, "Profile-1.a") == f"/live/{CAMERA}/Profile-1.a"
     odd = [profile_path(CAMERA, token) for token in ("main", "sub", "jpeg", "..", "a b", "ä" * 64, "x" * 64, "a/b")]
+    odd.append(profile_path(CAMERA, odd[0].rpartition("/")[2]))
     assert len(set(odd)) == len(odd)
     for path in odd:
         assert path.startswith(f"/live/{CAMERA}/p-")
