@@ -13,7 +13,7 @@ from onvifd.cameras.settings import EncoderChoice, EncoderSettings
 from onvifd.cameras.simulated.clip import Clip
 from onvifd.cameras.simulated.loudspeaker import Loudspeaker
 from onvifd.cameras.simulated.scene import Scene
-from onvifd.errors import InvalidArgument
+from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.live.parts import Composition
 from onvifd.media import video
 from onvifd.media.types import Codec, Kind, TrackFormat
@@ -123,12 +123,17 @@ class SimulatedMedia(FixedMedia):
     # ---- multicast -----------------------------------------------------------------------------
 
     async def start_multicast(self, token: str, started: bool) -> None:
+        """Raises Unavailable, and nothing is sent, where one of the groups carries something else."""
         profile = MediaView(self.model).profile(token)
         if started and token not in self._started:
             joined = self._started[token] = []
-            for part in self.composition(profile).parts():
-                if part.multicast is not None:
-                    joined.append(self._groups.join(part.stream, part.track, part.multicast, self._ended(token)))
+            try:
+                for part in self.composition(profile).parts():
+                    if part.multicast is not None:
+                        joined.append(self._groups.join(part.stream, part.track, part.multicast, self._ended(token)))
+            except Unavailable:
+                self._ended(token)()
+                raise
         elif not started:
             for each in self._started.pop(token, []):
                 each.leave()
@@ -184,9 +189,9 @@ def _default_group(number: int, place: int) -> MulticastSettings:
 
 def _model(number: int, streams: SimulatedStreams, clip: Clip) -> MediaModel:
     sound, main = clip.format, streams.all["main"].clip
-    source, audio_source, camera = f"vs-{number}", f"as-{number}", f"camera-{number}"
+    camera = f"camera-{number}"
     picture = VideoSource(
-        token=source,
+        token=f"vs-{number}",
         config_token=f"vsc-{number}",
         name=f"Camera {number}",
         width=main.format.width,
@@ -195,7 +200,7 @@ def _model(number: int, streams: SimulatedStreams, clip: Clip) -> MediaModel:
         camera=camera,
     )
     microphone = AudioSource(
-        token=audio_source,
+        token=f"as-{number}",
         config_token=f"asc-{number}",
         name="Microphone",
         channels=max(1, sound.channels),
@@ -222,22 +227,23 @@ def _model(number: int, streams: SimulatedStreams, clip: Clip) -> MediaModel:
         metadata=(
             Metadata(token=f"mdc-{number}", name="Metadata", camera=camera, multicast=_default_group(number, 3)),
         ),
-        profiles=tuple(
-            MediaProfile(
-                token=f"profile-{name}",
-                name=name,
-                fixed=True,
-                video_source=source,
-                video_encoder=f"ve-{number}-{name}",
-                audio_source=audio_source,
-                audio_encoder=audio_encoder.token,
-                path=f"/{name}",
-                snapshot=True,
-                metadata=f"mdc-{number}" if name == "main" else None,
-                camera=camera,
-            )
-            for name in streams.all
-        ),
+        profiles=tuple(_fixed(number, name, camera) for name in streams.all),
+    )
+
+
+def _fixed(number: int, name: str, camera: str) -> MediaProfile:
+    return MediaProfile(
+        token=f"profile-{name}",
+        name=name,
+        fixed=True,
+        video_source=f"vs-{number}",
+        video_encoder=f"ve-{number}-{name}",
+        audio_source=f"as-{number}",
+        audio_encoder=f"ae-{number}",
+        path=f"/{name}",
+        snapshot=True,
+        metadata=f"mdc-{number}" if name == "main" else None,
+        camera=camera,
     )
 
 

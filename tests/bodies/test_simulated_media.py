@@ -26,8 +26,8 @@ from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import Codec, FlushUnit, Kind
 from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import trt
+from tests.local import CAMERA, running_camera
 
-PASSWORD = "camera-pass-1"
 LIMIT = 30.0
 
 
@@ -40,25 +40,8 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
     return CameraClips(maker.clip(main), maker.clip(maker.specs["sub"]), load_sound(folder, Codec.PCMU), maker)
 
 
-@contextlib.asynccontextmanager
-async def running(clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
-    device = SimulatedDevice(
-        5,
-        clips,
-        seed="test",
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password=PASSWORD,
-        clock=SystemClock(),
-        discovery=False,
-    )
-    await device.start()
-    try:
-        yield device
-    finally:
-        await device.stop()
+def running(clips: CameraClips) -> contextlib.AbstractAsyncContextManager[SimulatedDevice]:
+    return running_camera(clips, number=5)
 
 
 def camera_of(device: SimulatedDevice, **changes: object) -> Camera:
@@ -72,7 +55,7 @@ def camera_of(device: SimulatedDevice, **changes: object) -> Camera:
         driver=Driver.ONVIF,
         address=device.device_url,
         streams=(stream, replace(stream, role=Role.SUB, uri=stream.uri + "x", source_profile="profile-sub")),
-        credentials=Credentials(user="admin", password=PASSWORD),
+        credentials=CAMERA,
         enabled=True,
         manufacturer="",
         model="",
@@ -238,7 +221,7 @@ async def test_a_key_frame_comes_on_demand_and_times_stay_exact(clips: CameraCli
         stream = body.streams["main"]
         watched = Watched(stream)
         await watched.until(lambda: any(unit.key for unit in watched.units))
-        client = OnvifClient(device.device_url, "admin", PASSWORD, session)
+        client = OnvifClient(device.device_url, CAMERA.user, CAMERA.password, session)
         media = client.at(device.device_url.replace("device_service", "media_service"))
         begin = len(watched.units)
 
@@ -282,6 +265,14 @@ async def test_groups_and_metadata_belong_to_the_configuration(clips: CameraClip
         assert next(each.started for each in body.media().profiles if each.token == "profile-sub")
         await body.control.start_multicast("profile-sub", False)
         assert not any(each.started for each in body.media().profiles)
+        await body.control.start_multicast("profile-main", True)
+        sending = set(device._groups._senders) if device._groups else set()
+        with pytest.raises(Unavailable):  # the sound of the other stream has the group
+            await body.control.start_multicast("profile-sub", True)
+        assert not next(each.started for each in body.media().profiles if each.token == "profile-sub")
+        assert device._groups is not None
+        assert set(device._groups._senders) == sending
+        await body.control.start_multicast("profile-main", False)
         choice = replace(model.metadata[0].choice, analytics=False, ptz_status=False, ptz_position=False)
         await body.control.set_metadata(model.metadata[0].token, name="Quiet", choice=choice, multicast=None)
         assert body.media().metadata[0].name == "Quiet"
