@@ -146,6 +146,8 @@ class TalkLine:
         self._timeline = Timeline()
         self._bucket = Bucket(PACKETS_PER_SECOND, PACKETS_PER_SECOND, 0.0)
         self._sink: Callable[[Sound], None] | None = None
+        self.closed = False
+        """See BackChannel."""
         self.set_formats(formats)
 
     def set_formats(self, formats: tuple[TrackFormat, ...]) -> None:
@@ -186,6 +188,8 @@ class TalkLine:
 
     def check(self, talker: Talker, now: float) -> None:
         """See BackChannel."""
+        if self.closed:
+            raise Unavailable("the camera cannot be talked to any more")
         present = self.talker(now)
         if present is not None and present != talker:
             raise Unavailable(f"{present.account} talks to the camera")
@@ -207,6 +211,10 @@ class TalkLine:
         if self._grip is grip:
             self._grip = None
             self._timeline.restart()
+
+    def close(self) -> None:
+        """The way to the camera is gone for good: who talks is told with the next packet."""
+        self.closed = True
 
     # ---- sound
 

@@ -58,6 +58,11 @@ class BackChannel(Protocol):
     @property
     def primacy(self) -> Primacy: ...
 
+    @property
+    def closed(self) -> bool:
+        """Whether the camera cannot be talked to any more, as it or its loudspeaker is gone."""
+        ...
+
     def check(self, talker: Talker, now: float) -> None:
         """Raises Unavailable while somebody else has it."""
         ...

@@ -354,6 +354,9 @@ class Connection:
         """A report of a client, or its sound."""
         session = event.session
         if not event.rtcp:
+            if self._talks.over(session):
+                self._ended(session)
+                return
             report = self._talks.hear(session, event.track, event.data, self._server.now(), self._server.utc())
             if report is not None:
                 self._report(session, event.track, report)

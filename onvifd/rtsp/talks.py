@@ -119,6 +119,14 @@ class Talks:
         formats = ((description.payload_type, description.format), *description.alternatives)
         return held.count(packet, {number: format.clock_rate for number, format in formats}, now, utc)
 
+    def over(self, session: Session) -> bool:
+        """Whether the camera of a session that talks cannot be talked to any more; true once."""
+        line = talk_of(session.presentation)
+        if line is None or not line.closed or session.id not in self._held:
+            return False
+        self.end(session)
+        return True
+
     def reported(self, session: Session, track: int, packet: bytes, now: float) -> None:
         """RTCP of a client for a track."""
         held = self._held.get(session.id)

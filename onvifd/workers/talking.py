@@ -41,7 +41,9 @@ class Talking:
         """Have exactly the lines of these cameras. Who talks goes on unless the way to the camera is another one."""
         wanted = {camera.id: camera.talk for camera in cameras if camera.talk is not None}
         for camera in [camera for camera in self._ways if camera not in wanted]:
-            await self._end(self._ways.pop(camera))
+            gone = self._ways.pop(camera)
+            gone.line.close()
+            await self._end(gone)
         for camera, spec in wanted.items():
             way = self._ways.get(camera)
             if way is None:

@@ -116,6 +116,26 @@ async def test_of_two_that_are_set_up_one_may_play() -> None:
             await speaker.client.close()
 
 
+async def test_who_talks_to_a_camera_that_is_gone_is_ended() -> None:
+    async with House().open() as house:
+        speaker = Speaker(house.url())
+        await speaker.setup(described := await speaker.describe())
+        await speaker.play()
+        speaker.say(SPEECH[:160])
+        await until(lambda: house.heard)
+        house.line.close()
+        speaker.say(SPEECH)
+        await until(lambda: house.server is not None and not house.server.listing())
+        assert len(house.heard) == 1
+        late = Speaker(house.url())
+        await late.client.connect()
+        await late.client.describe()
+        with pytest.raises(Unavailable, match="503"):
+            await late.setup(described)
+        for each in (speaker, late):
+            await each.client.close()
+
+
 async def test_who_is_silent_gives_the_line_away() -> None:
     async with House(idle=0.05).open() as house:
         first, second = Speaker(house.url()), Speaker(house.url(), "otto")

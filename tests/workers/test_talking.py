@@ -36,6 +36,7 @@ async def test_lines_come_and_go_with_their_cameras(device: SimulatedDevice) -> 
     await until(lambda: len(device.loudspeaker.sounds) == 10)
     await talking.configure((deaf,))
     assert talking.line("cam-1") is None
+    assert line.closed
     await until(lambda: device.loudspeaker.line.talker(CLOCK.monotonic()) is None)
     await talking.close()
 
