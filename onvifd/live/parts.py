@@ -189,8 +189,12 @@ class Blend:
             stream.detach(inlet)
 
     def want_keyframe(self) -> None:
-        """Ask for a clean point of all parts."""
-        for stream in self._numbers:
+        """Ask for a clean point of all parts. Sound has one at any time: the picture that goes with it elsewhere is left alone."""
+        for stream in dict.fromkeys(
+            part.stream
+            for part, track in zip(self.parts, self.tracks, strict=False)
+            if track.format.kind is not Kind.AUDIO
+        ):
             stream.want_keyframe()
 
 

@@ -66,10 +66,15 @@ class PresentationTable:
         found = self.lookup(path)
         if found is None:
             return False
-        streams = [found] if isinstance(found, LiveStream) else [stream for _, stream in found.sources]
+        streams = [found] if isinstance(found, LiveStream) else _with_points(found)
         for stream in dict.fromkeys(streams):
             stream.want_keyframe()
         return True
+
+
+def _with_points(found: Composition) -> list[LiveStream]:
+    """Sound can be joined at any time: of a stream of which that alone is wanted nothing is asked."""
+    return [stream for kind, stream in found.sources if kind is not Kind.AUDIO]
 
 
 def _key(path: str) -> str:

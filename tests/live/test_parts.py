@@ -160,6 +160,16 @@ async def test_what_was_composed_is_forgotten_when_nobody_watches_it_any_more() 
     assert gone() is None
 
 
+async def test_a_key_frame_is_not_asked_of_the_stream_that_gives_the_sound() -> None:
+    main, sub, text = stream(VIDEO, AUDIO, name="main"), stream(VIDEO, name="sub"), stream(TEXT, name="text")
+    asked: list[str] = []
+    for each in (main, sub, text):
+        each.on_keyframe_wanted = lambda name=each.name: asked.append(name)  # type: ignore[misc]
+    mount = mounted(Composition(name="n", profile="p", video=sub, audio=main, metadata=text))
+    (await mount.find("/live/cam-1/p", ME)).want_keyframe()
+    assert asked == ["sub", "text"]
+
+
 async def test_a_stream_that_changes_ends_the_sessions_of_all_that_is_composed_of_it() -> None:
     main, sub = stream(VIDEO, AUDIO), stream(VIDEO)
     outlet = Outlet()

@@ -53,20 +53,21 @@ def test_profiles_that_are_not_named_any_more_are_gone() -> None:
 
 
 @pytest.mark.covers("S-media-SetSynchronizationPoint", "T-media2-SetSynchronizationPoint")
-def test_a_synchronisation_point_is_asked_of_every_stream_of_the_profile() -> None:
+def test_a_synchronisation_point_is_asked_of_every_stream_of_the_profile_that_needs_one() -> None:
     document = LiveStream("cam-1/metadata/m")
     made = PresentationTable(lambda camera, stream: STREAMS.get((camera, stream)), lambda spec: document)
     spec = PresentationSpec(
-        path="/live/cam-1/p", profile="p", camera="cam-1", video="main", metadata=MetadataSpec(token="m")
+        path="/live/cam-1/p", profile="p", camera="cam-1", video="main", audio="sub", metadata=MetadataSpec(token="m")
     )
     made.replace(Presentations(presentations=(spec,)))
     asked: list[str] = []
 
     async def ask() -> None:
-        for stream in (STREAMS["cam-1", "main"], document):
+        for stream in (*STREAMS.values(), document):
             stream.on_keyframe_wanted = lambda name=stream.name: asked.append(name)  # type: ignore[misc]
         assert made.synchronise("/live/cam-1/p")
 
     asyncio.run(ask())
+    # none of the stream of which sound alone is taken
     assert asked == ["cam-1/main", "cam-1/metadata/m"]
     assert not made.synchronise("/live/cam-1/none")
