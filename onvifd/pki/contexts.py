@@ -76,26 +76,6 @@ class Server:
         return common_name(chain[0].subject) if chain else None
 
 
-class AlertingObject(ssl.SSLObject):
-    """A connection whose failed handshake lets the alert out: asyncio drops the connection with the alert still unsent.
-
-    The failure is held back until the peer answers or the time for the handshake is over.
-    """
-
-    _failure: ssl.SSLError | None = None
-
-    def do_handshake(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        try:
-            super().do_handshake()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            raise
-        except ssl.SSLError as error:
-            self._failure = error
-            raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the alert goes out first") from None
-
-
 class CurrentContext(ssl.SSLContext):
     """Passes each new connection to the context that is current. Listeners keep it; connections keep what they began with."""
 
@@ -203,7 +183,6 @@ def _loaded(
     ciphers: str,
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.sslobject_class = AlertingObject
     handshake.prepare(context)
     context.set_ciphers(ciphers)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE

@@ -13,12 +13,13 @@ import asyncio
 import contextlib
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 
 from onvifd.access.types import Account
 from onvifd.clock import Clock
 from onvifd.errors import NotFound
-from onvifd.rtsp.admission import Door, bitrate_of
+from onvifd.rtsp.admission import Door, bitrate_of, network_of
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.connection import Connection
 from onvifd.rtsp.feedback import Reception
@@ -27,6 +28,7 @@ from onvifd.rtsp.outlet import SEND_BUFFER
 from onvifd.rtsp.play import Mount, Presentation
 from onvifd.rtsp.protection import KeyStore
 from onvifd.rtsp.server_events import Limits, Session, Verifier
+from onvifd.rtsp.websocket import GOING_AWAY, close_frame, frame
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +59,8 @@ class RtspServer:
         self._max_connections = max_connections
         self._listeners: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}
+        """In order of arrival."""
         self._tunnels: dict[tuple[str, str, bool], Connection] = {}
         """HTTP tunnels by cookie, address of the client and whether it is encrypted."""
         self._ticker: asyncio.Task[None] | None = None
@@ -161,9 +164,10 @@ class RtspServer:
         if arrival.again:
             self._continue(arrival)
             return
+        if len(self._connections) >= self._max_connections:
+            self._make_room()
         if self._closing or len(self._connections) >= self._max_connections:
-            self._refuse(sock)
-            arrival.close()
+            self._refuse(arrival)
             return
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -174,7 +178,7 @@ class RtspServer:
             log.debug("RTSP client: %s", error)
             arrival.close()
             return
-        self._connections.add(connection)
+        self._connections[connection] = None
         if arrival.cookie:
             self._tunnels[connection.tunnel] = connection
         if self._ticker is None:
@@ -190,15 +194,29 @@ class RtspServer:
         else:
             connection.renew(arrival)
 
-    def _refuse(self, sock: socket.socket) -> None:
+    def _make_room(self) -> None:
+        """Of those that have not logged in the oldest of the address that has most must go: connections alone must not keep
+        others out."""
+        strangers = [each for each in self._connections if each.machine.account is None]
+        if strangers:
+            crowd, _ = Counter(network_of(each.peer) for each in strangers).most_common(1)[0]
+            oldest = next(each for each in strangers if network_of(each.peer) == crowd)
+            oldest.shut("others want to come in")
+            oldest.close_socket()
+
+    def _refuse(self, arrival: Arrival) -> None:
         self._refused += 1
         now = self.now()
         if now - self._refusal_logged >= _REFUSAL_LOG_INTERVAL:
             log.warning("RTSP server has %d connections: %d refused", len(self._connections), self._refused)
             self._refusal_logged, self._refused = now, 0
-        with contextlib.suppress(OSError):
-            sock.send(Response(503).serialise())
-        sock.close()
+        answer = Response(503).serialise()
+        if arrival.websocket:
+            answer = frame(answer) + close_frame(GOING_AWAY)
+        with contextlib.suppress(OSError, ValueError):
+            layer = arrival.layers().get(arrival.client)
+            arrival.client.send(answer if layer is None else layer.seal(answer) + layer.close())
+        arrival.close()
 
     def own(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run `work` as a task that ends with the server at the latest."""
@@ -227,7 +245,7 @@ class RtspServer:
         return await self._mounts[max(fitting, key=len)].find(path, account)
 
     def forget(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if self._tunnels.get(connection.tunnel) is connection:
             del self._tunnels[connection.tunnel]
 

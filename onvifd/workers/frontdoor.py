@@ -56,7 +56,7 @@ class FrontDoor:
         max_tls: int = MAX_TLS,
     ) -> None:
         self._route = route
-        self.tunnels = Tunnels(route)
+        self.tunnels = Tunnels(self._route_permitted)
         self._kept_out = kept_out
         self._tls_keeper = Doorkeeper(total=max_tls, per_address=max(1, max_tls * 3 // 4), permits=permits)
         """Handshakes."""
@@ -198,6 +198,11 @@ class FrontDoor:
                         await stream.send(b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
             except OSError as error:
                 log.debug("RTSP port: %s: %s", peer, error)
+
+    async def _route_permitted(self, path: str, arrival: Arrival) -> None:
+        """The way of tunnels and WebSockets: the filter may have changed while their first request was awaited."""
+        if self._keeper.permits(arrival.peer):
+            await self._route(path, arrival)
 
     async def _read_first(self, stream: Stream, peer: str) -> tuple[str, bytes] | None:
         """Path and bytes of the first request; None when the client is gone or opens an HTTP tunnel."""

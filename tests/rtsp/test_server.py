@@ -15,12 +15,15 @@ from urllib.parse import quote
 
 import pytest
 
+from onvifd.access.types import Account, Level
 from onvifd.clock import SimulatedClock
 from onvifd.errors import NotAuthorized, Unavailable
 from onvifd.live.hub import LiveStream
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
+from onvifd.pki.records import Papers, RecordLayer
 from onvifd.rtsp import outlet as outlet_module
+from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.client import RtspClient
 from onvifd.rtsp.headers import parse_rtp_info
 from onvifd.rtsp.messages import Headers, Interleaved, Parser, Request, Response
@@ -459,6 +462,8 @@ async def test_connections_are_bounded(caplog: pytest.LogCaptureFixture) -> None
     async with serving(mount, most=2) as (server, port):
         held = [raw(port), raw(port)]
         await until(lambda: server.connections == 2)
+        for each in server._connections:
+            each.machine.account = Account("someone", Level.OPERATOR)
         for _ in range(3):
             assert await closed(raw(port)) == b"RTSP/1.0 503 Service Unavailable\r\n\r\n"
         held.pop().close()
@@ -469,6 +474,33 @@ async def test_connections_are_bounded(caplog: pytest.LogCaptureFixture) -> None
         again.close()
         held.pop().close()
     assert [record.getMessage() for record in caplog.records] == ["RTSP server has 2 connections: 1 refused"]
+
+
+async def test_those_who_do_not_log_in_keep_nobody_out() -> None:
+    _, mount = live()
+    async with serving(mount, most=2) as (server, port):
+        idle = [raw(port), raw(port)]
+        await until(lambda: server.connections == 2)
+        next(iter(server._connections)).machine.account = Account("someone", Level.OPERATOR)
+        again = raw(port)
+        await asyncio.get_running_loop().sock_sendall(again, OPTIONS)
+        assert (await asyncio.get_running_loop().sock_recv(again, 4096)).startswith(b"RTSP/1.0 200 OK")
+        assert await closed(idle.pop()) == b"", "the one without a login has gone"
+        assert server.connections == 2
+        again.close()
+        idle.pop().close()
+
+
+async def test_a_refusal_within_tls_and_websocket_is_said_there() -> None:
+    _, mount = live()
+    async with serving(mount, most=0) as (server, _):
+        near, far = socket.socketpair()
+        here = Papers(True, "TLS_AES_128_GCM_SHA256", bytes(32), bytes(range(32)))
+        server.admit(Arrival(client=near, secure=True, websocket=True, tls=RecordLayer(here).pack()))
+        client = RecordLayer(Papers(True, here.suite, here.writing, here.reading))
+        assert b"RTSP/1.0 503" in client.feed(far.recv(4096))
+        assert client.closed
+        far.close()
 
 
 async def test_adopted_socket_with_what_was_read_from_it() -> None:
