@@ -47,13 +47,13 @@ async def test_recording_follows_its_orders(control: Control, camera: SimulatedD
     (began,) = control.of(RecordingState)
     assert isinstance(began, RecordingState)
     assert (began.recording, began.tracks) == (RECORDING, ("VIDEO001", "AUDIO001", "META001"))
-    first = control.worker._lookup("/live/cam-1/main")
+    first = control.worker._stream("cam-1", "main")
     await control.order()
     await control.until(lambda: len(states(control)) == 2, "pause")
     await control.order(RECORDING)
     await control.until(lambda: len(states(control)) == 3, "resumption")
     assert states(control) == [(True, "", False), (False, "pause", False), (True, "", False)]
-    assert control.worker._lookup("/live/cam-1/main") is first  # whoever watches notices nothing
+    assert control.worker._stream("cam-1", "main") is first  # whoever watches notices nothing
     rows = await asyncio.to_thread(control.segments)
     assert len(rows) == 2
     assert rows[0].end_reason == "pause"
@@ -69,7 +69,7 @@ async def test_metadata_of_the_camera_is_recorded_and_not_relayed(control: Contr
     (told,) = control.of(StreamFormats)[:1]
     assert isinstance(told, StreamFormats)
     assert [track.codec for track in told.tracks] == ["h264", "pcmu"]
-    live = control.worker._lookup("/live/cam-1/main")
+    live = control.worker._stream("cam-1", "main")
     assert live is not None
     assert [track.format.codec for track in live.tracks] == ["h264", "pcmu"]
     store = control.worker._recordings._store
@@ -86,7 +86,7 @@ async def test_without_an_order_nothing_is_written(control: Control, camera: Sim
     await control.begin(record=False)
     await control.ask(spec(camera))
     await control.until(lambda: control.of(StreamFormats), "formats")
-    stream = control.worker._lookup("/live/cam-1/main")
+    stream = control.worker._stream("cam-1", "main")
     await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
     assert states(control) == []
     assert list(control.volume.iterdir()) == []
@@ -159,7 +159,7 @@ async def test_a_removed_camera_leaves_whole_files(control: Control, camera: Sim
     assert (row.state, row.end_reason) == ("closed", "stop")
     (file,) = control.volume.rglob("*.mp4")
     assert file.stat().st_size == row.size
-    assert control.worker._lookup("/live/cam-1/main") is None
+    assert control.worker._stream("cam-1", "main") is None
 
 
 async def test_a_lost_camera_ends_recording_and_comes_back(control: Control, camera: SimulatedDevice) -> None:
@@ -182,7 +182,7 @@ async def test_without_a_volume_there_is_live_and_an_error_of_the_recording(
     await control.begin(volumes=())
     await control.ask(spec(camera))
     await control.until(lambda: control.of(StreamFormats), "formats")
-    stream = control.worker._lookup("/live/cam-1/main")
+    stream = control.worker._stream("cam-1", "main")
     await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
     await control.until(lambda: states(control), "error")
     assert [(active, error) for active, _, error in states(control)] == [(False, True)]
@@ -196,7 +196,7 @@ async def test_what_went_before_an_order_is_written_with_the_documents_of_that_t
 ) -> None:
     await control.begin(record=False)
     await control.ask(spec(camera, "main", RecordSpec(recording=RECORDING, volumes=("vol-1",), pre=20.0)))
-    stream = control.worker._lookup("/live/cam-1/main")
+    stream = control.worker._stream("cam-1", "main")
     await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
     await asyncio.sleep(0.5)
     ordered = time.time_ns() // 1000
@@ -262,7 +262,7 @@ async def test_key_frames_are_given_when_there_are_any(control: Control, camera:
     with pytest.raises(Unavailable, match="no stream cam-1/main"):
         await control.ask(GetKeyframe(camera="cam-1", stream="main"))
     await control.ask(spec(camera))
-    stream = control.worker._lookup("/live/cam-1/main")
+    stream = control.worker._stream("cam-1", "main")
     await control.until(lambda: stream is not None and stream.keyframe(), "pictures")
     answer = await control.ask(GetKeyframe(camera="cam-1", stream="main"))
     assert isinstance(answer, Keyframe)

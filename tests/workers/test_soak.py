@@ -26,7 +26,7 @@ def test_clients_come_and_go() -> None:
 
 def test_what_is_left_over_is_found() -> None:
     first = soak.Sample(0.0, {"media": 100}, {"media": 10}, {"media": 40})
-    last = soak.Sample(9.0, {"media": 100}, {"media": 11}, {"media": 42})
+    last = soak.Sample(9.0, {"media": 100}, {"media": 11}, {"media": 42 + soak.POOLED})
     assert soak.leaks((first, first)) == {}
     assert soak.leaks((first, last)) == {"media descriptors": 2, "media tasks": 1}
 
