@@ -66,7 +66,7 @@ def _quote(value: str) -> str:
 
 
 def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 def _response(hashed: _Hash, ha1: str, method: str, fields: dict[str, str]) -> str:
@@ -84,7 +84,7 @@ class _Hash(NamedTuple):
     function: str
 
     def __call__(self, text: str) -> str:
-        return hashlib.new(self.function, text.encode(), usedforsecurity=False).hexdigest()
+        return hashlib.new(self.function, text.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 _MD5 = _Hash("MD5", "md5")
@@ -180,7 +180,8 @@ class DigestVerifier:
 
     def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
         """Values of WWW-Authenticate, each for a header of its own (RFC 7616 3.7). All share one nonce."""
-        start = f'Digest realm={_quote(self.realm)}, qop="auth", nonce="{self._nonce(now)}", opaque="{self._opaque}"'
+        # Clients on live555 (VLC among them) find the nonce directly behind the realm or not at all
+        start = f'Digest realm={_quote(self.realm)}, nonce="{self._nonce(now)}", qop="auth", opaque="{self._opaque}"'
         # algorithm and stale are tokens: quotes around them break clients (RFC 7616 3.3)
         end = ", stale=true" if stale else ""
         return tuple(f"{start}, algorithm={hashed.name}{end}" for hashed in self._offered)

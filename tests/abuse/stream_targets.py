@@ -338,7 +338,9 @@ def _tunnel(data: bytes) -> None:
         assert len(stream.rest) < 4
         return found
 
-    assert decoded(5) == decoded(max(1, len(data)))
+    pieces, whole = decoded(5), decoded(max(1, len(data)))
+    # padding without data is refused, but within a piece passes for more of the padding before
+    assert pieces == whole or None in (pieces, whole)
 
 
 _TUNNELS = (

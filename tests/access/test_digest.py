@@ -427,3 +427,15 @@ def test_who_comes_often_is_told_of_once_a_minute() -> None:
     for _ in range(5):
         assert scene.log_in()
     assert len(scene.told.admissions) == 1
+
+
+def test_the_nonce_stands_directly_behind_the_realm() -> None:
+    """Clients on live555, VLC among them, read a challenge by `Digest realm="%[^"]", nonce="%[^"]"`."""
+    for challenge in verifier().challenges(1.0):
+        assert re.match(r'Digest realm=".+?", nonce="[^"]+"', challenge)
+
+
+def test_a_challenge_that_is_no_utf8_is_answered_in_kind() -> None:
+    nonce = b"n\xe4\xff".decode("utf-8", "surrogateescape")
+    answer = authorization(client(f'Digest realm="r", nonce="{nonce}"'), "GET", "/x")
+    assert f'nonce="{nonce}"' in answer
