@@ -95,8 +95,18 @@ class SimulatedStream:
         except OnvifdError as error:
             log.error("stream %s stays as it was: %s", self.name, error.reason)
             return
+        begin, end = self._gap(made)
+        splice = None
+        if spec.codec is not Codec.JPEG and (end - begin) / spec.fps > _SPARE:
+            splice = await self._group(made, spec, begin, end)
         self._next = made
-        self.player.replace(0, made, self._clock.utc() - self.latency)
+        now = self._clock.utc() - self.latency
+        if splice is not None and self.player.replace(0, made, now, splice):
+            self._lead = max(_LEAD, self._lead * 0.9)
+            return
+        if splice is not None:
+            self._lead = min(_MAX_LEAD, self._lead * 2)
+        self.player.replace(0, made, now)
 
     # ---- key frames ----------------------------------------------------------------------------
 
@@ -107,14 +117,28 @@ class SimulatedStream:
         clip, spec = self.clip, self.spec
         if clip is not self._next or spec.codec is Codec.JPEG:
             return  # a new one begins with a clean point
-        begin = clip.number_at(self._clock.utc() - self.latency + round(self._lead * US))
-        end = begin
-        while not clip.key(end):
-            end += 1
+        begin, end = self._gap(clip)
         if (end - begin) / spec.fps > _SPARE:
             self._splicing = asyncio.create_task(self._splice(clip, spec, begin, end), name=f"key frame of {self.name}")
 
     async def _splice(self, clip: Clip, spec: VideoSpec, begin: int, end: int) -> None:
+        if self.player.insert(0, clip, await self._group(clip, spec, begin, end)):
+            self._lead = max(_LEAD, self._lead * 0.9)
+        else:
+            # a slow machine: the next one gets more time
+            self._lead = min(_MAX_LEAD, self._lead * 2)
+            log.debug("a key frame of %s came too late", self.name)
+
+    def _gap(self, clip: Clip) -> tuple[int, int]:
+        """The first unit that a group made now could begin with, and the next clean point of the loop."""
+        begin = clip.number_at(self._clock.utc() - self.latency + round(self._lead * US))
+        end = begin
+        while not clip.key(end):
+            end += 1
+        return begin, end
+
+    async def _group(self, clip: Clip, spec: VideoSpec, begin: int, end: int) -> Splice:
+        """Units `begin` to `end` (excluded) as a group of their own."""
         assert self._maker is not None
         place = begin % clip.count
         made = await asyncio.to_thread(self._maker.part, spec, place, place + end - begin)
@@ -124,12 +148,7 @@ class SimulatedStream:
             utc = clip.utc_of(number)
             stamped = clips.stamped(codec, data, utc, clips.head_of(codec, data))
             units.append(AccessUnit(0, utc, clip.ticks_of(number), number == begin, stamped))
-        if self.player.insert(0, clip, Splice(begin, tuple(units))):
-            self._lead = max(_LEAD, self._lead * 0.9)
-        else:
-            # a slow machine: the next one gets more time
-            self._lead = min(_MAX_LEAD, self._lead * 2)
-            log.debug("a key frame of %s came too late", self.name)
+        return Splice(begin, tuple(units))
 
     async def close(self) -> None:
         """End what is being encoded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -16,7 +17,7 @@ from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.camera_settings import OnvifSettings, change_stream
 from onvifd.cameras.registry import Camera, Credentials, Driver, Role, Stream
 from onvifd.cameras.settings import EncoderSettings
-from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, VideoSpec, load_sound
+from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, VideoSpec, coarse, load_sound
 from onvifd.clock import US, SystemClock
 from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.live.hub import LiveStream
@@ -279,3 +280,31 @@ async def test_groups_and_metadata_belong_to_the_configuration(clips: CameraClip
         document = body._streams.all["main"].player._tracks[2].clip.unit(1_767_225_604, 2).data
         assert b"Object" not in document
         assert b"PTZ" not in document
+
+
+@pytest.mark.parametrize(("kilobits", "aim"), [(1, 1), (64, 64), (79, 64), (80, 80), (4095, 3584), (16_384, 16_384)])
+def test_about_the_same_bit_rate_is_encoded_once(kilobits: int, aim: int) -> None:
+    assert coarse(kilobits * 1000) == aim * 1000
+
+
+async def test_another_encoding_begins_before_the_next_clean_point_of_its_loop(clips: CameraClips) -> None:
+    async with running(clips) as device, settings_of(camera_of(device)) as settings:
+        body = device._body
+        assert body is not None
+        watched = Watched(body.streams["main"])
+        wanted = EncoderSettings(codec=Codec.H264, width=640, height=360, framerate=25, bitrate=200)
+        await watched.until(lambda: len(watched.units) > 1)
+
+        def began() -> bool:
+            """The loop that was there, and those that are set, have clean points at whole seconds only."""
+            return any(unit.key and unit.utc % US for unit in watched.units)
+
+        async with asyncio.timeout(LIMIT):
+            for gov_length in itertools.cycle((250, 225)):
+                await settings.set_encoder("cam-00000001", "main", replace(wanted, gov_length=gov_length))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(5):
+                        await watched.until(began)
+                        break
+        times = [unit.utc for unit in watched.units]
+        assert {b - a for a, b in pairwise(times)} == {40_000}

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -62,16 +62,30 @@ class ClipMaker:
 
     def clip(self, spec: VideoSpec) -> Clip:
         """The whole loop. Raises NotSupported for codecs, Unavailable for a disk that does not take it."""
+        spec = self._aim(spec)
         parameters = {"camera": self._camera, **asdict(spec)}
         name = f"camera{self._camera}-{spec.codec}-{spec.scale}"
         return cached(self._folder, name, parameters, lambda: encode_picture(self._camera, spec))
 
+    def _aim(self, spec: VideoSpec) -> VideoSpec:
+        """How a stream is encoded that was set to `spec`."""
+        return spec if spec in self.specs.values() else replace(spec, bitrate=coarse(spec.bitrate))
+
     def part(self, spec: VideoSpec, begin: int, end: int) -> list[bytes]:
         """Pictures `begin` to `end` (excluded) of the loop as a group of its own, which starts with a key frame."""
+        spec = self._aim(spec)
         drawing = picture.Picture(self._camera, spec.scale)
         numbers = (_shown(number, spec.fps) for number in range(begin, end))
         made = encode_units(_drawn(drawing, numbers), spec, drawing.width, drawing.height, Fraction(spec.fps))
         return [data for data, _ in made]
+
+
+def coarse(bitrate: int) -> int:
+    """The bit rate that is aimed at, not more than the one that was set: clients that write measured rates back find in the
+    cache what was made for about the same one."""
+    kilobits = max(1, bitrate // 1000)
+    step = 1 << max(0, kilobits.bit_length() - 3)
+    return kilobits // step * step * 1000
 
 
 def main_spec(codec: Codec) -> VideoSpec:

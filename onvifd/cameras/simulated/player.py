@@ -71,8 +71,8 @@ class _Track:
         self.number = 0
         self.report_at = 0
         self.report_interval = _FIRST_INTERVAL
-        self.later: tuple[Loop, int] | None = None
-        """What is played from a time on instead."""
+        self.later: tuple[Loop, int, Splice | None] | None = None
+        """What is played from a unit on instead."""
         self.splice: Splice | None = None
         self._mtu = mtu
 
@@ -91,7 +91,7 @@ class _Track:
         """Go over to another loop if its time has come; SSRC, sequence numbers and time stamps go on."""
         if self.later is None or self.due < self.later[0].utc_of(self.later[1]):
             return False
-        (self.clip, self.number), self.later, self.splice = self.later, None, None
+        (self.clip, self.number, self.splice), self.later = self.later, None
         before = self.packer
         self.packer = Packer(
             self.clip.format,
@@ -161,12 +161,16 @@ class StreamPlayer:
             track.seek(now, to_key=True)
         self._started = True
 
-    def replace(self, index: int, loop: Loop, now: int) -> None:
-        """Play another loop as track `index`, from its first clean point that is not before `now`."""
+    def replace(self, index: int, loop: Loop, now: int, splice: Splice | None = None) -> bool:
+        """Play another loop as track `index`, from its first clean point that is not before `now`, or from `splice` on; false
+        if the time of that has passed."""
         number = loop.number_at(now)
-        while not loop.key(number):
+        if splice is not None and splice.begin < number:
+            return False
+        while splice is None and not loop.key(number):
             number += 1
-        self._tracks[index].later = (loop, number)
+        self._tracks[index].later = (loop, number if splice is None else splice.begin, splice)
+        return True
 
     def insert(self, index: int, loop: Loop, splice: Splice) -> bool:
         """Play units in place of some of `loop`; false if their time has passed, or something else is played by now."""
