@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from weakref import WeakValueDictionary
 
 from onvifd.access.types import Account
-from onvifd.errors import NotFound, Unavailable
+from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack, encodings
 from onvifd.live.parts import Blend, Composition, Feed, Part, feed_of
 from onvifd.live.talk import TalkLine
@@ -236,7 +236,12 @@ class LiveMount:
 
     async def _compose(self, path: str, wanted: Composition) -> LivePresentation:
         sources = [stream for _, stream in wanted.sources]
-        known = await asyncio.gather(*(stream.known(self._format_wait) for stream in dict.fromkeys(sources)))
+        waits = (stream.known(self._format_wait) for stream in dict.fromkeys(sources))
+        known = await asyncio.gather(*waits, return_exceptions=True)
+        if known and isinstance(known[0], BaseException):
+            raise known[0]
+        if faults := [each for each in known if isinstance(each, BaseException) and not isinstance(each, OnvifdError)]:
+            raise faults[0]
         parts = wanted.parts()
         # What is behind the first may be missing: pictures without sound are better than nothing.
         if not known or not known[0] or not parts or parts[0].stream is not sources[0]:

@@ -188,6 +188,23 @@ async def test_what_is_behind_the_picture_may_be_missing() -> None:
         await mounted(Composition(name="n", profile="p", video=stream(AUDIO))).find("/p", ME)
 
 
+class Refusing(LiveStream):
+    """A stream that says at once that it will not deliver."""
+
+    async def known(self, timeout: float) -> bool:
+        raise Unavailable("no more decoders")
+
+
+async def test_who_refuses_a_part_leaves_nobody_waiting() -> None:
+    refusing, sub, silent = Refusing("cam-1/jpeg"), stream(VIDEO), LiveStream("cam-1/main")
+    before = asyncio.all_tasks()
+    with pytest.raises(Unavailable, match="no more decoders"):
+        await mounted(Composition(name="n", profile="p", video=refusing, audio=silent)).find("/p", ME)
+    assert asyncio.all_tasks() == before
+    presentation = await mounted(Composition(name="n", profile="p", video=sub, audio=refusing)).find("/p", ME)
+    assert [track.control for track in presentation.tracks] == ["trackID=0"]
+
+
 async def test_a_blend_whose_stream_has_lost_the_track_has_none() -> None:
     main = stream(VIDEO, AUDIO)
     blend = Blend("n", (Part(main, 1, "a"),))
