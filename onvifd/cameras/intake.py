@@ -23,6 +23,7 @@ from onvifd.cameras.intake_demand import LINGER, Demand
 from onvifd.cameras.intake_feedback import ask_keyframe, report_reception
 from onvifd.cameras.intake_track import Counters, InboundTrack
 from onvifd.cameras.quirks import client_options
+from onvifd.cameras.retries import BACK_OFF, Retries
 from onvifd.clock import Clock
 from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
@@ -38,13 +39,6 @@ log = logging.getLogger(__name__)
 
 SILENCE = 10.0
 """Seconds without a packet of the first track (video, where there is any) after which a camera counts as lost."""
-
-BACK_OFF = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds until the next try, after each failure in a row."""
-AT_ONCE = 0.3
-"""Seconds until the first try after a connection that was good."""
-STABLE = 3.0
-"""Seconds of reception that make a good connection."""
 
 FLUSH_AFTER = 0.005
 """Seconds that packets wait for the marker of their frame."""
@@ -126,7 +120,7 @@ class Intake:
         self.demand.recorded(on_frame is not None)
         self._connect_timeout = connect_timeout
         self._silence = silence
-        self._back_off = back_off
+        self._retries = Retries(back_off)
         self._poller = poller
         self._way = Way.TCP if source.transport is Way.AUTO else source.transport
         self._pin = source.trust.pin
@@ -170,7 +164,6 @@ class Intake:
 
     async def run(self) -> None:
         """Receive for ever."""
-        failures = 0
         try:
             while True:
                 await self.demand.wanted.wait()
@@ -178,13 +171,11 @@ class Intake:
                 reason = await (self._receive_by_libav() if self._by_libav else self._receive_once())
                 if reason == _IDLE:
                     self._idle()
-                    failures = 0
+                    self._retries.good()
                     continue
                 self._lost(reason)
-                delivered = self.counters.frames > frames
-                failures = 0 if delivered and self._clock.monotonic() - began > STABLE else failures + 1
                 # A camera that closes a connection on which pictures came has been set otherwise, most likely.
-                delay = AT_ONCE if failures == 0 else self._back_off[min(failures - 1, len(self._back_off) - 1)]
+                delay = self._retries.delay(self._clock.monotonic(), began, self.counters.frames > frames)
                 # Cameras that were lost together must not all come back in the same instant.
                 await self._clock.sleep(delay * random.uniform(0.8, 1.2))
                 self.reconnects += 1
@@ -483,7 +474,9 @@ class Intake:
         if client.misunderstood:
             self._misunderstand()
         if client.session.redirect:
-            self._moved = redirected(client.session.redirect, client.session.url)
+            self._moved = redirected(
+                client.session.redirect, client.session.url, encrypted=client.options.way.encrypted
+            )
         return reason
 
     def _log_garbage(self) -> None:

@@ -116,6 +116,8 @@ class Handshake:
             client_random, master = self._secrets["CLIENT_RANDOM"]
         except KeyError as error:
             raise ValueError(f"the TLS library tells no keys ({error})") from None
+        finally:
+            self._secrets.clear()
         client, server = keys_of_master(Suite.of(name), master, client_random, self._server_random)
         return RecordLayer(Papers(False, name, client, server, self._read.number, self._written.number, rest))
 

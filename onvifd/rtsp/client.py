@@ -168,7 +168,7 @@ class RtspClient:
     async def _follow(self) -> None:
         """Go on where the camera sends us, with the same login: on the same host only, it is nobody else's business."""
         old = parse_url(self.session.url)
-        target = redirected(self.session.redirect, self.session.url)
+        target = redirected(self.session.redirect, self.session.url, encrypted=self.options.way.encrypted)
         same = parse_url(target).host == old.host
         user, password = (self.session.user, self.session.password) if same else ("", "")
         if not same:

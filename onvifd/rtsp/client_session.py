@@ -308,13 +308,19 @@ class ClientSession:
         raise TransportRefused("camera does not stream over the RTSP connection")
 
 
-def redirected(target: str, url: str) -> str:
-    """Where a redirection leads, which may be told as a path alone. Raises Unavailable for what is no RTSP address."""
+def redirected(target: str, url: str, *, encrypted: bool = False) -> str:
+    """Where a redirection leads, which may be told as a path alone. `encrypted`: the way is, whatever the address says.
+
+    Raises Unavailable for what is no RTSP address, or would leave TLS.
+    """
     target = target.strip()
     if target.startswith("/"):
         parts = urlsplit(url)
         target = f"{parts.scheme}://{parts.netloc}{target}"
     try:
-        return parse_url(target).url
+        found = parse_url(target)
     except OnvifdError:
         raise Unavailable("camera redirects to what is no RTSP address") from None
+    if parse_url(url).secure and not found.secure and not encrypted:
+        raise Unavailable("camera redirects out of TLS")
+    return found.url

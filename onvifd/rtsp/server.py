@@ -114,8 +114,9 @@ class RtspServer:
     def expel(self, refusal: Callable[[str, str], str]) -> None:
         """End the connections that `refusal` gives a reason against; it is asked with account (empty before a login) and address."""
         for connection in list(self._connections):
-            account = connection.machine.account
-            if reason := refusal(account.name if account is not None else "", connection.peer):
+            names = connection.machine.accounts or {""}
+            reasons = (refusal(name, connection.peer) for name in sorted(names))
+            if reason := next(filter(None, reasons), ""):
                 log.info("RTSP %s is cut: %s", connection.peer, reason)
                 connection.shut(reason)
 

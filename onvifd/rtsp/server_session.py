@@ -76,6 +76,8 @@ class ServerConnection:
         self._now = now
         self.sessions: dict[str, Session] = {}
         self.account: Account | None = None
+        self.accounts: set[str] = set()
+        """All that have logged in here: what one of them has begun goes on under the login of another."""
         self.closed = False
         methods, setup = Methods(self), SetupMethod(self)
         self._handlers: dict[str, Callable[[Request], Event | None]] = {
@@ -261,6 +263,7 @@ class ServerConnection:
             raise RtspError(501, "method is not known", headers=(("Public", PUBLIC),))
         if method != "OPTIONS":
             self.account = self._authenticate(request)
+            self.accounts.add(self.account.name)
         for session in self.sessions.values():
             self.touch(session)
         if self.account is not None:

@@ -285,3 +285,11 @@ def test_redirect_is_told() -> None:
     session.request("DESCRIBE")
     assert session.response(answer(302, ("Location", "rtsp://other/cam"))) is None
     assert session.redirect == "rtsp://other/cam"
+
+
+def test_a_redirection_does_not_lead_out_of_tls() -> None:
+    assert redirected("/b", "rtsps://h/a") == "rtsps://h/b"
+    assert redirected("rtsps://h/b", "rtsp://h/a") == "rtsps://h/b"
+    assert redirected("rtsp://h/b", "rtsps://h/a", encrypted=True) == "rtsp://h/b"
+    with pytest.raises(Unavailable, match="out of TLS"):
+        redirected("rtsp://h/b", "rtsps://h/a")

@@ -491,6 +491,19 @@ async def test_those_who_do_not_log_in_keep_nobody_out() -> None:
         idle.pop().close()
 
 
+async def test_a_connection_ends_with_any_account_that_used_it() -> None:
+    _, mount = live()
+    async with serving(mount) as (server, port):
+        sock = raw(port)
+        await until(lambda: server.connections == 1)
+        next(iter(server._connections)).machine.accounts |= {"first", "second"}
+        server.expel(lambda account, address: "other" if account == "third" else "")
+        assert server.connections == 1
+        server.expel(lambda account, address: "gone" if account == "first" else "")
+        assert await closed(sock) == b""
+        await until(lambda: server.connections == 0)
+
+
 async def test_a_refusal_within_tls_and_websocket_is_said_there() -> None:
     _, mount = live()
     async with serving(mount, most=0) as (server, _):

@@ -146,7 +146,7 @@ def test_everything_else_is_challenged(method: str) -> None:
     peer.digest = None
     response = peer.ask(method, LIVE, TCP)
     assert response.status == 401
-    assert (response.headers.get("WWW-Authenticate") or "").startswith('Digest realm="onvifd", qop="auth", nonce=')
+    assert (response.headers.get("WWW-Authenticate") or "").startswith('Digest realm="onvifd", nonce="')
 
 
 @pytest.mark.covers("PLY-37")
