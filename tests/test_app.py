@@ -17,14 +17,12 @@ import pytest
 from onvifd.app import RecorderApp
 from onvifd.bodies.simulated import SimulatedCamera
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.drivers import prepare
-from onvifd.cameras.registry import Credentials
 from onvifd.cameras.simulated.encode import CameraClips, encode_picture, load_cameras, sub_spec
 from onvifd.cameras.simulated.picture import read_block_code
 from onvifd.cameras.simulated.sound import encode_sound
 from onvifd.cli.setup import initialise, open_registry
 from onvifd.clock import US, SystemClock
-from onvifd.config import Config, load
+from onvifd.config import Config
 from onvifd.errors import Unavailable
 from onvifd.events import topics
 from onvifd.events.types import Event
@@ -34,11 +32,10 @@ from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import tev, tr2, trt, tse, tt
 from onvifd.rtsp.client import RtspClient
 from onvifd.store.catalogue import Catalogue
+from tests.local import ADMIN, PASSWORD, add_camera, recorder_config, running_camera, running_recorder
 
-ADMIN, PASSWORD = "admin", "Recorder-1"
 LIMIT = 50.0
 """Seconds: a worker starts in one, but in ten on a machine that does much else."""
-CAMERA_PASSWORD = "Camera-pass1"
 
 
 @pytest.fixture(scope="session")
@@ -48,53 +45,19 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
 
 @pytest.fixture
 async def camera(clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
-    device = SimulatedDevice(
-        1,
-        clips,
-        seed="test",
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password=CAMERA_PASSWORD,
-        clock=SystemClock(),
-        discovery=False,
-    )
-    await device.start()
-    yield device
-    await device.stop()
+    async with running_camera(clips) as device:
+        yield device
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    return load(
-        {
-            "data": tmp_path / "data",
-            "network.host": "127.0.0.1",
-            "network.http_port": 0,
-            "network.https_port": 0,
-            "network.rtsp_port": 0,
-            "network.discovery": False,
-            "workers.one_process": True,
-        },
-        environment={},
-    )
-
-
-async def add(config: Config, camera: SimulatedDevice) -> str:
-    found = await prepare(camera.device_url, Credentials(user="admin", password=CAMERA_PASSWORD))
-    with open_registry(config) as registry:
-        return (await asyncio.to_thread(registry.add, found)).id
+    return recorder_config(tmp_path)
 
 
 @pytest.fixture
 async def recorder(config: Config, camera: SimulatedDevice) -> AsyncIterator[RecorderApp]:
-    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
-    await add(config, camera)
-    app = RecorderApp(config)
-    await app.start()
-    yield app
-    await app.stop()
+    async with running_recorder(config, camera) as app:
+        yield app
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
@@ -176,7 +139,7 @@ async def test_camera_added_and_removed_while_it_runs(config: Config, camera: Si
     await app.start()
     try:
         assert app.recorder.channels == ()
-        added = await add(config, camera)
+        added = await add_camera(config, camera)
         await until(lambda: app.recorder.channels and app.recorder.channels[0].main.online, "camera")
         await until(lambda: app.recorder.channels[0].recording, "recording")
         with open_registry(config) as registry:
@@ -213,7 +176,7 @@ async def _found_stopped(app: RecorderApp, token: str) -> None:
 async def test_footage_ends_where_a_killed_worker_left_it(config: Config, camera: SimulatedDevice) -> None:
     config = replace(config, workers=replace(config.workers, one_process=False))
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
-    await add(config, camera)
+    await add_camera(config, camera)
     app = RecorderApp(config)
     await app.start()
     try:
@@ -350,7 +313,7 @@ async def test_live_and_events_without_any_volume(
     missing = config.data.parent / "unplugged"
     config = replace(config, archive=replace(config.archive, volumes=(missing,)))
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
-    await add(config, camera)
+    await add_camera(config, camera)
     app = RecorderApp(config)
     await app.start()
     try:
@@ -378,29 +341,10 @@ async def test_live_and_events_without_any_volume(
 @pytest.mark.covers("P002")
 async def test_h265_is_recorded_as_it_comes(config: Config) -> None:
     picture = await asyncio.to_thread(encode_picture, 2, sub_spec(Codec.H265))
-    device = SimulatedDevice(
-        2,
-        CameraClips(picture, picture, encode_sound(Codec.PCMA)),
-        seed="test",
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password=CAMERA_PASSWORD,
-        clock=SystemClock(),
-        discovery=False,
-    )
-    await device.start()
-    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
-    await add(config, device)
-    app = RecorderApp(config)
-    await app.start()
-    try:
+    clips = CameraClips(picture, picture, encode_sound(Codec.PCMA))
+    async with running_camera(clips, number=2) as device, running_recorder(config, device) as app:
         await until(lambda: app.recorder.channels[0].recording, "recording")
         assert app.recorder.media().video_encoders[0].codec is Codec.H265
-    finally:
-        await app.stop()
-        await device.stop()
     (file,) = (config.data / "volume").rglob("*.mp4")
     with av.open(str(file)) as segment:
         assert segment.streams.video[0].codec_context.name == "hevc"
@@ -451,7 +395,7 @@ async def test_records_and_is_searchable_on_postgresql(
         archive=replace(config.archive, volumes=(volume,)),
     )
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
-    await add(config, camera)
+    await add_camera(config, camera)
     app = RecorderApp(config)
     await app.start()
     try:

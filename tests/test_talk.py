@@ -16,7 +16,6 @@ from onvifd.cameras.drivers import prepare
 from onvifd.cameras.registry import Credentials
 from onvifd.cli.setup import initialise, open_registry
 from onvifd.clock import SystemClock
-from onvifd.config import load
 from onvifd.errors import Unavailable
 from onvifd.media import g711
 from onvifd.media.types import Codec
@@ -24,27 +23,16 @@ from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import trt
 from tests.cameras.conftest import device as device
 from tests.cameras.conftest import small_clips as small_clips
+from tests.local import ADMIN, PASSWORD, recorder_config
 from tests.rtsp.talk import Speaker, until
 
-ADMIN, PASSWORD = "admin", "Recorder-1"
 SPEECH = random.Random(4).randbytes(160 * 50)
 LIMIT = 50.0
 
 
 @pytest.fixture
 async def recorder(tmp_path: Path, device: SimulatedDevice) -> AsyncIterator[RecorderApp]:
-    config = load(
-        {
-            "data": tmp_path / "data",
-            "network.host": "127.0.0.1",
-            "network.http_port": 0,
-            "network.https_port": 0,
-            "network.rtsp_port": 0,
-            "network.discovery": False,
-            "workers.one_process": True,
-        },
-        environment={},
-    )
+    config = recorder_config(tmp_path)
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
     found = await prepare(device.device_url, Credentials(user="admin", password="camera-pass-1"))
     assert [each.codec for each in found.talk] == [Codec.PCMU, Codec.PCMA, Codec.G726, Codec.AAC]

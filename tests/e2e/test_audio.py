@@ -5,30 +5,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import secrets
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from onvifd.app import RecorderApp
-from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.drivers import prepare
-from onvifd.cameras.registry import Credentials
 from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
 from onvifd.cameras.simulated.sound import encode_sound
-from onvifd.cli.setup import initialise, open_registry
-from onvifd.clock import SystemClock
-from onvifd.config import load
 from onvifd.media.types import Codec
-from tests.e2e.harness import PASSWORD, USER, Recorder, need
+from tests.e2e.harness import Recorder, need
 from tests.e2e.soap import Device
 from tests.e2e.test_live_ffmpeg import with_account
+from tests.local import ADMIN, PASSWORD, recorder_config, running_camera, running_recorder
 
 SECONDS = 3
-CAMERA = Credentials(user="admin", password="camera-pass-1")
 
 
 def probe_of(uri: str, transport: str) -> list[str]:
@@ -78,40 +70,16 @@ def test_g711_of_a_recording(recorder: Recorder, device: Device, footage: str) -
 async def aac_recorder(tmp_path: Path) -> AsyncIterator[RecorderApp]:
     """A recorder in this process with a camera that has AAC."""
     picture = await asyncio.to_thread(encode_picture, 9, sub_spec(Codec.H264))
-    camera = SimulatedDevice(
-        9,
-        CameraClips(picture, picture, encode_sound(Codec.AAC)),
-        seed=secrets.token_hex(8),
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user=CAMERA.user,
-        password=CAMERA.password,
-        clock=SystemClock(),
-        motion=False,
-        discovery=False,
-    )
-    await camera.start()
-    config = load({"data": tmp_path / "data"}, environment={})
-    network = replace(
-        config.network, host="127.0.0.1", http_port=0, https_port=0, rtsp_port=0, https=False, discovery=False
-    )
-    config = replace(config, network=network, workers=replace(config.workers, one_process=True))
-    await asyncio.to_thread(initialise, config, USER, PASSWORD)
-    found = await prepare(camera.device_url, CAMERA)
-    with open_registry(config) as registry:
-        await asyncio.to_thread(registry.add, found)
-    app = RecorderApp(config)
-    await app.start()
-    try:
+    clips = CameraClips(picture, picture, encode_sound(Codec.AAC))
+    async with (
+        running_camera(clips, number=9, motion=False) as camera,
+        running_recorder(recorder_config(tmp_path), camera) as app,
+    ):
         yield app
-    finally:
-        await app.stop()
-        await camera.stop()
 
 
 async def probed(app: RecorderApp, path: str) -> bytes:
-    uri = f"rtsp://{USER}:{PASSWORD}@127.0.0.1:{app.ports.rtsp}{path}"
+    uri = f"rtsp://{ADMIN}:{PASSWORD}@127.0.0.1:{app.ports.rtsp}{path}"
     process = await asyncio.create_subprocess_exec(
         *probe_of(uri, "tcp"), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )

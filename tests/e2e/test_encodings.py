@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +12,13 @@ import aiohttp
 import pytest
 
 from onvifd.app import RecorderApp
-from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.drivers import prepare
-from onvifd.cameras.registry import Credentials
 from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, load_sound, sub_spec
-from onvifd.cli.setup import initialise, open_registry
-from onvifd.clock import SystemClock
-from onvifd.config import load
 from onvifd.media.types import Codec
 from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import tr2, tt
-from tests.e2e.harness import PASSWORD, USER, need
+from tests.e2e.harness import need
+from tests.local import ADMIN, PASSWORD, recorder_config, running_camera, running_recorder
 
-CAMERA = Credentials(user="admin", password="camera-pass-1")
 LIMIT = 60.0
 FRAMES = 10
 
@@ -37,43 +30,19 @@ async def recording(folder: Path, codec: Codec, audio: Codec, *, latm: bool = Fa
     maker = ClipMaker(folder / "clips", 9, spec, spec)
     clip = await asyncio.to_thread(maker.clip, spec)
     sound = await asyncio.to_thread(load_sound, folder / "clips", audio, latm=latm)
-    camera = SimulatedDevice(
-        9,
-        CameraClips(clip, clip, sound, maker),
-        seed=secrets.token_hex(8),
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user=CAMERA.user,
-        password=CAMERA.password,
-        clock=SystemClock(),
-        discovery=False,
-    )
-    await camera.start()
-    config = load({"data": folder / "data"}, environment={})
-    network = replace(
-        config.network, host="127.0.0.1", http_port=0, https_port=0, rtsp_port=0, https=False, discovery=False
-    )
-    config = replace(config, network=network, workers=replace(config.workers, one_process=True))
-    await asyncio.to_thread(initialise, config, USER, PASSWORD)
-    found = await prepare(camera.device_url, CAMERA)
-    with open_registry(config) as registry:
-        await asyncio.to_thread(registry.add, found)
-    app = RecorderApp(config)
-    await app.start()
-    try:
+    async with (
+        running_camera(CameraClips(clip, clip, sound, maker), number=9) as camera,
+        running_recorder(recorder_config(folder), camera) as app,
+    ):
         async with asyncio.timeout(LIMIT):
             while not app.recorder.channels[0].recording:
                 await asyncio.sleep(0.1)
         yield app
-    finally:
-        await app.stop()
-        await camera.stop()
 
 
 async def decoded(app: RecorderApp, path: str, kind: str) -> int:
     """How many frames of a kind (v or a) ffmpeg decodes of the first ones."""
-    uri = f"rtsp://{USER}:{PASSWORD}@127.0.0.1:{app.ports.rtsp}{path}"
+    uri = f"rtsp://{ADMIN}:{PASSWORD}@127.0.0.1:{app.ports.rtsp}{path}"
     process = await asyncio.create_subprocess_exec(
         *(need("ffmpeg"), "-nostdin", "-v", "error", "-rtsp_transport", "tcp", "-i", uri),
         *("-map", f"0:{kind}:0", f"-frames:{kind}", str(FRAMES), "-f", "framemd5", "-"),
@@ -114,7 +83,7 @@ async def test_a_vms_sets_the_encoder_of_a_camera(tmp_path: Path) -> None:
     async with recording(tmp_path, Codec.H264, Codec.PCMU) as app, aiohttp.ClientSession() as session:
         (channel,) = app.recorder.channels
         base = f"http://127.0.0.1:{app.ports.http}/onvif/"
-        media = OnvifClient(f"{base}device_service", USER, PASSWORD, session).at(f"{base}media2_service")
+        media = OnvifClient(f"{base}device_service", ADMIN, PASSWORD, session).at(f"{base}media2_service")
         answer = await media.call(tr2.GetVideoEncoderConfigurations(), tr2.GetVideoEncoderConfigurationsResponse)
         before = next(each for each in answer.configurations if each.token == f"ve-{channel.camera}-main")
         request = tr2.GetVideoEncoderConfigurationOptions(configuration_token=before.token)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -11,13 +10,11 @@ import pytest
 
 from onvifd.app import RecorderApp
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.drivers import prepare
-from onvifd.cameras.registry import Credentials
 from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
 from onvifd.cameras.simulated.sound import encode_sound
-from onvifd.cli.setup import initialise, open_catalogue, open_registry
+from onvifd.cli.setup import initialise, open_catalogue
 from onvifd.clock import US, SystemClock
-from onvifd.config import Config, load
+from onvifd.config import Config
 from onvifd.events import topics
 from onvifd.media.types import Codec
 from onvifd.onvif.backend import JobState
@@ -25,8 +22,8 @@ from onvifd.recording.schedule import one_click
 from onvifd.recording.settings import Changes
 from onvifd.store.rows import SnapshotPolicyRow
 from onvifd.store.schedules import SNAPSHOT
+from tests.local import ADMIN, PASSWORD, add_camera, recorder_config, running_camera
 
-ADMIN, PASSWORD = "admin", "Recorder-1"
 LIMIT = 60.0
 PRE, POST = 4, 5
 MARGIN = 3 * US
@@ -37,37 +34,13 @@ MARGIN = 3 * US
 async def camera() -> AsyncIterator[SimulatedDevice]:
     """Without motion of its own."""
     clip = await asyncio.to_thread(encode_picture, 6, sub_spec(Codec.H264))
-    device = SimulatedDevice(
-        6,
-        CameraClips(clip, clip, encode_sound(Codec.PCMU)),
-        seed=secrets.token_hex(8),
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password="Camera-pass1",
-        clock=SystemClock(),
-        motion=False,
-        discovery=False,
-    )
-    await device.start()
-    yield device
-    await device.stop()
+    async with running_camera(CameraClips(clip, clip, encode_sound(Codec.PCMU)), number=6, motion=False) as device:
+        yield device
 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
-    settings: dict[str, object] = {f"network.{name}_port": 0 for name in ("http", "https", "rtsp")}
-    return load(
-        settings
-        | {
-            "data": tmp_path / "data",
-            "network.host": "127.0.0.1",
-            "network.discovery": False,
-            "workers.one_process": True,
-        },
-        environment={},
-    )
+    return recorder_config(tmp_path)
 
 
 async def until(condition: Callable[[], object], what: str) -> None:
@@ -83,9 +56,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 async def recorder(config: Config, camera: SimulatedDevice) -> AsyncIterator[RecorderApp]:
     """Records motion alone, and takes a snapshot of it."""
     await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
-    found = await prepare(camera.device_url, Credentials(user="admin", password="Camera-pass1"))
-    with open_registry(config) as registry:
-        added = (await asyncio.to_thread(registry.add, found)).id
+    added = await add_camera(config, camera)
     with open_catalogue(config) as catalogue:
         changes = Changes(catalogue)
         changes.one_click([added], one_click("motion"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -14,19 +15,16 @@ from onvifd.archive.disk import Volume
 from onvifd.archive.doctor import Depth, examine
 from onvifd.archive.marker import MARKER
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.drivers import prepare
-from onvifd.cameras.registry import Credentials
 from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
 from onvifd.cameras.simulated.sound import encode_sound
-from onvifd.cli.setup import initialise, open_registry
-from onvifd.clock import US, SystemClock
-from onvifd.config import Config, load
+from onvifd.clock import US
+from onvifd.config import Config
 from onvifd.media.types import Codec
 from onvifd.volumes.model import VolumeState
+from tests.local import recorder_config, running_camera, running_recorder
 from tests.volumes.conftest import aged
 
 LIMIT = 60.0
-CAMERA_PASSWORD = "Camera-pass1"
 
 
 @pytest.fixture(scope="session")
@@ -37,21 +35,8 @@ def small() -> CameraClips:
 
 @pytest.fixture
 async def camera(small: CameraClips) -> AsyncIterator[SimulatedDevice]:
-    device = SimulatedDevice(
-        1,
-        small,
-        seed="volumes",
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password=CAMERA_PASSWORD,
-        clock=SystemClock(),
-        discovery=False,
-    )
-    await device.start()
-    yield device
-    await device.stop()
+    async with running_camera(small) as device:
+        yield device
 
 
 @pytest.fixture
@@ -63,20 +48,8 @@ def disks(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def config_of(tmp_path: Path, disks: tuple[Path, ...]) -> Config:
-    return load(
-        {
-            "data": tmp_path / "data",
-            "archive.volumes": disks,
-            "archive.segment_seconds": 5,
-            "archive.reserve_percent": 0.0,
-            "network.host": "127.0.0.1",
-            "network.http_port": 0,
-            "network.https_port": 0,
-            "network.rtsp_port": 0,
-            "network.discovery": False,
-            "workers.one_process": True,
-        },
-        environment={},
+    return recorder_config(
+        tmp_path, {"archive.volumes": disks, "archive.segment_seconds": 5, "archive.reserve_percent": 0.0}
     )
 
 
@@ -85,26 +58,12 @@ Start = Callable[..., "asyncio.Future[RecorderApp]"]
 
 @pytest.fixture
 async def start(tmp_path: Path, camera: SimulatedDevice) -> AsyncIterator[Callable[..., object]]:
-    apps: list[RecorderApp] = []
+    async with contextlib.AsyncExitStack() as running:
 
-    async def run(*disks: Path) -> RecorderApp:
-        config = config_of(tmp_path, disks)
-        await asyncio.to_thread(initialise, config, "admin", "Recorder-1")
-        found = await prepare(camera.device_url, Credentials(user="admin", password=CAMERA_PASSWORD))
+        async def run(*disks: Path) -> RecorderApp:
+            return await running.enter_async_context(running_recorder(config_of(tmp_path, disks), camera))
 
-        def add() -> None:
-            with open_registry(config) as registry:
-                registry.add(found)
-
-        await asyncio.to_thread(add)
-        app = RecorderApp(config)
-        await app.start()
-        apps.append(app)
-        return app
-
-    yield run
-    for app in apps:
-        await app.stop()
+        yield run
 
 
 def gap(found: Sequence[tuple[str, int, int]]) -> int:

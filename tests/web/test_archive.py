@@ -16,14 +16,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from onvifd.access.console_sessions import ConsoleSession, ConsoleSessions
 from onvifd.access.permissions import VIEWERS, ConsoleAccount, Permissions
 from onvifd.access.sessions import SessionRegistry
-from onvifd.access.types import Account, Level
+from onvifd.access.types import Level
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import EndReason, FragmentFlag, SegmentRow, SegmentState
 from onvifd.bodies.archive_marks import ArchiveMarks
 from onvifd.bodies.archive_view import ArchiveView, camera_of
 from onvifd.clock import US, SimulatedClock
-from onvifd.errors import LimitReached, NotAuthorized, NotFound
+from onvifd.errors import LimitReached, NotFound
 from onvifd.events import topics
 from onvifd.events.catalogue_store import CatalogueEventStore
 from onvifd.media.types import Codec, TrackFormat
@@ -36,6 +36,7 @@ from onvifd.volumes.model import Access, VolumeState, VolumeStatus
 from onvifd.web import archive, archive_marks
 from onvifd.web.archive_marks import Thumbnail
 from onvifd.web.guard import Guard
+from tests.web.digest import Digest
 
 T0 = 1_767_225_600 * US
 """2026-01-01T00:00:00Z."""
@@ -79,18 +80,6 @@ class Recorder:
 
     def system_time(self) -> SystemTime:
         return SystemTime(utc=T0, timezone="CET-1CEST,M3.5.0,M10.5.0/3", ntp=True, daylight=False, utc_offset=3600)
-
-
-class Digest:
-    def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
-        return ("Digest one",)
-
-    def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
-    ) -> Account:
-        if authorization != "Digest good":
-            raise NotAuthorized("wrong credentials")
-        return Account("vms", Level.USER)
 
 
 class People:
@@ -249,7 +238,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     made.span(REC1, "general", T0 + 25 * HOUR, None)
     made.span(REC2, "motion", T0 + HOUR, T0 + HOUR + MINUTE)
     app = web.Application()
-    guard = Guard(Digest(), made.people)
+    guard = Guard(Digest(level=Level.USER), made.people)
     archive.add_routes(app, made.view, guard)
     archive_marks.add_routes(app, made.view, made.marks, guard)
     async with TestClient(TestServer(app)) as client:

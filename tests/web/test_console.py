@@ -13,12 +13,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from onvifd.access.console_sessions import ConsoleSession, ConsoleSessions
 from onvifd.access.permissions import VIEWERS, ConsoleAccount, Permissions
 from onvifd.access.sessions import Session, SessionRegistry
-from onvifd.access.types import Account, Level
+from onvifd.access.types import Level
 from onvifd.errors import Forbidden, LimitReached, NotAuthorized, NotFound
 from onvifd.store.rows import AuditRow
 from onvifd.web import console, status
 from onvifd.web.guard import Guard
 from onvifd.web.status import CameraStatus, RecordingStatus, Status, WorkerStatus
+from tests.web.digest import Digest
 
 NOW = 1_767_225_600_000_000
 ADMIN = ConsoleAccount(name="admin", group="administrators", permissions=Permissions.everything())
@@ -116,18 +117,6 @@ class Source:
         )
 
 
-class Digest:
-    def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
-        return ("Digest one", "Digest two")
-
-    def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
-    ) -> Account:
-        if authorization != "Digest good":
-            raise NotAuthorized("wrong credentials")
-        return Account("vms", Level.USER)
-
-
 Client = TestClient[web.Request, web.Application]
 
 
@@ -139,7 +128,7 @@ def backend() -> Backend:
 @pytest.fixture
 async def client(backend: Backend) -> AsyncIterator[Client]:
     app = web.Application()
-    guard = Guard(Digest(), backend)
+    guard = Guard(Digest(level=Level.USER), backend)
     status.add_routes(app, Source(), guard)
     console.add_routes(app, backend, guard)
     async with TestClient(TestServer(app)) as made:

@@ -14,7 +14,7 @@ import pytest
 from onvifd.app import RecorderApp
 from onvifd.cameras.registry import Driver, NewCamera, Role, Stream
 from onvifd.cli.setup import initialise, open_registry
-from onvifd.config import load
+from tests.local import recorder_config
 
 PASSWORD = "Admin-pass1"
 
@@ -22,17 +22,7 @@ PASSWORD = "Admin-pass1"
 @pytest.fixture
 async def recorder(tmp_path: Path) -> AsyncIterator[RecorderApp]:
     """With a camera that does not answer."""
-    settings: dict[str, object] = {
-        "data": str(tmp_path / "data"),
-        "network.host": "127.0.0.1",
-        "network.http_port": 0,
-        "network.https_port": 0,
-        "network.rtsp_port": 0,
-        "network.discovery": False,
-        "workers.one_process": True,
-        "workers.media": 1,
-    }
-    config = load(settings, environment={})
+    config = recorder_config(tmp_path, {"workers.media": 1})
     await asyncio.to_thread(initialise, config, "admin", PASSWORD)
     uri = "rtsp://127.0.0.1:9/main"
     new = NewCamera(name="Gate", driver=Driver.RTSP, address=uri, streams=(Stream(role=Role.MAIN, uri=uri),))

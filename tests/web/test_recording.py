@@ -14,11 +14,9 @@ from onvifd.access.console_sessions import ConsoleSession, ConsoleSessions
 from onvifd.access.keyfile import create_key
 from onvifd.access.permissions import OPERATORS, ConsoleAccount, Permissions
 from onvifd.access.sessions import SessionRegistry
-from onvifd.access.types import Account, Level
 from onvifd.bodies.recording_view import RecordingSettings
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role, Stream
 from onvifd.clock import SimulatedClock
-from onvifd.errors import NotAuthorized
 from onvifd.events.bus import EventBus
 from onvifd.host.timezone import parse
 from onvifd.recording.director import Director
@@ -30,6 +28,7 @@ from onvifd.recording.types import Mode, RecordType
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.web import recording, recording_links, recording_schedules
 from onvifd.web.guard import Guard
+from tests.web.digest import Digest
 
 ALL_DAY = [{"start": "00:00", "end": "24:00"}]
 WORK = {"start": "08:00", "end": "18:00", "types": ["motion"]}
@@ -38,18 +37,6 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WEEK: dict[str, Any] = {day: [WORK, NIGHT] for day in DAYS}
 NEVER: dict[str, Any] = {day: [] for day in DAYS}
 PLAIN: dict[str, Any] = dict.fromkeys(DAYS, ALL_DAY)
-
-
-class Digest:
-    def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
-        return ("Digest one",)
-
-    def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
-    ) -> Account:
-        if authorization != "Digest good":
-            raise NotAuthorized("wrong credentials")
-        return Account("vms", Level.ADMINISTRATOR)
 
 
 class Rig:

@@ -8,8 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from onvifd.access.permissions import ConsoleAccount, Permissions
-from onvifd.access.types import Account, Level
-from onvifd.errors import NotAuthorized, Unavailable
+from onvifd.errors import Unavailable
 from onvifd.web.guard import Guard
 from onvifd.web.status import (
     CameraStatus,
@@ -22,6 +21,7 @@ from onvifd.web.status import (
     render,
     shown,
 )
+from tests.web.digest import Digest
 
 STREAM = StreamStatus(
     name="main",
@@ -71,27 +71,13 @@ class Source:
         return STATUS
 
 
-class Digest:
-    """Lets in whoever says `Digest good`; the digest itself is tested where it lives."""
-
-    def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
-        return ('Digest realm="onvifd"',)
-
-    def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
-    ) -> Account:
-        if authorization != "Digest good":
-            raise NotAuthorized("wrong credentials")
-        return Account("admin", Level.ADMINISTRATOR)
-
-
 GOOD = {"Authorization": "Digest good"}
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient[web.Request, web.Application]]:
     app = web.Application()
-    add_routes(app, Source(), Guard(Digest()))
+    add_routes(app, Source(), Guard(Digest("admin")))
     async with TestClient(TestServer(app)) as made:
         yield made
 

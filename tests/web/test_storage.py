@@ -18,7 +18,6 @@ from onvifd.access.console_sessions import ConsoleSession, ConsoleSessions
 from onvifd.access.keyfile import create_key
 from onvifd.access.permissions import OPERATORS, ConsoleAccount, Permissions, Right
 from onvifd.access.sessions import SessionRegistry
-from onvifd.access.types import Account, Level
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import SegmentFiles, Volume
 from onvifd.archive.doctor import examine
@@ -31,7 +30,6 @@ from onvifd.bodies.storage_view import StorageSettings
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role, Stream
 from onvifd.clock import US, SystemClock
 from onvifd.config import ArchiveSettings, Config
-from onvifd.errors import NotAuthorized
 from onvifd.media.types import Codec
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.volumes.keeper import VolumeKeeper
@@ -40,6 +38,7 @@ from onvifd.volumes.register import active_rows, add, register
 from onvifd.web import storage, storage_forecast, storage_jobs
 from onvifd.web.guard import Guard
 from tests.archive.conftest import T0, Clip, encode, video_units
+from tests.web.digest import Digest
 
 CHANGES = [
     ("PATCH", "volumes/vol-2", {"name": "Attic"}),
@@ -50,18 +49,6 @@ CHANGES = [
     ("DELETE", "jobs/1", None),
 ]
 READS = ["volumes", "groups", "rules", "policy", "jobs", "jobs/1", "forecast"]
-
-
-class Digest:
-    def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
-        return ("Digest one",)
-
-    def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
-    ) -> Account:
-        if authorization != "Digest good":
-            raise NotAuthorized("wrong credentials")
-        return Account("vms", Level.ADMINISTRATOR)
 
 
 class Rig:

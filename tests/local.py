@@ -1,0 +1,75 @@
+"""Simulated cameras and whole recorders within the process of a test, on free ports of 127.0.0.1."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from onvifd.app import RecorderApp
+from onvifd.bodies.simulated_device import SimulatedDevice
+from onvifd.cameras.drivers import prepare
+from onvifd.cameras.registry import Credentials
+from onvifd.cameras.simulated.encode import CameraClips
+from onvifd.cli.setup import initialise, open_registry
+from onvifd.clock import SystemClock
+from onvifd.config import Config, load
+
+ADMIN, PASSWORD = "admin", "Recorder-1"
+CAMERA = Credentials(user="admin", password="Camera-pass1")
+
+
+@contextlib.asynccontextmanager
+async def running_camera(
+    clips: CameraClips, *, number: int = 1, motion: bool = True, http_port: int = 0
+) -> AsyncIterator[SimulatedDevice]:
+    """A camera with the account CAMERA, which discovery does not find."""
+    device = SimulatedDevice(
+        number,
+        clips,
+        # Its uuid is its own: tests that run at the same time share the loopback interface.
+        seed=secrets.token_hex(8),
+        host="127.0.0.1",
+        http_port=http_port,
+        rtsp_port=0,
+        user=CAMERA.user,
+        password=CAMERA.password,
+        clock=SystemClock(),
+        motion=motion,
+        discovery=False,
+    )
+    await device.start()
+    try:
+        yield device
+    finally:
+        await device.stop()
+
+
+def recorder_config(folder: Path, settings: dict[str, object] | None = None) -> Config:
+    """One process, free ports, no discovery; `settings` beside that."""
+    ports = {f"network.{kind}_port": 0 for kind in ("http", "https", "rtsp")}
+    own = {"data": folder / "data", "network.host": "127.0.0.1", "network.discovery": False}
+    return load(own | ports | {"workers.one_process": True} | (settings or {}), environment={})
+
+
+async def add_camera(config: Config, camera: SimulatedDevice) -> str:
+    """Have it in the catalogue, as `onvifd camera add` does; its id."""
+    found = await prepare(camera.device_url, CAMERA)
+    with open_registry(config) as registry:
+        return (await asyncio.to_thread(registry.add, found)).id
+
+
+@contextlib.asynccontextmanager
+async def running_recorder(config: Config, *cameras: SimulatedDevice) -> AsyncIterator[RecorderApp]:
+    """A new recorder with the account ADMIN and these cameras."""
+    await asyncio.to_thread(initialise, config, ADMIN, PASSWORD)
+    for camera in cameras:
+        await add_camera(config, camera)
+    app = RecorderApp(config)
+    await app.start()
+    try:
+        yield app
+    finally:
+        await app.stop()
