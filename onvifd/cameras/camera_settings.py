@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 import aiohttp
@@ -18,6 +19,7 @@ from onvifd.cameras import onvif_driver, rtsp_driver
 from onvifd.cameras.onvif_encoders import Media2Encoders, MediaEncoders
 from onvifd.cameras.registry import Camera, Credentials, Driver, Role, Stream
 from onvifd.cameras.settings import EncoderChoice, EncoderSettings
+from onvifd.cameras.shared_answers import Refused, SharedAnswers, way_to
 from onvifd.clock import Clock
 from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, OnvifdError, Timeout, Unavailable
 from onvifd.onvif.client import OnvifClient
@@ -30,10 +32,6 @@ TIMEOUT = 10.0
 """Seconds for the questions of one request to a camera."""
 KEPT = 60.0
 """Seconds for which a camera's options are not asked again."""
-FAILED_WAIT = 5.0
-"""Seconds for which a failure stands."""
-REFUSED_WAIT = 300.0
-"""The same after a refused login: cameras lock accounts that try too often."""
 LOOKS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before a stream is described after a change, and again while it is as before: encoders need a while."""
 DESCRIBE_TIMEOUT = 8.0
@@ -49,12 +47,6 @@ class Encoders(Protocol):
     async def set(self, profile: str, wanted: EncoderSettings) -> EncoderSettings: ...
 
 
-@dataclass(slots=True)
-class _Asked:
-    at: float
-    task: asyncio.Task[tuple[EncoderChoice, ...]]
-
-
 class OnvifSettings:
     """Options and settings of the cameras that `set_cameras` names. `learned` takes what a stream became by a change."""
 
@@ -63,7 +55,7 @@ class OnvifSettings:
         self._clock = clock
         self._learned = learned
         self._cameras: dict[str, Camera] = {}
-        self._asked: dict[tuple[str, str], _Asked] = {}
+        self._asked: SharedAnswers[tuple[EncoderChoice, ...]] = SharedAnswers(clock, KEPT)
         self._locks: dict[str, asyncio.Lock] = {}
         self._probes: dict[tuple[str, str], asyncio.Task[None]] = {}
 
@@ -71,11 +63,9 @@ class OnvifSettings:
         """Take over the configured cameras; what was learned of those that are reached otherwise is forgotten."""
         before, self._cameras = self._cameras, {camera.id: camera for camera in cameras}
         for camera in before.values():
-            now = self._cameras.get(camera.id)
-            if now is None or _way(now) != _way(camera):
+            if way_to(camera) != way_to(self._cameras.get(camera.id)):
                 self._locks.pop(camera.id, None)
-                for key in [key for key in self._asked if key[0] == camera.id]:
-                    self._asked.pop(key).task.cancel()
+                self._asked.forget(camera.id)
                 for key in [key for key in self._probes if key[0] == camera.id]:
                     self._probes.pop(key).cancel()
 
@@ -84,27 +74,9 @@ class OnvifSettings:
         known = self._reached(camera, stream)
         if known is None:
             return ()
-        asked = self._asked.get((camera, stream))
-        if asked is None or self._is_over(asked):
-            work = self._ask(known[0], lambda encoders: encoders.options(known[1].source_profile))
-            task = asyncio.create_task(work, name=f"options of {camera}/{stream}")
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-            asked = self._asked[camera, stream] = _Asked(self._clock.monotonic(), task)
-        try:
-            return await asyncio.shield(asked.task)
-        except asyncio.CancelledError:
-            if asked.task.cancelled():
-                raise Unavailable("the camera's configuration has changed") from None
-            raise
-
-    def _is_over(self, asked: _Asked) -> bool:
-        if not asked.task.done():
-            return False
-        error = None if asked.task.cancelled() else asked.task.exception()
-        wait = KEPT
-        if error is not None:
-            wait = REFUSED_WAIT if isinstance(error, _Refused) else FAILED_WAIT
-        return asked.task.cancelled() or self._clock.monotonic() - asked.at >= wait
+        profile = known[1].source_profile
+        question = partial(self._ask, known[0], lambda encoders: encoders.options(profile))
+        return await self._asked.get((camera, stream), question, "options")
 
     async def set_encoder(self, camera: str, stream: str, settings: EncoderSettings) -> EncoderSettings:
         """See CameraSettings. Changes of one camera are made one after the other."""
@@ -115,8 +87,7 @@ class OnvifSettings:
         async with self._locks.setdefault(camera, asyncio.Lock()):
             made = await self._ask(known[0], lambda encoders: encoders.set(profile, settings))
         # What one encoder may do can depend on what another one does.
-        for key in [key for key in self._asked if key[0] == camera and self._asked[key].task.done()]:
-            del self._asked[key]
+        self._asked.forget(camera, answered=True)
         self._describe(camera, stream, made)
         return made
 
@@ -153,7 +124,7 @@ class OnvifSettings:
             raise Timeout(f"the camera gave no answer within {TIMEOUT:g} s") from None
         except NotAuthorized as refused:
             # Not the camera's own error: it would tell our client that its own login was wrong.
-            raise _Refused(f"the camera refuses: {refused.reason}") from None
+            raise Refused(f"the camera refuses: {refused.reason}") from None
         except InvalidArgument as refused:
             raise InvalidArgument(f"the camera refuses: {refused.reason}", detail="ConfigModify") from None
         except (Timeout, Unavailable):
@@ -202,8 +173,8 @@ class OnvifSettings:
 
     async def close(self) -> None:
         """End what is under way."""
-        tasks = [*(asked.task for asked in self._asked.values()), *self._probes.values()]
-        self._asked.clear()
+        await self._asked.close()
+        tasks = list(self._probes.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -233,13 +204,3 @@ def _as_set(stream: Stream, made: EncoderSettings) -> Stream:
         gov_length=stream.gov_length if made.gov_length is None else made.gov_length,
         encoder_profile=made.profile or stream.encoder_profile,
     )
-
-
-class _Refused(Unavailable):
-    """The camera refuses our login."""
-
-
-def _way(camera: Camera) -> object:
-    """How a camera and its encoders are reached."""
-    profiles = tuple((stream.role, stream.source_profile) for stream in camera.streams)
-    return camera.address, camera.credentials, camera.driver, profiles

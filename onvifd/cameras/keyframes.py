@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import aiohttp
 
 from onvifd.cameras import onvif_driver
 from onvifd.cameras.registry import Camera, Credentials, Driver
+from onvifd.cameras.shared_answers import Refused, SharedAnswers, way_to
 from onvifd.clock import Clock
 from onvifd.errors import NotAuthorized, OnvifdError, Timeout, Unavailable
 
@@ -22,20 +22,8 @@ log = logging.getLogger(__name__)
 
 INTERVAL = 1.0
 """Seconds in which a stream is asked once at most."""
-FAILED_WAIT = 5.0
-"""Seconds for which a failure stands."""
-REFUSED_WAIT = 300.0
-"""The same after a refused login: cameras lock accounts that try too often."""
 TIMEOUT = 4.0
 """Seconds for the camera to answer, learning its services included."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request to a camera, and when it began (monotonic seconds)."""
-
-    at: float
-    task: asyncio.Task[None]
 
 
 class KeyframeRequests:
@@ -46,16 +34,15 @@ class KeyframeRequests:
         self._clock = clock
         self._cameras: dict[str, Camera] = {}
         self._talks: dict[str, onvif_driver.Synchronizer] = {}
-        self._asked: dict[tuple[str, str], _Asked] = {}
+        self._asked: SharedAnswers[None] = SharedAnswers(clock, INTERVAL)
 
     def set_cameras(self, cameras: Iterable[Camera]) -> None:
         """Take over the configured cameras; what was learned of changed ones is forgotten."""
         before, self._cameras = self._cameras, {camera.id: camera for camera in cameras}
         for camera in before.values():
-            if _login(camera) != _login(self._cameras.get(camera.id)):
+            if way_to(camera) != way_to(self._cameras.get(camera.id)):
                 self._talks.pop(camera.id, None)
-                for key in [key for key in self._asked if key[0] == camera.id]:
-                    self._asked.pop(key).task.cancel()
+                self._asked.forget(camera.id)
 
     async def ask(self, camera: str, role: str) -> None:
         """Have the camera send a key frame of a stream soon.
@@ -68,30 +55,8 @@ class KeyframeRequests:
         if known is None or stream is None or known.driver is not Driver.ONVIF or not stream.source_profile:
             log.debug("%s/%s cannot be asked for a key frame", camera, role)
             return
-        asked = self._asked.get((camera, role))
-        if asked is None or self._is_over(asked):
-            work = self._request(known, stream.source_profile)
-            task = asyncio.create_task(work, name=f"key frame of {camera}/{role}")
-            # the error is also what a later caller gets, so nobody may have waited for it
-            task.add_done_callback(lambda done: done.cancelled() or done.exception())
-            asked = self._asked[camera, role] = _Asked(self._clock.monotonic(), task)
-        try:
-            await asyncio.shield(asked.task)
-        except asyncio.CancelledError:
-            if asked.task.cancelled():
-                raise Unavailable("the camera's configuration has changed") from None
-            raise
-
-    def _is_over(self, asked: _Asked) -> bool:
-        if not asked.task.done():
-            return False
-        error = None if asked.task.cancelled() else asked.task.exception()
-        wait = INTERVAL
-        if isinstance(error, _Refused):
-            wait = REFUSED_WAIT
-        elif error is not None:
-            wait = FAILED_WAIT
-        return self._clock.monotonic() - asked.at >= wait
+        profile = stream.source_profile
+        await self._asked.get((camera, role), lambda: self._request(known, profile), "key frame")
 
     async def _request(self, camera: Camera, profile: str) -> None:
         try:
@@ -100,7 +65,7 @@ class KeyframeRequests:
         except TimeoutError:
             error: OnvifdError = Timeout(f"the camera gave no answer within {TIMEOUT:g} s")
         except NotAuthorized as refused:
-            error = _Refused(refused.reason)
+            error = Refused(refused.reason)
         except OnvifdError as failed:
             error = failed
         else:
@@ -108,7 +73,7 @@ class KeyframeRequests:
         self._talks.pop(camera.id, None)
         log.warning("camera %s gives no key frame on demand: %s", camera.id, error.reason)
         # Not the camera's own error: it would tell our client that its own request or login was wrong.
-        raise error if isinstance(error, (_Refused, Timeout)) else Unavailable(error.reason)
+        raise error if isinstance(error, (Refused, Timeout)) else Unavailable(error.reason)
 
     async def _synchronize(self, camera: Camera, profile: str) -> None:
         talk = self._talks.get(camera.id)
@@ -129,19 +94,4 @@ class KeyframeRequests:
 
     async def close(self) -> None:
         """End requests under way."""
-        tasks = [asked.task for asked in self._asked.values()]
-        self._asked.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Refused(Unavailable):
-    """The camera refuses our login."""
-
-
-def _login(camera: Camera | None) -> object:
-    if camera is None:
-        return None
-    profiles = tuple((stream.role, stream.source_profile) for stream in camera.streams)
-    return camera.address, camera.credentials, camera.driver, profiles
+        await self._asked.close()

@@ -12,8 +12,9 @@ import pytest
 from onvifd.bodies.simulated import SimulatedCamera
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras import onvif_driver
-from onvifd.cameras.keyframes import FAILED_WAIT, INTERVAL, REFUSED_WAIT, KeyframeRequests
+from onvifd.cameras.keyframes import INTERVAL, KeyframeRequests
 from onvifd.cameras.registry import Camera, Credentials, Driver, Role, Stream
+from onvifd.cameras.shared_answers import FAILED_WAIT, REFUSED_WAIT
 from onvifd.clock import Clock, SystemClock
 from onvifd.errors import Timeout, Unavailable
 
@@ -105,15 +106,15 @@ async def test_a_failure_stands_for_a_while(
     requests.set_cameras([known])
     with pytest.raises(Unavailable, match="refuses SetSynchronizationPoint"):
         await requests.ask(known.id, "main")
-    first = requests._asked[known.id, "main"]
+    first = requests._asked.tasks[known.id, "main"]
     clock.now += FAILED_WAIT - 1
     with pytest.raises(Unavailable):
         await requests.ask(known.id, "main")
-    assert requests._asked[known.id, "main"] is first
+    assert requests._asked.tasks[known.id, "main"] is first
     clock.now += 1
     with pytest.raises(Unavailable):
         await requests.ask(known.id, "main")
-    assert requests._asked[known.id, "main"] is not first
+    assert requests._asked.tasks[known.id, "main"] is not first
     requests.set_cameras([replace(known, streams=(replace(known.main, source_profile="profile-main"),))])
     await requests.ask(known.id, "main")  # another configuration is another question
     assert asked == ["profile-main"]
@@ -126,15 +127,15 @@ async def test_a_refused_login_is_not_repeated_soon(
     for _ in range(2):
         with pytest.raises(Unavailable):
             await requests.ask("cam-00000001", "main")
-    first = requests._asked["cam-00000001", "main"]
+    first = requests._asked.tasks["cam-00000001", "main"]
     clock.now += REFUSED_WAIT - 1
     with pytest.raises(Unavailable):
         await requests.ask("cam-00000001", "main")
-    assert requests._asked["cam-00000001", "main"] is first
+    assert requests._asked.tasks["cam-00000001", "main"] is first
     clock.now += 1
     with pytest.raises(Unavailable):
         await requests.ask("cam-00000001", "main")
-    assert requests._asked["cam-00000001", "main"] is not first
+    assert requests._asked.tasks["cam-00000001", "main"] is not first
     assert asked == []
 
 
