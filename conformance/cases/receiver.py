@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from conformance.cases.base_common import INVALID, SENDER, reboot
@@ -42,6 +43,9 @@ VALID_URI = "rtsp://192.0.2.7/stream"
 OTHER_URI = "rtsp://192.0.2.8/other"
 MAX_CREATED = 1000
 NEW = receiver_configuration("NeverConnect", VALID_URI)
+
+after_reboot = partial(case, document=DOCUMENT, requires=(RECEIVER,), destructive=True, bound=300)
+"""A case that reboots the device."""
 
 
 async def capabilities(x: Examination) -> Any:
@@ -222,14 +226,7 @@ async def create_receiver(x: Examination) -> None:
         await _check_new(x, token)
 
 
-@case(
-    "RECEIVER-2-1-7",
-    document=DOCUMENT,
-    name="CREATE RECEIVER - PERSISTENCE",
-    requires=(RECEIVER,),
-    destructive=True,
-    bound=300,
-)
+@after_reboot("RECEIVER-2-1-7", name="CREATE RECEIVER - PERSISTENCE")
 async def create_receiver_persistence(x: Examination) -> None:
     async with new_receiver(x) as token:
         await reboot(x)
@@ -286,14 +283,7 @@ async def set_mode(x: Examination) -> None:
             await _check_mode(x, token, mode)
 
 
-@case(
-    "RECEIVER-2-1-12",
-    document=DOCUMENT,
-    name="SET RECEIVER MODE - PERSISTENCE",
-    requires=(RECEIVER,),
-    destructive=True,
-    bound=300,
-)
+@after_reboot("RECEIVER-2-1-12", name="SET RECEIVER MODE - PERSISTENCE")
 async def set_mode_persistence(x: Examination) -> None:
     async with some_receiver(x) as token:
         mode = _other(text(await receiver(x, token), "tt:Mode"))
@@ -330,14 +320,7 @@ async def configure(x: Examination) -> None:
         await _check_configured(x, token, await _reconfigure(x, token))
 
 
-@case(
-    "RECEIVER-2-1-21",
-    document=DOCUMENT,
-    name="CONFIGURE RECEIVER - PERSISTENCE",
-    requires=(RECEIVER,),
-    destructive=True,
-    bound=300,
-)
+@after_reboot("RECEIVER-2-1-21", name="CONFIGURE RECEIVER - PERSISTENCE")
 async def configure_persistence(x: Examination) -> None:
     async with some_receiver(x) as token:
         inside = await _reconfigure(x, token)
