@@ -33,6 +33,18 @@ def recorder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
         running.kill()
 
 
+@pytest.fixture(scope="session")
+def modern(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorder]:
+    """A demo whose camera sends H.265 and AAC."""
+    running = Recorder(tmp_path_factory.mktemp("modern") / "data", cameras=1, codec="h265", audio="aac")
+    try:
+        running.start()
+        yield running
+        running.stop()
+    finally:
+        running.kill()
+
+
 @pytest.fixture
 def own_recorder(tmp_path: Path) -> Iterator[Recorder]:
     """A demo of the test's own, not started: for tests that break it. The test stops it; what is left is killed."""
