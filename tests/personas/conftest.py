@@ -12,17 +12,9 @@ import pytest
 from lxml import etree
 
 from onvifd.app import RecorderApp
-from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.drivers import prepare
-from onvifd.cameras.registry import Credentials
 from onvifd.cameras.simulated.encode import CameraClips, load_cameras
-from onvifd.cli.setup import initialise, open_registry
-from onvifd.clock import SystemClock
-from onvifd.config import load
+from tests.local import recorder_config, running_camera, running_recorder
 from tests.onvif import oracle
-
-USER, PASSWORD = "admin", "Recorder-1"
-CAMERA_PASSWORD = "Camera-pass1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,40 +81,5 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
 
 @pytest.fixture
 async def wire(clips: CameraClips, tmp_path: Path) -> AsyncIterator[Wire]:
-    camera = SimulatedDevice(
-        1,
-        clips,
-        seed="persona",
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password=CAMERA_PASSWORD,
-        clock=SystemClock(),
-        discovery=False,
-    )
-    await camera.start()
-    ports = {f"network.{kind}_port": 0 for kind in ("http", "https", "rtsp")}
-    config = load(
-        {
-            "data": tmp_path / "data",
-            "network.host": "127.0.0.1",
-            "network.discovery": False,
-            "workers.one_process": True,
-            **ports,
-        },
-        environment={},
-    )
-    try:
-        await asyncio.to_thread(initialise, config, USER, PASSWORD)
-        found = await prepare(camera.device_url, Credentials(user="admin", password=CAMERA_PASSWORD))
-        with open_registry(config) as registry:
-            await asyncio.to_thread(registry.add, found)
-        app = RecorderApp(config)
-        await app.start()
-        try:
-            yield Wire(app)
-        finally:
-            await app.stop()
-    finally:
-        await camera.stop()
+    async with running_camera(clips) as camera, running_recorder(recorder_config(tmp_path), camera) as app:
+        yield Wire(app)

@@ -6,11 +6,12 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.personas.conftest import PASSWORD, USER, Wire
+from tests.local import ADMIN as USER
+from tests.local import PASSWORD
+from tests.personas.conftest import Wire
 
 CASES = (
     *(f"SEARCH-5-1-{number}" for number in range(1, 7)),
@@ -22,10 +23,12 @@ CASES = (
 
 async def record(wire: Wire, seconds: float) -> None:
     """Record the camera, whose metadata stream says where it looks."""
-    app: Any = wire.app
-    await app._record_all(True)
-    await asyncio.sleep(seconds)
-    await app._record_all(False)
+    recorder = wire.app.recorder
+    tokens = [job.token for job in recorder.jobs() if job.fixed]
+    for active, pause in ((True, seconds), (False, 0.0)):
+        for token in tokens:
+            await recorder.set_job_mode(token, active)
+        await asyncio.sleep(pause)
     await asyncio.sleep(2.0)
 
 

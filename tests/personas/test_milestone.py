@@ -18,8 +18,10 @@ from onvifd.clock import US
 from onvifd.media.mp4_parse import walk_file
 from onvifd.media.types import Kind
 from tests.e2e.rtsp_client import RtspClient, Unit, units
+from tests.local import ADMIN as USER
+from tests.local import PASSWORD
 from tests.personas import wsse
-from tests.personas.conftest import PASSWORD, USER, Wire
+from tests.personas.conftest import Wire
 
 TDS = "http://www.onvif.org/ver10/device/wsdl"
 TRT = "http://www.onvif.org/ver10/media/wsdl"

@@ -8,8 +8,10 @@ import re
 
 import pytest
 
+from tests.local import ADMIN as USER
+from tests.local import PASSWORD
 from tests.personas import wsse
-from tests.personas.conftest import PASSWORD, USER, Answer, Wire
+from tests.personas.conftest import Answer, Wire
 
 S = "http://www.w3.org/2003/05/soap-envelope"
 TDS, TRT = "http://www.onvif.org/ver10/device/wsdl", "http://www.onvif.org/ver10/media/wsdl"

@@ -7,7 +7,8 @@ import hashlib
 import secrets
 from datetime import UTC, datetime
 
-from tests.personas.conftest import PASSWORD, USER
+from tests.local import ADMIN as USER
+from tests.local import PASSWORD
 
 NS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
 UTILITY = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd"
