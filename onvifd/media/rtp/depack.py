@@ -31,6 +31,8 @@ __all__ = ["MAX_FRAME", "Depacketizer", "Frame", "depacketizer"]
 
 MAX_DOCUMENT = 1 << 20
 """Bytes of a metadata document, unpacked: a thousand objects with their shapes."""
+PART = 64
+"""Bytes that a part costs besides what it holds: a frame of parts of one byte each is bounded by what it takes in memory."""
 
 
 _MAX_SETS = 16
@@ -120,7 +122,7 @@ class _VideoDepacketizer:
         header = self._header + 1  # payload header and FU header, RFC 6184 5.8 and RFC 7798 4.4.3
         count = len(run) // stride
         body = stride - skip - header
-        if self._open < 0 or rtp_time != self._time or body <= 0 or self._size + count * body > MAX_FRAME:
+        if self._open < 0 or rtp_time != self._time or body <= 0 or self._size + count * (body + PART) > MAX_FRAME:
             return False
         if not self._continues(run[skip], run[skip + header - 1]):
             return False
@@ -130,7 +132,7 @@ class _VideoDepacketizer:
                 return False
         self._parts.extend(_cutter(skip + header, body, count).unpack(run))
         self._open_size += count * body
-        self._size += count * body
+        self._size += count * (body + PART)
         return True
 
     def _continues(self, first: int, flags: int) -> bool:
@@ -165,7 +167,7 @@ class _VideoDepacketizer:
             return False
         kind = self._kind(nal[0])
         self._parts += (size.to_bytes(4, "big"), nal)
-        self._size += size + 4
+        self._size += size + PART
         if kind in self._sets:
             self._found.append(bytes(nal))
         elif kind in self._slices:
@@ -198,7 +200,7 @@ class _VideoDepacketizer:
         size = len(fragment)
         self._parts.append(fragment)
         self._open_size += size
-        self._size += size
+        self._size += size + PART
         if flags & 0x40:
             self._parts[self._open] = self._open_size.to_bytes(4, "big")
             if self._open_kind in self._sets:
@@ -258,7 +260,7 @@ class H264Depacketizer(_VideoDepacketizer):
             if size > 2 and payload[0] & 0x1F == h264.NAL_FU_A and payload[1] < 0x40 and self._size + size <= MAX_FRAME:
                 self._parts.append(payload[2:])
                 self._open_size += size - 2
-                self._size += size - 2
+                self._size += size + PART
                 return NONE
         return super().feed(payload, marker, rtp_time, contiguous)
 
@@ -300,7 +302,7 @@ class H265Depacketizer(_VideoDepacketizer):
             if size > 3 and payload[0] & 0x7E == _FU_HEADER and payload[2] < 0x40 and self._size + size <= MAX_FRAME:
                 self._parts.append(payload[3:])
                 self._open_size += size - 3
-                self._size += size - 3
+                self._size += size + PART
                 return NONE
         return super().feed(payload, marker, rtp_time, contiguous)
 
@@ -364,7 +366,7 @@ class MetadataDepacketizer(Unfragmented):
             self._parts, self._size, self._broken = [], 0, True
         if not self._broken and len(payload):
             self._parts.append(payload)
-            self._size += len(payload)
+            self._size += len(payload) + PART
         if not marker or not (self._parts or self._broken):
             return NONE
         document = None if self._broken else metadata_document(b"".join(self._parts))

@@ -200,3 +200,19 @@ def test_a_compressed_metadata_document_is_unpacked_and_bounded() -> None:
 def test_what_is_relayed_unread_is_not_joined(codec: Codec) -> None:
     with pytest.raises(NotSupported):
         depacketizer(TrackFormat(codec=codec, clock_rate=90000, rtpmap="X/90000"))
+
+
+@pytest.mark.parametrize(
+    ("codec", "start", "middle"),
+    [
+        (Codec.H264, b"\x7c\x85\x80", b"\x7c\x05\x00"),
+        (Codec.H265, b"\x62\x01\x93\x80", b"\x62\x01\x13\x00"),
+    ],
+)
+def test_a_frame_of_tiny_parts_is_bounded_by_what_it_costs(codec: Codec, start: bytes, middle: bytes) -> None:
+    depack = depacketizer(TrackFormat(codec=codec, clock_rate=90_000))
+    depack.feed(start, False, 0, True)
+    assert depack._parts  # type: ignore[attr-defined]
+    for _ in range(MAX_FRAME // 64 + 10):
+        depack.feed(middle, False, 0, True)
+    assert not depack._parts, "given up long before it has MAX_FRAME bytes"  # type: ignore[attr-defined]
