@@ -68,8 +68,11 @@ class MetadataStream(LiveStream):
                 self.synchronise()
 
     def _watched(self, watched: bool) -> None:
+        # Documents and reports of those who watched before are too old for who comes next.
+        self.clear()
+        self._reports.clear()
+        self._report_at = 0
         if watched:
-            self.clear()
             self._assembler.begin(self._now())
             self._tell_states()
 

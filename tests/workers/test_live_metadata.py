@@ -137,6 +137,18 @@ async def test_reports_tell_the_time_of_documents(rig: Rig) -> None:
     assert (last.packets, first.packets) == (watcher.times.index(last.rtp_time), 0)
 
 
+async def test_who_comes_after_a_pause_gets_no_report_of_the_time_before(rig: Rig) -> None:
+    first = rig.watch(SUB)
+    await rig.go(2)
+    first.leave()
+    await rig.go(20)
+    second = rig.watch(SUB)
+    assert second.reports == []
+    await rig.go(1.5)
+    (report,) = second.reports
+    assert rig.clock.utc() - ntp_to_utc(report.ntp) < 2 * US
+
+
 @pytest.mark.covers("T-MetadataStream", "M-MetadataStream")
 async def test_each_configuration_gets_what_it_selects(rig: Rig) -> None:
     main, sub = rig.watch(MAIN), rig.watch(SUB)
