@@ -89,12 +89,12 @@ class Handshake:
             self._collect()
 
     def _collect(self) -> None:
+        if self.done and self.connection.version() == "TLSv1.3":
+            self._written = _Counter(counts=True)  # the step that ends it may send tickets, under the keys that stay
         out = self._outgoing.read()
         if not out:
             return
         self._out.append(out)
-        if self.done and self.connection.version() == "TLSv1.3":
-            self._written = _Counter(counts=True)  # the step that ends it sends tickets, under the keys that stay
         self._written.count(out)
         if not self._server_random and len(out) > 43 and out[5] == _SERVER_HELLO:
             self._server_random = out[11:43]  # RFC 5246 7.4.1.3

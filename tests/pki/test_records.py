@@ -114,6 +114,13 @@ def test_content_may_come_with_the_end_of_the_handshake(tls: ssl.SSLContext) -> 
     assert client.read(layer.seal(b"200 OK")) == b"200 OK"
 
 
+def test_a_server_that_gives_no_tickets(tls: ssl.SSLContext) -> None:
+    tls.num_tickets = 0
+    client = Client("1.3", "")
+    layer = meet(tls, client)
+    assert client.read(layer.seal(b"hello")) == b"hello"
+
+
 def test_a_session_that_is_resumed(tls: ssl.SSLContext) -> None:
     for version, suites in SUITES[:2]:
         first = Client(version, suites)
