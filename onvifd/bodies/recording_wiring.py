@@ -79,26 +79,7 @@ class RecordingWiring:
         self._tracks = NewTracks(catalogue.sync.recordings, change)
         self._purge = Purge(catalogue, CatalogueUpkeep(catalogue.sync), deletable, clock, events.deleted)
         self.receivers = Receivers(catalogue.sync, box, bus, clock, change=change, told=self._receiver_changed)
-        self.control = RecordingControl(
-            catalogue=catalogue.sync,
-            segments=segments,
-            streams=recorder,
-            receivers=self.receivers,
-            bus=bus,
-            clock=clock,
-            actions=ControlActions(
-                change=change,
-                set_record=self.set_record,
-                purge=lambda _: self._purge.wake(),
-                replanned=self.push,
-                written=self._tracks.written,
-            ),
-            retention=config.archive.retention_seconds,
-            cameras=config.limits.cameras,
-            no_storage="" if volumes() else NO_STORAGE,
-            storages=self._storages,
-            segment=config.archive.segment_seconds,
-        )
+        self.control = self._make_control(config, bus, clock, no_storage="" if volumes() else NO_STORAGE)
         self.export = RecordingExport(
             segments,
             bus,
@@ -111,6 +92,28 @@ class RecordingWiring:
         )
         recorder.control = self.control
         self.receptions = Receptions(catalogue)
+
+    def _make_control(self, config: Config, bus: EventBus, clock: Clock, *, no_storage: str) -> RecordingControl:
+        return RecordingControl(
+            catalogue=self._catalogue.sync,
+            segments=self._segments,
+            streams=self._recorder,
+            receivers=self.receivers,
+            bus=bus,
+            clock=clock,
+            actions=ControlActions(
+                change=self._change,
+                set_record=self.set_record,
+                purge=lambda _: self._purge.wake(),
+                replanned=self.push,
+                written=self._tracks.written,
+            ),
+            retention=config.archive.retention_seconds,
+            cameras=config.limits.cameras,
+            no_storage=no_storage,
+            storages=self._storages,
+            segment=config.archive.segment_seconds,
+        )
 
     def start(self) -> None:
         self._purge.start()

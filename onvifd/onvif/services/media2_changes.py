@@ -59,9 +59,7 @@ class Media2Changes(MediaBase):
     async def set_video_source_configuration(
         self, call: Call, request: tr2.SetVideoSourceConfiguration
     ) -> tr2.SetVideoSourceConfigurationResponse:
-        wanted = request.configuration
-        name = write.video_source(self._view().video_source(wanted.token), wanted, adapt=True)
-        await self._control.set_source(wanted.token, name)
+        await self._set_video_source(request.configuration, adapt=True)
         return tr2.SetVideoSourceConfigurationResponse()
 
     @operation(access=WRITE)
@@ -82,9 +80,7 @@ class Media2Changes(MediaBase):
     async def set_audio_source_configuration(
         self, call: Call, request: tr2.SetAudioSourceConfiguration
     ) -> tr2.SetAudioSourceConfigurationResponse:
-        wanted = request.configuration
-        name = write.audio_source(self._view().audio_source(wanted.token).token, wanted)
-        await self._control.set_source(wanted.token, name)
+        await self._set_audio_source(request.configuration)
         return tr2.SetAudioSourceConfigurationResponse()
 
     @operation(access=WRITE)
@@ -101,13 +97,7 @@ class Media2Changes(MediaBase):
     async def set_metadata_configuration(
         self, call: Call, request: tr2.SetMetadataConfiguration
     ) -> tr2.SetMetadataConfigurationResponse:
-        wanted = request.configuration
-        await self._control.set_metadata(
-            self._view().metadata(wanted.token).token,
-            name=write.name(wanted.name),
-            choice=metadata.choice(wanted, self._topics),
-            multicast=write.multicast(wanted.multicast),
-        )
+        await self._set_metadata(request.configuration)
         return tr2.SetMetadataConfigurationResponse()
 
     # ---- metadata

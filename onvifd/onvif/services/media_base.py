@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 
 from onvifd.errors import Conflict, InvalidArgument, NotSupported, Prohibited
 from onvifd.onvif.backend import DeviceBackend, MediaBackend, MediaControl, MediaProfile, VideoEncoder
+from onvifd.onvif.services import media_metadata as metadata
+from onvifd.onvif.services import media_write as write
 from onvifd.onvif.services.media_configurations import media_name
 from onvifd.onvif.services.media_fixed import FixedMedia
 from onvifd.onvif.services.media_view import MediaView
 from onvifd.onvif.soap.dispatch import Service
+from onvifd.onvif.types import tt
 
 GROUPS_QUERY = "?multicast"
 """Of stream addresses whose description is to tell groups (Streaming 5.2.2.5); see rtsp.requests.wants_multicast."""
@@ -46,6 +49,23 @@ class MediaBase(Service):
 
     def _view(self) -> MediaView:
         return MediaView(self._backend.media())
+
+    async def _set_video_source(self, wanted: tt.VideoSourceConfiguration, *, adapt: bool) -> None:
+        """See media_write.video_source."""
+        name = write.video_source(self._view().video_source(wanted.token), wanted, adapt=adapt)
+        await self._control.set_source(wanted.token, name)
+
+    async def _set_audio_source(self, wanted: tt.AudioSourceConfiguration) -> None:
+        name = write.audio_source(self._view().audio_source(wanted.token).token, wanted)
+        await self._control.set_source(wanted.token, name)
+
+    async def _set_metadata(self, wanted: tt.MetadataConfiguration) -> None:
+        await self._control.set_metadata(
+            self._view().metadata(wanted.token).token,
+            name=write.name(wanted.name),
+            choice=metadata.choice(wanted, self._topics),
+            multicast=write.multicast(wanted.multicast),
+        )
 
     async def _instances(self, encoders: Sequence[VideoEncoder]) -> Counter[str]:
         """How many of these encoders can have each encoding, by its name in Media2 (Media2 5.3.5, Media 5.5.6).

@@ -22,9 +22,7 @@ class MediaChanges(MediaBase):
     async def set_video_source_configuration(
         self, call: Call, request: trt.SetVideoSourceConfiguration
     ) -> trt.SetVideoSourceConfigurationResponse:
-        wanted = request.configuration
-        name = write.video_source(self._view().video_source(wanted.token), wanted, adapt=False)
-        await self._control.set_source(wanted.token, name)
+        await self._set_video_source(request.configuration, adapt=False)
         return trt.SetVideoSourceConfigurationResponse()
 
     @operation(access=WRITE)
@@ -47,9 +45,7 @@ class MediaChanges(MediaBase):
     async def set_audio_source_configuration(
         self, call: Call, request: trt.SetAudioSourceConfiguration
     ) -> trt.SetAudioSourceConfigurationResponse:
-        wanted = request.configuration
-        name = write.audio_source(self._view().audio_source(wanted.token).token, wanted)
-        await self._control.set_source(wanted.token, name)
+        await self._set_audio_source(request.configuration)
         return trt.SetAudioSourceConfigurationResponse()
 
     @operation(access=WRITE)
@@ -108,13 +104,7 @@ class MediaChanges(MediaBase):
     async def set_metadata_configuration(
         self, call: Call, request: trt.SetMetadataConfiguration
     ) -> trt.SetMetadataConfigurationResponse:
-        wanted = request.configuration
-        await self._control.set_metadata(
-            self._view().metadata(wanted.token).token,
-            name=write.name(wanted.name),
-            choice=metadata.choice(wanted, self._topics),
-            multicast=write.multicast(wanted.multicast),
-        )
+        await self._set_metadata(request.configuration)
         return trt.SetMetadataConfigurationResponse()
 
     # ---- multicast
