@@ -442,7 +442,7 @@ async def test_instances_are_those_of_the_camera_whoever_uses_them(made: Made) -
     assert info.findtext(f"{TR2}Total") == "3"
     answer = await media.ask(trt.GetGuaranteedNumberOfVideoEncoderInstances(configuration_token=f"vsc-{stage.one}"))
     found = [(etree.QName(each).localname, each.text) for each in answer]
-    assert found == [("TotalNumber", "3"), ("JPEG", "1"), ("H264", "2")]
+    assert found == [("TotalNumber", "3"), ("JPEG", "1"), ("H264", "2"), ("MPEG4", "0")]
 
 
 # ---- at the same time
