@@ -62,7 +62,7 @@ async def _prove(proxy: Proxy, chosen: Sequence[Defect], file: Path | None) -> i
             proxy.user,
             proxy.password,
             destructive=True,
-            message_timeout=4.0,
+            message_timeout=6.0,
             operation_delay=0.5,
             discovery_timeout=1.0,
             reboot_timeout=5.0,

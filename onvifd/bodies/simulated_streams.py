@@ -28,8 +28,10 @@ BITRATES = (64, 16_384)
 """kbit/s."""
 SCALES = (3, 2, 1)
 _LEAD = 0.3
-"""Seconds that a group of pictures gets to be encoded on demand before its first one is due; twice that after it came late."""
-_MAX_LEAD = 3.0
+"""Seconds at least that a group of pictures gets to be encoded on demand before its first one is due."""
+_PACE = 0.004
+"""Seconds that encoding a picture is taken to need until it was seen."""
+_TRIES = 3
 _SPARE = 0.4
 """Seconds before the next clean point in which none is made."""
 
@@ -52,7 +54,7 @@ class SimulatedStream:
         self._next = picture_loop
         self._making: asyncio.Task[None] | None = None
         self._splicing: asyncio.Task[None] | None = None
-        self._lead = _LEAD
+        self._pace = _PACE
         self.latency = 0
 
     def _tell(self) -> None:
@@ -102,10 +104,7 @@ class SimulatedStream:
         self._next = made
         now = self._clock.utc() - self.latency
         if splice is not None and self.player.replace(0, made, now, splice):
-            self._lead = max(_LEAD, self._lead * 0.9)
             return
-        if splice is not None:
-            self._lead = min(_MAX_LEAD, self._lead * 2)
         self.player.replace(0, made, now)
 
     # ---- key frames ----------------------------------------------------------------------------
@@ -117,31 +116,32 @@ class SimulatedStream:
         clip, spec = self.clip, self.spec
         if clip is not self._next or spec.codec is Codec.JPEG:
             return  # a new one begins with a clean point
-        begin, end = self._gap(clip)
-        if (end - begin) / spec.fps > _SPARE:
-            self._splicing = asyncio.create_task(self._splice(clip, spec, begin, end), name=f"key frame of {self.name}")
+        self._splicing = asyncio.create_task(self._splice(clip, spec), name=f"key frame of {self.name}")
 
-    async def _splice(self, clip: Clip, spec: VideoSpec, begin: int, end: int) -> None:
-        if self.player.insert(0, clip, await self._group(clip, spec, begin, end)):
-            self._lead = max(_LEAD, self._lead * 0.9)
-        else:
-            # a slow machine: the next one gets more time
-            self._lead = min(_MAX_LEAD, self._lead * 2)
+    async def _splice(self, clip: Clip, spec: VideoSpec) -> None:
+        for _ in range(_TRIES):
+            begin, end = self._gap(clip)
+            if (end - begin) / spec.fps <= _SPARE:
+                return
+            if self.player.insert(0, clip, await self._group(clip, spec, begin, end)):
+                return
             log.debug("a key frame of %s came too late", self.name)
 
     def _gap(self, clip: Clip) -> tuple[int, int]:
         """The first unit that a group made now could begin with, and the next clean point of the loop."""
-        begin = clip.number_at(self._clock.utc() - self.latency + round(self._lead * US))
-        end = begin
-        while not clip.key(end):
-            end += 1
-        return begin, end
+        now = self._clock.utc() - self.latency
+        begin, end = _next_group(clip, now + round(_LEAD * US))
+        # A long group, or a slow machine, takes longer.
+        lead = max(_LEAD, 2 * self._pace * (end - begin))
+        return _next_group(clip, now + round(lead * US))
 
     async def _group(self, clip: Clip, spec: VideoSpec, begin: int, end: int) -> Splice:
         """Units `begin` to `end` (excluded) as a group of their own."""
         assert self._maker is not None
         place = begin % clip.count
+        began = self._clock.monotonic()
         made = await asyncio.to_thread(self._maker.part, spec, place, place + end - begin)
+        self._pace = max((self._clock.monotonic() - began) / len(made), self._pace / 2)
         codec = clip.format.codec
         units = []
         for number, data in enumerate(made, begin):
@@ -156,6 +156,14 @@ class SimulatedStream:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _next_group(clip: Clip, utc: int) -> tuple[int, int]:
+    """The first unit that is not before `utc`, and the first clean point from there."""
+    begin = end = clip.number_at(utc)
+    while not clip.key(end):
+        end += 1
+    return begin, end
 
 
 def _choice(codec: Codec) -> EncoderChoice:
