@@ -105,17 +105,21 @@ def watch_all(recorder: Recorder, modern: Recorder, seconds: int, folder: Path) 
     films = [folder / f"{number}.mkv" for number in range(len(WATCHES))]
     commands = [ffmpeg(watch, uris[watch.codec], seconds, film) for watch, film in zip(WATCHES, films, strict=True)]
     commands.append([SYSTEM_PYTHON, script, plain, recorder.user, recorder.password, str(seconds)])
-    players = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for command in commands
-    ]
+    # files, for a pipe that is not read at once stops the player behind it
+    outputs = [(folder / f"{number}.out", folder / f"{number}.err") for number in range(len(commands))]
+    players = []
     try:
-        # each has little to say, so that none waits to be read while another is
-        said = [player.communicate(timeout=seconds + 90) for player in players]
+        for command, (out, err) in zip(commands, outputs, strict=True):
+            with out.open("wb") as stdout, err.open("wb") as stderr:
+                players.append(subprocess.Popen(command, stdout=stdout, stderr=stderr))
+        for player in players:
+            player.wait(seconds + 90)
     finally:
         for player in players:
             if player.poll() is None:
                 player.kill()
-                player.communicate()
+                player.wait(10)
+    said = [(out.read_text(), err.read_text()) for out, err in outputs]
     lines = [
         judge(watch, output, complaints, seconds)
         for watch, (output, complaints) in zip(WATCHES, said[:-1], strict=True)
