@@ -24,9 +24,12 @@ log = logging.getLogger(__name__)
 
 MIN_FPS = 5
 MAX_GOP = 10 * picture.FPS
+_CODECS = (Codec.H264, Codec.H265, Codec.MPEG4, Codec.JPEG)
 BITRATES = (64, 16_384)
 """kbit/s."""
 SCALES = (3, 2, 1)
+SCALES_H265 = (1,)
+"""Larger pictures take too long to be encoded when somebody chooses them; cameras that have them from the beginning keep them."""
 _LEAD = 0.3
 """Seconds at least that a group of pictures gets to be encoded on demand before its first one is due."""
 _PACE = 0.004
@@ -71,7 +74,14 @@ class SimulatedStream:
         """What can be chosen; nothing of footage."""
         if self.spec is None:
             return ()
-        return tuple(_choice(codec) for codec in (Codec.H264, Codec.H265, Codec.MPEG4, Codec.JPEG))
+        return tuple(_choice(codec, self._scales(codec)) for codec in _CODECS)
+
+    def _scales(self, codec: Codec) -> tuple[int, ...]:
+        first = None if self._maker is None else self._maker.specs[self.name]
+        if codec is not Codec.H265 or first is None:
+            return SCALES
+        known = {*SCALES_H265, first.scale} if first.codec is codec else {*SCALES_H265}
+        return tuple(sorted(known, reverse=True))
 
     def set(self, wanted: EncoderSettings) -> None:
         """Encode otherwise from now on: it is seen when it has been made. Raises InvalidArgument (ConfigModify)."""
@@ -166,12 +176,12 @@ def _next_group(clip: Clip, utc: int) -> tuple[int, int]:
     return begin, end
 
 
-def _choice(codec: Codec) -> EncoderChoice:
+def _choice(codec: Codec, scales: tuple[int, ...]) -> EncoderChoice:
     rates = tuple(float(each) for each in range(picture.FPS, MIN_FPS - 1, -1))
     profiles = {Codec.H264: ("Baseline",), Codec.H265: ("Main",), Codec.MPEG4: ("SP",)}.get(codec, ())
     return EncoderChoice(
         codec=codec,
-        resolutions=tuple((picture.GRID_WIDTH * scale, picture.GRID_HEIGHT * scale) for scale in SCALES),
+        resolutions=tuple((picture.GRID_WIDTH * scale, picture.GRID_HEIGHT * scale) for scale in scales),
         framerates=rates,
         bitrates=BITRATES,
         quality=(5.0, 5.0),

@@ -112,6 +112,7 @@ async def test_options_of_a_camera(clips: CameraClips) -> None:
         assert h264.bitrates == (64, 16384)
         assert h264.profiles == ("Baseline",)
         assert by_codec[Codec.JPEG].profiles == ()
+        assert by_codec[Codec.H265].resolutions == ((640, 360),)
         assert await settings.options("cam-00000001", "main") is await settings.options("cam-00000001", "main")
 
 
