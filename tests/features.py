@@ -136,10 +136,18 @@ def totals(rows: list[Row]) -> str:
 
 def fill(path: Path, results: dict[str, Result]) -> int:
     """Write every test that covers a row into the row's `tests`. Returns how many rows changed."""
-    covering: dict[str, set[str]] = defaultdict(set)
+    cases = Counter(map(without_parameters, results))
+    marked: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for nodeid, result in results.items():
         for id_ in result.covers:
-            covering[id_].add(without_parameters(nodeid))
+            marked[id_][without_parameters(nodeid)].add(nodeid)
+    covering: dict[str, set[str]] = {}
+    stale: dict[str, set[str]] = {}
+    for id_, functions in marked.items():
+        # A function by its name if all of its cases carry the mark, else those cases that do.
+        whole = {function for function, found in functions.items() if len(found) == cases[function]}
+        stale[id_] = functions.keys() - whole
+        covering[id_] = whole.union(*(functions[function] for function in stale[id_]))
     changed = 0
     lines = path.read_text(encoding="utf-8").splitlines()
     current = ""
@@ -148,7 +156,7 @@ def fill(path: Path, results: dict[str, Result]) -> int:
             current = match[1]
         elif line.startswith("tests = [") and current in covering:
             present = set(tomllib.loads(line)["tests"])
-            filled = f"tests = {json.dumps(sorted(present | covering[current]))}"
+            filled = f"tests = {json.dumps(sorted(present - stale[current] | covering[current]))}"
             changed += filled != line
             lines[index] = filled
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
