@@ -47,12 +47,12 @@ def address(recorder: Recorder, path: str, scheme: str = "rtsp", port: str = "rt
     return f"{scheme}://{user}{recorder.host}:{getattr(recorder, port)}{path}"
 
 
-def assert_running(data: bytes, least: int, steps: tuple[int, ...] = (FRAME_US,)) -> None:
+def assert_running(data: bytes, least: int) -> None:
     """Pictures of 640x360; behind the start each is the one after the one before."""
     pictures = grey_frames(data, *SIZE)
     assert len(pictures) >= least
     times = [loop_time(picture) for picture in pictures[least // 2 :]]
-    assert {apart(after, before) for before, after in pairwise(times)} <= set(steps)
+    assert {apart(after, before) for before, after in pairwise(times)} == {FRAME_US}
 
 
 def grey(source: Path, kind: str) -> bytes:
@@ -180,8 +180,10 @@ def test_vlc_decodes(way: str, codec: str, request: pytest.FixtureRequest, open_
     data = target.read_bytes()
     luma = SIZE[0] * SIZE[1]
     whole = b"".join(data[at : at + luma] for at in range(0, 2 * COUNT * picture, picture))
-    # VLC's transcoder keeps its own time: it leaves out and repeats pictures
-    assert_running(whole, 2 * COUNT, (0, FRAME_US, 2 * FRAME_US))
+    # VLC's transcoder keeps its own time and leaves out pictures on a busy machine: what it shows is whole and goes on
+    times = [loop_time(picture) for picture in grey_frames(whole, *SIZE)[COUNT:]]
+    steps = [apart(after, before) for before, after in pairwise(times)]
+    assert steps.count(FRAME_US) > len(steps) // 2
 
 
 # ---- multicast ------------------------------------------------------------------------------------
