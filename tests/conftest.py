@@ -13,12 +13,13 @@ pytest_plugins = ["pytester", "tests.postgres"]
 
 SHARED = (
     *("tests/e2e/", "tests/abuse/test_abuse", "tests/conformance/test_defects"),
-    # Replay takes as long as all others together: it has a recorder of its own.
+    # Replay takes as long as all others together: it has a recorder of its own. So has each specification of streams.
     "tests/conformance/test_archive.py::test_no_case_fails[Replay",
     "tests/conformance/test_archive.py::test_no_case_fails",
     "tests/conformance/test_archive_defects",
     # Defects first: their path begins like the cases'.
     "tests/conformance/test_streaming_defects",
+    "tests/conformance/test_streaming.py::test_no_case_fails[Streaming using",
     "tests/conformance/test_streaming.py::test_no_case_fails",
 )
 """Beginnings of node ids of tests with one costly fixture for all; the first that fits counts."""

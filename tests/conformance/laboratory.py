@@ -58,7 +58,7 @@ class Laboratory:
         for name in self.spaces:
             _ip("-n", name, "route", "add", "224.0.0.0/4", "dev", "eth0")
 
-    def start(self, cameras: int = 1, host: str = "0.0.0.0", **settings: str) -> None:
+    def start(self, cameras: int = 1, host: str = "0.0.0.0", audio: str = "pcmu", **settings: str) -> None:
         """`onvifd demo` on the standard ports, with a host that it may configure; at `::` it is there by IPv6 as well."""
         etc = self.folder / "etc"
         shutil.copytree("/etc", etc, symlinks=True, ignore=shutil.ignore_patterns("alternatives", "ssl", "shadow*"))
@@ -69,7 +69,18 @@ class Laboratory:
                 [
                     *("ip", "netns", "exec", self.spaces[0], "unshare", "--uts", "--mount", "sh", "-c", script, "sh"),
                     *(onvifd(), "demo", "--cameras", str(cameras), "--data", str(self.folder / "data")),
-                    *("--host", host, "--http-port", "80", "--https-port", "443", "--rtsp-port", "554"),
+                    *(
+                        "--audio",
+                        audio,
+                        "--host",
+                        host,
+                        "--http-port",
+                        "80",
+                        "--https-port",
+                        "443",
+                        "--rtsp-port",
+                        "554",
+                    ),
                 ],
                 env=os.environ | {"ONVIFD_ADMIN_PASSWORD": PASSWORD, "ONVIFD_HOST_NETWORK": "iproute2"} | settings,
                 stdin=subprocess.DEVNULL,
