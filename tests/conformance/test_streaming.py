@@ -65,7 +65,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
             STREAMING2,
             marks=pytest.mark.covers(
                 *("T-RTSP", "T-RTP-UDP", "T-RTP-RTSP-HTTP-TCP", "T-RTP-RTSP-HTTPS-TCP", "T-RTP-RTSP-TCP-WebSocket"),
-                *("T-RTP-UDP-multicast", "T-H264orH265", "T-MetadataStream", "T-Backchannel", "T-Backchannel-G711"),
+                *("T-RTP-UDP-multicast", "T-H264orH265", "T-MetadataStream", "T-Backchannel"),
+                *("T-Backchannel-G711", "T-Backchannel-AAC", "T-G711orAAC"),
                 *("T-media2-GetStreamUri", "T-media2-SetSynchronizationPoint", "T-media2-GetVideoEncoderInstances"),
                 *("T-media2-SetVideoEncoderConfiguration", "T-media2-SetAudioEncoderConfiguration"),
                 *("M-RTP-UDP", "M-RTP-RTSP-HTTP-TCP", "M-RTP-RTSP-HTTPS-TCP", "M-MetadataStream", "M-VideoStream"),
