@@ -49,9 +49,7 @@ def test_each_worker_is_told_what_the_others_have_when_it_changes() -> None:
         bandwidth=3000,
     )
     assert load.news("media-1") is None
-    assert load.news("media-0") == RtspLoad(
-        sessions=1, accounts={"one": 1}, addresses={"192.0.2.2": 1}, bandwidth=1000
-    )
+    assert load.news("media-0") == RtspLoad(sessions=1, accounts={"one": 1}, addresses={"192.0.2.2": 1}, bandwidth=1000)
     load.died("replay")
     assert load.news("media-0") == RtspLoad()
     load.died("media-1")
