@@ -233,6 +233,7 @@ class LiveStream:
         """The source is gone for good: end every session."""
         self._forget_wish()
         self.clear()
+        self._reports.clear()
         self.tracks = ()
         self._known.clear()
         self._dismiss()

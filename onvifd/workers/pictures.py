@@ -95,6 +95,11 @@ class JpegStream(LiveStream):
         self._known.set()
         self.end()
 
+    def end(self) -> None:
+        """See LiveStream. Who comes next gets a report of its own time before the first picture."""
+        super().end()
+        self._reported = 0
+
     def picture(self, utc: int, data: bytes) -> None:
         """Publish a JPEG of a moment."""
         self._refusal = ""

@@ -236,9 +236,11 @@ async def test_nothing_runs_when_nobody_watches(scene: Scene) -> None:
     stream.detach(watcher.take)
     await until(lambda: scene.makers.count == 0)
     assert (scene.pictures.running, source.stream.clients) == (0, 0)
-    # and it begins again, with numbers that go on
+    # and it begins again, with a report of the new time and numbers that go on
+    assert stream.backlog() == []
     again = scene.watch(stream)
     await until(lambda: again.frames, lambda: source.send(1))
+    assert again.reports
     assert again.numbers()[0] == (watcher.numbers()[-1] + 1) & 0xFFFF
 
 
