@@ -187,7 +187,7 @@ class Intake:
         self.online = self.stream.online = False
         self._reason = ""
         # What comes next time does not continue it.
-        self.stream.clear()
+        self.stream.forget()
 
     async def _receive_once(self) -> str:
         """One connection, to its end; gives the reason of the end."""

@@ -148,6 +148,11 @@ class LiveStream:
         self._gop_size = 0
         self._caching = False
 
+    def forget(self) -> None:
+        """Forget all that a late joiner would get: it would be too old for who comes after a pause."""
+        self.clear()
+        self._reports.clear()
+
     def publish(self, unit: FlushUnit) -> None:
         """Hand a unit to all sinks and keep it for late joiners."""
         self._octets += len(unit.data)
@@ -232,8 +237,7 @@ class LiveStream:
     def end(self) -> None:
         """The source is gone for good: end every session."""
         self._forget_wish()
-        self.clear()
-        self._reports.clear()
+        self.forget()
         self.tracks = ()
         self._known.clear()
         self._dismiss()

@@ -69,8 +69,7 @@ class MetadataStream(LiveStream):
 
     def _watched(self, watched: bool) -> None:
         # Documents and reports of those who watched before are too old for who comes next.
-        self.clear()
-        self._reports.clear()
+        self.forget()
         self._report_at = 0
         if watched:
             self._assembler.begin(self._now())
