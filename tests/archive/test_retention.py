@@ -325,7 +325,7 @@ async def test_a_disk_that_hangs_keeps_no_other_full(
         return statvfs(volume.root)
 
     monkeypatch.setattr(os, "statvfs", ask)
-    monkeypatch.setattr(retention, "STUCK_SECONDS", 0.2)
+    monkeypatch.setattr(retention, "STUCK_SECONDS", 1.5)
     slow = VolumeBounds(volume=Volume("v0", volume.root / "slow"), reserve=0.1)
     full = VolumeBounds(volume=volume, max_bytes=sum(row.size for row in rows[5:]), reserve=0)
     pool = DiskPool(1)

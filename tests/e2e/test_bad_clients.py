@@ -46,7 +46,7 @@ class Watcher(threading.Thread):
 
 @contextmanager
 def steady(recorder: Recorder, url: str, *, seconds: float) -> Iterator[None]:
-    """Whatever happens inside, a watcher gets its 25 frames a second for at least `seconds`."""
+    """Whatever happens inside, a watcher gets its 25 frames a second for at least `seconds`; more if this process was late."""
     watcher = Watcher(recorder, url)
     watcher.start()
     time.sleep(1.5)  # the cached group of pictures comes faster than live; let it pass
@@ -57,7 +57,7 @@ def steady(recorder: Recorder, url: str, *, seconds: float) -> Iterator[None]:
     ended = time.monotonic()
     watcher.finish()
     counted = [each for each in watcher.frames if began <= each <= ended]
-    assert len(counted) / (ended - began) == pytest.approx(25, abs=1.5)
+    assert len(counted) / (ended - began) > 23
     assert max(after - before for before, after in itertools.pairwise(counted)) < 1.0
 
 
