@@ -21,6 +21,9 @@ SHARED = (
     "tests/conformance/test_streaming_defects",
     "tests/conformance/test_streaming.py::test_no_case_fails[Streaming using",
     "tests/conformance/test_streaming.py::test_no_case_fails",
+    # Groups begin first, the largest before the others: these take minutes and must not be left to the end.
+    "tests/workers/test_soak",
+    "tests/workers/test_kill_recorder",
 )
 """Beginnings of node ids of tests with one costly fixture for all; the first that fits counts."""
 
