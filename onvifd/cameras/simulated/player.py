@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 REPORT_INTERVAL = 5 * US
 _FIRST_INTERVAL = US
-MAX_LATE = US
+MAX_LATE = 5 * US
 """A player that is later than this (a suspended machine, a clock that was set) leaves out what it missed."""
 
 _MAX_SLEEP = 1.0
