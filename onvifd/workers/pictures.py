@@ -100,6 +100,11 @@ class JpegStream(LiveStream):
         super().end()
         self._reported = 0
 
+    def forget(self) -> None:
+        """See LiveStream; the same report."""
+        super().forget()
+        self._reported = 0
+
     def picture(self, utc: int, data: bytes) -> None:
         """Publish a JPEG of a moment."""
         self._refusal = ""
@@ -336,6 +341,8 @@ class Pictures:
             finally:
                 feeder.stop()
                 del self._wanted[feeder.number]
+                # Until pictures come again those of before grow too old for who joins.
+                stream.forget()
 
     @staticmethod
     async def _until_changed(stream: JpegStream, line: PictureLine) -> None:
