@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # More than there are cores: several workers wait for recorders that are being examined.
-JOBS ?= 5
+JOBS ?= 4
 
 .PHONY: setup run test soak features lint bench contract clean
 
