@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from weakref import WeakValueDictionary
 
@@ -17,6 +18,9 @@ from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, Protector
 
 FORMAT_WAIT = 5.0
 """Seconds that DESCRIBE waits for a camera that is just connecting."""
+
+FIRST_WAIT = 3.0
+"""Seconds that the answer to PLAY waits for the first unit of a stream that has sent nothing yet."""
 
 MAX_WAITING = 4096
 """Units held between the PLAY answer and the start of sending."""
@@ -126,6 +130,7 @@ class LivePlayback:
         self._outlet = outlet
         self._waiting: list[FlushUnit] | None = None
         self._playing = False
+        self._held = asyncio.Event()
 
     async def play(self, request: PlayRequest, tracks: frozenset[int]) -> PlayReply:
         """Answer with the first unit that will be sent. A Range into the past is not live's to serve: now is played.
@@ -136,13 +141,21 @@ class LivePlayback:
             # Some clients repeat PLAY to keep a session alive: nothing may be sent twice.
             return PlayReply(start=None)
         self._detach()
-        if encodings(self._stream.tracks) != self._described:
-            raise Unavailable(f"{self._stream.name} has changed: it must be described again")
+        self._check()
         self._waiting = self._stream.backlog()
         self._stream.attach(self._hold, self._outlet.end)
+        if not self._waiting:
+            # The answer tells where sequence numbers and time stamps begin (RFC 2326 12.33): a stream that has only just been
+            # begun has none yet.
+            self._held.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_WAIT):
+                    await self._held.wait()
+            self._check()
+        waiting = self._waiting or []
         first: dict[int, FlushUnit] = {}
         reports: list[FlushUnit] = []
-        for unit in self._waiting:
+        for unit in waiting:
             if unit.track in tracks and unit.rtcp:
                 reports.append(unit)
             elif unit.track in tracks:
@@ -154,6 +167,10 @@ class LivePlayback:
             for track, unit in sorted(first.items())
         )
         return PlayReply(start=min(unit.utc for unit in first.values()), rtp=infos)
+
+    def _check(self) -> None:
+        if encodings(self._stream.tracks) != self._described:
+            raise Unavailable(f"{self._stream.name} has changed: it must be described again")
 
     def _awaited(self, reports: list[FlushUnit]) -> PlayReply:
         """What is said when no unit is there yet: the time of the last sender reports (Streaming 5.2.2.3 wants a time in clock
@@ -175,6 +192,8 @@ class LivePlayback:
     def _hold(self, unit: FlushUnit) -> None:
         if self._waiting is not None and len(self._waiting) < MAX_WAITING:
             self._waiting.append(unit)
+            if not unit.rtcp:
+                self._held.set()
 
     def start(self) -> None:
         if self._waiting is None:

@@ -183,3 +183,19 @@ async def test_before_the_first_unit_the_answer_tells_the_time_of_the_reports() 
     await playback.close()
     other = await open_playback(stream(), outlet)
     assert (await other.play(PlayRequest(cseq=1), frozenset({0}))).start is None
+
+
+async def test_the_answer_waits_for_the_first_unit_of_a_stream_that_has_only_just_been_begun() -> None:
+    source = stream()
+    outlet = Outlet()
+    playback = await open_playback(source, outlet)
+    asked = asyncio.create_task(playback.play(PlayRequest(cseq=1), frozenset({0})))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not asked.done()
+    source.publish(unit(5, key=True))
+    reply = await asked
+    assert [(info.track, info.seq) for info in reply.rtp] == [(0, 5)]
+    playback.start()
+    assert [each.data[7] for each in outlet.units] == [5]
+    await playback.close()

@@ -137,6 +137,7 @@ async def test_a_late_joiner_of_a_composed_presentation_begins_at_the_clean_poin
 
 async def test_streams_are_watched_only_while_somebody_watches_the_presentation() -> None:
     main, sub = stream(VIDEO, AUDIO), stream(VIDEO)
+    sub.publish(unit(1, key=True))
     told: list[bool] = []
     main.on_wanted = told.append
     mount = mounted(Composition(name="n", profile="p", video=sub, audio=main))
@@ -150,6 +151,7 @@ async def test_streams_are_watched_only_while_somebody_watches_the_presentation(
 
 async def test_what_was_composed_is_forgotten_when_nobody_watches_it_any_more() -> None:
     main, sub = stream(VIDEO, AUDIO), stream(VIDEO)
+    sub.publish(unit(1, key=True))
     gone = weakref.ref(main)
     mount = mounted(Composition(name="n", profile="p", video=sub, audio=main))
     first, second = await playing(mount, Outlet()), await playing(mount, Outlet(), "/live/cam-1/other")
