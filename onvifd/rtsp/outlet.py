@@ -108,19 +108,23 @@ class Link:
             self._queue.append((memoryview(data), outlet, self._loop.time()))
             self.queued += len(data)
             return
-        try:
-            sent = self.sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as error:
-            self.lose(f"connection lost: {error.strerror or error}")
-            return
-        if sent < len(data):
+        sent = self._offer(data)
+        if 0 <= sent < len(data):
             self.last_progress = self._loop.time()
             self._queue.append((memoryview(data)[sent:], outlet, self.last_progress))
             self._head_is_partial = sent > 0
             self.queued = len(data) - sent
             self._watch(True)
+
+    def _offer(self, data: bytes | memoryview) -> int:
+        """How much of it the socket takes now; less than nothing when the connection is lost."""
+        try:
+            return self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            self.lose(f"connection lost: {error.strerror or error}")
+            return -1
 
     def _watch(self, on: bool) -> None:
         if on and not self._watching:

@@ -64,14 +64,8 @@ class SecureLink(Link):
         self.queued += len(data)
 
     def _send_sealed(self, sealed: bytes, outlet: TcpOutlet | None) -> None:
-        try:
-            sent = self.sock.send(sealed)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as error:
-            self.lose(f"connection lost: {error.strerror or error}")
-            return
-        if sent < len(sealed):
+        sent = self._offer(sealed)
+        if 0 <= sent < len(sealed):
             self.last_progress = self._loop.time()
             self._keep(memoryview(sealed)[sent:], outlet, self.last_progress)
             self._watch(True)
@@ -101,12 +95,8 @@ class SecureLink(Link):
             pieces.append(self._layer.seal(plain[0] if len(plain) == 1 else b"".join(plain)))
         sealed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._head_is_partial = False
-        try:
-            sent = self.sock.send(sealed)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError as error:
-            self.lose(f"connection lost: {error.strerror or error}")
+        sent = self._offer(sealed)
+        if sent < 0:
             return
         if sent:
             self.last_progress = self._loop.time()
