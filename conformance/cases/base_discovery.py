@@ -258,8 +258,9 @@ async def device_scopes(x: Examination) -> None:
             removed = [text(each) for each in findall(body, "tds:ScopeItem")]
             x.check(removed == [MORE_SCOPE], f"RemoveScopesResponse lists {removed}, removed was {MORE_SCOPE}")
             gone = await wait_hello(x, ear, x.settings.discovery_timeout)
+            while gone.metadata_version <= added.metadata_version:  # repeated, or delayed, from before
+                x.note(f"a Hello of MetadataVersion {gone.metadata_version}, which was there before RemoveScopes (6.9)")
+                gone = await wait_hello(x, ear, x.settings.discovery_timeout)
         x.check(MORE_SCOPE not in gone.scopes, f"the Hello after RemoveScopes still has {MORE_SCOPE}")
-        higher = gone.metadata_version > added.metadata_version
-        x.check(higher, f"MetadataVersion went from {added.metadata_version} to {gone.metadata_version} (6.9)")
         answer = await x.prober.probe(None, MORE_SCOPE)
         x.check(answer is None, "a Probe for the removed scope was answered (6.9)")

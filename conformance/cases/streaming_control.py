@@ -19,6 +19,8 @@ from conformance.watch import fresh_key, see
 
 SHORT = "PT10S"
 """Session timeout that is asked for, so that keep-alives show within a test."""
+ATTEMPTS = 3
+"""Times that a synchronization point is asked for: a key frame that comes late once may have met a busy network."""
 LONGEST = 20
 """Seconds of a session timeout that are waited for; a longer one is not."""
 
@@ -132,16 +134,24 @@ async def synchronization(x: Examination, prefix: str, encoding: str) -> None:
             await see(x, show.client, show.flows)
             flow = show.flow("video")
             # What a device had in store for a new client says nothing of its encoder.
-            key = await fresh_key(show.client, flow, flow.track.rtp[0].at + 0.3, 3 * interval + 2)
-            x.check(key is not None, f"no key frame of {flow.name} came within {3 * interval + 2:.1f} s")
-            assert key is not None
-            await media.synchronize(profile.token)
-            asked = time.monotonic()
-            found = await fresh_key(show.client, flow, key, max(0.1, key + 0.8 * interval - asked))
+            after = flow.track.rtp[0].at + 0.3
+            for _ in range(ATTEMPTS):
+                key = await fresh_key(show.client, flow, after, 3 * interval + 2)
+                x.check(key is not None, f"no key frame of {flow.name} came within {3 * interval + 2:.1f} s")
+                assert key is not None
+                await media.synchronize(profile.token)
+                asked = time.monotonic()
+                found = await fresh_key(show.client, flow, key, max(0.1, key + 0.8 * interval - asked))
+                if found is not None and found - key < 0.8 * interval:
+                    return
+                x.note(
+                    f"asked {asked - key:.2f} s after a key frame of {flow.name}, none came before the next regular one"
+                )
+                after = time.monotonic()
             x.check(
-                found is not None and found - key < 0.8 * interval,
+                False,
                 f"no key frame of {flow.name} came after SetSynchronizationPoint before the next regular one, "
-                f"which comes {interval:.1f} s after the last (GovLength and frame rate)",
+                f"which comes {interval:.1f} s after the last (GovLength and frame rate), {ATTEMPTS} times",
             )
 
 
