@@ -185,8 +185,10 @@ def demo(
     https_port: HttpsPort = None,
     rtsp_port: RtspPort = None,
     rtsps_port: RtspsPort = None,
-    codec: Annotated[str, typer.Option(help="Codec of the cameras: h264 or h265.")] = "h264",
-    audio: Annotated[str, typer.Option(help="Sound of the cameras: pcmu, pcma or aac.")] = "pcmu",
+    codec: Annotated[str, typer.Option(help="Codec of the cameras: h264, h265, mpeg4 or jpeg.")] = "h264",
+    audio: Annotated[
+        str, typer.Option(help="Sound of the cameras: pcmu, pcma, aac, aac-latm, g726, opus or l16.")
+    ] = "pcmu",
     clip: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Cameras play this footage.")] = None,
 ) -> None:
     """Run simulated cameras and a recorder that has them added and records them.
