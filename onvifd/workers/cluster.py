@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ import msgspec
 
 from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.rtsp.arrival import Arrival
+from onvifd.workers.lines import PictureLines
 from onvifd.workers.link import Link
 from onvifd.workers.load import SharedLoad
 from onvifd.workers.messages import (
@@ -27,6 +27,7 @@ from onvifd.workers.messages import (
     MakeJpeg,
     MetadataDocument,
     Orders,
+    PictureLineLost,
     Presentations,
     PresentationSpec,
     ReplayTimeout,
@@ -85,6 +86,7 @@ class Cluster:
         self._media = tuple(self._worker(setup, "media", f"media-{number}", launch) for number in range(media))
         self._replay = self._worker(setup, REPLAY, REPLAY, launch)
         self._vision = self._worker(setup, VISION, VISION, launch)
+        self._lines = PictureLines(self._vision)
         self._owner: dict[str, int] = {}
         self._cameras: dict[str, CameraSpec] = {}
         self._recorded_by: dict[str, int] = {}
@@ -133,6 +135,7 @@ class Cluster:
     async def stop(self) -> None:
         for _, task in self._snapshots.values():
             task.cancel()
+        await self._lines.stop()
         handing = list(self._letting_go)
         for each in handing:
             each.cancel()
@@ -281,7 +284,7 @@ class Cluster:
         """Tell a new worker all it must know, and wait until it does."""
         if name == VISION:
             for media in self._media:
-                await self._join(media)
+                await self._lines.lay(media)
             return
         for number, worker in enumerate(self._media):
             if worker.name == name:
@@ -299,16 +302,7 @@ class Cluster:
                 await link.request(cameras, BRIEF_TIMEOUT)
                 self._presented[number] = self._presentations_of(number)
                 link.send(self._presented[number])
-                await self._join(worker)
-
-    async def _join(self, media: Worker) -> None:
-        """Lay a line for pictures between a media worker and the vision worker; who starts second gets both to it."""
-        if media.handle is None or self._vision.handle is None:
-            return
-        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with one, other:
-            if await self._vision.give_line(one):
-                await media.give_line(other)
+                await self._lines.lay(worker)
 
     async def _died(self, name: str) -> None:
         self._load.died(name)
@@ -317,6 +311,11 @@ class Cluster:
                 await self._lost(tuple(camera for camera, owner in self._owner.items() if owner == number))
 
     async def _receive(self, name: str, message: AnyMessage) -> AnyMessage | None:
+        if isinstance(message, PictureLineLost):
+            for worker in self._media:
+                if worker.name == name:
+                    self._lines.broken(worker)
+            return None
         if isinstance(message, Stats):
             self._load.heard(name, message)
             for worker in (*self._media, self._replay):

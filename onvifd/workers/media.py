@@ -48,6 +48,7 @@ from onvifd.workers.messages import (
     LivePart,
     MetadataDocument,
     Orders,
+    PictureLineLost,
     Ping,
     Pong,
     Presentations,
@@ -125,7 +126,7 @@ class MediaWorker:
         self.presentations = PresentationTable(self._stream, self._metadata.stream, self._talking.line)
         self._groups = Groups()
         self._started = StartedGroups(self.presentations, self._groups)
-        self._pictures = pictures.Pictures(self._stream)
+        self._pictures = pictures.Pictures(self._stream, lost=lambda: link.send(PictureLineLost()))
         self._elsewhere: frozenset[str] = frozenset()
         """Cameras of other workers."""
         self._poller: ReadPoller | None = None

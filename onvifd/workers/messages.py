@@ -403,6 +403,10 @@ class KeyframeWanted(Message):
     stream: str
 
 
+class PictureLineLost(Message):
+    """The line to the vision worker has ended while this worker goes on: another one is wanted."""
+
+
 class CertificateSeen(Message):
     """A camera showed a certificate, and there was none to compare it with. `fingerprint` is its SHA-256 in hex."""
 
@@ -518,6 +522,7 @@ AnyMessage = (
     | StreamFormats
     | RecordingState
     | KeyframeWanted
+    | PictureLineLost
     | CertificateSeen
     | VolumeTrouble
     | Stats

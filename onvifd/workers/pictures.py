@@ -203,11 +203,13 @@ class Feeder:
 
 
 class Pictures:
-    """All JPEG streams of a media worker. `find` gives the other streams of a camera."""
+    """All JPEG streams of a media worker. `find` gives the other streams of a camera; `lost` is called when the line to the vision
+    worker has ended and there is no other."""
 
-    def __init__(self, find: Find, *, linger: float = LINGER) -> None:
+    def __init__(self, find: Find, *, linger: float = LINGER, lost: Callable[[], None] = lambda: None) -> None:
         self._find = find
         self._linger = linger
+        self._lost = lost
         self._streams: dict[str, JpegStream] = {}
         self._specs: dict[str, PictureSpec] = {}
         self._making: dict[str, asyncio.Task[None]] = {}
@@ -269,7 +271,13 @@ class Pictures:
 
     async def _serve(self, sock: socket.socket) -> None:
         self._arriving.discard(sock)
-        line = await PictureLine.open(sock, self._heard)
+        try:
+            line = await PictureLine.open(sock, self._heard)
+        except OSError as error:
+            log.warning("a line for pictures cannot be taken: %s", error)
+            if self._line is None:
+                self._lost()
+            return
         before, self._line = self._line, line
         self._connected.set()
         try:
@@ -280,6 +288,8 @@ class Pictures:
             if self._line is line:
                 self._line = None
                 self._connected.clear()
+                if not self._stopping:
+                    self._lost()
             await line.close()
 
     def _heard(self, line: PictureLine, word: Word) -> None:
