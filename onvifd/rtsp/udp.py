@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import platform
+import random
 import socket
 import struct
 from collections.abc import Callable
@@ -169,6 +170,8 @@ def _bind_pair(local: str, scope: int) -> tuple[socket.socket, socket.socket]:
             rtcp.close()
             if error.errno != errno.EADDRINUSE:
                 raise
+            # Another worker takes its pairs in a row as well: past all of them at once.
+            _next_port = random.randrange(len(PORTS))
             continue
         for sock in (rtp, rtcp):
             sock.setblocking(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 
 import pytest
@@ -81,6 +82,26 @@ async def test_closed_client_port_is_no_error() -> None:
         assert pair.send(False, b"x", 1) == 1
         await asyncio.sleep(0)
     pair.close()
+
+
+@pytest.mark.covers("S-RTP-UDP")
+async def test_pairs_that_another_worker_took_in_a_row_do_not_keep_a_session_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+    for port in udp.PORTS[: udp.ATTEMPTS]:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError):  # by whomever it is taken
+            sock.bind(("127.0.0.1", port))
+        taken.append(sock)
+    monkeypatch.setattr(udp, "_next_port", 0)
+    try:
+        pair = UdpPair("127.0.0.1", "127.0.0.1", (5000, 5001), lambda *_: None)
+        assert pair.server_port[0] not in udp.PORTS[: udp.ATTEMPTS]
+        pair.close()
+    finally:
+        for sock in taken:
+            sock.close()
 
 
 async def test_no_free_pair(monkeypatch: pytest.MonkeyPatch) -> None:
