@@ -12,9 +12,9 @@ from onvifd.errors import NotFound, OnvifdError, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack, encodings
 from onvifd.live.parts import Blend, Composition, Feed, Part, feed_of
 from onvifd.live.talk import TalkLine
-from onvifd.media.types import FlushUnit
+from onvifd.media.types import Codec, FlushUnit
 from onvifd.rtsp.multicast import GroupPlayback, Groups
-from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, Protector, RtpInfo, TrackDescription
+from onvifd.rtsp.play import Outlet, Playback, PlayReply, PlayRequest, Protector, TrackDescription, first_packet
 
 FORMAT_WAIT = 5.0
 """Seconds that DESCRIBE waits for a camera that is just connecting."""
@@ -101,7 +101,9 @@ class LivePresentation:
                 wanted.append((number, part.stream, part.track, part.multicast))
         if self._groups is None:
             raise Unavailable("nothing is sent by multicast")
-        return GroupPlayback(self._groups, wanted, ended, local, protect)
+        return GroupPlayback(
+            self._groups, wanted, ended, local, protect, lambda: _check(self._feed, encodings(self._live))
+        )
 
     def want_keyframe(self) -> None:
         """A client has lost its way and asks for a clean point."""
@@ -119,6 +121,12 @@ def _describe(
         multicast=parts[number].multicast if parts and multicast else None,
         profile=profile,
     )
+
+
+def _check(feed: Feed, described: tuple[tuple[Codec, int, int], ...]) -> None:
+    """Raises Unavailable when a feed carries something else than was described, or has ended."""
+    if encodings(feed.tracks) != described:
+        raise Unavailable(f"{feed.name} has changed: it must be described again")
 
 
 class LivePlayback:
@@ -141,7 +149,7 @@ class LivePlayback:
             # Some clients repeat PLAY to keep a session alive: nothing may be sent twice.
             return PlayReply(start=None)
         self._detach()
-        self._check()
+        _check(self._stream, self._described)
         self._waiting = self._stream.backlog()
         self._stream.attach(self._hold, self._outlet.end)
         if not self._waiting:
@@ -151,42 +159,24 @@ class LivePlayback:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_WAIT):
                     await self._held.wait()
-            self._check()
+            _check(self._stream, self._described)
         waiting = self._waiting or []
         first: dict[int, FlushUnit] = {}
-        reports: list[FlushUnit] = []
+        reports: dict[int, FlushUnit] = {}
         for unit in waiting:
             if unit.track in tracks and unit.rtcp:
-                reports.append(unit)
+                reports[unit.track] = unit
             elif unit.track in tracks:
                 first.setdefault(unit.track, unit)
-        if not first:
-            return self._awaited(reports)
-        infos = tuple(
-            RtpInfo(track, int.from_bytes(unit.data[unit.starts[0] + 6 : unit.starts[0] + 8], "big"), unit.rtp_time)
-            for track, unit in sorted(first.items())
-        )
-        return PlayReply(start=min(unit.utc for unit in first.values()), rtp=infos)
-
-    def _check(self) -> None:
-        if encodings(self._stream.tracks) != self._described:
-            raise Unavailable(f"{self._stream.name} has changed: it must be described again")
-
-    def _awaited(self, reports: list[FlushUnit]) -> PlayReply:
-        """What is said when no unit is there yet: the time of the last sender reports (Streaming 5.2.2.3 wants a time in clock
-        units and the RTP time of it)."""
-        if not reports:
-            return PlayReply(start=None)
-        start = max(report.utc for report in reports)
         rates = [track.format.clock_rate for track in self._stream.tracks]
-        infos = tuple(
-            RtpInfo(
-                report.track,
-                None,
-                report.rtp_time + (start - report.utc) * rates[report.track] // 1_000_000 & 0xFFFFFFFF,
-            )
-            for report in sorted(reports, key=lambda report: report.track)
-        )
+        if first:
+            start, found = min(unit.utc for unit in first.values()), first
+        elif reports:
+            # no unit is there yet: the answer tells the time of the last sender reports
+            start, found = max(report.utc for report in reports.values()), reports
+        else:
+            return PlayReply(start=None)
+        infos = tuple(first_packet(track, unit, start, rates[track]) for track, unit in sorted(found.items()))
         return PlayReply(start=start, rtp=infos)
 
     def _hold(self, unit: FlushUnit) -> None:

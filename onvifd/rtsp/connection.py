@@ -7,7 +7,6 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Coroutine
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from onvifd.access.types import Account
@@ -16,12 +15,12 @@ from onvifd.errors import NotFound, OnvifdError, Timeout, Unavailable
 from onvifd.pki.records import RecordLayer, TlsFailure
 from onvifd.rtsp.admission import Door
 from onvifd.rtsp.arrival import Arrival
-from onvifd.rtsp.feedback import Reception, SessionFeedback
-from onvifd.rtsp.messages import Interleaved
-from onvifd.rtsp.outlet import STALL_TIMEOUT, TcpOutlet
+from onvifd.rtsp.feedback import Reception
+from onvifd.rtsp.messages import Interleaved, RtspError
+from onvifd.rtsp.outlet import STALL_TIMEOUT
 from onvifd.rtsp.outlet_udp import UdpOutlet
-from onvifd.rtsp.play import AsksKeyframes, Multicast, PausesAt, Playback, PlayReply, Presentation, SentToGroups
-from onvifd.rtsp.protection import KeyStore, Protection, group_senders, protected
+from onvifd.rtsp.play import AsksKeyframes, PausesAt, Presentation
+from onvifd.rtsp.protection import KeyStore, Protection
 from onvifd.rtsp.secure_link import link_of
 from onvifd.rtsp.server_events import (
     Closed,
@@ -35,11 +34,11 @@ from onvifd.rtsp.server_events import (
     Retuned,
     Session,
     SessionEnded,
-    Udp,
     Verifier,
 )
 from onvifd.rtsp.server_session import ServerConnection
-from onvifd.rtsp.talks import Talks, outlet_of, sent_tracks, talk_track
+from onvifd.rtsp.session_media import SessionMedia
+from onvifd.rtsp.talks import Talks, talk_track
 from onvifd.rtsp.tunnel import Base64Stream
 from onvifd.rtsp.udp import UdpPair
 from onvifd.rtsp.websocket import GOING_AWAY, WebSocketStream, close_frame
@@ -70,16 +69,6 @@ class Host(Protocol):
     async def find(self, path: str, account: Account) -> Presentation: ...
 
     def forget(self, connection: Connection) -> None: ...
-
-
-@dataclass(slots=True)
-class _Media:
-    """What belongs to one session: its way out and, once played, its playback."""
-
-    pairs: dict[int, UdpPair] = field(default_factory=dict)
-    outlet: TcpOutlet | UdpOutlet | None = None
-    playback: Playback | None = None
-    feedback: SessionFeedback = field(default_factory=SessionFeedback)
 
 
 class Connection:
@@ -117,7 +106,7 @@ class Connection:
         )
         self.freeing: set[asyncio.Task[None]] = set()
         self._link = link_of(sock, self._lost, self._layers.get(sock), arrival.websocket)
-        self._media: dict[str, _Media] = {}
+        self._media: dict[str, SessionMedia] = {}
         self._talks = Talks()
         self._pumping = False
         self._shut = False
@@ -138,8 +127,14 @@ class Connection:
         if self._decoder is None or not self._reading:
             arrival.close()
             return
+        try:
+            layers = arrival.layers()
+        except ValueError as error:
+            log.debug("RTSP %s goes on in TLS that is not served: %s", self.peer, error)
+            arrival.close()
+            return
         self._source, self._decoder = arrival.client, Base64Stream()
-        self._layers |= arrival.layers()
+        self._layers |= layers
         self._loop.add_reader(self._source.fileno(), self._readable, self._source)
         self._take(arrival.rest)
 
@@ -281,7 +276,7 @@ class Connection:
 
         pair = UdpPair(self.local, self.peer, event.client_port, received, self._scope)
         pair.hears = event.track == len(session.presentation.tracks)  # Streaming 5.3: sound comes here
-        media = self._media.setdefault(session.id, _Media())
+        media = self._media.setdefault(session.id, SessionMedia(session))
         old = media.pairs.get(event.track)
         media.pairs[event.track] = pair
         if old is not None:
@@ -290,21 +285,20 @@ class Connection:
 
     async def _play(self, event: Play) -> None:
         session = event.session
-        if session.id not in self.machine.sessions:
-            return
-        media = self._media.setdefault(session.id, _Media())
-        if media.playback is None:
-            self._begin_media(session, media)
-        if media.outlet is not None:
-            media.outlet.refresh()
-        self._talks.begin(session, self.machine.login, self.peer, self._server.now())
+        self._check_there(session)
+        media = self._media.setdefault(session.id, SessionMedia(session))
+        await media.renew()
+        self._check_there(session)
+        media.begin(self._link, self._ended, self.local)
+        goes_on = session.playing and bool(session.held)
+        if event.track in (None, talk_track(session)):
+            self._talks.begin(session, self.machine.login, self.peer, self._server.now())
         try:
-            reply = await self._prepare(media, event)
+            reply = await media.play(event.request)
         except BaseException:
             self._talks.end(session)
             raise
-        if session.id not in self.machine.sessions:
-            return
+        self._check_there(session)
         self.machine.played(reply)
         if media.outlet is not None:
             media.outlet.refresh()
@@ -313,40 +307,21 @@ class Connection:
         self._link.send_answer(self.machine.data_to_send())
         if media.playback is not None:
             media.playback.start()
+        if goes_on and isinstance(session.presentation, AsksKeyframes):
+            session.presentation.want_keyframe()  # a track that was held goes on in the midst of a group of pictures
         log.info("RTSP %s plays %s", self.peer, session.path)
 
-    async def _prepare(self, media: _Media, event: Play) -> PlayReply:
-        if media.playback is None:
-            return PlayReply(start=None)
-        return await media.playback.play(event.request, sent_tracks(event.session))
-
-    def _begin_media(self, session: Session, media: _Media) -> None:
-        """The way out of a session, and what feeds it."""
-        presentation = session.presentation
-        ways = session.tracks.values()
-        if any(isinstance(way, Multicast) for way in ways):
-            if isinstance(presentation, SentToGroups):
-                tracks = frozenset(session.tracks)
-                media.playback = presentation.open_groups(
-                    tracks, lambda: self._ended(session), self.local, group_senders(session.secured)
-                )
-            return
-        if media.outlet is None and any(isinstance(way, Udp) for way in ways):
-            media.outlet = UdpOutlet(session, media.pairs, self._ended)
-        elif media.outlet is None:
-            media.outlet = TcpOutlet(session, self._link, self._ended)
-        if sent_tracks(session):  # who only talks watches nothing
-            media.playback = presentation.open(outlet_of(session, protected(media.outlet, session.secured)))
+    def _check_there(self, session: Session) -> None:
+        """A request whose session has ended meanwhile is answered all the same: others of the connection wait behind it."""
+        if session.id not in self.machine.sessions:
+            raise RtspError(454, "the session has ended meanwhile")
 
     def _retune(self, session: Session) -> None:
         """Some tracks of a session do not play any more."""
         media = self._media.get(session.id)
         if media is None:
             return
-        for track in media.pairs.keys() - session.tracks.keys():
-            media.pairs.pop(track).close()
-        if media.outlet is not None:
-            media.outlet.refresh()
+        media.retune()
         if talk_track(session) in (None, *session.held):
             self._talks.end(session)
 
@@ -368,7 +343,7 @@ class Connection:
         rate = session.presentation.tracks[event.track].format.clock_rate
         found = media.feedback.take(event.track, rate, event.data, utc_to_ntp(self._server.utc()))
         if found.blocks and isinstance(media.outlet, UdpOutlet):
-            media.outlet.reported(found.blocks[0].fraction)
+            media.outlet.reported(found.blocks[0].fraction / 256)
         if found.keyframe and session.playing and isinstance(session.presentation, AsksKeyframes):
             session.presentation.want_keyframe()
         if found.bye:
@@ -415,11 +390,8 @@ class Connection:
         if media is None:
             return
         if media.outlet is not None:
-            media.outlet.forget()
             log.info("RTSP %s no longer plays %s: %s", self.peer, event.session.path, event.reason)
-        for pair in media.pairs.values():
-            pair.close()
-        media.pairs.clear()
+        media.close_ways()
         if media.playback is not None:
             task = self._server.own(_bounded(media.playback.close()))
             self.freeing.add(task)

@@ -36,13 +36,14 @@ REASONS = {
     459: "Aggregate Operation Not Allowed",
     460: "Only aggregate operation allowed",
     461: "Unsupported transport",
+    463: "Key management failure",
     500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
     505: "RTSP Version not supported",
     551: "Option not supported",
 }
-"""Reason phrases of RFC 2326 section 7.1.1."""
+"""Reason phrases of RFC 2326 section 7.1.1, and of RFC 4567 (key management)."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _REQUEST = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) (\S{1,4096}) RTSP/(\d{1,3}\.\d{1,3})\Z")

@@ -6,6 +6,7 @@ group carries can be decoded without RTSP: where a camera sends no parameter set
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 import socket
@@ -19,7 +20,7 @@ from onvifd.errors import Unavailable
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import Codec, FlushUnit, TrackFormat
 from onvifd.rtsp.outlet_udp import PacedQueue
-from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, Protector, RtpInfo
+from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, Protector, first_packet
 from onvifd.rtsp.udp import SEND_BUFFER, DatagramPair
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,22 @@ def interface_index(address: str) -> int:
     except OSError:
         return 0
     return next((int(line.split()[1], 16) for line in table.splitlines() if line.startswith(wanted)), 0)
+
+
+def leads_to(group: Multicast) -> str:
+    """The address of ours by which the routes lead to a group; empty where none does."""
+    family = socket.AF_INET6 if ":" in group.address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+        sock.connect((group.address, group.port))  # nothing is sent by this
+        return str(sock.getsockname()[0])
+    return ""
+
+
+def _network(group: Multicast, interface: str) -> str:
+    """What is the same for all ways by which packets come to the same listeners: who comes by an address of ours and who leaves
+    it to the routes may mean one network interface, which has several addresses of IPv6."""
+    address = interface or leads_to(group)
+    return str(interface_index(address)) if ":" in group.address else address
 
 
 # ---- what it carries -----------------------------------------------------------------------------
@@ -332,7 +349,7 @@ class Groups:
         Raises Unavailable where the group cannot be reached, or carries something else.
         """
         interface = self._choose(group, local)
-        key = (group.address, group.port, interface)
+        key = (group.address, group.port, _network(group, interface))
         sender = self._senders.get(key)
         if sender is None:
             sender = self._senders[key] = GroupSender(source, track, group, interface, protector)
@@ -372,7 +389,8 @@ class Groups:
 
 
 class GroupPlayback:
-    """A session whose tracks go to groups (rtsp.play.Playback). `wanted` are number, source, track and group of each."""
+    """A session whose tracks go to groups (rtsp.play.Playback). `wanted` are number, source, track and group of each; `check`
+    raises Unavailable when they are not what was described any more."""
 
     def __init__(
         self,
@@ -381,8 +399,10 @@ class GroupPlayback:
         ended: Callable[[], None],
         local: str,
         protect: Mapping[int, Protector] | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._protect = protect or {}
+        self._check = check
         self._groups = groups
         self._wanted = wanted
         self._ended = ended
@@ -393,6 +413,7 @@ class GroupPlayback:
         """Join the groups. Those that are sent to already go on as they are."""
         if self._members:
             return PlayReply(start=None)
+        self._check()
         try:
             for number, source, track, group in self._wanted:
                 protector = self._protect.get(number)
@@ -400,15 +421,17 @@ class GroupPlayback:
         except Unavailable:
             await self.close()
             raise
-        told = []
-        start: int | None = None
-        for (number, *_), member in zip(self._wanted, self._members, strict=True):
-            last = member.sender.last
-            if last is not None:
-                seq = int.from_bytes(last.data[last.starts[0] + 6 : last.starts[0] + 8], "big")
-                told.append(RtpInfo(number, seq, last.rtp_time))
-                start = last.utc if start is None else min(start, last.utc)
-        return PlayReply(start=start, rtp=tuple(told))
+        found = [
+            (number, last, source.tracks[track].format.clock_rate)
+            for (number, source, track, _), member in zip(self._wanted, self._members, strict=True)
+            if (last := member.sender.last) is not None
+        ]
+        if not found:
+            return PlayReply(start=None)
+        start = min(last.utc for _, last, _ in found)
+        return PlayReply(
+            start=start, rtp=tuple(first_packet(number, last, start, rate) for number, last, rate in found)
+        )
 
     def start(self) -> None:
         """Nothing: a group knows no beginning of one session."""

@@ -54,6 +54,7 @@ class PacedQueue:
         "_refilled",
         "_timer",
         "_watched",
+        "floor",
         "queued",
         "rate",
         "sent",
@@ -71,6 +72,8 @@ class PacedQueue:
         self.queued = 0
         self.sent = 0
         self.rate = UDP_RATE
+        self.floor = MIN_RATE
+        """The pace that losses slow it to at most."""
 
     def send(self, way: Way, unit: FlushUnit) -> None:
         """Send or queue a unit; there is room (`has_room`)."""
@@ -93,7 +96,7 @@ class PacedQueue:
 
     def slow_down(self) -> None:
         """Datagrams were lost."""
-        self.rate = max(MIN_RATE, self.rate * 0.7)
+        self.rate = max(self.floor, self.rate * 0.7)
 
     def speed_up(self) -> None:
         """None were."""
@@ -145,12 +148,30 @@ class PacedQueue:
                 waiter.set_result(None)
         self._drained.clear()
 
+    def overflow(self) -> None:
+        """There is no room: what waits is dropped. A pace that live media does not keep loses more than bursts do."""
+        if self._watched is None and self.rate < UDP_RATE:
+            self.floor = min(UDP_RATE, 2 * self.rate)
+            self.rate = self.floor
+        self.forget()
+
     def forget(self) -> None:
         """What waits is not wanted any more."""
         self._queue.clear()
         self.queued = 0
         self._watch()
         self._wake()
+
+    def leave(self, way: Way) -> None:
+        """Nothing goes this way any more, and what waits for another must not wait for it."""
+        self._queue = deque(entry for entry in self._queue if entry[0] is not way)
+        self.queued = sum(len(entry[2]) for entry in self._queue)
+        if self._watched is way:
+            way.watch(None)
+            self._watched = None
+        self._watch()
+        if self.queued <= LOW_WATER:
+            self._wake()
 
     async def drain(self) -> None:
         """Wait until little waits."""
@@ -179,9 +200,12 @@ class UdpOutlet:
     def refresh(self) -> None:
         """Read from the session which tracks play."""
         tracks = self.session.presentation.tracks
+        before = set(self._active.values())
         self._active = {
             track: pair for track, pair in self._pairs.items() if track < len(tracks) and track not in self.session.held
         }
+        for pair in before.difference(self._active.values()):
+            self._queue.leave(pair)
         self._video = next((i for i in sorted(self._active) if tracks[i].format.kind is Kind.VIDEO), None)
 
     def send(self, unit: FlushUnit) -> None:
@@ -196,7 +220,7 @@ class UdpOutlet:
         queue = self._queue
         if queue.queued and not queue.has_room(len(unit.data)):
             self.dropped += queue.queued
-            queue.forget()
+            queue.overflow()
             self._dropping = True
             return
         queue.send(pair, unit)

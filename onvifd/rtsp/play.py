@@ -92,6 +92,13 @@ class TrackDescription:
     profile: str = ""
 
 
+def first_packet(track: int, unit: FlushUnit, start: int, clock_rate: int) -> RtpInfo:
+    """What an answer that states `start` tells of a track whose first unit is this one: its time stamp is that of `start`, whenever
+    the unit is (Streaming 5.2.2.3). Of a sender report there is no number to tell."""
+    seq = None if unit.rtcp else int.from_bytes(unit.data[unit.starts[0] + 6 : unit.starts[0] + 8], "big")
+    return RtpInfo(track, seq, unit.rtp_time + (start - unit.utc) * clock_rate // 1_000_000 & 0xFFFFFFFF)
+
+
 class Outlet(Protocol):
     """One RTSP session's way out. The server makes it; a Playback feeds it.
 

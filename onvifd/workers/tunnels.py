@@ -125,7 +125,7 @@ class Tunnels:
             get, post = (other, half) if half.head.post else (half, other)
             self._begin(get, post)
         elif half.head.post and half.key in self._known:
-            self._own(self._go_on(half))
+            self._own(self._go_on(half, self._known[half.key]))
         else:
             if other is not None:
                 self._forget(half.key).sock.close()
@@ -241,7 +241,7 @@ class Tunnels:
         while len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
 
-    async def _go_on(self, post: Half) -> None:
+    async def _go_on(self, post: Half, path: str) -> None:
         """A further POST of a tunnel that a worker has."""
         with post.sock:
             try:
@@ -254,7 +254,7 @@ class Tunnels:
                     secure=post.secure,
                     tls=post.stream.pack(),
                 )
-                await self._route(self._known[post.key], arrival)
+                await self._route(path, arrival)
             except OnvifdError as error:
                 log.warning("HTTP tunnel: no worker for %s: %s", post.peer, error.reason)
             except OSError as error:

@@ -135,6 +135,20 @@ async def test_a_late_joiner_of_a_composed_presentation_begins_at_the_clean_poin
     assert [number for *_, number in outlet.seen] == [3, 4, 5, 6, 7]
 
 
+async def test_time_stamps_of_all_tracks_are_those_of_the_time_that_the_answer_states() -> None:
+    main = stream(VIDEO, AUDIO)
+    main.publish(unit(1, key=True))
+    main.publish(unit(2, 1, key=True))
+    presentation = await mounted(main).find("/live/cam-1/p", ME)
+    playback = presentation.open(Outlet())
+    reply = await playback.play(PlayRequest(cseq=1), frozenset({0, 1}))
+    told = [(each.track, each.seq, each.rtp_time) for each in reply.rtp]
+    assert reply.start == 40_000
+    # the first sound is 40 ms behind the picture: its time stamp would shift it by as much (Streaming 5.2.2.3)
+    assert told == [(0, 1, 3600), (1, 2, 7200 - 320)]
+    await playback.close()
+
+
 async def test_streams_are_watched_only_while_somebody_watches_the_presentation() -> None:
     main, sub = stream(VIDEO, AUDIO), stream(VIDEO)
     sub.publish(unit(1, key=True))
