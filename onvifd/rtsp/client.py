@@ -136,10 +136,13 @@ class RtspClient:
         connection = self._open()
         while True:
             connection.send(data)
-            async with asyncio.timeout(timeout):
-                response = await connection.answer(timeout)
-                while not self.session.awaits(response):
+            try:
+                async with asyncio.timeout(timeout):
                     response = await connection.answer(timeout)
+                    while not self.session.awaits(response):
+                        response = await connection.answer(timeout)
+            except TimeoutError:
+                raise Timeout(f"the camera does not answer in {timeout:g} s") from None
             again = self.session.response(response)
             if again is None:
                 return response

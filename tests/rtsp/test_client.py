@@ -234,6 +234,15 @@ async def test_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
             await describe(url, timeout=0.3)
 
 
+async def test_an_answer_that_does_not_come_is_a_leaf_of_our_errors() -> None:
+    async with fake(lambda _: b"") as url:
+        client = RtspClient(url)
+        await client.connect()
+        with pytest.raises(Timeout):
+            await client._ask(client.session.request("OPTIONS", url), 0.05)
+        await client.close()
+
+
 async def test_nobody_listens() -> None:
     async with fake(good) as url:
         pass
