@@ -8,15 +8,16 @@ import errno
 import fcntl
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from onvifd.archive.actions import Append, Close
 from onvifd.archive.index import EndReason, SegmentChange, SegmentRow, SegmentRows, SegmentState
 from onvifd.archive.marker import is_marked, sync_folder
-from onvifd.archive.segment import Append, Close
+from onvifd.archive.turns import Turns
 from onvifd.errors import OnvifdError
 
 log = logging.getLogger(__name__)
@@ -30,6 +31,8 @@ CACHED = 1 << 20
 """Bytes at the end of an open segment that stay in the page cache, for players near the live edge."""
 PAGE = 4096
 
+_PARTS = 1024
+"""Of one call (IOV_MAX of Linux)."""
 _MAX_NAMES = 100
 _MAX_UNSAVED = 64
 
@@ -56,10 +59,11 @@ class Volume:
 class DiskPool:
     """The threads that read and write, a bounded number for all recordings of a process.
 
-    Each `lane` has its own: a disk that hangs keeps nobody from another one.
+    Each `lane` has its own: a disk that hangs keeps nobody from another one. Writers take `turns`.
     """
 
     def __init__(self, threads: int = 8) -> None:
+        self.turns = Turns()
         self._threads = threads
         self._lanes: dict[str, ThreadPoolExecutor] = {}
 
@@ -76,6 +80,7 @@ class DiskPool:
 
     def close(self) -> None:
         """Let go of the threads; one that hangs in the kernel is not waited for."""
+        self.turns.close()
         for executor in self._lanes.values():
             executor.shutdown(wait=False, cancel_futures=True)
 
@@ -125,9 +130,9 @@ class SegmentFiles:
         file = self._create(action) if action.offset == 0 else self._file
         if file is None or action.serial != self._serial:
             raise OSError(errno.ESTALE, "segment is not open")
-        _write(file.fd, action.data, action.offset)
+        _write(file.fd, action.parts, action.offset)
         os.fdatasync(file.fd)
-        file.release(action.offset + len(action.data))
+        file.release(action.row.size)
         file.row = replace(action.row, id=file.row.id, path=file.row.path)
         self._retry()
         file.row = self._save(file.row)
@@ -254,9 +259,16 @@ def _make_folder(folder: Path) -> None:
         each.mkdir(mode=_FOLDER_MODE, exist_ok=True)
 
 
-def _write(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
+def _write(fd: int, parts: Sequence[bytes], offset: int) -> None:
+    """Write parts behind each other, from `offset` on. Raises OSError."""
+    # The part that comes next, and what of it is written already.
+    at = done = 0
+    while at < len(parts):
+        next_ones: list[bytes | memoryview] = [*parts[at : at + _PARTS]]
+        next_ones[0] = memoryview(parts[at])[done:]
+        written = os.pwritev(fd, next_ones, offset)
         offset += written
-        view = view[written:]
+        done += written
+        while at < len(parts) and done >= len(parts[at]):
+            done -= len(parts[at])
+            at += 1

@@ -28,7 +28,7 @@ from onvifd.archive.index import (
     SegmentStore,
     pack_fragments,
 )
-from onvifd.archive.segment import is_segment_path
+from onvifd.archive.paths import is_segment_path
 from onvifd.clock import US, to_datetime
 from onvifd.errors import BadInput, InvalidArgument, Unavailable
 from onvifd.media import mp4_parse

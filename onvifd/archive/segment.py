@@ -7,12 +7,12 @@ is a group of pictures or `fragment_us`, whichever ends first.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
+from onvifd.archive.actions import Action, Append, Close
 from onvifd.archive.index import (
     EMPTY_DOCUMENT,
     KIND_FLAGS,
@@ -26,11 +26,14 @@ from onvifd.archive.index import (
     pack_fragments,
     unpack_fragments,
 )
+from onvifd.archive.paths import segment_path
 from onvifd.archive.timeline import Timeline
-from onvifd.clock import US, to_datetime
+from onvifd.clock import US
 from onvifd.errors import InvalidArgument, OnvifdError
 from onvifd.media import mp4, mp4_edit, video
 from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
+
+__all__ = ["Action", "Append", "Close", "SegmentWriter"]
 
 MAX_FRAGMENT_BYTES = 16 << 20
 """A fragment is cut at this size, whatever its length."""
@@ -48,47 +51,6 @@ _SETTLED = 8
 """Frames after which it is known whether a stream has B frames, and its frame rate."""
 _GAP_INTERVALS = 3.5
 """More than two frames are missing when a frame comes later than this many frame times."""
-
-_TOKEN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
-_PATH = re.compile(rf"{_TOKEN.pattern}/\d{{4}}-\d\d-\d\d/\d\d/\d{{6}}\.\d{{3}}(-\d{{1,2}})?\.mp4", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    """Write `data` at `offset` of segment number `serial` (offset 0: create the file), then store `row`.
-
-    `frames` counts the main-track units in `data`.
-    """
-
-    serial: int
-    offset: int
-    data: bytes
-    row: SegmentRow
-    frames: int
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Segment `serial` is complete."""
-
-    serial: int
-    row: SegmentRow
-
-
-Action = Append | Close
-
-
-def segment_path(recording: str, start: int) -> str:
-    """Path of a segment below its volume. Raises InvalidArgument for a token that cannot be a folder."""
-    if not _TOKEN.fullmatch(recording):
-        raise InvalidArgument("recording token cannot name a folder")
-    moment = to_datetime(start)
-    return f"{recording}/{moment:%Y-%m-%d}/{moment:%H}/{moment:%H%M%S}.{start % US // 1000:03d}.mp4"
-
-
-def is_segment_path(relative: str) -> bool:
-    """Whether a path below a volume is one that the archive gives to its files."""
-    return _PATH.fullmatch(relative) is not None
 
 
 @dataclass(slots=True)
@@ -127,18 +89,19 @@ class _Moved:
         old = unpack_fragments(action.row.fragments)[-1]
         body = mp4_edit.moved_fragment(action.data, len(self.fragments) + 1, self.shifts)
         offset = self.row.size
-        data = body if offset else self.head + body
-        self.fragments.append(replace(old, offset=offset + len(data) - len(body)))
+        parts = (body,) if offset else (self.head, body)
+        begin = offset or len(self.head)
+        self.fragments.append(replace(old, offset=begin))
         self.row = replace(
             self.row,
             end=max(self.row.end, old.end),
-            size=offset + len(data),
+            size=begin + len(body),
             kinds=self.row.kinds | old.flags & KIND_MASK,
             fragments=pack_fragments(self.fragments),
         )
         if self.segment is not None:
             self.segment.row = self.row
-        return Append(self.serial, offset, data, self.row, action.frames)
+        return Append(self.serial, offset, parts, self.row, action.frames)
 
 
 class SegmentWriter:
@@ -146,7 +109,8 @@ class SegmentWriter:
 
     `lost` counts main-track units that were dropped after recording had begun. The main track is the first video track,
     or the first track without video. `now` is monotonic seconds. `room` false means: what ends now cannot be taken, drop.
-    `volume` is where the next segment goes; while it is empty nothing is recorded.
+    `volume` is where the next segment goes; while it is empty nothing is recorded. Segments end at multiples of `segment_us`, but for
+    `phase_us` by which they end earlier, so that those of many recordings do not all end at once.
     """
 
     def __init__(
@@ -157,6 +121,7 @@ class SegmentWriter:
         *,
         segment_us: int = 60 * US,
         fragment_us: int = US,
+        phase_us: int = 0,
         copy: bool = False,
     ) -> None:
         segment_path(recording, 0)
@@ -166,6 +131,7 @@ class SegmentWriter:
         self._copy = copy
         self._segment_us = segment_us
         self._fragment_us = fragment_us
+        self._phase_us = phase_us
         self._formats: tuple[TrackFormat, ...] = ()
         self._main = 0
         self._segment: _Open | None = None
@@ -229,8 +195,11 @@ class SegmentWriter:
                 self._hold(self._beside(unit))
             return []
         self._heard = now
+        last = self._last
+        if last is not None and not unit.key and self._goes_on(last, unit):
+            return []
         actions = self._learn(unit, room) if unit.key else []
-        last, self._last = self._last, unit
+        self._last = unit
         if self.waiting:
             self._jumped_at = None
             continues, self._continues = self._continues and last is not None and self._follows(last, unit), False
@@ -261,6 +230,25 @@ class SegmentWriter:
             self._interval += (min(delta, US) - self._interval) // 4
         self._latest = max(self._latest, unit.utc)
         return actions
+
+    def _goes_on(self, last: AccessUnit, unit: AccessUnit) -> bool:
+        """Take a unit that comes when it was to be expected and ends nothing, as nearly all do: `feed` without its questions."""
+        pending, delta = self._pending[self._main], unit.utc - last.utc
+        if (
+            not pending
+            or self._reorders
+            or not 0 < delta <= _GAP_INTERVALS * self._interval
+            or last.utc != self._latest
+            or unit.utc - pending[0].utc >= self._fragment_us
+            or self._pending_bytes > MAX_FRAGMENT_BYTES
+            or self._jumped(last, unit)
+        ):
+            return False
+        self._last, self._latest, self._jumped_at = unit, unit.utc, None
+        self._seen += 1
+        self._interval += (min(delta, US) - self._interval) // 4
+        self._hold(unit)
+        return True
 
     def _steady(self, last: AccessUnit, unit: AccessUnit) -> AccessUnit:
         """When the clock jumps within a group of pictures, the rest of the group stays on the old one: it can be decoded only
@@ -387,22 +375,17 @@ class SegmentWriter:
         """Why the segment ends before this clean point."""
         if self._cut is not EndReason.NONE:
             return self._cut
-        if self._segment is not None and unit.utc // self._segment_us != self._segment.row.start // self._segment_us:
+        if self._segment is not None and self._period(unit.utc) != self._period(self._segment.row.start):
             return EndReason.TIME
         return EndReason.NONE
 
+    def _period(self, utc: int) -> int:
+        return (utc + self._phase_us) // self._segment_us
+
     def _learn(self, unit: AccessUnit, room: bool) -> list[Action]:
         """Parameter sets inside a clean point that differ from the format's begin a new segment."""
-        format = self._formats[self._main]
-        if format.codec not in (Codec.H264, Codec.H265):
-            return []
-        try:
-            sets = video.find_parameter_sets(format.codec, unit.data)
-            if not sets or sets == format.parameter_sets:
-                return []
-            learned = video.with_parameter_sets(format, sets)
-            video.decoder_configuration(learned)
-        except OnvifdError:
+        learned = video.learned(self._formats[self._main], unit.data)
+        if learned is None:
             return []
         formats = list(self._formats)
         formats[self._main] = learned
@@ -472,23 +455,23 @@ class SegmentWriter:
             flags |= KIND_FLAGS[kind]
             if kind is Kind.METADATA and all(len(sample.data) <= len(EMPTY_DOCUMENT) for sample in run.samples):
                 flags |= FragmentFlag.SILENT
-        body = mp4.build_fragment(len(segment.fragments) + 1, runs)
-        offset = segment.row.size
-        data = segment.head + body if not offset else body
+        parts = mp4.fragment_parts(len(segment.fragments) + 1, runs)
+        size, offset = sum(map(len, parts)), segment.row.size
+        begin = offset or len(segment.head)
         start = max(segment.row.start, min(unit.utc for unit in main))
         reach = max(mp4.run_end(run, self._formats[run.track]) for run in runs if run.track == self._main)
         duration = min(max(1, reach - start), 0xFFFFFFFF)
-        segment.fragments.append(Fragment(offset + len(data) - len(body), len(body), start, duration, flags))
+        segment.fragments.append(Fragment(begin, size, start, duration, flags))
         segment.row = replace(
             segment.row,
             end=max(segment.row.end, start + duration),
-            size=offset + len(data),
+            size=begin + size,
             kinds=segment.row.kinds | flags & KIND_MASK,
-            fragments=pack_fragments(segment.fragments),
+            fragments=segment.row.fragments + pack_fragments(segment.fragments[-1:]),
         )
-        frames = len(main)
+        action = Append(segment.serial, offset, (segment.head, *parts)[offset > 0 :], segment.row, len(main))
         self._drop_pending()
-        return [Append(segment.serial, offset, data, segment.row, frames)]
+        return [action]
 
     def _overload(self, segment: _Open) -> list[Action]:
         """The queue to the disk is full: drop to the next clean point and leave an honest gap."""

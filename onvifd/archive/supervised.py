@@ -13,11 +13,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from onvifd.archive.actions import Append, Close
 from onvifd.archive.budget import Budget
 from onvifd.archive.disk import DiskPool, SegmentFiles, Volume
 from onvifd.archive.index import EndReason, SegmentRows
 from onvifd.archive.places import Places
-from onvifd.archive.segment import Append, Close
 from onvifd.archive.writer import OnState, RecordingWriter, WriterStats
 from onvifd.clock import Clock
 from onvifd.media.types import AccessUnit, Kind, TrackFormat
@@ -91,6 +91,7 @@ class SupervisedWriter:
         on_state: OnState,
         segment_seconds: int = 60,
         fragment_seconds: float = 1.0,
+        phase: float = 0.0,
         budget: Budget | None = None,
         copy: bool = False,
     ) -> None:
@@ -104,6 +105,7 @@ class SupervisedWriter:
         self._on_state = on_state
         self._segment_seconds = segment_seconds
         self._fragment_seconds = fragment_seconds
+        self._phase = phase
         self._budget = budget
         self._copy = copy
         self._files = _Files(places.get, store)
@@ -208,6 +210,7 @@ class SupervisedWriter:
             on_state=self._state,
             segment_seconds=self._segment_seconds,
             fragment_seconds=self._fragment_seconds,
+            phase=self._phase,
             budget=self._budget,
             copy=self._copy,
             files=self._files,

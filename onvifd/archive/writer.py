@@ -13,11 +13,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from onvifd.archive.actions import Action, Append, Close
 from onvifd.archive.budget import Budget
 from onvifd.archive.disk import DiskPool, SegmentFiles
 from onvifd.archive.index import EndReason, SegmentRows
 from onvifd.archive.places import Places
-from onvifd.archive.segment import Action, Append, Close, SegmentWriter
+from onvifd.archive.segment import SegmentWriter
 from onvifd.clock import US, Clock
 from onvifd.media.types import AccessUnit, Codec, TrackFormat
 
@@ -52,7 +53,8 @@ class WriterStats:
 class RecordingWriter:
     """Records one recording to the first of `volumes` that takes it. All methods are called on one event loop.
 
-    `copy` makes it the second copy of a recording. `budget` bounds what all writers of a process have queued.
+    `copy` makes it the second copy of a recording. `budget` bounds what all writers of a process have queued. `phase` is by which share
+    of their length its segments end earlier than those of others.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class RecordingWriter:
         on_state: OnState | None = None,
         segment_seconds: int = 60,
         fragment_seconds: float = 1.0,
+        phase: float = 0.0,
         max_bytes: int = MAX_QUEUE_BYTES,
         budget: Budget | None = None,
         copy: bool = False,
@@ -82,6 +85,7 @@ class RecordingWriter:
             formats,
             segment_us=segment_seconds * US,
             fragment_us=round(fragment_seconds * US),
+            phase_us=round(phase * segment_seconds * US),
             copy=copy,
         )
         self._files = files or SegmentFiles(places.get, store)
@@ -146,7 +150,9 @@ class RecordingWriter:
     def feed(self, unit: AccessUnit) -> None:
         """Take one access unit."""
         if not self._paused:
-            self._push(self._core.feed(unit, self._clock.monotonic(), self._room()))
+            actions = self._core.feed(unit, self._clock.monotonic(), self._room())
+            if actions:
+                self._push(actions)
 
     def set_formats(self, formats: Sequence[TrackFormat]) -> None:
         """The stream's tracks have other formats from the next unit on."""
@@ -223,8 +229,8 @@ class RecordingWriter:
         for action in actions:
             self._queue.append(action)
             if isinstance(action, Append):
-                self._queued += len(action.data)
-                self._budget.take(len(action.data))
+                self._queued += action.size
+                self._budget.take(action.size)
         if actions:
             self._idle.clear()
             self._wake.set()
@@ -261,8 +267,8 @@ class RecordingWriter:
     def _take(self) -> Action:
         action = self._queue.popleft()
         if isinstance(action, Append):
-            self._queued -= len(action.data)
-            self._budget.give(len(action.data))
+            self._queued -= action.size
+            self._budget.give(action.size)
         return action
 
     async def _perform(self, action: Action) -> None:
@@ -274,6 +280,7 @@ class RecordingWriter:
                 return
             action = self._queue[0]
             assert isinstance(action, Append)
+        await self._pool.turns.take()
         self._asked = self._clock.monotonic()
         try:
             await self._pool.run_in(action.row.volume, self._files.append, action)
@@ -297,7 +304,7 @@ class RecordingWriter:
     def _appended(self, action: Append) -> None:
         began = self._reached if action.offset else action.row.start
         self._reached = action.row.end
-        self._written += len(action.data)
+        self._written += action.size
         self._fragments += 1
         self._places.works(action.row.volume)
         if self._error:

@@ -192,10 +192,12 @@ def _descriptor(tag: int, *parts: bytes) -> bytes:
 
 
 def build_fragment(sequence: int, runs: Sequence[Run]) -> bytes:
-    """A fragment as it is appended to the file; samples lie behind each other, run by run.
+    """A fragment as it is appended to the file. Raises InvalidArgument for one without samples."""
+    return b"".join(fragment_parts(sequence, runs))
 
-    Raises InvalidArgument for a fragment without samples.
-    """
+
+def fragment_parts(sequence: int, runs: Sequence[Run]) -> list[bytes]:
+    """`build_fragment` in pieces: all that precedes the samples, then the samples as they are, behind each other, run by run."""
     if not runs or not all(run.samples for run in runs):
         raise InvalidArgument("a fragment needs samples in every run")
     references = [
@@ -208,17 +210,27 @@ def build_fragment(sequence: int, runs: Sequence[Run]) -> bytes:
         for run in runs
     ]
     sizes = [sum(len(sample.data) for sample in run.samples) for run in runs]
-    moof_size = len(_moof(sequence, runs, [0] * len(runs)))
-    offset, offsets = moof_size + 8, []
+    offset, offsets = _MOOF + sum(map(_traf_size, runs)) + 8, []
     for size in sizes:
         offsets.append(offset)
         offset += size
     total = 8 + sum(sizes)
     if total >= 1 << 31:
         raise InvalidArgument("fragment is too large")
-    parts = [*references, _moof(sequence, runs, offsets), struct.pack(">I4s", total, b"mdat")]
-    parts += [sample.data for run in runs for sample in run.samples]
-    return b"".join(parts)
+    head = b"".join((*references, _moof(sequence, runs, offsets), struct.pack(">I4s", total, b"mdat")))
+    return [head, *(sample.data for run in runs for sample in run.samples)]
+
+
+_MOOF, _TRAF = 8 + 16, 8 + 16 + 20 + 20
+"""Bytes of `moof` with `mfhd`, and of `traf` with `tfhd`, `tfdt` and a `trun` without entries."""
+
+
+def _traf_size(run: Run) -> int:
+    return _TRAF + len(run.samples) * (16 if _reordered(run) else 12)
+
+
+def _reordered(run: Run) -> bool:
+    return any(sample.composition for sample in run.samples)
 
 
 def _moof(sequence: int, runs: Sequence[Run], offsets: Sequence[int]) -> bytes:
@@ -228,7 +240,7 @@ def _moof(sequence: int, runs: Sequence[Run], offsets: Sequence[int]) -> bytes:
 
 def _traf(run: Run, offset: int) -> bytes:
     flags = TRUN_DATA_OFFSET | TRUN_DURATION | TRUN_SIZE | TRUN_FLAGS
-    reordered = any(sample.composition for sample in run.samples)
+    reordered = _reordered(run)
     if reordered:
         flags |= TRUN_COMPOSITION
     return box(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Protocol
 
-from onvifd.errors import InvalidArgument, NotSupported
+from onvifd.errors import InvalidArgument, NotSupported, OnvifdError
 from onvifd.media import h264, h265, nal
 from onvifd.media.types import Codec, TrackFormat
 
@@ -57,6 +57,22 @@ def with_parameter_sets(track: TrackFormat, parameter_sets: Iterable[bytes]) -> 
         width, height = sps.width, sps.height
         break
     return replace(track, parameter_sets=sets, width=width, height=height)
+
+
+def learned(track: TrackFormat, data: bytes) -> TrackFormat | None:
+    """`track` with the parameter sets inside a clean point (length prefixed); None if they are its own, or there are none that a
+    decoder could be configured with."""
+    if track.codec not in _MODULES:
+        return None
+    try:
+        sets = find_parameter_sets(track.codec, data)
+        if not sets or sets == track.parameter_sets:
+            return None
+        found = with_parameter_sets(track, sets)
+        decoder_configuration(found)
+    except OnvifdError:
+        return None
+    return found
 
 
 class _Bitstream(Protocol):

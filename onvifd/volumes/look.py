@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onvifd.archive.marker import MARKER, read_marker
-from onvifd.archive.segment import is_segment_path
+from onvifd.archive.paths import is_segment_path
 from onvifd.errors import InvalidArgument
 from onvifd.volumes.model import Access, VolumeState
 

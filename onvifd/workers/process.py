@@ -19,6 +19,9 @@ from onvifd.workers.messages import AnyMessage, Setup
 
 log = logging.getLogger(__name__)
 
+SWITCH = 0.001
+"""Seconds that a thread may go on while the event loop waits to. Python's own 5 ms are as long as a picture may take."""
+
 LOG_FORMAT = "%(asctime)s %(levelname)-7s {name} %(name)s: %(message)s"
 
 
@@ -34,6 +37,7 @@ class WorkerBody(Protocol):
 
 def run_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run on uvloop where it is installed, else on asyncio's own loop."""
+    sys.setswitchinterval(SWITCH)
     try:
         import uvloop
     except ImportError:
@@ -90,6 +94,8 @@ async def _serve(kind: str, link_fd: int, connection_fd: int) -> None:
     link.listen(body.handle)
     channel.listen(adopt, connect)
     link.closed.add_done_callback(lambda _: _orphaned(body))
+    # Modules and types stay until the end: no collection is to walk them while pictures wait.
+    gc.freeze()
     await body.stopped.wait()
     channel.close()
     await body.stop()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,8 @@ class Recorder:
             on_state=on_state,
             segment_seconds=owner.segment_seconds,
             fragment_seconds=owner.fragment_seconds,
+            # Known by its token alone, so that a copy ends its segments where the original does.
+            phase=zlib.crc32(self.spec.recording.encode()) / (1 << 32),
             budget=owner.queued,
             copy=copy,
         )

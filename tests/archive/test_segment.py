@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from msgspec import structs
 from onvifd.archive.disk import Volume
 from onvifd.archive.index import EndReason, FragmentFlag, SegmentState, unpack_fragments
 from onvifd.archive.memory import MemorySegmentStore
+from onvifd.archive.paths import segment_path
 from onvifd.archive.reader import RecordingReader
-from onvifd.archive.segment import Action, Append, Close, SegmentWriter, segment_path
+from onvifd.archive.segment import Action, Append, Close, SegmentWriter
 from onvifd.clock import US
 from onvifd.errors import InvalidArgument
 from onvifd.media import mp4_parse, nal, sei, video
@@ -99,6 +101,56 @@ def test_a_new_minute_begins_a_segment_at_the_next_clean_point(h264_long: Clip) 
     new = next(each for each in appends(actions) if each.serial == 2)
     assert new.row.start == T0 + 51 * US
     assert core.lost == 0
+
+
+def test_a_phase_ends_segments_earlier(h264: Clip) -> None:
+    # 20 s before the minute, which would end after 50 s.
+    core = writer(h264, phase_us=20 * US)
+    (close,) = closes(run(core, video_units(h264, seconds=56)))
+    assert (close.row.end_reason, close.row.end) == (EndReason.TIME, T0 + 30 * US)
+
+
+def test_footage_is_not_copied_on_its_way_to_the_disk(h264: Clip) -> None:
+    units = list(video_units(h264, seconds=2))
+    first, second = appends(run(writer(h264), [*units, *video_units(h264, T0 + 2 * US, 1)]))[:2]
+    assert all(one is other.data for one, other in zip(first.parts[-25:], units[:25], strict=True))
+    assert all(one is other.data for one, other in zip(second.parts[-25:], units[25:], strict=True))
+    assert second.offset == first.size == len(first.data)
+
+
+class Thorough(SegmentWriter):
+    """Asks all questions of every unit."""
+
+    def _goes_on(self, last: AccessUnit, unit: AccessUnit) -> bool:
+        return False
+
+
+def disturbed(clip: Clip, seed: int) -> list[AccessUnit]:
+    """A minute with jitter, holes, jumps of the clock, units that come twice or in another order, and B frames in a part of it."""
+    chance = random.Random(seed)
+    units, shift = [], 0
+    for index, unit in enumerate(video_units(clip, seconds=70)):
+        if chance.random() < 0.01:
+            shift += chance.choice((-3 * US, -US // 2, US // 4, 2 * US, 40 * US))
+        if chance.random() < 0.02:
+            continue
+        back = (0, 80_000, -40_000, -40_000)[index % 4] if index > 1200 and seed % 2 and not unit.key else 0
+        utc = unit.utc + shift + back + chance.randrange(-3_000, 3_000)
+        units.append(structs.replace(unit, utc=utc))
+        if chance.random() < 0.005:
+            units.append(units[-1])
+    return units
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_short_way_of_most_units_decides_as_the_long_one(h264_long: Clip, seed: int) -> None:
+    units = disturbed(h264_long, seed)
+    quick, thorough = writer(h264_long), Thorough("rec-1", "v1", [h264_long.format])
+    for unit in units:
+        now = unit.ticks / 90_000
+        assert quick.feed(unit, now) == thorough.feed(unit, now)
+    assert quick.finish(EndReason.STOP) == thorough.finish(EndReason.STOP)
+    assert quick.lost == thorough.lost
 
 
 def test_units_before_the_first_clean_point_are_not_recorded(h264: Clip) -> None:
