@@ -83,8 +83,12 @@ class OnvifEndpoint:
     async def _answer(self, request: web.Request) -> web.Response:
         limit = _limit(request)
         try:
-            async with asyncio.timeout(BODY_TIMEOUT):
-                body = await self._read(request, limit)
+            if request.content.is_eof():
+                # All of it came with the head, as small requests do.
+                body = self._at_once(request, limit)
+            else:
+                async with asyncio.timeout(BODY_TIMEOUT):
+                    body = await self._read(request, limit)
         except TimeoutError:
             return _fault(sender("WellFormed", "the body did not arrive in time"), 408, close=True)
         except (HttpProcessingError, ValueError, web.RequestPayloadError) as error:
@@ -115,6 +119,11 @@ class OnvifEndpoint:
         if request.content_length is not None and request.content_length > _limit(request):
             return _fault(sender("WellFormed", f"more than {_limit(request)} octets"), 413, close=True)
         return None
+
+    def _at_once(self, request: web.Request, limit: int) -> bytes | None:
+        """`_read` of a body that is there."""
+        body = request.content.read_nowait()
+        return body if len(body) <= limit else None
 
     async def _read(self, request: web.Request, limit: int) -> bytes | None:
         """The whole body, None when it is too long."""

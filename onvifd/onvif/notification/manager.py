@@ -13,6 +13,7 @@ from onvifd.errors import NotSupported, OnvifdError
 from onvifd.events.bus import EventBus
 from onvifd.events.types import Event
 from onvifd.events.writer import SEAM_TIMEOUT
+from onvifd.onvif.notification.deadlines import Deadlines
 from onvifd.onvif.notification.faults import FaultKind, NotificationFault
 from onvifd.onvif.notification.filters import EventFilter
 from onvifd.onvif.notification.history import History
@@ -66,6 +67,7 @@ class SubscriptionManager:
         self._marks: dict[str, asyncio.Future[tuple[int, int | None]]] = {}
         """Where in the store the queues end of those that are behind."""
         self._next_expiry = float("inf")
+        self._deadlines = Deadlines(clock)
         self._subscription = bus.subscribe(self._deliver)
 
     def __len__(self) -> int:
@@ -80,6 +82,7 @@ class SubscriptionManager:
         for subscription in self._all.values():
             subscription.close()
         self._all.clear()
+        await self._deadlines.close()
         if self._pusher is not None:
             await self._pusher.close()
 
@@ -201,25 +204,17 @@ class SubscriptionManager:
     async def _wait(self, point: PullPoint) -> tuple[Event, ...]:
         ready = asyncio.Event()
         point.on_ready = ready.set
-        alarm = self._alarm(point, ready)
         try:
             while True:
                 ready.clear()
                 events = await self._past(point) or self._present(point)
                 if events is not None:
                     return events
-                if alarm.done():
-                    # The clock woke a hair early; zero messages before the time are not allowed (Core 9.1.2).
-                    alarm = self._alarm(point, ready)
+                # Never before the time: zero messages would not be allowed (Core 9.1.2).
+                self._deadlines.set(point.id, point.pull_end, ready.set)
                 await ready.wait()
         finally:
-            alarm.cancel()
-            await asyncio.gather(alarm, return_exceptions=True)
-
-    def _alarm(self, point: PullPoint, ready: asyncio.Event) -> asyncio.Future[None]:
-        alarm = asyncio.ensure_future(self._clock.sleep(point.pull_end - self._clock.monotonic()))
-        alarm.add_done_callback(lambda _: ready.set())
-        return alarm
+            self._deadlines.drop(point.id)
 
     def _present(self, point: PullPoint) -> tuple[Event, ...] | None:
         """What waits in the queue; while a Seek is not read to its end only the time-out counts: the past comes first."""
@@ -233,6 +228,8 @@ class SubscriptionManager:
         if point.behind and not len(point) and not point.closed:
             await self._continue(point)
         history = point.history
+        if history is None:
+            return None
         # A Timeout of nothing still asks for what is there.
         end = max(point.pull_end, self._clock.monotonic() + READ_SECONDS)
         while history is not None and history.seam is not None and not point.closed:
