@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, delete, func, insert, or_, select, update
@@ -78,18 +79,7 @@ def _add(connection: Connection, changes: Mapping[Key, tuple[int, int, int]]) ->
     ]
     if not values:
         return
-    make: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    query = make(t)
-    new = query.excluded
-    query = query.on_conflict_do_update(
-        index_elements=[t.c.recording, t.c.volume, t.c.copy, t.c.kinds],
-        set_={
-            "segments": t.c.segments + new.segments,
-            "bytes": t.c.bytes + new.bytes,
-            "longest": case((new.longest > t.c.longest, new.longest), else_=t.c.longest),
-        },
-    )
-    connection.execute(query, values)
+    connection.execute(_upsert(connection.dialect.name), values)
     emptied = [
         and_(t.c.recording == key[0], t.c.volume == key[1], t.c.copy == key[2], t.c.kinds == key[3])
         for key, change in sorted(changes.items())
@@ -97,6 +87,23 @@ def _add(connection: Connection, changes: Mapping[Key, tuple[int, int, int]]) ->
     ]
     for start in range(0, len(emptied), 100):
         connection.execute(delete(t).where(t.c.segments == 0, t.c.bytes == 0, or_(*emptied[start : start + 100])))
+
+
+@cache
+def _upsert(dialect: str) -> Any:
+    """Made once: it runs each second, and making it takes longer than that."""
+    t = schema.usage
+    make: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    query = make(t)
+    new = query.excluded
+    return query.on_conflict_do_update(
+        index_elements=[t.c.recording, t.c.volume, t.c.copy, t.c.kinds],
+        set_={
+            "segments": t.c.segments + new.segments,
+            "bytes": t.c.bytes + new.bytes,
+            "longest": case((new.longest > t.c.longest, new.longest), else_=t.c.longest),
+        },
+    )
 
 
 class Usage:
