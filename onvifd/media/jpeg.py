@@ -21,8 +21,9 @@ _RST0 = 0xD0
 _SOI, _EOI, _SOS, _DQT, _DRI = 0xD8, 0xD9, 0xDA, 0xDB, 0xDD
 _APP0 = 0xE0
 _OTHER_FRAMES = frozenset(range(0xC2, 0xD0)) - {_DHT, 0xC8, 0xCC}
-_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]", re.DOTALL)
-"""What ends entropy coded data: stuffed zeros and restart markers belong to it (T.81 B.1.1.2, B.1.1.5)."""
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+"""What ends entropy coded data: stuffed zeros and restart markers belong to it (T.81 B.1.1.2, B.1.1.5). It may have fill bytes in
+front, which are not looked for: long runs of them would be gone through again and again."""
 
 _ZIGZAG = bytes((
     *(0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28),
@@ -238,7 +239,7 @@ def parse(data: bytes) -> Picture:
     end = _MARKER_IN_SCAN.search(data, begin)
     if end is not None and data[end.end() - 1] != _EOI:
         raise InvalidArgument("JPEG: more than one scan")
-    return picture_of(headers, data[begin : end.start() if end else len(data)])
+    return picture_of(headers, data[begin : end.start()].rstrip(b"\xff") if end else data[begin:])
 
 
 def size_of(data: bytes) -> tuple[int, int]:

@@ -14,6 +14,9 @@ _WITH_EXTENSION_FLAGS = (17, 19, 20, 23)
 _LC = 2
 _MAX_PAYLOADS = 64
 _MAX_CONFIG = 256
+_MAX_FRAME = 16 << 10
+"""Bytes of a frame: more than any of eight channels has (ISO/IEC 14496-3 4.5.3.1: 6144 bits each)."""
+_MAX_ESCAPES = 4
 _VARIABLE, _FIXED = 0, 1
 
 
@@ -76,6 +79,8 @@ def parse_element(data: bytes, mux: StreamMux | None, in_band: bool) -> tuple[St
             while step == 255:
                 step = bits.u(8)
                 length += step
+                if length > _MAX_FRAME:
+                    raise InvalidArgument("LATM frame is too long")
         frames.append(bits.take(length))
     if not all(frames):
         raise InvalidArgument("LATM frame is empty")
@@ -146,11 +151,13 @@ def _value(bits: BitReader) -> int:
 
 
 def _escaped(bits: BitReader) -> int:
-    length, more = 0, True
-    while more:
+    length = 0
+    for _ in range(_MAX_ESCAPES):
         more = bits.flag()
         length = (length << 8) + bits.u(8)
-    return length
+        if not more:
+            return length
+    raise InvalidArgument("LATM has too much of other data")
 
 
 def _specific_config(bits: BitReader) -> int:

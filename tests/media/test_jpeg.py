@@ -66,6 +66,16 @@ def test_grey_picture() -> None:
     assert read.quantization == grey.quantization
 
 
+def test_fill_bytes_belong_to_no_data_and_are_read_once() -> None:
+    picture = make_jpeg(32, 32)
+    before = jpeg.parse(picture)
+    assert jpeg.parse(picture[:-2] + b"\xff" * 5 + b"\xd9") == before
+    # Long runs took the square of their length.
+    begin = picture.index(before.scan)
+    long = picture[:begin] + b"\xff" * 300_000 + b"\x00" + picture[begin:]
+    assert jpeg.parse(long).scan.endswith(before.scan)
+
+
 def test_what_follows_the_end_is_ignored() -> None:
     data = make_jpeg(320, 192)
     assert jpeg.parse(data + b"\xff\xffmore") == jpeg.parse(data) == jpeg.parse(data[:-2])

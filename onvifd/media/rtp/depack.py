@@ -23,7 +23,7 @@ from onvifd.media.rtp.depack_sound import (
     OtherAacDepacketizer,
     SampleDepacketizer,
 )
-from onvifd.media.rtp.frame import MAX_FRAME, NONE, Depacketizer, Frame, Payload, Unfragmented, damaged
+from onvifd.media.rtp.frame import MAX_FRAME, NONE, PART, Depacketizer, Frame, Payload, Unfragmented, damaged
 from onvifd.media.rtp.jpeg import JpegDepacketizer
 from onvifd.media.types import Codec, TrackFormat
 
@@ -31,9 +31,6 @@ __all__ = ["MAX_FRAME", "Depacketizer", "Frame", "depacketizer"]
 
 MAX_DOCUMENT = 1 << 20
 """Bytes of a metadata document, unpacked: a thousand objects with their shapes."""
-PART = 64
-"""Bytes that a part costs besides what it holds: a frame of parts of one byte each is bounded by what it takes in memory."""
-
 
 _MAX_SETS = 16
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from onvifd.media import mpeg4
-from onvifd.media.rtp.frame import MAX_FRAME, NONE, Frame, Payload, Unfragmented, damaged
+from onvifd.media.rtp.frame import MAX_FRAME, NONE, PART, Frame, Payload, Unfragmented, damaged
 from onvifd.media.types import TrackFormat
 
 
@@ -32,7 +32,7 @@ class Mpeg4Depacketizer(Unfragmented):
             self._broken = bytes(payload[:3]) != mpeg4.PREFIX
         if len(payload):
             self._parts.append(payload)
-            self._size += len(payload)
+            self._size += len(payload) + PART
             self._broken |= self._size > MAX_FRAME
             if self._broken:
                 del self._parts[1:]

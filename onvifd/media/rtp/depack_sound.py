@@ -8,11 +8,13 @@ from onvifd.errors import InvalidArgument
 from onvifd.media import aac, latm
 from onvifd.media.bits import BitReader
 from onvifd.media.fmtp import au_headers, parse_parameters
-from onvifd.media.rtp.frame import NONE, Frame, Payload, Unfragmented, damaged
+from onvifd.media.rtp.frame import NONE, PART, Frame, Payload, Unfragmented, damaged
 from onvifd.media.types import TrackFormat
 
 MAX_ELEMENT = 64 << 10
 """Bytes of a LATM element: ten frames of the largest kind."""
+MAX_HEADERS = 256
+"""Bytes of AU headers in a packet: a hundred frames and more."""
 _USUAL_HEADER = {"sizelength": 13, "indexlength": 3, "indexdeltalength": 3}
 
 
@@ -153,6 +155,8 @@ class OtherAacDepacketizer(Unfragmented):
         if len(payload) < 2:
             raise InvalidArgument("AU headers are cut")
         length = int.from_bytes(payload[:2], "big")
+        if length > 8 * MAX_HEADERS:
+            raise InvalidArgument("there are too many AU headers")
         end = 2 + (length + 7) // 8
         bits = BitReader(payload[2:end])
         stop = bits.left - length
@@ -199,10 +203,11 @@ class LatmDepacketizer(Unfragmented):
         if not contiguous:
             self._parts, self._size, self._broken = [], 0, True
         self._time = rtp_time
-        if len(payload):
+        if len(payload) and not self._broken:
             self._parts.append(payload)
-            self._size += len(payload)
-            self._broken |= self._size > MAX_ELEMENT
+            self._size += len(payload) + PART
+            if self._size > MAX_ELEMENT:
+                self._parts, self._broken = [], True
         if marker:
             self._end(frames)
         self.damaged += sum(frame.damaged for frame in frames)

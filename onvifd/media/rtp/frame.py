@@ -8,6 +8,8 @@ from onvifd.media.types import TrackFormat
 
 MAX_FRAME = 8 << 20
 """Bytes at which a frame is given up: ten times a large 4K key frame."""
+PART = 64
+"""Bytes that a part costs besides what it holds: a frame of parts of one byte each is bounded by what it takes in memory."""
 
 
 class Frame(NamedTuple):

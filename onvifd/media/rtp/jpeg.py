@@ -16,7 +16,7 @@ from typing import NamedTuple
 from onvifd.errors import InvalidArgument
 from onvifd.media import jpeg
 from onvifd.media.jpeg import Component, Headers, Picture
-from onvifd.media.rtp.frame import NONE, Depacketizer, Frame, Payload, Unfragmented, damaged
+from onvifd.media.rtp.frame import NONE, PART, Depacketizer, Frame, Payload, Unfragmented, damaged
 from onvifd.media.rtp.packet import REPLAY_EXTENSION, RtpPacket, parse_rtp
 from onvifd.media.types import TrackFormat
 
@@ -253,15 +253,17 @@ class JpegDepacketizer(Unfragmented):
             else:
                 # 5.1.4.2: what is not in front of the scan data is a part of them
                 self._parts.append(extension[1])
-                self._size += len(extension[1])
+                self._size += len(extension[1]) + PART
+            if self._size > jpeg.MAX_PICTURE or len(self._front) > MAX_EXTENSION:
+                return False
         if not len(payload):
             return not begins
         position = self._heads(payload, begins)
-        if position < 0 or self._size + len(payload) > jpeg.MAX_PICTURE or len(self._front) > MAX_EXTENSION:
+        if position < 0 or self._size + len(payload) > jpeg.MAX_PICTURE:
             return False
         if position < len(payload):
             self._parts.append(payload[position:])
-            self._size += len(payload) - position
+            self._size += len(payload) - position + PART
         return True
 
     def _heads(self, payload: Payload, begins: bool) -> int:

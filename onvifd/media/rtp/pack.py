@@ -277,6 +277,8 @@ class Packer:
         begin, end = 0, len(data)
         while begin < end:
             room = self._room - len(self._extension)
+            if room < unit:
+                raise InvalidArgument("not even one sample of all channels fits into a packet")
             stop = min(end, begin + room - room % unit)
             self._packet(data[begin:stop], self.payload_type, rtp_time, parts, sizes)
             rtp_time = (rtp_time + (stop - begin) * samples // unit) & 0xFFFFFFFF

@@ -14,8 +14,8 @@ from onvifd.clock import utc_to_ntp
 from onvifd.errors import InvalidArgument
 from onvifd.media import jpeg
 from onvifd.media.rtp.depack import depacketizer
-from onvifd.media.rtp.frame import Frame
-from onvifd.media.rtp.jpeg import FIRST, FURTHER, JpegDepacketizer, extension_of
+from onvifd.media.rtp.frame import PART, Frame
+from onvifd.media.rtp.jpeg import FIRST, FURTHER, MAX_EXTENSION, JpegDepacketizer, extension_of
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import RtpPacket, parse_replay_extension, parse_rtp, replay_extension
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
@@ -300,6 +300,22 @@ def test_a_picture_without_end_is_given_up() -> None:
     assert not joiner._parts
     (frame,) = joiner.feed(head, True, 0, True)
     assert frame.damaged
+
+
+@pytest.mark.parametrize(("content", "count"), [(b"", 150_000), (b"\xff" * 60_000, 200)])
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_picture_of_extensions_alone_is_given_up(content: bytes, count: int, behind: bool) -> None:
+    """Whether they stand in front of the data or behind it."""
+    joiner = JpegDepacketizer(FORMAT)
+    if behind:
+        joiner.feed(struct.pack(">BBHBBBB", 0, 0, 0, 1, 50, 2, 2) + b"x", False, 7, True)
+    for number in range(count):
+        joiner.extend(FURTHER if number or behind else FIRST, content)
+        assert not joiner.feed(b"", False, 7, True)
+    assert len(joiner._front) <= MAX_EXTENSION
+    assert joiner._size <= jpeg.MAX_PICTURE
+    assert len(joiner._parts) <= jpeg.MAX_PICTURE // PART
+    assert joiner.feed(b"", True, 7, True)[-1].damaged
 
 
 def test_what_is_no_picture_is_not_packed() -> None:

@@ -13,7 +13,7 @@ from onvifd.errors import InvalidArgument
 from onvifd.media import fmtp, latm, mpeg4
 from onvifd.media.rtp.clean_point import KEY, NOT_KEY, UNDECIDED, VERDICTS
 from onvifd.media.rtp.depack import depacketizer
-from onvifd.media.rtp.frame import Depacketizer, Frame
+from onvifd.media.rtp.frame import MAX_FRAME, PART, Depacketizer, Frame
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Codec, TrackFormat
@@ -319,3 +319,68 @@ def test_garbage_never_raises(codec: Codec, words: str, steps: list[tuple[bytes,
             assert bool(frame.data) is not frame.damaged
             reported += frame.damaged
     assert depack.damaged == reported
+
+
+# ---- bounds: a camera that never ends a frame, or says sizes that take long to read
+
+
+def held(depack: Depacketizer) -> int:
+    """About the bytes that a depacketizer keeps."""
+    parts = depack._parts  # type: ignore[attr-defined]
+    return sum(len(each) + PART for each in parts)
+
+
+LATM_WORDS = "cpresent=0;config=400028103fc0"
+
+
+@pytest.mark.parametrize(
+    ("track", "payload"),
+    [
+        (fmtp.format_from_fmtp("MP4A-LATM", 16000, 1, LATM_WORDS), bytes(1000)),
+        (fmtp.format_from_fmtp("MP4V-ES", 90000, 0, ""), b"\0\0\1"),
+        (TrackFormat(codec=Codec.H264, clock_rate=90000), b"\x1c\x01x"),
+    ],
+)
+def test_a_frame_that_never_ends_is_given_up(track: TrackFormat, payload: bytes) -> None:
+    depack = depacketizer(track)
+    first = b"\x1c\x81x" if track.codec is Codec.H264 else payload
+    depack.feed(first, False, 7, True)
+    most = 0
+    for _ in range(150_000):
+        assert not depack.feed(payload, False, 7, True)
+        most = max(most, len(depack._parts))  # type: ignore[attr-defined]
+    assert most < 140_000
+    assert held(depack) <= MAX_FRAME + 2000
+    assert any(frame.damaged for frame in depack.feed(payload, True, 7, True))
+
+
+@pytest.mark.parametrize("element", [b"\xff" * 64_000, b"\xff" * 70 + bytes(20_000)])
+def test_sizes_of_latm_that_no_frame_has_are_refused_at_once(element: bytes) -> None:
+    mux = latm.parse_mux_config(bytes.fromhex("400028103fc0"))
+    with pytest.raises(InvalidArgument, match="too long"):
+        latm.parse_element(element, mux, False)
+
+
+def test_other_data_of_latm_is_bounded() -> None:
+    # as in LATM_WORDS up to otherDataPresent, then an escape for ever
+    front = int.from_bytes(bytes.fromhex("400028103fc0"), "big") >> 6
+    endless = ((front << 1 | 1) << 3957 | (1 << 3957) - 1).to_bytes(500, "big")
+    with pytest.raises(InvalidArgument):
+        latm.parse_mux_config(endless)
+
+
+def test_headers_of_aac_are_bounded() -> None:
+    words = "mode=generic;sizelength=1;indexlength=0;indexdeltalength=0;config=1190"
+    depack = depacketizer(fmtp.format_from_fmtp("MPEG4-GENERIC", 48000, 2, words))
+    few = struct.pack(">H", 8) + b"\xff" + b"x" * 8
+    assert [frame.data for frame in depack.feed(few, True, 0, True)] == [b"x"] * 8
+    many = struct.pack(">H", 8 * 4000) + b"\xff" * 4000 + b"x" * 32000
+    (frame,) = depack.feed(many, True, 0, True)
+    assert frame.damaged
+
+
+def test_a_sample_of_more_channels_than_fit_is_refused() -> None:
+    track = TrackFormat(codec=Codec.L16, clock_rate=8000, channels=99)
+    packer = Packer(track, track=0, payload_type=96, ssrc=1, mtu=128)
+    with pytest.raises(InvalidArgument):
+        packer.pack(AccessUnit(0, 0, 0, True, bytes(198)))
