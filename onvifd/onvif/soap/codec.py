@@ -9,7 +9,7 @@ A class is declared once::
 
 and is compiled to a plan on first use. Exact out: elements are written in the order of declaration, base classes first. Liberal
 in: unknown parts are skipped, any order is taken, white space is trimmed. A missing mandatory part raises BadInput
-(ter:InvalidArgs) and a value of the wrong form InvalidArgument (ter:InvalidArgVal), Core 5.8.2.
+(ter:InvalidArgs) unless its declaration says what it is then, and a value of the wrong form InvalidArgument (ter:InvalidArgVal), Core 5.8.2.
 
 With `lenient=True`, for what cameras answer, unreadable parts are left out, missing mandatory ones become zero values, and
 enumeration values that the schema does not know stay plain strings.
@@ -296,6 +296,8 @@ def _take(found: dict[str, Any], field: FieldPlan, node: Element, content: str, 
 
 def _missing(plan: Plan, field: FieldPlan, node: Element, lenient: bool) -> Any:
     if not lenient:
+        if field.spec.absent is not None:
+            return field.spec.absent
         if field.spec.kind == "text":
             if field.hint is str:
                 return ""

@@ -46,6 +46,8 @@ class Spec:
     nillable: bool = False
     tokens: bool = False
     """One value that is a list separated by white space (xs:list), not a repeated element."""
+    absent: Any = None
+    """What a mandatory part that was left out is read as; None where it must be there."""
 
 
 def _field(spec: Spec, default: Any) -> Any:
@@ -60,9 +62,12 @@ def element(
     form: Form = Form.PLAIN,
     nillable: bool = False,
     tokens: bool = False,
+    absent: Any = None,
 ) -> Any:
-    """A child element; repeated if the field is a tuple. `ns` defaults to the namespace of the class."""
-    return _field(Spec("element", name, ns, form, nillable, tokens), default)
+    """A child element; repeated if the field is a tuple. `ns` defaults to the namespace of the class.
+
+    `absent` is for what clients leave out although the schema wants it, and what nobody looks at: it is read as that."""
+    return _field(Spec("element", name, ns, form, nillable, tokens, absent), default)
 
 
 def attribute(

@@ -551,7 +551,7 @@ class GetCompatibleAudioDecoderConfigurationsResponse:
 @schema(TRT)
 class SetVideoEncoderConfiguration:
     configuration: tt.VideoEncoderConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)
@@ -562,7 +562,7 @@ class SetVideoEncoderConfigurationResponse:
 @schema(TRT)
 class SetVideoSourceConfiguration:
     configuration: tt.VideoSourceConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)
@@ -573,7 +573,7 @@ class SetVideoSourceConfigurationResponse:
 @schema(TRT)
 class SetAudioEncoderConfiguration:
     configuration: tt.AudioEncoderConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)
@@ -584,7 +584,7 @@ class SetAudioEncoderConfigurationResponse:
 @schema(TRT)
 class SetAudioSourceConfiguration:
     configuration: tt.AudioSourceConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)
@@ -595,7 +595,7 @@ class SetAudioSourceConfigurationResponse:
 @schema(TRT)
 class SetVideoAnalyticsConfiguration:
     configuration: tt.VideoAnalyticsConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)
@@ -606,7 +606,7 @@ class SetVideoAnalyticsConfigurationResponse:
 @schema(TRT)
 class SetMetadataConfiguration:
     configuration: tt.MetadataConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)
@@ -617,7 +617,7 @@ class SetMetadataConfigurationResponse:
 @schema(TRT)
 class SetAudioOutputConfiguration:
     configuration: tt.AudioOutputConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)
@@ -628,7 +628,7 @@ class SetAudioOutputConfigurationResponse:
 @schema(TRT)
 class SetAudioDecoderConfiguration:
     configuration: tt.AudioDecoderConfiguration = element("Configuration")
-    force_persistence: bool = element("ForcePersistence")
+    force_persistence: bool = element("ForcePersistence", absent=True)
 
 
 @schema(TRT)

@@ -435,7 +435,7 @@ class ProfileExtension2:
 @schema(TT)
 class ConfigurationEntity:
     name: str = element("Name")
-    use_count: int = element("UseCount")
+    use_count: int = element("UseCount", absent=0)
     token: str = attribute("token")
 
 
@@ -547,7 +547,7 @@ class VideoEncoderConfiguration(ConfigurationEntity):
     mpeg4: Mpeg4Configuration | None = element("MPEG4", default=None)
     h264: H264Configuration | None = element("H264", default=None)
     multicast: MulticastConfiguration = element("Multicast")
-    session_timeout: timedelta = element("SessionTimeout")
+    session_timeout: timedelta = element("SessionTimeout", absent=timedelta(0))
     any_: AnyElements = any_elements(default=())
     guaranteed_frame_rate: bool | None = attribute("GuaranteedFrameRate", default=None)
 
@@ -719,7 +719,7 @@ class AudioEncoderConfiguration(ConfigurationEntity):
     bitrate: int = element("Bitrate")
     sample_rate: int = element("SampleRate")
     multicast: MulticastConfiguration = element("Multicast")
-    session_timeout: timedelta = element("SessionTimeout")
+    session_timeout: timedelta = element("SessionTimeout", absent=timedelta(0))
     any_: AnyElements = any_elements(default=())
 
 
@@ -770,7 +770,7 @@ class MetadataConfiguration(ConfigurationEntity):
     events: EventSubscription | None = element("Events", default=None)
     analytics: bool | None = element("Analytics", default=None)
     multicast: MulticastConfiguration = element("Multicast")
-    session_timeout: timedelta = element("SessionTimeout")
+    session_timeout: timedelta = element("SessionTimeout", absent=timedelta(0))
     any_: AnyElements = any_elements(default=())
     analytics_engine_configuration: AnalyticsEngineConfiguration | None = element(
         "AnalyticsEngineConfiguration", default=None
@@ -3143,7 +3143,7 @@ class GetRecordingJobsResponseItem:
 
 @schema(TT)
 class ReplayConfiguration:
-    session_timeout: timedelta = element("SessionTimeout")
+    session_timeout: timedelta = element("SessionTimeout", absent=timedelta(0))
     any_: AnyElements = any_elements(default=())
 
 
