@@ -39,8 +39,45 @@ _H264_PROFILES = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: 
 _H265_PROFILES = {1: "Main", 2: "Main10"}
 
 
+STEADY: Final = 3
+"""Reports in a row that must say the same until a measured number is shown: what a client writes back is to be what is shown."""
+STALE: Final = 1.5
+"""How many times more than the camera says may be measured until it is taken to have been set otherwise since."""
+_USUAL_AUDIO: Final = 64
+"""kbit/s of sound of which nothing is known yet."""
+_AUDIO_BITRATES: Final = (8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
+"""kbit/s that encoders of sound are set to."""
+
+
 def replay_path(recording: str) -> str:
     return f"/replay/{recording}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the camera says that its encoders are set to, 0 for what it does not say. Bit rates are kbit/s."""
+
+    framerate: float = 0.0
+    bitrate: int = 0
+    gov_length: int = 0
+    audio_bitrate: int = 0
+
+
+@dataclass(slots=True)
+class Steady:
+    """Follows a measured number that must not change with every report."""
+
+    _other: int = 0
+    _times: int = 0
+
+    def follow(self, shown: int, measured: int) -> int:
+        """What is shown from now on; 0 is not known."""
+        if not measured or measured == shown:
+            self._times = 0
+            return shown
+        self._times = self._times + 1 if measured == self._other else 1
+        self._other = measured
+        return measured if not shown or self._times >= STEADY else shown
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +93,11 @@ class ChannelStream:
     """As the camera stated it, perhaps of another encoding than the present one; what the headers say comes first."""
     gov_length: int = 0
     """Measured frames from key frame to key frame, 0 until known."""
+    audio_bitrate: int = 0
+    """Measured kbit/s of sound, as encoders are set to it; 0 until known."""
+    limits: Limits = Limits()
+    steady: tuple[Steady, Steady] = field(default_factory=lambda: (Steady(), Steady()))
+    """Of `gov_length` and `audio_bitrate`."""
     clients: int = 0
     lost_packets: int = 0
     reconnects: int = 0
@@ -63,6 +105,12 @@ class ChannelStream:
     reason: str = "not yet connected"
     expected: tuple[EncoderSettings, int] | None = None
     """What the camera was told to send, and until when (microseconds UTC) that is shown instead of what it sends."""
+
+    def measured(self, gov_length: int, audio_bits: int) -> None:
+        """A report: frames between key frames, bit/s of sound."""
+        audio = min(_AUDIO_BITRATES, key=lambda rate: abs(1000 * rate - audio_bits)) if audio_bits else 0
+        self.gov_length = self.steady[0].follow(self.gov_length, gov_length)
+        self.audio_bitrate = self.steady[1].follow(self.audio_bitrate, audio)
 
     def format_of(self, kind: Kind) -> TrackFormat | None:
         return next((f for f in self.formats if f.kind is kind), None)
@@ -117,8 +165,14 @@ def _encoding(track: TrackFormat) -> str:
     return track.rtpmap.partition("/")[0] if unread else ""
 
 
+def _limit(stated: float, measured: float) -> float:
+    """The limit of a rate: what the camera says, unless it does more."""
+    return stated if stated and measured <= STALE * stated else measured
+
+
 def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> VideoEncoder:
-    framerate = stream.framerate or DEFAULT_FRAMERATE
+    limits = stream.limits
+    framerate = _limit(limits.framerate, stream.framerate) or DEFAULT_FRAMERATE
     return VideoEncoder(
         token=f"ve-{channel.camera}-{stream.name}",
         name=f"{channel.name} {stream.name}",
@@ -127,8 +181,8 @@ def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> Vid
         width=video.width,
         height=video.height,
         framerate=round(framerate, 1),
-        bitrate=max(1, round(stream.bitrate / 1000)),
-        gov_length=stream.gov_length or round(framerate),
+        bitrate=max(1, round(_limit(limits.bitrate, stream.bitrate / 1000))),
+        gov_length=limits.gov_length or stream.gov_length or round(framerate),
         profile=_codec_profile(video) or stream.encoder_profile or "Main",
         camera=channel.camera,
         stream=stream.name,
@@ -158,13 +212,19 @@ def _audio_source(channel: Channel, audio: TrackFormat) -> AudioSource:
     )
 
 
+def fixed_bitrate(audio: TrackFormat) -> int:
+    """kbit/s of sound whose samples all have the same size (RFC 3551 4.5), else 0."""
+    bits = {Codec.PCMU: 8, Codec.PCMA: 8, Codec.L16: 16, Codec.G726: audio.bits}.get(audio.codec, 0)
+    return bits * audio.clock_rate * max(1, audio.channels) // 1000
+
+
 def _audio_encoder(channel: Channel, stream: ChannelStream, audio: TrackFormat) -> AudioEncoder:
     return AudioEncoder(
         token=f"ae-{channel.camera}-{stream.name}",
         name=f"{channel.name} {stream.name} audio",
         codec=audio.codec,
         encoding=_encoding(audio),
-        bitrate=64,
+        bitrate=fixed_bitrate(audio) or stream.limits.audio_bitrate or stream.audio_bitrate or _USUAL_AUDIO,
         sample_rate=audio.clock_rate,
         channels=max(1, audio.channels),
         camera=channel.camera,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from onvifd.archive.disk import Volume
-from onvifd.bodies.channel import Channel, ChannelStream
+from onvifd.bodies.channel import Channel, ChannelStream, Limits
 from onvifd.bodies.talk_model import talk_spec
 from onvifd.cameras.registry import Camera
 from onvifd.config import Config
@@ -31,6 +31,12 @@ def channel_of(camera: Camera, record: bool) -> Channel:
             bitrate=stream.bitrate * 1000,
             gov_length=stream.gov_length,
             encoder_profile=stream.encoder_profile,
+            limits=Limits(
+                framerate=stream.framerate,
+                bitrate=stream.bitrate,
+                gov_length=stream.gov_length,
+                audio_bitrate=stream.audio_bitrate,
+            ),
         )
     return Channel(
         camera=camera.id,

@@ -41,7 +41,7 @@ from onvifd.onvif.backend import (
     VideoEncoder,
     VideoSource,
 )
-from onvifd.onvif.media_rules import adapt, combine, differs, parts_of, present
+from onvifd.onvif.media_rules import adapt, combine, completed, differs, parts_of, present, told, with_present
 from onvifd.onvif.soap.faults import SoapFault
 from onvifd.store.catalogue import AsyncCatalogue
 
@@ -90,6 +90,8 @@ class MediaParts:
         self._settings = MediaSettings()
         self._changing = asyncio.Lock()
         """From reading what is kept to keeping what is made of it: two changes at a time must not undo each other."""
+        self._setting: dict[str, asyncio.Lock] = {}
+        """By encoder, from telling its camera to keeping what came of it."""
 
     # ---- laid over the model -------------------------------------------------------------------
 
@@ -241,22 +243,29 @@ class MediaParts:
                 log.info(
                     "camera %s: what its encoder %s offers is not known: %s", encoder.camera, encoder.stream, error
                 )
-        return offered or (present(encoder),)
+        return tuple(with_present(each, encoder) for each in offered) or (present(encoder),)
 
     async def set_video_encoder(
         self, token: str, *, name: str, settings: EncoderSettings, multicast: MulticastSettings | None
     ) -> None:
-        encoder = next((each for each in self._model().video_encoders if each.token == token), None)
-        if encoder is None:
+        self._video_encoder(token)
+        async with self._setting.setdefault(token, asyncio.Lock()):
+            encoder = self._video_encoder(token)
+            adapted = adapt(encoder, settings, await self._choices(encoder))
+            changes = _common(encoder.name, name, multicast, encoder.multicast)
+            if encoder.stream == jpeg.STREAM:
+                if differs(encoder, adapted):
+                    changes["encoder"] = adapted
+            elif (wanted := told(encoder, settings, adapted)) is not None:
+                before = self._settings.configurations.get(token, Changed()).encoder
+                changes["encoder"] = completed(await self._tell(encoder, wanted), before)
+            await self._put(token, encoder.camera, **changes)
+
+    def _video_encoder(self, token: str) -> VideoEncoder:
+        found = next((each for each in self._model().video_encoders if each.token == token), None)
+        if found is None:
             raise _no_config()
-        choices = await self._choices(encoder)
-        wanted = adapt(encoder, settings, choices)
-        changes = _common(encoder.name, name, multicast, encoder.multicast)
-        if differs(encoder, wanted):
-            if encoder.stream != jpeg.STREAM:
-                wanted = await self._tell(encoder, wanted)
-            changes["encoder"] = wanted
-        await self._put(token, encoder.camera, **changes)
+        return found
 
     async def _tell(self, encoder: VideoEncoder, wanted: EncoderSettings) -> EncoderSettings:
         if self.cameras is None:

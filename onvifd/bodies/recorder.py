@@ -182,7 +182,8 @@ class Recorder:
             known = before.pop(channel.camera, None)
             if known is not None:
                 for name, stream in channel.streams.items():
-                    channel.streams[name] = known.streams.get(name, stream)
+                    kept = channel.streams[name] = known.streams.get(name, stream)
+                    kept.limits = stream.limits
                 channel.motion = known.motion
                 channel.recording = known.recording
                 channel.recording_error = known.recording_error
@@ -255,7 +256,8 @@ class Recorder:
         if channel is None or stats.stream not in channel.streams:
             return
         stream = channel.streams[stats.stream]
-        stream.framerate, stream.bitrate, stream.gov_length = stats.framerate, stats.bitrate, stats.gov_length
+        stream.framerate, stream.bitrate = stats.framerate, stats.bitrate
+        stream.measured(stats.gov_length, stats.audio_bitrate)
         stream.clients, stream.lost_packets, stream.reconnects = stats.clients, stats.lost_packets, stats.reconnects
         self._model = None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from onvifd.bodies.channel import Channel
+from onvifd.bodies.channel import Channel, fixed_bitrate
 from onvifd.cameras.registry import Camera
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.onvif.backend import AudioDecoder, AudioOutput, MediaModel, MediaProfile
@@ -43,11 +43,8 @@ def encodings(formats: Iterable[TrackFormat]) -> tuple[tuple[Codec, tuple[int, .
 
 
 def _bitrates(format: TrackFormat) -> tuple[int, ...]:
-    if format.codec is Codec.G726:
-        return (format.bits * format.clock_rate // 1000,)
-    if format.codec in (Codec.PCMU, Codec.PCMA):
-        return (8 * format.clock_rate * max(1, format.channels) // 1000,)
-    return _AAC_BITRATES
+    fixed = fixed_bitrate(format)
+    return (fixed,) if fixed else _AAC_BITRATES
 
 
 def with_talk(model: MediaModel, channels: Iterable[Channel]) -> MediaModel:

@@ -36,6 +36,8 @@ CLOSE_WAIT = 2.0
 """Seconds that the end of the thread is waited for. One that waits for a silent camera ends by its own time-out."""
 
 REPORT_INTERVAL = 5 * US
+_HEADS = 16
+"""Bytes of a packet that are no payload: framing and RTP header."""
 
 _CODECS = {
     "h264": Codec.H264,
@@ -187,6 +189,7 @@ class AvReceiver:
         counters = self._counters
         counters.bytes += len(flush.data)
         if track.format.kind is not Kind.VIDEO:
+            track.octets += len(flush.data) - _HEADS * len(flush.starts)
             return
         counters.frames += 1
         counters.last_utc = flush.utc

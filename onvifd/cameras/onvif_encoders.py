@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from onvifd.cameras.settings import EncoderChoice, EncoderSettings
+from onvifd.cameras.settings import UNTOLD, EncoderChoice, EncoderSettings
 from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.media.types import Codec
 from onvifd.onvif.client import OnvifClient
@@ -110,7 +110,7 @@ def choice2(options: tt.VideoEncoder2ConfigurationOptions) -> EncoderChoice | No
         framerates=tuple(rates[:MAX_FRAMERATES]),
         bitrates=_range(options.bitrate_range),
         quality=_quality(options.quality_range),
-        gov_lengths=_ordered(lengths[0], lengths[-1]) if lengths else (1, 1),
+        gov_lengths=_ordered(lengths[0], lengths[-1]) if lengths else UNTOLD,
         profiles=tuple(options.profiles_supported or ())[:MAX_PROFILES] if codec is not Codec.JPEG else (),
     )
 
@@ -283,7 +283,7 @@ def _sizes(available: Iterable[tt.VideoResolution | tt.VideoResolution2]) -> tup
 
 
 def _range(given: tt.IntRange | None) -> tuple[int, int]:
-    return _ordered(given.min_ or 0, given.max_ or 0) if given is not None else (0, 0)
+    return _ordered(given.min_ or 0, given.max_ or 0) if given is not None else UNTOLD
 
 
 def _ordered(one: int, other: int) -> tuple[int, int]:

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from onvifd.media.types import Codec
 
+UNTOLD = (0, 0)
+"""A range that a camera does not tell."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSettings:
@@ -27,7 +30,7 @@ class EncoderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderChoice:
-    """What can be chosen with one codec: any combination. Ranges are (least, greatest).
+    """What can be chosen with one codec: any combination. Ranges are (least, greatest), or UNTOLD.
 
     `resolutions` has the largest first, `framerates` the highest. `profiles` are names as H.264: Baseline, Main, Extended, High;
     H.265: Main, Main10.

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from onvifd.cameras.settings import EncoderChoice, EncoderSettings
 from onvifd.errors import Conflict, InvalidArgument, NotFound
+from onvifd.media.types import Codec
 from onvifd.onvif.backend import MediaModel, MediaProfile, Part, VideoEncoder
 
 Parts = Mapping[Part, str]
@@ -105,27 +106,29 @@ def present(encoder: VideoEncoder) -> EncoderChoice:
     )
 
 
+def with_present(choice: EncoderChoice, encoder: VideoEncoder) -> EncoderChoice:
+    """What a camera offers; of what it does not say the range of, there is what the encoder has."""
+    return replace(
+        choice,
+        bitrates=choice.bitrates if choice.bitrates[1] else (encoder.bitrate, encoder.bitrate),
+        gov_lengths=choice.gov_lengths if choice.gov_lengths[1] else (encoder.gov_length, encoder.gov_length),
+    )
+
+
 def adapt(encoder: VideoEncoder, wanted: EncoderSettings, choices: tuple[EncoderChoice, ...]) -> EncoderSettings:
     """The settings that an encoder gets: rates and quality that are out of range are moved into it, all else must have been
-    offered (Media 5.5.6, Media2 5.3.3). Raises InvalidArgument (ConfigModify)."""
+    offered, or be what it has (Media 5.5.5, Media2 5.3.3). Raises InvalidArgument (ConfigModify)."""
     choice = next((each for each in choices if each.codec is wanted.codec), None)
     if choice is None:
         raise _impossible(f"the encoding {wanted.codec.value}")
-    if (wanted.width, wanted.height) not in choice.resolutions:
-        raise _impossible(f"the size {wanted.width} x {wanted.height}")
     same = wanted.codec is encoder.codec
-    profile, gov_length = wanted.profile, wanted.gov_length
-    if choice.profiles:
-        profile = profile or (encoder.profile if same and encoder.profile in choice.profiles else choice.profiles[0])
-        if profile not in choice.profiles:
-            raise _impossible(f"the profile {profile[:32]}")
-        least, greatest = choice.gov_lengths
-        if gov_length is None:
-            gov_length = min(max(encoder.gov_length, least), greatest)
-        if not least <= gov_length <= greatest:
-            raise _impossible(f"a group of {gov_length} pictures")
-    else:
-        profile, gov_length = "", None
+    size = (wanted.width, wanted.height)
+    if size not in choice.resolutions and not (same and size == (encoder.width, encoder.height)):
+        raise _impossible(f"the size {wanted.width} x {wanted.height}")
+    profile, gov_length = "", None
+    if wanted.codec is not Codec.JPEG:
+        profile = _profile(encoder, wanted, choice)
+        gov_length = _gov_length(encoder, wanted, choice)
     if any(math.isnan(each) for each in (wanted.framerate, wanted.quality) if each is not None):
         raise _impossible("a rate or quality that is no number")
     framerate = encoder.framerate if wanted.framerate is None else wanted.framerate
@@ -142,18 +145,69 @@ def adapt(encoder: VideoEncoder, wanted: EncoderSettings, choices: tuple[Encoder
     )
 
 
+def _profile(encoder: VideoEncoder, wanted: EncoderSettings, choice: EncoderChoice) -> str:
+    had = encoder.profile if wanted.codec is encoder.codec else ""
+    if not choice.profiles:
+        return wanted.profile  # cameras need not say which they have
+    profile = wanted.profile or had or choice.profiles[0]
+    if profile not in (*choice.profiles, had):
+        raise _impossible(f"the profile {profile[:32]}")
+    return profile
+
+
+def _gov_length(encoder: VideoEncoder, wanted: EncoderSettings, choice: EncoderChoice) -> int:
+    least, greatest = choice.gov_lengths
+    length = wanted.gov_length
+    if length is None:
+        return min(max(encoder.gov_length, least), greatest)
+    had = wanted.codec is encoder.codec and length == encoder.gov_length
+    if not had and not least <= length <= greatest:
+        raise _impossible(f"a group of {length} pictures")
+    return length
+
+
+def told(encoder: VideoEncoder, wanted: EncoderSettings, adapted: EncoderSettings) -> EncoderSettings | None:
+    """What a camera is to be told when a client wrote `wanted`, which became `adapted`: only what is to change, None for nothing.
+
+    Of what is shown a part was measured, or is not known: written back with a change of something else, it must not become the
+    camera's setting. Another encoding gets all but the quality, since the camera may have nothing of it yet.
+    """
+    same = adapted.codec is encoder.codec
+
+    def of(name: str) -> Any:
+        asked, made, shown = (getattr(each, name) for each in (wanted, adapted, encoder))
+        unchanged = made == shown or asked in (None, shown)
+        return None if unchanged and (same or name == "quality") else made
+
+    rates: dict[str, Any] = {name: of(name) for name in ("framerate", "bitrate", "quality", "gov_length")}
+    profile = "" if same and adapted.profile == encoder.profile else adapted.profile
+    size = (adapted.width, adapted.height)
+    if same and not profile and size == (encoder.width, encoder.height) and set(rates.values()) == {None}:
+        return None
+    return replace(adapted, profile=profile, **rates)
+
+
+def completed(made: EncoderSettings, before: EncoderSettings | None) -> EncoderSettings:
+    """What a camera made of it, and of what it was told before where it says nothing now."""
+    if before is None or before.codec is not made.codec:
+        return made
+    kept = {
+        name: getattr(before, name)
+        for name in ("framerate", "bitrate", "quality", "gov_length")
+        if getattr(made, name) is None
+    }
+    return replace(made, profile=made.profile or before.profile, **kept)
+
+
 def differs(encoder: VideoEncoder, wanted: EncoderSettings) -> bool:
-    """Whether an encoder has other settings than these, which are all given."""
+    """Whether an encoder has other settings than these, which `adapt` has made."""
     exact = (wanted.codec, wanted.width, wanted.height, wanted.framerate, wanted.bitrate, wanted.quality)
     if exact != (
         *(encoder.codec, encoder.width, encoder.height),
         *(encoder.framerate, encoder.bitrate, encoder.quality),
     ):
         return True
-    return wanted.gov_length is not None and (wanted.gov_length, wanted.profile) != (
-        encoder.gov_length,
-        encoder.profile,
-    )
+    return wanted.gov_length not in (None, encoder.gov_length) or wanted.profile not in ("", encoder.profile)
 
 
 def _impossible(what: str) -> InvalidArgument:

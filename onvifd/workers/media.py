@@ -96,6 +96,7 @@ class _Rates:
     at: float = 0.0
     frames: int = 0
     bytes: int = 0
+    audio: int = 0
 
 
 @dataclass(slots=True)
@@ -374,7 +375,9 @@ class MediaWorker:
         passed = now - rates.at if rates.at else 0.0
         framerate = (counters.frames - rates.frames) / passed if passed else 0.0
         bitrate = round((counters.bytes - rates.bytes) * 8 / passed) if passed else 0
-        running.rates = _Rates(now, counters.frames, counters.bytes)
+        audio = sum(track.octets for track in running.intake.tracks if track.format.kind is Kind.AUDIO)
+        sound = max(0, round((audio - rates.audio) * 8 / passed)) if passed else 0
+        running.rates = _Rates(now, counters.frames, counters.bytes, audio)
         return StreamStats(
             camera=running.camera,
             stream=running.spec.name,
@@ -391,6 +394,7 @@ class MediaWorker:
             last_utc=counters.last_utc,
             recorded_bytes=running.feed.written,
             dropped_frames=running.feed.lost,
+            audio_bitrate=sound,
         )
 
     async def stop(self) -> None:

@@ -424,7 +424,8 @@ class VolumeTrouble(Message):
 
 
 class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Counters of a stream since the worker started; `bitrate` is bit/s and `framerate` frames/s over the last report interval;
+    """Counters of a stream since the worker started; `bitrate` is bit/s (`audio_bitrate` that of its sound alone) and `framerate`
+    frames/s over the last report interval;
     `gov_length` is frames between the last two key frames."""
 
     camera: str
@@ -442,6 +443,7 @@ class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
     last_utc: int
     recorded_bytes: int = 0
     dropped_frames: int = 0
+    audio_bitrate: int = 0
 
 
 class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):

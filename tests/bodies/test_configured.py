@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from onvifd.bodies.configured import setup_of
+from onvifd.bodies.channel import Limits
+from onvifd.bodies.configured import channel_of, setup_of
+from onvifd.cameras.registry import Camera, Driver, Role, Stream
 from onvifd.config import load
+from onvifd.media.types import Codec
 
 
 @pytest.mark.covers("NET-14")
@@ -17,3 +20,30 @@ def test_limits_of_sessions_reach_the_workers(tmp_path: Path) -> None:
     setup = setup_of(config, (), 60)
     assert (setup.max_sessions, setup.max_sessions_per_account, setup.max_sessions_per_address) == (7, 5, 3)
     assert setup.max_bandwidth == 2_500_000
+
+
+def test_a_channel_knows_what_the_camera_is_set_to() -> None:
+    stream = Stream(
+        role=Role.MAIN,
+        uri="rtsp://192.0.2.1/main",
+        video_codec=Codec.H264,
+        framerate=25.0,
+        bitrate=4096,
+        gov_length=50,
+        audio_codec=Codec.AAC,
+        audio_bitrate=32,
+    )
+    camera = Camera(
+        **dict.fromkeys(("manufacturer", "model", "firmware", "serial", "event_address"), ""),
+        id="cam-00000001",
+        channel=1,
+        name="Gate",
+        driver=Driver.ONVIF,
+        address="http://192.0.2.1/",
+        streams=(stream,),
+        credentials=None,
+        enabled=True,
+        created=0,
+    )
+    limits = channel_of(camera, True).main.limits
+    assert limits == Limits(framerate=25.0, bitrate=4096, gov_length=50, audio_bitrate=32)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from onvifd.bodies import media_jpeg
-from onvifd.bodies.channel import Channel, ChannelStream, media_model
+from onvifd.bodies.channel import STEADY, Channel, ChannelStream, Limits, media_model
 from onvifd.bodies.media_changes import media_events
 from onvifd.bodies.media_settings import Changed, KeptProfile, MediaSettings, apply, profile_row, settings_of
 from onvifd.cameras.settings import EncoderChoice, EncoderSettings
@@ -201,3 +201,74 @@ def test_the_profile_of_mpeg4_is_its_own_whatever_the_camera_said_of_h264(indica
     stream = ChannelStream(name="main", formats=(video,), encoder_profile="Baseline")
     channel = Channel(camera=ONE, number=1, name="x", address="", location="", record=True, streams={"main": stream})
     assert media_model((channel,)).video_encoders[0].profile == profile
+
+
+# ---- what is shown of streams
+
+
+def shown(stream: ChannelStream) -> MediaModel:
+    return media_model(
+        (Channel(camera=ONE, number=1, name="x", address="", location="", record=True, streams={"main": stream}),)
+    )
+
+
+VIDEO = TrackFormat(codec=Codec.H264, clock_rate=90_000, width=1280, height=720)
+
+
+def test_limits_are_what_the_camera_says_rather_than_what_is_measured() -> None:
+    limits = Limits(framerate=25.0, bitrate=4096, gov_length=50)
+    stream = ChannelStream(
+        name="main", formats=(VIDEO,), framerate=12.4, bitrate=1_800_000, gov_length=12, limits=limits
+    )
+    (encoder,) = shown(stream).video_encoders
+    assert (encoder.framerate, encoder.bitrate, encoder.gov_length) == (25.0, 4096, 50)
+    # It was set otherwise since.
+    stream.framerate, stream.bitrate = 50.0, 9_000_000
+    (encoder,) = shown(stream).video_encoders
+    assert (encoder.framerate, encoder.bitrate) == (50.0, 9000)
+    stream.limits = Limits()
+    stream.framerate, stream.bitrate = 12.4, 1_800_000
+    (encoder,) = shown(stream).video_encoders
+    assert (encoder.framerate, encoder.bitrate, encoder.gov_length) == (12.4, 1800, 12)
+
+
+def sound(codec: Codec, rate: int, channels: int = 1, bits: int = 0) -> TrackFormat:
+    return TrackFormat(codec=codec, clock_rate=rate, channels=channels, bits=bits)
+
+
+@pytest.mark.parametrize(
+    ("track", "bitrate"),
+    [
+        (sound(Codec.PCMU, 8000), 64),
+        (sound(Codec.PCMA, 16000, 2), 256),
+        (sound(Codec.L16, 44100, 2), 1411),
+        (sound(Codec.G726, 8000, bits=3), 24),
+        (sound(Codec.AAC, 16000), 48),
+        (sound(Codec.OPUS, 48000, 2), 48),
+    ],
+)
+def test_the_bit_rate_of_sound_is_that_of_the_stream(track: TrackFormat, bitrate: int) -> None:
+    stream = ChannelStream(name="main", formats=(VIDEO, track))
+    assert shown(stream).audio_encoders[0].bitrate > 0
+    stream.measured(25, 46_900)
+    assert shown(stream).audio_encoders[0].bitrate == bitrate
+
+
+def test_the_camera_knows_the_bit_rate_of_its_aac() -> None:
+    stream = ChannelStream(name="main", formats=(VIDEO, sound(Codec.AAC, 16000)), limits=Limits(audio_bitrate=32))
+    stream.measured(25, 46_900)
+    assert shown(stream).audio_encoders[0].bitrate == 32
+
+
+def test_what_is_measured_is_shown_when_it_has_settled() -> None:
+    """What a client reads and writes back a moment later must be what is shown still."""
+    stream = ChannelStream(name="main", formats=(VIDEO, sound(Codec.AAC, 16000)))
+    stream.measured(50, 64_000)
+    assert (stream.gov_length, stream.audio_bitrate) == (50, 64)
+    # A key frame on demand, a moment of silence, a report of a worker that has just begun.
+    for gov_length, audio in ((7, 9_000), (43, 64_500), (50, 63_000), (0, 0), (7, 9_000)):
+        stream.measured(gov_length, audio)
+        assert (stream.gov_length, stream.audio_bitrate) == (50, 64)
+    for _ in range(STEADY):
+        stream.measured(25, 128_000)
+    assert (stream.gov_length, stream.audio_bitrate) == (25, 128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 from onvifd.access.types import AccessClass
@@ -17,7 +18,7 @@ from onvifd.onvif.services.media_changes import MediaChanges
 from onvifd.onvif.services.media_profile_view import profile
 from onvifd.onvif.services.media_profiles import MediaProfiles
 from onvifd.onvif.services.media_talk import AudioDecoders
-from onvifd.onvif.services.media_view import MediaView
+from onvifd.onvif.services.media_view import MediaView, choose
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import trt, tt
 
@@ -111,11 +112,7 @@ class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
         self, call: Call, request: trt.GetVideoSourceConfigurationOptions
     ) -> trt.GetVideoSourceConfigurationOptionsResponse:
         view = self._view()
-        sources = view.model.video_sources
-        if request.profile_token:
-            sources = view.video_sources_for(view.profile(request.profile_token))
-        if request.configuration_token:
-            sources = (view.video_source(request.configuration_token),)
+        sources = choose(view, request, view.model.video_sources, view.video_source, view.video_sources_for)
         profiles = self._control.max_profiles()
         return trt.GetVideoSourceConfigurationOptionsResponse(options=options.video_source_options(sources, profiles))
 
@@ -151,11 +148,8 @@ class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
         self, call: Call, request: trt.GetVideoEncoderConfigurationOptions
     ) -> trt.GetVideoEncoderConfigurationOptionsResponse:
         view = self._view()
-        encoders = view.model.video_encoders
-        if request.profile_token:
-            encoders = view.video_encoders_for(view.profile(request.profile_token))
-        if request.configuration_token:
-            encoders = (_named_encoder(view, request.configuration_token),)
+        named = partial(_named_encoder, view)
+        encoders = choose(view, request, view.model.video_encoders, named, view.video_encoders_for)
         return trt.GetVideoEncoderConfigurationOptionsResponse(
             options=options.video_encoder_options(await self._control.video_options(encoders))
         )
@@ -212,11 +206,7 @@ class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
         self, call: Call, request: trt.GetAudioSourceConfigurationOptions
     ) -> trt.GetAudioSourceConfigurationOptionsResponse:
         view = self._view()
-        sources = view.model.audio_sources
-        if request.profile_token:
-            sources = view.audio_sources_for(view.profile(request.profile_token))
-        if request.configuration_token:
-            sources = (view.audio_source(request.configuration_token),)
+        sources = choose(view, request, view.model.audio_sources, view.audio_source, view.audio_sources_for)
         return trt.GetAudioSourceConfigurationOptionsResponse(options=options.audio_source_options(sources))
 
     @operation(access=READ)
@@ -233,7 +223,7 @@ class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
         self, call: Call, request: trt.GetAudioEncoderConfiguration
     ) -> trt.GetAudioEncoderConfigurationResponse:
         view = self._view()
-        encoder = _in_ver10(view.audio_encoder(request.configuration_token))
+        encoder = _named_sound(view, request.configuration_token)
         return trt.GetAudioEncoderConfigurationResponse(configuration=convert.audio_encoder(view, encoder))
 
     @operation(access=READ)
@@ -249,11 +239,8 @@ class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
         self, call: Call, request: trt.GetAudioEncoderConfigurationOptions
     ) -> trt.GetAudioEncoderConfigurationOptionsResponse:
         view = self._view()
-        encoders = view.model.audio_encoders
-        if request.profile_token:
-            encoders = view.audio_encoders_for(view.profile(request.profile_token))
-        if request.configuration_token:
-            encoders = (view.audio_encoder(request.configuration_token),)
+        named = partial(_named_sound, view)
+        encoders = choose(view, request, view.model.audio_encoders, named, view.audio_encoders_for)
         return trt.GetAudioEncoderConfigurationOptionsResponse(options=options.audio_encoder_options(encoders))
 
     # ---- families of which there is nothing: clients ask for the lists all the same
@@ -275,9 +262,9 @@ class MediaService(MediaProfiles, MediaChanges, AudioDecoders):
             check_unicast(request.stream_setup)
         elif request.stream_setup.transport.protocol is not tt.TransportProtocol.UDP:
             raise InvalidArgument("Multicast goes over UDP only.", detail="InvalidStreamSetup")
-        else:
-            self._check_groups(view, item)
         self._streaming(view, item.token)
+        if not unicast:
+            self._check_groups(view, item)
         http = request.stream_setup.transport.protocol is tt.TransportProtocol.HTTP
         uri = (tunnel_uri if http else rtsp_uri)(call, self._device.ports().rtsp, item.path)
         uri += "" if unicast else GROUPS_QUERY
@@ -305,6 +292,10 @@ def _uri(uri: str) -> tt.MediaUri:
 
 def _named_encoder(view: MediaView, token: str) -> VideoEncoder:
     return _in_ver10(view.video_encoder(token))
+
+
+def _named_sound(view: MediaView, token: str) -> AudioEncoder:
+    return _in_ver10(view.audio_encoder(token))
 
 
 def _in_ver10(encoder: Encoder) -> Encoder:

@@ -7,10 +7,11 @@ from onvifd.errors import Conflict, InvalidArgument, NotFound
 from onvifd.onvif.services import media_configurations as convert
 from onvifd.onvif.services import media_options as options
 from onvifd.onvif.services.common import MEDIA2_PATH, NS_MEDIA2, rtsp_uri, snapshot_uri, tunnel_uri
-from onvifd.onvif.services.media2_changes import Media2Changes, choose
+from onvifd.onvif.services.media2_changes import Media2Changes
 from onvifd.onvif.services.media_base import GROUPS_FIELD, GROUPS_QUERY, SRTP_QUERY
 from onvifd.onvif.services.media_profile_view import profile2
 from onvifd.onvif.services.media_talk2 import Talk2
+from onvifd.onvif.services.media_view import choose
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tr2
 from onvifd.rtsp import websocket
@@ -189,8 +190,6 @@ class Media2Service(Media2Changes, Talk2):
         view = self._view()
         profile = view.profile(request.profile_token)
         secure = self._secure()
-        if request.protocol in (Protocol.RTSP_MULTICAST, Protocol.RTSPS_MULTICAST):
-            self._check_groups(view, profile)
         match request.protocol:
             case Protocol.RTSP_UNICAST | Protocol.RTSP | Protocol.RTSP_MULTICAST:
                 uri = rtsp_uri(call, self._device.ports().rtsp, profile.path)
@@ -202,6 +201,7 @@ class Media2Service(Media2Changes, Talk2):
                 raise InvalidArgument(f"{other[:40]} is not served.", detail="InvalidStreamSetup")
         self._streaming(view, profile.token)
         if request.protocol in (Protocol.RTSP_MULTICAST, Protocol.RTSPS_MULTICAST):
+            self._check_groups(view, profile)
             uri += GROUPS_QUERY if request.protocol == Protocol.RTSP_MULTICAST else GROUPS_FIELD
         return tr2.GetStreamUriResponse(uri=uri)
 

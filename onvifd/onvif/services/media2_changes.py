@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 from onvifd.access.types import AccessClass
-from onvifd.errors import InvalidArgument, NotFound
-from onvifd.onvif.backend import MediaProfile, Part
+from onvifd.errors import NotFound
+from onvifd.onvif.backend import Part
 from onvifd.onvif.services import media_metadata as metadata
 from onvifd.onvif.services import media_write as write
 from onvifd.onvif.services.media_base import MediaBase
-from onvifd.onvif.services.media_view import MediaView
+from onvifd.onvif.services.media_view import choose
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tr2
 
 READ, WRITE = AccessClass.READ_MEDIA, AccessClass.ACTUATE
 ALL = tr2.ConfigurationEnumeration.ALL
-
-Item = TypeVar("Item")
 
 
 class Media2Changes(MediaBase):
@@ -135,28 +132,6 @@ class Media2Changes(MediaBase):
     ) -> tr2.StopMulticastStreamingResponse:
         await self._start(request.profile_token, False, complete=False)
         return tr2.StopMulticastStreamingResponse()
-
-
-def choose(
-    view: MediaView,
-    request: tr2.GetConfiguration,
-    every: tuple[Item, ...],
-    named: Callable[[str], Item],
-    compatible: Callable[[MediaProfile], tuple[Item, ...]],
-    *,
-    strict: bool = False,
-) -> tuple[Item, ...]:
-    """The one named, or those compatible with a profile, or all (Media2 5.3.2).
-
-    With `strict`, one that does not go with the profile is refused (Media2 5.3.4: IncompatibleConfiguration).
-    """
-    fitting = compatible(view.profile(request.profile_token)) if request.profile_token else every
-    if not request.configuration_token:
-        return fitting
-    item = named(request.configuration_token)
-    if strict and item not in fitting:
-        raise InvalidArgument("The configuration does not go with the profile.", detail="IncompatibleConfiguration")
-    return (item,)
 
 
 def _part(kind: str) -> Part | None:

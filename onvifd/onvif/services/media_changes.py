@@ -11,6 +11,7 @@ from onvifd.onvif.services import media_metadata as metadata
 from onvifd.onvif.services import media_write as write
 from onvifd.onvif.services.media_base import MediaBase
 from onvifd.onvif.services.media_configurations import in_ver10
+from onvifd.onvif.services.media_view import choose
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import trt
 
@@ -94,10 +95,7 @@ class MediaChanges(MediaBase):
         self, call: Call, request: trt.GetMetadataConfigurationOptions
     ) -> trt.GetMetadataConfigurationOptionsResponse:
         view = self._view()
-        if request.profile_token:
-            view.profile(request.profile_token)
-        if request.configuration_token:
-            view.metadata(request.configuration_token)
+        choose(view, request, view.model.metadata, view.metadata, view.metadata_for)
         return trt.GetMetadataConfigurationOptionsResponse(options=metadata.options())
 
     @operation(access=WRITE)

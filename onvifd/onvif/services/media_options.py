@@ -187,12 +187,12 @@ def audio_encoder_options2(encoders: Sequence[AudioEncoder]) -> tuple[tt.AudioEn
         raise NotSupported("There is no audio encoder.", detail="AudioNotSupported")
     return tuple(
         tt.AudioEncoder2ConfigurationOptions(
-            encoding=media_name(alike[0]),
+            encoding=name,
             bitrate_list=_bitrate_items(alike),
             sample_rate_list=_sample_rate_items(alike),
         )
-        for codec in _unique(encoders, lambda encoder: encoder.codec)
-        for alike in [[encoder for encoder in encoders if encoder.codec is codec]]
+        for name in _unique(encoders, media_name)
+        for alike in [[encoder for encoder in encoders if media_name(encoder) == name]]
     )
 
 

@@ -6,6 +6,7 @@ from onvifd.access.types import AccessClass
 from onvifd.onvif.services import media_talk_view as convert
 from onvifd.onvif.services import media_write as write
 from onvifd.onvif.services.media_base import MediaBase
+from onvifd.onvif.services.media_view import choose
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import trt, tt
 
@@ -53,12 +54,8 @@ class AudioOutputs(MediaBase):
         self, call: Call, request: trt.GetAudioOutputConfigurationOptions
     ) -> trt.GetAudioOutputConfigurationOptionsResponse:
         view = self._view()
-        outputs = view.model.audio_outputs
-        if request.profile_token:
-            outputs = view.audio_outputs_for(view.profile(request.profile_token))
-        if request.configuration_token:
-            convert.need_outputs(view)
-            outputs = (view.audio_output(request.configuration_token),)
+        convert.need_outputs(view)
+        outputs = choose(view, request, view.model.audio_outputs, view.audio_output, view.audio_outputs_for)
         return trt.GetAudioOutputConfigurationOptionsResponse(options=convert.output_options(outputs))
 
     @operation(access=ACTUATE)
@@ -110,11 +107,7 @@ class AudioDecoders(AudioOutputs):
     ) -> trt.GetAudioDecoderConfigurationOptionsResponse:
         view = self._view()
         convert.need_decoders(view)
-        decoders = view.model.audio_decoders
-        if request.profile_token:
-            decoders = view.audio_decoders_for(view.profile(request.profile_token))
-        if request.configuration_token:
-            decoders = (view.audio_decoder(request.configuration_token),)
+        decoders = choose(view, request, view.model.audio_decoders, view.audio_decoder, view.audio_decoders_for)
         return trt.GetAudioDecoderConfigurationOptionsResponse(options=convert.decoder_options(decoders))
 
     @operation(access=ACTUATE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from onvifd.access.types import AccessClass
 from onvifd.onvif.services import media_talk_view as convert
 from onvifd.onvif.services import media_write as write
-from onvifd.onvif.services.media2_changes import choose
 from onvifd.onvif.services.media_base import MediaBase
+from onvifd.onvif.services.media_view import choose
 from onvifd.onvif.soap.dispatch import Call, operation
 from onvifd.onvif.types import tr2
 

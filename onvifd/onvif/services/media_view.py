@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Protocol, TypeVar
 
-from onvifd.errors import NotFound
+from onvifd.errors import InvalidArgument, NotFound
 from onvifd.onvif.backend import (
     AudioDecoder,
     AudioEncoder,
@@ -233,6 +233,37 @@ class MediaView:
 
     def uses_of_metadata(self, metadata: Metadata) -> int:
         return self._uses[Part.METADATA, metadata.token]
+
+
+class Asked(Protocol):
+    """A question for configurations or their options, in either service."""
+
+    @property
+    def profile_token(self) -> str | None: ...
+    @property
+    def configuration_token(self) -> str | None: ...
+
+
+def choose(
+    view: MediaView,
+    request: Asked,
+    every: tuple[Item, ...],
+    named: Callable[[str], Item],
+    compatible: Callable[[MediaProfile], tuple[Item, ...]],
+    *,
+    strict: bool = False,
+) -> tuple[Item, ...]:
+    """The one named, or those compatible with a profile, or all (Media2 5.3.2).
+
+    With `strict`, one that does not go with the profile is refused (Media2 5.3.4: IncompatibleConfiguration).
+    """
+    fitting = compatible(view.profile(request.profile_token)) if request.profile_token else every
+    if not request.configuration_token:
+        return fitting
+    item = named(request.configuration_token)
+    if strict and item not in fitting:
+        raise InvalidArgument("The configuration does not go with the profile.", detail="IncompatibleConfiguration")
+    return (item,)
 
 
 def _get(known: Mapping[str, Item], token: str, detail: str = "NoConfig", what: str = "configuration") -> Item:

@@ -54,6 +54,8 @@ class Encoders:
         self.camera = camera
         self.told: list[EncoderSettings] = []
         self.silent = False
+        self.untold: dict[str, Any] = {}
+        """What the camera offers otherwise for H.264."""
 
     async def options(self, camera: str, stream: str) -> tuple[EncoderChoice, ...]:
         if self.silent:
@@ -68,7 +70,7 @@ class Encoders:
             "gov_lengths": (1, 100),
         }
         return (
-            EncoderChoice(codec=Codec.H264, profiles=("Baseline", "Main", "High"), **common),
+            EncoderChoice(codec=Codec.H264, **{"profiles": ("Baseline", "Main", "High"), **common, **self.untold}),
             EncoderChoice(codec=Codec.H265, profiles=("Main",), **common),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from lxml import etree
 
 from onvifd.media.types import Codec
 from onvifd.onvif.services.common import NS_MEDIA, NS_MEDIA2
-from onvifd.onvif.soap.codec import decode
+from onvifd.onvif.soap.codec import decode, encode_text
 from onvifd.onvif.types import tr2, trt, tt
 
 TRT, TR2 = f"{{{NS_MEDIA}}}", f"{{{NS_MEDIA2}}}"
@@ -244,6 +245,96 @@ async def test_every_jpeg_size_can_be_set(made: Made) -> None:
     assert stage.encoders.told == []
 
 
+async def test_what_is_written_back_beside_a_change_is_not_told(made: Made) -> None:
+    """Bit rate and quality are shown as they are measured or guessed: they must not become the camera's settings."""
+    stage, media, media2 = made
+    token, new, old = f"ve-{stage.two}-main", New(media2), Old(media)
+    before = await new.get("VideoEncoder", token)
+    assert (before.rate_control.bitrate_limit, before.quality, before.gov_length) == (2000, 5.0, 50)
+    slower = replace(before, rate_control=replace(before.rate_control, frame_rate_limit=5.0))
+    await media2.ask(new.set("VideoEncoder", slower))
+    (told,) = stage.encoders.told
+    assert (told.framerate, told.bitrate, told.quality, told.gov_length, told.profile) == (5.0, None, None, None, "")
+    assert (told.width, told.height) == (before.resolution.width, before.resolution.height)
+    after = await new.get("VideoEncoder", token)
+    assert after == slower
+    # The next change keeps what the one before it has set.
+    early = await old.get("VideoEncoder", token)
+    await media.ask(old.set("VideoEncoder", replace(early, h264=replace(early.h264, gov_length=20))))
+    assert (stage.encoders.told[-1].framerate, stage.encoders.told[-1].gov_length) == (None, 20)
+    assert await new.get("VideoEncoder", token) == replace(slower, gov_length=20)
+
+
+async def test_what_a_camera_says_no_range_of_stays(made: Made) -> None:
+    stage, _, media2 = made
+    token, new = f"ve-{stage.two}-main", New(media2)
+    stage.encoders.untold = {"bitrates": (0, 0), "gov_lengths": (0, 0), "profiles": ()}
+    (options, _) = await media2.ask(tr2.GetVideoEncoderConfigurationOptions(configuration_token=token))
+    assert [each.text for each in options.find(f"{TT}BitrateRange")] == ["2000", "2000"]
+    assert options.get("GovLengthRange") == "50 50"
+    before = await new.get("VideoEncoder", token)
+    rate = replace(before.rate_control, frame_rate_limit=5.0, bitrate_limit=4000)
+    await media2.ask(new.set("VideoEncoder", replace(before, rate_control=rate, profile=None)))
+    (told,) = stage.encoders.told
+    assert (told.framerate, told.bitrate, told.gov_length) == (5.0, None, None)
+    assert await media2.fault(new.set("VideoEncoder", replace(before, gov_length=10))) == MODIFY
+
+
+async def test_what_an_encoder_has_may_stay_though_it_is_not_offered(made: Made) -> None:
+    stage, _, media2 = made
+    token, new = f"ve-{stage.two}-main", New(media2)
+    stage.encoders.untold = {"resolutions": ((640, 360),), "gov_lengths": (1, 20), "profiles": ("High",)}
+    before = await new.get("VideoEncoder", token)
+    await media2.ask(new.set("VideoEncoder", replace(before, name="Roof")))
+    assert stage.encoders.told == []
+    for other in ({"gov_length": 49}, {"profile": "Baseline"}, {"resolution": tt.VideoResolution2(width=8, height=8)}):
+        assert await media2.fault(new.set("VideoEncoder", replace(before, **other))) == MODIFY
+
+
+async def test_of_two_changes_the_one_that_the_camera_made_last_is_kept(made: Made) -> None:
+    stage, _, media2 = made
+    token, new = f"ve-{stage.two}-main", New(media2)
+    before = await new.get("VideoEncoder", token)
+    begun = asyncio.Event()
+
+    def expect(*settings: Any) -> asyncio.Event:
+        stage.recorder.expect(*settings)
+        return begun  # the camera takes its time
+
+    stage.parts._expect = expect
+    first = replace(before, resolution=tt.VideoResolution2(width=640, height=360), gov_length=10)
+    one = asyncio.create_task(media2.ask(new.set("VideoEncoder", first)))
+    while not stage.encoders.told:
+        await asyncio.sleep(0)
+    other = asyncio.create_task(media2.ask(new.set("VideoEncoder", replace(first, gov_length=20))))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    begun.set()
+    await asyncio.gather(one, other)
+    assert stage.encoders.told[-1].gov_length == 20
+    assert (await new.get("VideoEncoder", token)).gov_length == 20
+
+
+def without(request: str, *names: str) -> str:
+    """A request whose elements of these names were left out."""
+    node = etree.fromstring(request)
+    for name in names:
+        for each in list(node.iter(f"{{*}}{name}")):
+            each.getparent().remove(each)
+    return etree.tostring(node, encoding="unicode")
+
+
+@pytest.mark.parametrize("kind", TYPES)
+async def test_clients_leave_out_what_nobody_looks_at(made: Made, way: Any, kind: str) -> None:
+    """npm onvif leaves a UseCount of 0 out; ForcePersistence and SessionTimeout are obsolete."""
+    token = tokens_of(made[0])[kind]
+    before = await way.get(kind, token)
+    request = encode_text(way.set(kind, replace(before, name="Roof")))
+    await way.client.ask(without(request, "UseCount", "ForcePersistence", "SessionTimeout"))
+    assert await way.get(kind, token) == replace(before, name="Roof")
+    assert (await way.client.fault(without(request, "Name")))[:2] == ("Sender", "InvalidArgs")
+
+
 async def test_sound_stays_as_the_camera_sends_it(made: Made) -> None:
     stage, media, media2 = made
     token = f"ae-{stage.one}-main"
@@ -330,6 +421,18 @@ async def test_without_a_group_there_is_no_multicast(made: Made) -> None:
     await media2.ask(tr2.GetStreamUri(protocol="RtspUnicast", profile_token=token))
     fault = await media2.fault(tr2.StartMulticastStreaming(profile_token=token))
     assert fault == ("Receiver", "Action", "IncompleteConfiguration")
+
+
+async def test_a_profile_without_a_stream_has_no_address_by_multicast_either(made: Made) -> None:
+    _, media, media2 = made
+    await media.ask(trt.CreateProfile(name="x", token="empty"))
+    incomplete = ("Receiver", "Action", "IncompleteConfiguration")
+    for protocol in ("RtspMulticast", "RtspsMulticast", "RTSP"):
+        assert await media2.fault(tr2.GetStreamUri(protocol=protocol, profile_token="empty")) == incomplete
+    transport = tt.Transport(protocol=tt.TransportProtocol.UDP)
+    for stream in tt.StreamType:
+        setup = tt.StreamSetup(stream=stream, transport=transport)
+        assert await media.fault(trt.GetStreamUri(stream_setup=setup, profile_token="empty")) == incomplete
 
 
 async def test_two_tracks_at_one_place_are_a_conflict(made: Made) -> None:
