@@ -14,19 +14,32 @@ from onvifd.workers.messages import StreamFormats
 log = logging.getLogger(__name__)
 
 
+Key = tuple[str, str]
+"""Camera and stream."""
+
+
 class FormatMemory:
-    """One per recorder."""
+    """One per recorder. What a stream carries by now is what is kept, however long the catalogue takes for what it carried before."""
 
     def __init__(self, catalogue: AsyncCatalogue, registry: Registry) -> None:
         self._catalogue = catalogue
         self._registry = registry
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._newest: dict[Key, StreamFormats] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
 
     def keep(self, message: StreamFormats) -> None:
         """Store it, soon."""
-        task = asyncio.create_task(self._store(message), name=f"formats of {message.camera}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        key = (message.camera, message.stream)
+        self._newest[key] = message
+        if key not in self._tasks:
+            self._tasks[key] = asyncio.create_task(self._follow(key), name=f"formats of {message.camera}")
+
+    async def _follow(self, key: Key) -> None:
+        try:
+            while (message := self._newest.pop(key, None)) is not None:
+                await self._store(message)
+        finally:
+            del self._tasks[key]
 
     async def _store(self, message: StreamFormats) -> None:
         formats = tuple(to_format(track) for track in message.tracks)
@@ -37,6 +50,7 @@ class FormatMemory:
 
     async def close(self) -> None:
         """Leave what is not stored yet: cameras tell it again."""
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
