@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest_plugins = ["pytester", "tests.postgres"]
+pytest_plugins = ["pytester", "tests.postgres", "tests.thrift"]
 
 SHARED = (
     *("tests/e2e/", "tests/abuse/test_abuse", "tests/conformance/test_defects"),

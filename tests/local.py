@@ -12,13 +12,21 @@ from onvifd.app import RecorderApp
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.drivers import prepare
 from onvifd.cameras.registry import Credentials
-from onvifd.cameras.simulated.encode import CameraClips
+from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, load_sound, sub_spec
 from onvifd.cli.setup import initialise, open_registry
 from onvifd.clock import SystemClock
 from onvifd.config import Config, load
+from onvifd.media.types import Codec
 
 ADMIN, PASSWORD = "admin", "Recorder-1"
 CAMERA = Credentials(user="admin", password="Camera-pass1")
+
+
+def small_clips(folder: Path, number: int, codec: Codec = Codec.H264, audio: Codec = Codec.PCMU) -> CameraClips:
+    """One picture of 640 x 360 for both streams of a camera, kept in `folder`. Blocks while it is encoded."""
+    spec = sub_spec(codec)
+    clip = ClipMaker(folder, number, spec, spec).clip(spec)
+    return CameraClips(clip, clip, load_sound(folder, audio))
 
 
 @contextlib.asynccontextmanager

@@ -17,9 +17,8 @@ import pytest
 from onvifd.app import RecorderApp
 from onvifd.bodies.simulated import SimulatedCamera
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.simulated.encode import CameraClips, encode_picture, load_cameras, sub_spec
+from onvifd.cameras.simulated.encode import CameraClips, load_cameras
 from onvifd.cameras.simulated.picture import read_block_code
-from onvifd.cameras.simulated.sound import encode_sound
 from onvifd.cli.setup import initialise, open_registry
 from onvifd.clock import US, SystemClock
 from onvifd.config import Config
@@ -32,15 +31,15 @@ from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import tev, tr2, trt, tse, tt
 from onvifd.rtsp.client import RtspClient
 from onvifd.store.catalogue import Catalogue
-from tests.local import ADMIN, PASSWORD, add_camera, recorder_config, running_camera, running_recorder
+from tests.local import ADMIN, PASSWORD, add_camera, recorder_config, running_camera, running_recorder, small_clips
 
 LIMIT = 50.0
 """Seconds: a worker starts in one, but in ten on a machine that does much else."""
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
-    return load_cameras(tmp_path_factory.mktemp("clips"), [1])[1]
+def clips(clip_folder: Path) -> CameraClips:
+    return load_cameras(clip_folder, [1])[1]
 
 
 @pytest.fixture
@@ -339,9 +338,8 @@ async def test_live_and_events_without_any_volume(
 
 
 @pytest.mark.covers("P002")
-async def test_h265_is_recorded_as_it_comes(config: Config) -> None:
-    picture = await asyncio.to_thread(encode_picture, 2, sub_spec(Codec.H265))
-    clips = CameraClips(picture, picture, encode_sound(Codec.PCMA))
+async def test_h265_is_recorded_as_it_comes(config: Config, clip_folder: Path) -> None:
+    clips = await asyncio.to_thread(small_clips, clip_folder, 2, Codec.H265, Codec.PCMA)
     async with running_camera(clips, number=2) as device, running_recorder(config, device) as app:
         await until(lambda: app.recorder.channels[0].recording, "recording")
         assert app.recorder.media().video_encoders[0].codec is Codec.H265

@@ -23,9 +23,8 @@ T0 = 1_767_225_600 * US
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
-    folder: Path = tmp_path_factory.mktemp("clips")
-    return load_cameras(folder, [3])[3]
+def clips(clip_folder: Path) -> CameraClips:
+    return load_cameras(clip_folder, [3])[3]
 
 
 def camera(clips: CameraClips, clock: SimulatedClock, bus: EventBus, number: int = 3) -> SimulatedCamera:

@@ -33,12 +33,11 @@ LIMIT = 30.0
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
+def clips(clip_folder: Path) -> CameraClips:
     """Small pictures with a clean point every two seconds."""
-    folder: Path = tmp_path_factory.mktemp("clips")
     main = VideoSpec(codec=Codec.H264, scale=1, bitrate=300_000, gop=50)
-    maker = ClipMaker(folder, 5, main, replace(main, gop=25))
-    return CameraClips(maker.clip(main), maker.clip(maker.specs["sub"]), load_sound(folder, Codec.PCMU), maker)
+    maker = ClipMaker(clip_folder, 5, main, replace(main, gop=25))
+    return CameraClips(maker.clip(main), maker.clip(maker.specs["sub"]), load_sound(clip_folder, Codec.PCMU), maker)
 
 
 def running(clips: CameraClips) -> contextlib.AbstractAsyncContextManager[SimulatedDevice]:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.simulated.encode import CameraClips, VideoSpec, encode_picture, sub_spec
-from onvifd.cameras.simulated.sound import encode_sound
+from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, VideoSpec, load_sound, sub_spec
 from onvifd.clock import SystemClock
 from onvifd.media.types import Codec
 
 
 @pytest.fixture(scope="session")
-def small_clips() -> CameraClips:
+def small_clips(clip_folder: Path) -> CameraClips:
     """Main is 1280 x 720 only, which is encoded in half the time."""
-    main = VideoSpec(codec=Codec.H264, scale=2, bitrate=1_000_000)
-    return CameraClips(encode_picture(5, main), encode_picture(5, sub_spec(Codec.H264)), encode_sound(Codec.PCMA))
+    main, sub = VideoSpec(codec=Codec.H264, scale=2, bitrate=1_000_000), sub_spec(Codec.H264)
+    maker = ClipMaker(clip_folder, 5, main, sub)
+    return CameraClips(maker.clip(main), maker.clip(sub), load_sound(clip_folder, Codec.PCMA))
 
 
 @pytest.fixture

@@ -237,11 +237,6 @@ async def test_received_from_gstreamer_played_by_ffmpeg(name: str, tmp_path: Pat
         assert count >= keyed - 2
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("clips")
-
-
 @pytest.mark.parametrize(
     ("codec", "audio", "latm"),
     [
@@ -254,14 +249,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 @pytest.mark.covers("S-MPEG4")
 async def test_sent_by_the_simulated_camera_played_by_ffmpeg(
-    folder: Path, codec: Codec, audio: Codec, latm: bool
+    clip_folder: Path, codec: Codec, audio: Codec, latm: bool
 ) -> None:
     if shutil.which("ffmpeg") is None:
         pytest.skip("needs ffmpeg")
     spec = replace(sub_spec(codec), gop=10 if codec is not Codec.JPEG else 1)
-    maker = ClipMaker(folder, 9, spec, spec)
+    maker = ClipMaker(clip_folder, 9, spec, spec)
     clip = await asyncio.to_thread(maker.clip, spec)
-    clips = CameraClips(clip, clip, load_sound(folder, audio, latm=latm), maker)
+    clips = CameraClips(clip, clip, load_sound(clip_folder, audio, latm=latm), maker)
     clock = SystemClock()
     body = SimulatedCamera(
         9,

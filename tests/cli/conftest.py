@@ -13,11 +13,10 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
-from onvifd.cameras.simulated.sound import encode_sound
+from onvifd.cameras.simulated.encode import CameraClips
 from onvifd.cli.main import app
 from onvifd.clock import SystemClock
-from onvifd.media.types import Codec
+from tests.local import small_clips
 
 ADMIN_PASSWORD = "admin-pass-1"
 
@@ -51,10 +50,9 @@ def data(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_clips() -> CameraClips:
+def tiny_clips(clip_folder: Path) -> CameraClips:
     """One small picture for both streams."""
-    clip = encode_picture(6, sub_spec(Codec.H264))
-    return CameraClips(clip, clip, encode_sound(Codec.PCMU))
+    return small_clips(clip_folder, 6)
 
 
 @pytest.fixture

@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 
 from onvifd.app import RecorderApp
-from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
-from onvifd.cameras.simulated.sound import encode_sound
 from onvifd.media.types import Codec
 from tests.e2e.harness import Recorder, need
 from tests.e2e.soap import Device
 from tests.e2e.test_live_ffmpeg import with_account
-from tests.local import ADMIN, PASSWORD, recorder_config, running_camera, running_recorder
+from tests.local import ADMIN, PASSWORD, recorder_config, running_camera, running_recorder, small_clips
 
 SECONDS = 3
 
@@ -67,10 +65,9 @@ def test_g711_of_a_recording(recorder: Recorder, device: Device, footage: str) -
 
 
 @pytest.fixture
-async def aac_recorder(tmp_path: Path) -> AsyncIterator[RecorderApp]:
+async def aac_recorder(tmp_path: Path, clip_folder: Path) -> AsyncIterator[RecorderApp]:
     """A recorder in this process with a camera that has AAC."""
-    picture = await asyncio.to_thread(encode_picture, 9, sub_spec(Codec.H264))
-    clips = CameraClips(picture, picture, encode_sound(Codec.AAC))
+    clips = await asyncio.to_thread(small_clips, clip_folder, 9, audio=Codec.AAC)
     async with (
         running_camera(clips, number=9, motion=False) as camera,
         running_recorder(recorder_config(tmp_path), camera) as app,

@@ -75,8 +75,8 @@ class Wire:
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> CameraClips:
-    return load_cameras(tmp_path_factory.mktemp("clips"), [1])[1]
+def clips(clip_folder: Path) -> CameraClips:
+    return load_cameras(clip_folder, [1])[1]
 
 
 @pytest.fixture

@@ -10,19 +10,16 @@ import pytest
 
 from onvifd.app import RecorderApp
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
-from onvifd.cameras.simulated.sound import encode_sound
 from onvifd.cli.setup import initialise, open_catalogue
 from onvifd.clock import US, SystemClock
 from onvifd.config import Config
 from onvifd.events import topics
-from onvifd.media.types import Codec
 from onvifd.onvif.backend import JobState
 from onvifd.recording.schedule import one_click
 from onvifd.recording.settings import Changes
 from onvifd.store.rows import SnapshotPolicyRow
 from onvifd.store.schedules import SNAPSHOT
-from tests.local import ADMIN, PASSWORD, add_camera, recorder_config, running_camera
+from tests.local import ADMIN, PASSWORD, add_camera, recorder_config, running_camera, small_clips
 
 LIMIT = 60.0
 PRE, POST = 4, 5
@@ -31,10 +28,10 @@ MARGIN = 3 * US
 
 
 @pytest.fixture
-async def camera() -> AsyncIterator[SimulatedDevice]:
+async def camera(clip_folder: Path) -> AsyncIterator[SimulatedDevice]:
     """Without motion of its own."""
-    clip = await asyncio.to_thread(encode_picture, 6, sub_spec(Codec.H264))
-    async with running_camera(CameraClips(clip, clip, encode_sound(Codec.PCMU)), number=6, motion=False) as device:
+    clips = await asyncio.to_thread(small_clips, clip_folder, 6)
+    async with running_camera(clips, number=6, motion=False) as device:
         yield device
 
 

@@ -15,22 +15,19 @@ from onvifd.archive.disk import Volume
 from onvifd.archive.doctor import Depth, examine
 from onvifd.archive.marker import MARKER
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
-from onvifd.cameras.simulated.sound import encode_sound
+from onvifd.cameras.simulated.encode import CameraClips
 from onvifd.clock import US
 from onvifd.config import Config
-from onvifd.media.types import Codec
 from onvifd.volumes.model import VolumeState
-from tests.local import recorder_config, running_camera, running_recorder
+from tests.local import recorder_config, running_camera, running_recorder, small_clips
 from tests.volumes.conftest import aged
 
 LIMIT = 60.0
 
 
 @pytest.fixture(scope="session")
-def small() -> CameraClips:
-    clip = encode_picture(6, sub_spec(Codec.H264))
-    return CameraClips(clip, clip, encode_sound(Codec.PCMU))
+def small(clip_folder: Path) -> CameraClips:
+    return small_clips(clip_folder, 6)
 
 
 @pytest.fixture

@@ -11,25 +11,23 @@ import msgspec
 import pytest
 
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.simulated.encode import CameraClips, encode_picture, sub_spec
-from onvifd.cameras.simulated.sound import encode_sound
+from onvifd.cameras.simulated.encode import CameraClips
 from onvifd.clock import SystemClock
-from onvifd.media.types import Codec
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
 from onvifd.workers.messages import AnyMessage, Cameras, CameraSpec, Orders, RecordSpec, Setup, StreamSpec, VolumeSpec
+from tests.local import small_clips
 
 PASSWORD = "camera-pass-1"
 RECORDING = "rec-cam-1"
 
 
 @pytest.fixture(scope="session")
-def tiny_clips() -> CameraClips:
+def tiny_clips(clip_folder: Path) -> CameraClips:
     """One small picture for both streams."""
-    clip = encode_picture(7, sub_spec(Codec.H264))
-    return CameraClips(clip, clip, encode_sound(Codec.PCMU))
+    return small_clips(clip_folder, 7)
 
 
 @pytest.fixture

@@ -63,21 +63,21 @@ def test_every_unit_says_its_utc(h264: CameraClips, h265: CameraClips) -> None:
             assert unit.ticks * 100 == unit.utc * 9
 
 
-def test_clips_are_encoded_once(cache: Path, h264: CameraClips, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_are_encoded_once(clip_folder: Path, h264: CameraClips, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> Clip:
         raise AssertionError("encoded again")
 
     monkeypatch.setattr(encode, "encode_picture", fail)
-    again = load_cameras(cache, [7])[7]
+    again = load_cameras(clip_folder, [7])[7]
     assert again.main.format == h264.main.format
     assert [again.main.data(index) for index in range(250)] == [h264.main.data(index) for index in range(250)]
 
 
-def test_other_codecs_are_refused(cache: Path) -> None:
+def test_other_codecs_are_refused(clip_folder: Path) -> None:
     with pytest.raises(NotSupported):
-        load_cameras(cache, [7], Codec.OTHER_VIDEO)
+        load_cameras(clip_folder, [7], Codec.OTHER_VIDEO)
     with pytest.raises(NotSupported):
-        load_cameras(cache, [7], audio=Codec.METADATA)
+        load_cameras(clip_folder, [7], audio=Codec.METADATA)
 
 
 def test_a_cache_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
