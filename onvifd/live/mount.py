@@ -102,7 +102,7 @@ class LivePresentation:
         if self._groups is None:
             raise Unavailable("nothing is sent by multicast")
         return GroupPlayback(
-            self._groups, wanted, ended, local, protect, lambda: _check(self._feed, encodings(self._live))
+            self._groups, wanted, ended, local, protect, lambda: _ready(self._feed, encodings(self._live))
         )
 
     def want_keyframe(self) -> None:
@@ -121,6 +121,13 @@ def _describe(
         multicast=parts[number].multicast if parts and multicast else None,
         profile=profile,
     )
+
+
+async def _ready(feed: Feed, described: tuple[tuple[Codec, int, int], ...]) -> None:
+    """Wait for pictures on demand that nobody has watched for a while: they begin anew. Raises Unavailable as `_check` does."""
+    if not feed.tracks:
+        await feed.known(FIRST_WAIT)
+    _check(feed, described)
 
 
 def _check(feed: Feed, described: tuple[tuple[Codec, int, int], ...]) -> None:
@@ -149,7 +156,7 @@ class LivePlayback:
             # Some clients repeat PLAY to keep a session alive: nothing may be sent twice.
             return PlayReply(start=None)
         self._detach()
-        _check(self._stream, self._described)
+        await _ready(self._stream, self._described)
         self._waiting = self._stream.backlog()
         self._stream.attach(self._hold, self._outlet.end)
         if not self._waiting:

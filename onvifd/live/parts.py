@@ -6,6 +6,7 @@ a `Blend` takes from each stream what is wanted, once for all who watch.
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ class Feed(Protocol):
 
     @property
     def bitrate(self) -> int: ...
+
+    async def known(self, timeout: float) -> bool: ...
 
     def backlog(self) -> list[FlushUnit]: ...
 
@@ -120,6 +123,10 @@ class Blend:
     def bitrate(self) -> int:
         """Bit/s of the streams, of which this may be a part only."""
         return sum(stream.bitrate for stream in self._numbers)
+
+    async def known(self, timeout: float) -> bool:
+        """See LiveStream."""
+        return all(await asyncio.gather(*(stream.known(timeout) for stream in self._numbers)))
 
     def _inlet(self, numbers: dict[int, int]) -> Sink:
         def take(unit: FlushUnit) -> None:

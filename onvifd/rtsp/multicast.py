@@ -11,7 +11,7 @@ import ipaddress
 import logging
 import socket
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -399,7 +399,7 @@ class GroupPlayback:
         ended: Callable[[], None],
         local: str,
         protect: Mapping[int, Protector] | None = None,
-        check: Callable[[], None] = lambda: None,
+        check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._protect = protect or {}
         self._check = check
@@ -413,7 +413,8 @@ class GroupPlayback:
         """Join the groups. Those that are sent to already go on as they are."""
         if self._members:
             return PlayReply(start=None)
-        self._check()
+        if self._check is not None:
+            await self._check()
         try:
             for number, source, track, group in self._wanted:
                 protector = self._protect.get(number)

@@ -236,7 +236,14 @@ class RtspServer:
             await self._clock.sleep(TICK)
             now = self.now()
             for connection in list(self._connections):
-                connection.tick(now)
+                try:
+                    connection.tick(now)
+                except Exception:
+                    # a defect must cost one connection, not the time-outs of all
+                    log.exception("RTSP %s: time-outs failed, it is cut", connection.peer)
+                    with contextlib.suppress(Exception):  # as much of its end as works
+                        connection.shut("a fault")
+                    connection.close_socket()
 
     async def find(self, path: str, account: Account) -> Presentation:
         """The presentation at `path`. Raises NotFound and what the mount raises."""

@@ -26,6 +26,7 @@ class SessionMedia:
     feedback: SessionFeedback = field(default_factory=SessionFeedback)
     _tracks: frozenset[int] = frozenset()
     """Those that were set up when the playback was opened."""
+    _closed: bool = False
 
     async def renew(self) -> None:
         """Close what feeds live media when tracks were set up behind a PAUSE: it is to be opened for all of them. That of a
@@ -68,9 +69,14 @@ class SessionMedia:
 
     async def play(self, request: PlayRequest) -> PlayReply:
         """Prepare to send as asked (rtsp.play.Playback)."""
-        if self.playback is None:
+        playback = self.playback
+        if playback is None:
             return PlayReply(start=None)
-        return await self.playback.play(request, sent_tracks(self.session))
+        try:
+            return await playback.play(request, sent_tracks(self.session))
+        finally:
+            if self._closed:  # the session ended in the midst of it: what was begun behind its close ends as well
+                await playback.close()
 
     def retune(self) -> None:
         """Some tracks do not play any more."""
@@ -80,7 +86,8 @@ class SessionMedia:
             self.outlet.refresh()
 
     def close_ways(self) -> None:
-        """Nothing more goes out, nor comes in by datagrams."""
+        """Nothing more goes out, nor comes in by datagrams: the session has ended."""
+        self._closed = True
         if self.outlet is not None:
             self.outlet.forget()
         for pair in self.pairs.values():

@@ -148,6 +148,34 @@ async def test_session_of_a_stream_that_changed_meanwhile_is_told(change: str) -
     assert source.clients == 0
 
 
+async def test_pictures_on_demand_begin_anew_for_who_plays_after_a_long_pause() -> None:
+    source = stream()
+    tracks = source.tracks
+
+    def wanted(now: bool) -> None:
+        if now and not source.tracks:
+            source.set_tracks(tracks)
+
+    mount = LiveMount({"/live/cam-1/main": source}.get, 60)
+    presentation = await mount.find("/live/cam-1/main", ME)
+    outlet = Outlet()
+    playback = presentation.open(outlet)
+    source.publish(unit(1, key=True))
+    await playback.play(PlayRequest(cseq=1), frozenset({0}))
+    playback.start()
+    await playback.pause()
+    source.end()  # nobody watched for a while
+    source.on_wanted = wanted
+    asked = asyncio.create_task(playback.play(PlayRequest(cseq=2), frozenset({0})))
+    async with asyncio.timeout(10):
+        while not source.clients:
+            await asyncio.sleep(0)
+    source.publish(unit(7, key=True))
+    assert [info.seq for info in (await asked).rtp] == [7]
+    assert not outlet.ended
+    await playback.close()
+
+
 async def test_key_frame_in_several_units() -> None:
     source = stream()
     assert source.keyframe() == []

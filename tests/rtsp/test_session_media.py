@@ -15,13 +15,14 @@ from onvifd.live.hub import LiveTrack
 from onvifd.media.rtp.packet import ReportBlock
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.pki.records import Papers
+from onvifd.rtsp import server as server_module
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.backchannel import Talker
 from onvifd.rtsp.client import RtspClient
 from onvifd.rtsp.outlet_udp import UDP_RATE, UdpOutlet
 from onvifd.rtsp.play import Multicast, Outlet, Playback, PlayReply, PlayRequest, Protector, TrackDescription
 from onvifd.rtsp.sdp import DescribedTrack
-from onvifd.rtsp.server_events import Session
+from onvifd.rtsp.server_events import Limits, Session
 from onvifd.rtsp.session_media import SessionMedia
 from tests.rtsp import talk
 from tests.rtsp.sample import PASSWORD, USER, Source, feeding, live, serving
@@ -173,7 +174,51 @@ async def test_a_track_that_is_set_up_behind_a_pause_is_played_with_the_others()
     assert len(presentation.opened) == 1, "what plays goes on"
     session.playing = False
     await play()
-    assert [(tracks, fed.closed) for tracks, fed in presentation.opened] == [(frozenset({0}), True), (frozenset({0, 1}), False)]
+    assert [(tracks, fed.closed) for tracks, fed in presentation.opened] == [
+        (frozenset({0}), True),
+        (frozenset({0, 1}), False),
+    ]
+
+
+async def test_what_is_begun_after_the_session_has_ended_ends_with_it() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(Fed):
+        async def play(self, request: PlayRequest, tracks: frozenset[int]) -> PlayReply:
+            begun.set()
+            await go_on.wait()
+            self.closed = False  # from here on it holds something
+            return PlayReply(start=None)
+
+    media = SessionMedia(Session("s", "/p", "rtsp://h/p", Grouped(), 0.0))
+    media.playback = slow = Slow()
+    asked = asyncio.create_task(media.play(PlayRequest(cseq=1)))
+    await begun.wait()
+    media.close_ways()
+    await slow.close()
+    go_on.set()
+    await asked
+    assert slow.closed
+
+
+async def test_a_defect_costs_one_connection_and_not_the_time_outs_of_all(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server_module, "TICK", 0.02)
+    _, mount = live()
+    async with serving(mount, limits=Limits(login_timeout=0.1)) as (server, port):
+        socks = [raw(port) for _ in range(2)]
+        await until(lambda: server.connections == 2)
+        (faulty, _other) = server._connections
+
+        def fail(now: float) -> None:
+            raise RuntimeError("a defect")
+
+        monkeypatch.setattr(faulty, "tick", fail)
+        await until(lambda: server.connections == 0)
+        assert "time-outs failed" in caplog.text
+        for sock in socks:
+            sock.close()
 
 
 async def test_a_tunnel_that_goes_on_by_a_suite_that_is_not_served_loses_that_connection_alone() -> None:
