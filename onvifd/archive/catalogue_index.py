@@ -17,7 +17,7 @@ from onvifd.archive.index import (
     merged,
 )
 from onvifd.archive.tracks import TrackNumbers
-from onvifd.media.types import Codec, Kind
+from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.store import rows
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.recordings import tracks_setting
@@ -90,6 +90,12 @@ class CatalogueSegmentStore:
     def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
         return _maybe(self._segments.after(recording, utc))
 
+    def unlike_before(self, row: SegmentRow) -> SegmentRow | None:
+        return _maybe(self._segments.unlike(row.recording, row.id, row.start, int(row.kinds), before=True))
+
+    def unlike_after(self, row: SegmentRow) -> SegmentRow | None:
+        return _maybe(self._segments.unlike(row.recording, row.id, row.start, int(row.kinds), before=False))
+
     def recording_times(self, recording: str) -> tuple[int, int] | None:
         found = self._segments.times_by_kinds(recording).get(recording, {})
         return _hull([times for kinds, times in found.items() if kinds])
@@ -104,6 +110,14 @@ class CatalogueSegmentStore:
                 if kinds & KIND_FLAGS[each.kind]:
                     found.setdefault(each.codec, []).append((first, last))
         return {codec: hull for codec, times in found.items() if (hull := _hull(times)) is not None}
+
+    def formats(self, recording: str) -> tuple[TrackFormat, ...]:
+        found: dict[TrackFormat, int] = {}
+        for text, kinds, _, last in self._segments.times_by_formats(recording):
+            for each in decode_formats(text):
+                if kinds & KIND_FLAGS[each.kind]:
+                    found[each] = max(last, found.get(each, last))
+        return tuple(sorted(found, key=lambda each: found[each], reverse=True))
 
     def track_numbers(self, recording: str) -> TrackNumbers:
         text = self._settings.get(tracks_setting(recording))

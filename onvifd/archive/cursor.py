@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from onvifd.archive.cache import LoadedFragment
-from onvifd.archive.reader import Position, RecordingReader, same_encoding
+from onvifd.archive.reader import Position, RecordingReader
+from onvifd.archive.selection import Selection, Wanted
 from onvifd.clock import US, Clock
 from onvifd.errors import Unavailable
-from onvifd.media import h265
 from onvifd.media.mp4_parse import SampleRef
-from onvifd.media.types import Codec, Kind, TrackFormat
-from onvifd.rtsp.play import Frames
+from onvifd.media.types import Kind, TrackFormat
 
 log = logging.getLogger(__name__)
 
 STALLED_SECONDS = 15.0
 """A recording that is said to go on but brings nothing for so long counts as ended."""
 
-_SKEW = US
-"""How far other tracks may reach over the ends of a fragment."""
 _OVERLAP = US // 2
 _HELD = 2 * US
 """An access unit is held back no longer than this, in recording time: its track may have ended."""
@@ -45,16 +41,6 @@ class Item(NamedTuple):
     after_gap: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What is to be replayed: the bound (latest time, or earliest in reverse), the tracks set up, which frames."""
-
-    end: int | None
-    tracks: frozenset[int]
-    frames: Frames
-    interval: int
-
-
 class Cursor(Protocol):
     """A way through a recording. Cancelling `batch` loses nothing."""
 
@@ -74,99 +60,14 @@ class Cursor(Protocol):
     async def close(self) -> None: ...
 
 
-class Selection:
-    """Which samples of a fragment are replayed, and as which track of the presentation."""
-
-    def __init__(self, presented: tuple[TrackFormat, ...], wanted: Wanted) -> None:
-        self._presented = presented
-        self._wanted = wanted
-        self._maps: dict[tuple[TrackFormat, ...], tuple[int, ...]] = {}
-        self._video = any(presented[n].kind is Kind.VIDEO for n in wanted.tracks)
-        self._last_intra: int | None = None
-
-    @property
-    def groups(self) -> bool:
-        """Whether pictures are sent that refer to others, so that everything begins with a clean point of theirs."""
-        formats = (self._presented[n] for n in self._wanted.tracks)
-        return any(each.kind is Kind.VIDEO and each.codec is not Codec.JPEG for each in formats)
-
-    @property
-    def single(self) -> bool:
-        """Whether one track is sent, so that nothing has to be interleaved."""
-        return len(self._wanted.tracks) == 1
-
-    @property
-    def slack(self) -> int:
-        """How far beyond a fragment's start its samples may begin: video opens its fragments, other tracks do not."""
-        return 0 if self.single and self._video else _SKEW
-
-    def take(self, loaded: LoadedFragment, *, intra_reverse: bool = False) -> list[tuple[SampleRef, int]]:
-        """Samples with their presentation track, in order."""
-        tracks = self._map(loaded.formats)
-        if self._wanted.frames is Frames.ALL:
-            return [(s, tracks[s.track]) for s in loaded.samples if tracks[s.track] >= 0]
-        samples = reversed(loaded.samples) if intra_reverse else loaded.samples
-        return [
-            (sample, tracks[sample.track])
-            for sample in samples
-            if tracks[sample.track] >= 0 and self._passes(loaded, sample, intra_reverse)
-        ]
-
-    def _passes(self, loaded: LoadedFragment, sample: SampleRef, reverse: bool) -> bool:
-        format = loaded.formats[sample.track]
-        if self._wanted.frames is Frames.PREDICTED:
-            return format.kind is not Kind.VIDEO or not disposable(format.codec, loaded.data, sample)
-        if format.kind is not Kind.VIDEO:
-            return not self._video
-        if not sample.key:
-            return False
-        last = self._last_intra
-        # Streaming 6.5.3: the interval counts in recording time.
-        if last is not None and (last - sample.utc if reverse else sample.utc - last) < self._wanted.interval:
-            return False
-        self._last_intra = sample.utc
-        return True
-
-    def _map(self, formats: tuple[TrackFormat, ...]) -> tuple[int, ...]:
-        """Presentation track of each stored track; -1 for those that are not set up or have another encoding."""
-        known = self._maps.get(formats)
-        if known is not None:
-            return known
-        free = sorted(self._wanted.tracks)
-        found = []
-        for format in formats:
-            match = next((n for n in free if same_encoding(self._presented[n], format)), -1)
-            if match >= 0:
-                free.remove(match)
-            found.append(match)
-        self._maps = {formats: tuple(found)}
-        return self._maps[formats]
-
-
-def disposable(codec: Codec, data: bytes, sample: SampleRef) -> bool:
-    """Whether no other picture refers to this one: nal_ref_idc 0 (H.264 7.4.1), sub-layer non-reference (H.265 table 7-1)."""
-    if codec is Codec.MPEG4:
-        # vop_coding_type 2: a B-VOP (ISO/IEC 14496-2 6.3.5)
-        at = data.find(b"\0\0\1\xb6", sample.offset, sample.offset + sample.size - 1)
-        return at >= 0 and data[at + 4] >> 6 == 2
-    position, end = sample.offset, sample.offset + sample.size
-    while position + 5 <= end:
-        first = data[position + 4]
-        if codec is Codec.H264 and 1 <= first & 0x1F <= 5:
-            return first & 0x60 == 0
-        kind = first >> 1 & 0x3F
-        if codec is Codec.H265 and h265.is_slice(kind):
-            return kind < 16 and kind % 2 == 0
-        position += 4 + int.from_bytes(data[position : position + 4], "big")
-    return False
-
-
 class _Row(NamedTuple):
     time: int
     loaded: LoadedFragment
     sample: SampleRef
     track: int
     after_gap: int
+    end: bool = False
+    """Nothing of its track follows in the next segment: E is known before the next unit is."""
 
 
 class ForwardCursor:
@@ -188,7 +89,9 @@ class ForwardCursor:
         self._requested = requested
         self._first = first
         self._last: Position | None = None
-        self._begin = first.fragment.start if first is not None else None
+        self._passed: Position | None = None
+        """Where the way stands within footage that has nothing of the tracks that are sent; that is passed over as a gap is."""
+        self._begin = first.fragment.start if first is not None and self._selection.holds(first) else None
         self._rows: list[_Row] = []
         self._ready: list[Item] = []
         self._fresh = set(wanted.tracks)
@@ -249,6 +152,8 @@ class ForwardCursor:
             self._done = True
             return self._flush(end=gap, terminal=True)
         items = self._flush(end=True, terminal=False) if gap else []
+        if last is not None and last.formats != loaded.formats:
+            self._leave(self._selection.tracks(loaded.formats))
         after_gap = last.fragment.end if gap and last is not None else 0
         self._last = position
         if self._begin is None:
@@ -276,15 +181,22 @@ class ForwardCursor:
             row for index, row in enumerate(self._rows) if row.time > self._requested or lasts.get(row.track) == index
         ]
 
+    def _leave(self, going_on: frozenset[int]) -> None:
+        """Tracks that the footage goes on without, since their encoding was changed or switched off, have a section that ends here."""
+        lasts = {row.track: index for index, row in enumerate(self._rows) if row.track not in going_on}
+        for index in lasts.values():
+            self._rows[index] = self._rows[index]._replace(end=True)
+
     def _release(self) -> list[Item]:
-        """Rows that are followed by another of their track."""
+        """Rows that are followed by another of their track, or are known to be its last."""
         rows = self._rows
         if not self._selection.single:
             rows.sort(key=lambda row: row.time)
         lasts: dict[int, int] = {}
         for index, row in enumerate(rows):
-            lasts[row.track] = index
-        split = min(lasts.values(), default=0)
+            if not row.end:
+                lasts[row.track] = index
+        split = min(lasts.values(), default=len(rows))
         while split < len(rows) and rows[split].time < rows[-1].time - _HELD:
             split += 1
         self._rows = rows[split:]
@@ -303,7 +215,7 @@ class ForwardCursor:
         fresh = row.track in self._fresh
         if fresh:
             self._fresh.discard(row.track)
-        return Item(row.loaded, row.sample, row.track, end, fresh, terminal, row.after_gap)
+        return Item(row.loaded, row.sample, row.track, end or row.end, fresh, terminal, row.after_gap)
 
     async def _edge(self) -> list[Item]:
         """Nothing follows now: wait for more (6.8), or end here (6.9)."""
@@ -314,8 +226,8 @@ class ForwardCursor:
         if last is not None and end is not None and last.fragment.end > end + self._selection.slack:
             self._done = True
             return self._flush(end=False, terminal=True)
-        growing = last is not None and await self._reader.growing(last) and now - self._silent_since < STALLED_SECONDS
-        if growing:
+        ours = self._passed is None and now - self._silent_since < STALLED_SECONDS
+        if ours and last is not None and await self._reader.growing(last):
             return []
         if end is not None and self._clock.utc() > end:
             self._done = True
@@ -324,23 +236,40 @@ class ForwardCursor:
     async def _fetch(self) -> tuple[Position, LoadedFragment] | None:
         """The next fragment that can be read."""
         position, self._first = self._first, None
-        last = self._last
+        last = self._passed or self._last
         while True:
             if position is None:
-                if last is None:
-                    position = await self._reader.find(self._requested)
-                else:
-                    position = await self._reader.next(last)
+                position = await self._following(last)
             if position is None:
                 return None
+            if not self._selection.holds(position):
+                self._passed = last = position
+                position = None
+                continue
             # After the clock was set back, footage overlaps: time goes on only forward (6.3.1).
             back = self._last is not None and position.fragment.start < self._last.fragment.end - _OVERLAP
             if not back:
                 try:
-                    return position, await self._reader.load(position)
+                    loaded = await self._reader.load(position)
                 except Unavailable as error:
                     log.warning("%s: fragment left out of replay: %s", self._reader.recording, error.reason)
+                else:
+                    self._passed = None
+                    return position, loaded
             last, position = position, None
+
+    async def _following(self, last: Position | None) -> Position | None:
+        if last is None:
+            return await self._reader.find(self._requested)
+        if last is not self._passed:
+            return await self._reader.next(last)
+        found = await self._reader.beyond(last)
+        if found is None:
+            # Whoever waits for new footage need not look through the old each time.
+            newest = await self._reader.newest()
+            if newest is not None and not self._selection.holds(newest):
+                self._passed = newest
+        return found
 
 
 class ReverseCursor:
@@ -399,6 +328,8 @@ class ReverseCursor:
             ready, self._ready = self._ready, []
             return ready
         items: list[Item] = []
+        if self._position is not None and not self._selection.holds(self._position):
+            self._position = await self._clean(await self._before(self._position))
         while not items and self._position is not None:
             items = await self._next_group(self._position)
             if self._wanted.interval:
@@ -422,12 +353,10 @@ class ReverseCursor:
 
     async def _next_group(self, first: Position) -> list[Item]:
         loaded = await self._group(first)
-        before = await self._reader.previous(first)
+        before = await self._before(first)
         gap = before is None or first.fragment.start - before.fragment.end > self._reader.gap
         last_group = before is None or (self._wanted.end is not None and first.fragment.start <= self._wanted.end)
-        target = before
-        while target is not None and not target.fragment.clean:
-            target = await self._reader.previous(target)
+        target = await self._clean(before)
         groups, earliest = self._selection.groups, self._wanted.end or 0
         samples = [
             (each, sample, track)
@@ -452,6 +381,21 @@ class ReverseCursor:
             gap_before = after_gap if n == 0 else 0
             items.append(Item(each, sample, track, gap and final, fresh, last_group and final, gap_before))
         return items
+
+    async def _before(self, position: Position) -> Position | None:
+        """The fragment before that is in a segment with something of the tracks that are sent."""
+        found: Position | None = position
+        if self._selection.holds(position):
+            found = await self._reader.previous(position)
+        while found is not None and not self._selection.holds(found):
+            found = await self._reader.beyond(found, forward=False)
+        return found
+
+    async def _clean(self, position: Position | None) -> Position | None:
+        """The clean point at or before."""
+        while position is not None and not position.fragment.clean:
+            position = await self._before(position)
+        return position
 
     async def _group(self, position: Position) -> list[LoadedFragment]:
         """The fragments of one group of pictures; a damaged one ends it."""

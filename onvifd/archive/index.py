@@ -354,6 +354,15 @@ class SegmentStore(Protocol):
         """The first segment with `row.start > utc` that is no copy."""
         ...
 
+    def unlike_before(self, row: SegmentRow) -> SegmentRow | None:
+        """The last segment that begins before `row` and has other formats or other kinds of data. No copy. May look at all rows
+        in between."""
+        ...
+
+    def unlike_after(self, row: SegmentRow) -> SegmentRow | None:
+        """The same for the first one that begins after it."""
+        ...
+
     def recording_times(self, recording: str) -> tuple[int, int] | None:
         """Least start and greatest end of a recording's segments that hold data and are no copies."""
         ...
@@ -364,6 +373,10 @@ class SegmentStore(Protocol):
 
     def encoding_times(self, recording: str) -> dict[Codec, tuple[int, int]]:
         """The same per encoding. Looks at all rows of the recording: to be asked only where a kind has several."""
+        ...
+
+    def formats(self, recording: str) -> tuple[TrackFormat, ...]:
+        """All formats of tracks that hold data, those of the newest footage first. Looks at all rows of the recording."""
         ...
 
     def track_numbers(self, recording: str) -> TrackNumbers:

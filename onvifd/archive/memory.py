@@ -92,6 +92,14 @@ class MemorySegmentStore:
     def segment_after(self, recording: str, utc: int) -> SegmentRow | None:
         return next((row for row in self._sorted(recording) if row.start > utc), None)
 
+    def unlike_before(self, row: SegmentRow) -> SegmentRow | None:
+        rows = reversed(self._sorted(row.recording))
+        return next((each for each in rows if each.start < row.start and _unlike(each, row)), None)
+
+    def unlike_after(self, row: SegmentRow) -> SegmentRow | None:
+        rows = self._sorted(row.recording)
+        return next((each for each in rows if each.start > row.start and _unlike(each, row)), None)
+
     def recording_times(self, recording: str) -> tuple[int, int] | None:
         return _times(row for row in self._sorted(recording) if row.kinds)
 
@@ -112,6 +120,10 @@ class MemorySegmentStore:
             if times is not None:
                 found[codec] = times
         return found
+
+    def formats(self, recording: str) -> tuple[TrackFormat, ...]:
+        rows = sorted(self._sorted(recording), key=lambda row: row.end, reverse=True)
+        return tuple(dict.fromkeys(each for row in rows for each in row.formats if row.kinds & KIND_FLAGS[each.kind]))
 
     def track_numbers(self, recording: str) -> TrackNumbers:
         return TrackNumbers().with_formats(each for row in self._sorted(recording) for each in row.formats)
@@ -176,6 +188,10 @@ class MemorySegmentStore:
     def volume_bytes(self, volume: str) -> int:
         with self._lock:
             return sum(row.size for row in self._rows.values() if row.volume == volume)
+
+
+def _unlike(row: SegmentRow, other: SegmentRow) -> bool:
+    return row.formats != other.formats or row.kinds != other.kinds
 
 
 def _holds(row: SegmentRow, format: TrackFormat, codec: Codec) -> bool:

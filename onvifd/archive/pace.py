@@ -13,8 +13,10 @@ from onvifd.clock import US, Clock
 
 log = logging.getLogger(__name__)
 
-GRID = 0.01
+GRID = 0.02
 """Access units leave at multiples of so many seconds: waking for each unit of each session would cost more than sending."""
+EARLY = GRID / 2
+"""They leave at the multiple that is nearest. Sessions begin on one, so that pictures of 25 and 50 a second keep their distance."""
 _ROUNDING = 1e-4
 LATE = 0.5
 """Pacing starts anew when it is this many seconds behind (client stalled, live edge reached)."""
@@ -81,6 +83,10 @@ class Metronome:
                 self._task.cancel()
             self._until = slot
             self._task = asyncio.get_running_loop().create_task(self._beat())
+
+    def nearest(self, moment: float) -> float:
+        """The beat that is nearest to a moment."""
+        return round(moment / self._grid) * self._grid
 
     def forget(self, call: Callable[[], None]) -> None:
         """Do not call any more."""

@@ -10,9 +10,10 @@ import logging
 import secrets
 from dataclasses import dataclass, replace
 
-from onvifd.archive.cursor import Cursor, ForwardCursor, Item, ReverseCursor, Wanted
-from onvifd.archive.pace import LATE, Metronome, Pace
-from onvifd.archive.reader import RecordingReader
+from onvifd.archive.cursor import Cursor, ForwardCursor, Item, ReverseCursor
+from onvifd.archive.pace import EARLY, LATE, Metronome, Pace
+from onvifd.archive.reader import Position, RecordingReader
+from onvifd.archive.selection import Wanted
 from onvifd.clock import US, Clock
 from onvifd.errors import InvalidArgument, OnvifdError
 from onvifd.media.rtp.pack import Packer
@@ -169,24 +170,25 @@ class ReplayPlayback:
         start, end = (None if npt is None else zero + round(npt * US) for npt in (request.npt_start, request.npt_end))
         return replace(request, start=start, end=end, npt_start=None, npt_end=None)
 
-    async def _start_of(self, request: PlayRequest, mode: _Mode) -> int:
-        """Where to begin, in microseconds UTC."""
-        if request.start is not None:
-            return request.start
-        if self._resume_at is not None:
-            return self._resume_at
-        if self._cursor is not None:
-            return self._next_utc()
-        times = await self._reader.times()
-        return (times[1] if mode.reverse else times[0]) if times else 0
+    async def _begin_at(self, request: PlayRequest, mode: _Mode) -> tuple[int, Position | None]:
+        """Where to begin, in microseconds UTC and as the fragment that is read first."""
+        utc = request.start if request.start is not None else self._resume_at
+        if utc is None and self._cursor is not None:
+            utc = self._next_utc()
+        if utc is None and mode.reverse:
+            times = await self._reader.times()
+            utc = times[1] if times else 0
+        first = await self._reader.find(utc or 0, forward=not mode.reverse)
+        if utc is None:
+            utc = min(first.segment.row.start, first.fragment.start) if first is not None else 0
+        return utc, first
 
     async def _seek(self, request: PlayRequest, mode: _Mode) -> None:
-        utc = await self._start_of(request, mode)
+        utc, first = await self._begin_at(request, mode)
         if request.end is not None and (request.end > utc if mode.reverse else request.end < utc):
             raise RtspError(457, "range runs against the direction of replay")
         if self._cursor is not None:
             await self._cursor.close()
-        first = await self._reader.find(utc, forward=not mode.reverse)
         wanted = Wanted(end=request.end, tracks=mode.tracks, frames=mode.frames, interval=mode.interval)
         cursor: ForwardCursor | ReverseCursor
         if mode.reverse:
@@ -234,8 +236,8 @@ class ReplayPlayback:
 
     async def _run(self) -> None:
         if self._pace is not None:
-            self._pace.due = self._clock.monotonic()
-            self._report_at = self._pace.due
+            self._report_at = self._clock.monotonic()
+            self._pace.due = self._metronome.nearest(self._report_at)
         try:
             await self._send_all()
         except OnvifdError as error:
@@ -302,7 +304,7 @@ class ReplayPlayback:
             self._metronome.at(due, self._beat)
 
     def _send_due(self) -> float | None:
-        """When the next access unit is due; None when there is none, the client is behind, or the pause point is reached."""
+        """When to look again for what is due; None when nothing is left, the client is behind, or the pause point is reached."""
         now = self._clock.monotonic()
         pace = self._pace
         assert pace is not None
@@ -313,8 +315,8 @@ class ReplayPlayback:
             if self._pause_point is not None and self._passes_pause_point(item):
                 return None
             due = self._due(pace, item, now)
-            if due > now + _ROUNDING:
-                return due
+            if due > now + EARLY + _ROUNDING:
+                return due - EARLY
             self._send(item)
             if not self._outlet.ready:
                 return None

@@ -31,7 +31,6 @@ READ_AHEAD = 1 << 19
 
 _KEPT_SEGMENTS = 32
 _PAGE = 200
-_MAX_BISECTIONS = 48
 _FAR = 1 << 62
 
 
@@ -107,10 +106,14 @@ class RecordingReader:
         """First and last time of the footage; None when there is none."""
         return await self._pool.run(self.times_now)
 
-    async def encodings(self) -> tuple[TrackFormat, ...]:
-        """A format for each encoding that the recording holds: those of the newest segment first, then what only older
-        footage has (a codec that was changed, sound or metadata that was switched off). Empty without footage."""
-        return await self._pool.run(self.encodings_now)
+    async def newest_formats(self) -> tuple[TrackFormat, ...]:
+        """The formats of the newest segment. Empty without footage."""
+        row = await self._pool.run(self._store.segment_at, self.recording, _FAR)
+        return row.formats if row is not None else ()
+
+    async def all_formats(self) -> tuple[TrackFormat, ...]:
+        """All formats in which there is data, those of the newest footage first. Looks at the rows of all segments."""
+        return await self._pool.run(self._store.formats, self.recording)
 
     async def track_numbers(self) -> TrackNumbers:
         """The encodings that the recording has had, by which its tracks are numbered."""
@@ -135,6 +138,15 @@ class RecordingReader:
         if position.index:
             return Position(position.segment, position.index - 1)
         return await self._pool.run(self.previous_now, position)
+
+    async def beyond(self, position: Position, *, forward: bool = True) -> Position | None:
+        """The first clean point of the next segment (or the last fragment of the one before) that is unlike that of `position` in its
+        tracks. None when there is none, for now."""
+        return await self._pool.run(self.beyond_now, position, forward)
+
+    async def newest(self) -> Position | None:
+        """The last fragment."""
+        return await self._pool.run(self._last, _FAR)
 
     async def growing(self, position: Position) -> bool:
         """Whether footage is expected to continue after the segment of `position`."""
@@ -172,44 +184,6 @@ class RecordingReader:
                 first, last = times or (row.start, row.start)
                 return first, max(last, max(fragment.end for fragment in segment.fragments))
         return times
-
-    def encodings_now(self) -> tuple[TrackFormat, ...]:
-        newest = self._store.segment_at(self.recording, _FAR)
-        if newest is None:
-            return ()
-        found = list(newest.formats)
-
-        def add(row: SegmentRow | None) -> None:
-            for format in row.formats if row is not None else ():
-                if not any(same_encoding(format, known) for known in found):
-                    found.append(format)
-
-        for kind, (_, last) in self._store.track_times(self.recording).items():
-            if all(format.kind is not kind for format in newest.formats):
-                add(self._store.segment_at(self.recording, last))
-        oldest = self._store.segment_after(self.recording, -1)
-        if oldest is not None:
-            for row in self._changes(oldest, newest):
-                add(row)
-        return tuple(found)
-
-    def _changes(self, oldest: SegmentRow, newest: SegmentRow) -> list[SegmentRow]:
-        """Rows with other encodings than the newest one, found by bisection: a codec that was changed and changed back within
-        it may be missed, which costs its footage in replay, not more."""
-        if _encodings(oldest) == _encodings(newest):
-            return []
-        found, low, high = [oldest], oldest, newest
-        for _ in range(_MAX_BISECTIONS):
-            middle = self._store.segment_at(self.recording, (low.start + high.start) // 2)
-            if middle is None or middle.start <= low.start:
-                break
-            if _encodings(middle) == _encodings(low):
-                low = middle
-            else:
-                if _encodings(middle) != _encodings(newest):
-                    found.append(middle)
-                high = middle
-        return found
 
     def spans_now(self, start: int, end: int, limit: int = 10_000) -> tuple[Span, ...]:
         spans: list[Span] = []
@@ -264,6 +238,16 @@ class RecordingReader:
             return Position(position.segment, position.index - 1)
         start = position.segment.row.start
         return self._last(start - 1)
+
+    def beyond_now(self, position: Position, forward: bool = True) -> Position | None:
+        row = position.segment.row
+        found = self._store.unlike_after(row) if forward else self._store.unlike_before(row)
+        if found is None:
+            return None
+        fragments = self._segment(found).fragments
+        if not forward:
+            return self._last(found.start) if fragments else self._last(found.start - 1)
+        return self._clean_after(Position(self._segment(found), 0) if fragments else self._first(found.start))
 
     def growing_now(self, position: Position) -> bool:
         row = self._store.segment_by_path(position.segment.row.volume, position.segment.row.path)
@@ -410,10 +394,6 @@ class RecordingReader:
 def same_encoding(one: TrackFormat, other: TrackFormat) -> bool:
     """Whether both can be one track of a replay: parameter sets may change in band, codec and clock may not."""
     return one.codec is other.codec and one.clock_rate == other.clock_rate
-
-
-def _encodings(row: SegmentRow) -> set[tuple[str, int]]:
-    return {(format.codec.value, format.clock_rate) for format in row.formats if format.kind is not Kind.METADATA}
 
 
 def _merge(runs: tuple[mp4_parse.ParsedRun, ...], formats: tuple[TrackFormat, ...]) -> tuple[mp4_parse.SampleRef, ...]:

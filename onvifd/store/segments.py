@@ -191,6 +191,18 @@ class Segments:
         query = _select().where(*_played(recording), _t.c.start > utc)
         return self._one(query.order_by(_t.c.start, _t.c.id).limit(1))
 
+    def unlike(self, recording: str, segment: int, start: int, kinds: int, *, before: bool) -> SegmentRow | None:
+        """The last row that begins before `start`, or the first after it, with another format than `segment` has or other `kinds`;
+        copies left out. Walks the rows in between. Where `segment` is gone any other row will do."""
+        t = _t.alias()
+        known = func.coalesce(select(t.c.format).where(t.c.id == segment).scalar_subquery(), 0)
+        query = _select().where(*_played(recording), or_(_t.c.format != known, _t.c.kinds != kinds))
+        if before:
+            query = query.where(_t.c.start < start).order_by(_t.c.start.desc(), _t.c.id.desc())
+        else:
+            query = query.where(_t.c.start > start).order_by(_t.c.start, _t.c.id)
+        return self._one(query.limit(1))
+
     def times_by_kinds(self, recording: str | None = None) -> dict[str, dict[int, tuple[int, int]]]:
         """By recording (all, or one): least start and greatest end for each combination of kind bits that occurs."""
         u = schema.usage

@@ -1,72 +1,18 @@
-"""Which samples are replayed."""
+"""The order of replay."""
 
 from __future__ import annotations
 
-import pytest
-
-from onvifd.archive.cache import LoadedFragment
-from onvifd.archive.cursor import ForwardCursor, Selection, Wanted, disposable
-from onvifd.archive.index import Fragment, FragmentFlag
+from onvifd.archive.cursor import ForwardCursor
 from onvifd.archive.reader import RecordingReader
+from onvifd.archive.selection import Wanted
 from onvifd.clock import US, SimulatedClock
-from onvifd.media.mp4_parse import SampleRef
-from onvifd.media.types import AccessUnit, Codec, TrackFormat
+from onvifd.media.types import AccessUnit
 from onvifd.rtsp.play import Frames
-from tests.archive.conftest import FRAME, PCMA, PCMU, T0, Clip, Record, g711_units, in_order, video_units
-
-H264 = TrackFormat(codec=Codec.H264, clock_rate=90000)
-H265 = TrackFormat(codec=Codec.H265, clock_rate=90000)
+from tests.archive.conftest import FRAME, PCMU, T0, Clip, Record, g711_units, in_order, video_units
 
 
-def wanted(*tracks: int, frames: Frames = Frames.ALL, interval: int = 0) -> Wanted:
-    return Wanted(end=None, tracks=frozenset(tracks), frames=frames, interval=interval)
-
-
-def nals(*first_bytes: int) -> bytes:
-    return b"".join((3).to_bytes(4, "big") + bytes((first, 1, 2)) for first in first_bytes)
-
-
-@pytest.mark.parametrize(
-    ("codec", "data", "expected"),
-    [
-        (Codec.H264, nals(0x65), False),
-        (Codec.H264, nals(0x41), False),
-        (Codec.H264, nals(0x01), True),
-        (Codec.H264, nals(0x06, 0x01), True),
-        (Codec.H264, nals(0x09, 0x21), False),
-        (Codec.H265, nals(0 << 1), True),
-        (Codec.H265, nals(1 << 1), False),
-        (Codec.H265, nals(35 << 1, 8 << 1), True),
-        (Codec.H265, nals(19 << 1), False),
-        (Codec.H264, b"", False),
-    ],
-)
-def test_pictures_that_no_other_refers_to(codec: Codec, data: bytes, expected: bool) -> None:
-    padded = b"\xff" * 5 + data
-    assert disposable(codec, padded, SampleRef(0, 0, 5, len(data), False)) is expected
-
-
-def fragment(*formats: TrackFormat, key: bool = True) -> LoadedFragment:
-    samples = tuple(SampleRef(T0, track, 0, 1, key) for track in range(len(formats)))
-    return LoadedFragment(Fragment(0, 1, T0, US, FragmentFlag.VIDEO), formats, nals(0x65), samples)
-
-
-def test_stored_tracks_find_their_presented_ones() -> None:
-    selection = Selection((H264, PCMU), wanted(0, 1))
-    assert [track for _, track in selection.take(fragment(H264, PCMU))] == [0, 1]
-    assert [track for _, track in selection.take(fragment(PCMU, H264))] == [1, 0]
-    # Another encoding would need another payload type: it is left out.
-    assert [track for _, track in selection.take(fragment(H265, PCMU))] == [1]
-    assert [track for _, track in selection.take(fragment(H264, PCMA))] == [0]
-
-
-def test_intra_frames_have_no_sound_beside_them() -> None:
-    assert [
-        track for _, track in Selection((H264, PCMU), wanted(0, 1, frames=Frames.INTRA)).take(fragment(H264, PCMU))
-    ] == [0]
-    assert [
-        track for _, track in Selection((H264, PCMU), wanted(1, frames=Frames.INTRA)).take(fragment(H264, PCMU))
-    ] == [1]
+def wanted(*tracks: int) -> Wanted:
+    return Wanted(end=None, tracks=frozenset(tracks), frames=Frames.ALL, interval=0)
 
 
 async def everything(cursor: ForwardCursor) -> list[AccessUnit]:

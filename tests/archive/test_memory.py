@@ -22,9 +22,9 @@ from onvifd.archive.index import (
 )
 from onvifd.archive.memory import MemorySegmentStore
 from onvifd.clock import US
-from onvifd.media.types import Kind
+from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.store.catalogue import Catalogue
-from tests.archive.conftest import PCMU, T0
+from tests.archive.conftest import PCMA, PCMU, T0
 
 VIDEO, AUDIO = FragmentFlag.VIDEO, FragmentFlag.AUDIO
 
@@ -46,6 +46,7 @@ def row(
     kinds: FragmentFlag = VIDEO,
     state: SegmentState = SegmentState.CLOSED,
     volume: str = "v1",
+    formats: tuple[TrackFormat, ...] = (PCMU,),
 ) -> SegmentRow:
     start = T0 + minute * 60 * US
     return SegmentRow(
@@ -55,7 +56,7 @@ def row(
         start=start,
         end=start + 60 * US,
         size=1000 + minute,
-        formats=(PCMU,),
+        formats=formats,
         fragments=pack_fragments([Fragment(700, 300, start, 60_000_000, VIDEO)]),
         kinds=kinds,
         state=state,
@@ -178,3 +179,44 @@ def test_playback_passes_over_copies_but_space_counts_them(index: SegmentStore) 
     assert starts(index.oldest_segments("v2", 9)) == [1, 3]
     assert [each.copy for each in index.volume_segments("v2")] == [True, True]
     assert (index.volume_bytes("v2"), index.recording_bytes("rec-1")) == (2004, 3005)
+
+
+H264 = TrackFormat(codec=Codec.H264, clock_rate=90_000)
+
+
+def test_formats_the_newest_first(index: SegmentStore) -> None:
+    for minute, formats, kinds in (
+        (0, (H264, PCMU), VIDEO | AUDIO),
+        (1, (H264, PCMA), VIDEO | AUDIO),
+        (2, (H264, PCMU), VIDEO),
+    ):
+        index.insert_segment(row(minute, formats=formats, kinds=kinds))
+    assert index.formats("rec-1") == (H264, PCMA, PCMU)
+    assert index.formats("rec-2") == ()
+
+
+def test_the_next_segment_with_other_tracks(index: SegmentStore) -> None:
+    """Other formats, or data of other kinds."""
+    rows = [
+        row(0, formats=(PCMA,)),
+        row(1, formats=(PCMA,)),
+        row(2),
+        row(3),
+        row(4),
+        row(5, kinds=VIDEO | AUDIO),
+        row(6, formats=(PCMA,)),
+        row(3, "rec-2", formats=(PCMA,)),
+    ]
+    rows = [dataclasses.replace(each, id=index.insert_segment(each)) for each in rows]
+
+    def minutes(found: SegmentRow | None) -> list[int]:
+        return starts((found,)) if found is not None else []
+
+    assert minutes(index.unlike_after(rows[2])) == minutes(index.unlike_after(rows[4])) == [5]
+    assert minutes(index.unlike_before(rows[3])) == minutes(index.unlike_before(rows[2])) == [1]
+    assert minutes(index.unlike_before(rows[0])) == minutes(index.unlike_after(rows[6])) == []
+    # Retention may have taken it meanwhile: then the next one is not told from it.
+    index.delete_segment(rows[0].id)
+    found = index.unlike_after(rows[0])
+    assert found is not None
+    assert found.start <= rows[2].start

@@ -29,7 +29,6 @@ from tests.archive.test_replay import (
     Stage,
     bits,
     frames,
-    moved,
     times,
 )
 from tests.archive.test_replay import footage as footage
@@ -299,63 +298,6 @@ class Raw(Outlet):
         async with asyncio.timeout(20):
             while not true():
                 await asyncio.sleep(0.005)
-
-
-# ---- encodings ---------------------------------------------------------------------------------------
-
-
-async def test_a_codec_that_was_changed_is_a_track_of_its_own(
-    stage: Stage, record: Record, h264: Clip, h265: Clip
-) -> None:
-    """A track keeps its number, the newest encoding comes first; footage of both comes in one session, that of one alone with
-    nothing in place of the other."""
-    record([h264.format], video_units(h264, T0, 4), segment_us=2 * US)
-    record([h265.format, METADATA], [moved(unit, T0 + 4 * US) for unit in video_units(h265, T0 + 4 * US, 4)])
-    presentation = await stage.presentation()
-    assert [(track.token, track.format.codec) for track in presentation.tracks] == [
-        ("VIDEO002", Codec.H265),
-        ("META001", Codec.METADATA),
-        ("VIDEO001", Codec.H264),
-    ]
-    sent = Raw()
-    playback = presentation.open(sent)
-    await playback.play(PlayRequest(cseq=7, start=T0, rate_control=False), frozenset({0, 2}))
-    playback.start()
-    await sent.until(lambda: 0 in sent.ended)
-    await playback.close()
-    assert [(unit.track, unit.utc) for unit in sent.units] == [
-        *((2, utc) for utc in frames((T0, T0 + 4 * US))),
-        *((0, utc) for utc in frames((T0 + 4 * US, T0 + 8 * US))),
-    ]
-    for track, expected in ((2, frames((T0, T0 + 4 * US))), (0, frames((T0 + 4 * US, T0 + 8 * US)))):
-        alone = Raw()
-        playback = presentation.open(alone)
-        await playback.play(PlayRequest(cseq=8, start=T0, rate_control=False), frozenset({track}))
-        playback.start()
-        await alone.until(lambda track=track, alone=alone: track in alone.ended)
-        await playback.close()
-        assert [(unit.track, unit.utc) for unit in alone.units] == [(track, utc) for utc in expected]
-
-
-async def test_another_rate_of_an_encoding_is_another_stream_of_the_same_track(
-    stage: Stage, record: Record, h264: Clip
-) -> None:
-    wide = TrackFormat(codec=Codec.AAC, clock_rate=48_000, config=b"\x11\x90", channels=2)
-    narrow = TrackFormat(codec=Codec.AAC, clock_rate=16_000, config=b"\x14\x08", channels=1)
-    for start, sound in ((T0, wide), (T0 + 2 * US, narrow)):
-        record([h264.format, sound], [moved(unit, start) for unit in video_units(h264, start, 2)])
-    tracks = (await stage.presentation()).tracks
-    assert [(track.token, track.control) for track in tracks] == [
-        ("VIDEO001", "VIDEO001"),
-        ("AUDIO001", "AUDIO001"),
-        ("AUDIO001", "AUDIO001-2"),
-    ]
-
-
-async def test_sound_that_was_switched_off_is_still_there(stage: Stage, record: Record, h264: Clip) -> None:
-    record([h264.format, PCMU], in_order(video_units(h264, T0, 2), g711_units(T0, 2)))
-    record([h264.format], [moved(unit, T0 + 2 * US) for unit in video_units(h264, T0 + 2 * US, 2)])
-    assert [track.token for track in (await stage.presentation()).tracks] == ["VIDEO001", "AUDIO001"]
 
 
 # ---- reports -----------------------------------------------------------------------------------------

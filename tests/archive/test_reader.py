@@ -51,7 +51,7 @@ async def test_times_and_spans(reader: RecordingReader) -> None:
 
 async def test_an_empty_recording(reader: RecordingReader) -> None:
     assert await reader.times() is None
-    assert await reader.encodings() == ()
+    assert await reader.newest_formats() == await reader.all_formats() == ()
     assert await reader.spans(0, 1 << 62) == ()
     assert await reader.find(T0) is None
     assert await reader.find(T0, forward=False) is None

@@ -287,8 +287,9 @@ class RtspClient:
 
     # ---- incoming bytes --------------------------------------------------------------------------
 
-    def packets(self, channel: int = 0, *, seconds: float = 30.0) -> Iterator[Packet]:
-        """RTP packets of an interleaved channel until `seconds` have passed or the server closes."""
+    def packets(self, channel: int | None = 0, *, seconds: float = 30.0) -> Iterator[Packet]:
+        """RTP packets of an interleaved channel (None: of all with an even number) until `seconds` have passed or the server
+        closes."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
@@ -297,7 +298,7 @@ class RtspClient:
                 return
             if item is None:
                 return
-            if isinstance(item, tuple) and item[0] == channel:
+            if isinstance(item, tuple) and (item[0] == channel or (channel is None and item[0] % 2 == 0)):
                 yield parse_packet(*item)
 
     def _next_reply(self) -> Reply:
