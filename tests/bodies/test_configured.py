@@ -34,7 +34,6 @@ def test_a_channel_knows_what_the_camera_is_set_to() -> None:
         audio_bitrate=32,
     )
     camera = Camera(
-        **dict.fromkeys(("manufacturer", "model", "firmware", "serial", "event_address"), ""),
         id="cam-00000001",
         channel=1,
         name="Gate",
@@ -43,6 +42,11 @@ def test_a_channel_knows_what_the_camera_is_set_to() -> None:
         streams=(stream,),
         credentials=None,
         enabled=True,
+        manufacturer="",
+        model="",
+        firmware="",
+        serial="",
+        event_address="",
         created=0,
     )
     limits = channel_of(camera, True).main.limits

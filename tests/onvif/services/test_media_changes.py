@@ -321,7 +321,8 @@ def without(request: str, *names: str) -> str:
     for name in names:
         for each in list(node.iter(f"{{*}}{name}")):
             each.getparent().remove(each)
-    return etree.tostring(node, encoding="unicode")
+    text: str = etree.tostring(node, encoding="unicode")
+    return text
 
 
 @pytest.mark.parametrize("kind", TYPES)
