@@ -6,6 +6,7 @@ import logging
 
 from onvifd.clock import US, Alarm, Clock
 from onvifd.errors import OnvifdError
+from onvifd.live.hub import LiveStream
 from onvifd.live.metadata import Part, PartKind, Selection, States, parts_of
 from onvifd.live.metadata_stream import MetadataStream
 from onvifd.media.types import AccessUnit
@@ -32,6 +33,11 @@ class LiveMetadata:
         """The stream of a camera whose documents are taken, and when the last one came."""
         self._broken: set[str] = set()
         """Cameras whose documents are not to be read; said once."""
+
+    @property
+    def streams(self) -> tuple[LiveStream, ...]:
+        """Those of all configurations."""
+        return tuple(self._streams.values())
 
     def replace(self, message: Presentations) -> None:
         """Take over all profiles; streams of configurations that are gone end."""

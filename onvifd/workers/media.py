@@ -356,7 +356,7 @@ class MediaWorker:
             now = self._clock.monotonic()
             for running in self._streams.values():
                 running.feed.check()
-                running.stream.measure(now)
+            self._measure(now)
             self._started.refresh()
             if self._setup is not None and self._server is not None:
                 self._link.send(
@@ -369,6 +369,12 @@ class MediaWorker:
                         streams=tuple(self._stats(running, now) for running in self._streams.values()),
                     )
                 )
+
+    def _measure(self, now: float) -> None:
+        """What everything takes that clients can watch: what cameras send, and pictures and metadata made of it."""
+        relayed = (each.stream for each in self._streams.values())
+        for stream in (*relayed, *self._pictures.streams, *self._metadata.streams):
+            stream.measure(now)
 
     def _stats(self, running: _Running, now: float) -> StreamStats:
         counters, rates = running.intake.counters, running.rates

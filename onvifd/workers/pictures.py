@@ -228,6 +228,11 @@ class Pictures:
         """Streams that are made now."""
         return len(self._making)
 
+    @property
+    def streams(self) -> tuple[LiveStream, ...]:
+        """Those that were asked for at any time."""
+        return tuple(self._streams.values())
+
     def replace(self, message: Presentations) -> None:
         """How pictures are to be made; streams that are watched change at once."""
         self._specs = {each.camera: each.picture for each in message.presentations if each.picture is not None}
