@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import replace
 
 from onvifd.errors import InvalidArgument, NotSupported
@@ -61,6 +62,7 @@ _OTHER = {"video": Codec.OTHER_VIDEO, "audio": Codec.OTHER_AUDIO}
 """By the media name of the `m=` line."""
 MAX_WORDS = 4096
 """Characters of an `a=fmtp` line that is passed on."""
+_NUMBER = re.compile(r"[0-9]{1,5}")
 
 
 def payload_type(track: TrackFormat, dynamic: int) -> int:
@@ -230,7 +232,7 @@ def au_headers(parameters: dict[str, str]) -> dict[str, int]:
     lengths = {}
     for name in (*_AAC_HBR, *AU_FIELDS):
         text = parameters.get(name, "0")
-        if not text.isdigit() or int(text) > (32 if name != "constantsize" else 0x1FFF):
+        if not _NUMBER.fullmatch(text) or int(text) > (32 if name != "constantsize" else 0x1FFF):
             raise InvalidArgument(f"{name} of AAC is out of range")
         lengths[name] = int(text)
     if not lengths["sizelength"] and not lengths["constantsize"]:

@@ -76,3 +76,13 @@ def test_garbage_raises_only_our_errors(name: str, value: str, key: str) -> None
         fmtp.format_from_fmtp(name, 90000, 1, f"96 {key}={value}")
     except (InvalidArgument, NotSupported):
         return
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "", "0x8"])
+@pytest.mark.parametrize("name", ["sizelength", "constantsize"])
+def test_numbers_that_are_none_are_refused(name: str, number: str) -> None:
+    """And nothing else happens: one track must not take the whole description with it."""
+    words = f"mode=generic;config=1190;sizelength=1;{name}={number}"
+    with pytest.raises(InvalidArgument):
+        fmtp.format_from_fmtp("MPEG4-GENERIC", 48000, 2, words)
+    assert fmtp.format_from_fmtp("MPEG4-GENERIC", 48000, 2, words, "audio").codec is Codec.OTHER_AUDIO
