@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from onvifd.cameras.settings import UNTOLD, EncoderChoice, EncoderSettings
-from onvifd.errors import InvalidArgument, Unavailable
+from onvifd.errors import InvalidArgument, OnvifdError, Unavailable
 from onvifd.media.types import Codec
 from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.types import tr2, trt, tt
+
+log = logging.getLogger(__name__)
 
 MAX_RESOLUTIONS = 64
 MAX_FRAMERATES = 64
@@ -51,7 +54,10 @@ class Media2Encoders:
         request = tr2.SetVideoEncoderConfiguration(configuration=configuration2(known, wanted))
         await self.client.call(request, tr2.SetVideoEncoderConfigurationResponse)
         again = tr2.GetVideoEncoderConfigurations(configuration_token=known.token)
-        answer = await self.client.call(again, tr2.GetVideoEncoderConfigurationsResponse)
+        try:
+            answer = await self.client.call(again, tr2.GetVideoEncoderConfigurationsResponse)
+        except OnvifdError as error:
+            return _unseen(error, wanted)
         found = next((each for each in answer.configurations if each.token == known.token), None)
         return settings2(found, wanted) if found is not None else wanted
 
@@ -83,7 +89,10 @@ class MediaEncoders:
         request = trt.SetVideoEncoderConfiguration(configuration=configuration(known, wanted), force_persistence=True)
         await self.client.call(request, trt.SetVideoEncoderConfigurationResponse)
         again = trt.GetVideoEncoderConfiguration(configuration_token=known.token)
-        answer = await self.client.call(again, trt.GetVideoEncoderConfigurationResponse)
+        try:
+            answer = await self.client.call(again, trt.GetVideoEncoderConfigurationResponse)
+        except OnvifdError as error:
+            return _unseen(error, wanted)
         return settings(answer.configuration, wanted)
 
     async def _of_profile(self, profile: str) -> tt.VideoEncoderConfiguration:
@@ -91,6 +100,12 @@ class MediaEncoders:
         if answer.profile.video_encoder_configuration is None:
             raise Unavailable("the camera has no encoder in its profile any more")
         return answer.profile.video_encoder_configuration
+
+
+def _unseen(error: OnvifdError, wanted: EncoderSettings) -> EncoderSettings:
+    """The camera has taken it: that it does not say what it made of it is no reason to tell a client that nothing has changed."""
+    log.warning("an encoder was set, what became of it cannot be asked: %s", error.reason)
+    return wanted
 
 
 # ---- Media2 ----------------------------------------------------------------------------------------

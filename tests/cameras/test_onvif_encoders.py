@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from onvifd.cameras.onvif_encoders import choice2, choices, configuration, configuration2
+import pytest
+
+from onvifd.cameras.onvif_encoders import (
+    Media2Encoders,
+    MediaEncoders,
+    choice2,
+    choices,
+    configuration,
+    configuration2,
+)
 from onvifd.cameras.settings import UNTOLD, EncoderSettings
+from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.media.types import Codec
-from onvifd.onvif.types import tt
+from onvifd.onvif.types import tr2, trt, tt
 
 SIZE = (tt.VideoResolution2(width=1280, height=720),)
 
@@ -88,3 +99,37 @@ def test_a_camera_without_the_extension_has_the_bit_rate_that_it_has() -> None:
     )
     (choice,) = (each for each in choices(told, KNOWN) if each is not None)
     assert (choice.bitrates, choice.gov_lengths) == ((4096, 4096), UNTOLD)
+
+
+class Forgetful:
+    """A camera that takes settings, or refuses them, and answers no question afterwards."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.set = False
+        self.refuses = refuses
+
+    async def call(self, request: Any, answer: Any) -> Any:
+        match request:
+            case trt.GetProfile():
+                profile = tt.Profile(token="p", name="p", video_encoder_configuration=KNOWN)
+                return trt.GetProfileResponse(profile=profile)
+            case tr2.GetProfiles():
+                found = tr2.ConfigurationSet(video_encoder=KNOWN2)
+                return tr2.GetProfilesResponse(profiles=(tr2.MediaProfile(token="p", name="p", configurations=found),))
+            case trt.SetVideoEncoderConfiguration() | tr2.SetVideoEncoderConfiguration():
+                if self.refuses:
+                    raise InvalidArgument("no", detail="ConfigModify")
+                self.set = True
+                return answer()
+        raise Unavailable("the camera is gone")
+
+
+@pytest.mark.parametrize("kind", [MediaEncoders, Media2Encoders])
+async def test_a_camera_that_has_taken_settings_has_taken_them(kind: type[MediaEncoders | Media2Encoders]) -> None:
+    camera: Any = Forgetful()
+    wanted = EncoderSettings(codec=Codec.H264, width=640, height=360)
+    assert await kind(camera).set("p", wanted) == wanted
+    assert camera.set
+    refusing: Any = Forgetful(refuses=True)
+    with pytest.raises(InvalidArgument):
+        await kind(refusing).set("p", wanted)
