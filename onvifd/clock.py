@@ -12,6 +12,7 @@ import itertools
 import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 US = 1_000_000
@@ -151,11 +152,16 @@ def from_datetime(value: datetime) -> int:
     return (delta.days * 86_400 + delta.seconds) * US + delta.microseconds
 
 
+@lru_cache(256)  # each of many answers and records has the same few of them
+def _iso_second(seconds: int) -> str:
+    # Not strftime, which writes years before 1000 with fewer than four digits.
+    return to_datetime(seconds * US).replace(tzinfo=None).isoformat()
+
+
 def isoformat(utc: int) -> str:
     """Microseconds UTC as xs:dateTime with milliseconds or microseconds as needed, ending in `Z`."""
-    # Not strftime, which writes years before 1000 with fewer than four digits.
-    text = to_datetime(utc).replace(tzinfo=None, microsecond=0).isoformat()
-    micros = utc % US
+    seconds, micros = divmod(utc, US)
+    text = _iso_second(seconds)
     if micros == 0:
         return text + "Z"
     if micros % 1000 == 0:

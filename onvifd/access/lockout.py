@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 CAPACITY = 4096
 """Source addresses, and unknown account names, that are remembered at once; the one that failed longest ago goes first."""
@@ -151,6 +152,7 @@ class Lockout:
         return tuple(found)
 
 
+@lru_cache(CAPACITY)  # asked twice for each request
 def normal_source(address: str) -> str:
     """One name per party: an IPv4 address in whatever form, and for IPv6 the network of 64 bits that one host may own."""
     if not address:
