@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 
 from onvifd.errors import Unavailable
 from onvifd.live.hub import LiveStream
@@ -39,11 +40,15 @@ class StartedGroups:
                 self._join(key, part)
         self._refused &= wanted.keys()
         # A stream that is pulled on demand begins when it is watched; until then nobody knows what it carries.
-        for stream in awaited - self._awaited:
-            stream.attach(_ignore, _nothing)
-        for stream in self._awaited - awaited:
+        before, self._awaited = self._awaited, awaited
+        for stream in awaited - before:
+            stream.attach(_ignore, partial(self._given_up, stream))
+        for stream in before - awaited:
             stream.detach(_ignore)
-        self._awaited = awaited
+
+    def _given_up(self, stream: LiveStream) -> None:
+        """A stream that was awaited ended: pictures that cannot be made now, for one. It is asked for again."""
+        self._awaited.discard(stream)
 
     def _wanted(self, specs: Iterable[PresentationSpec]) -> tuple[dict[_Key, Part], set[LiveStream]]:
         wanted: dict[_Key, Part] = {}
@@ -89,6 +94,3 @@ class StartedGroups:
 
 
 def _ignore(unit: FlushUnit) -> None: ...
-
-
-def _nothing() -> None: ...

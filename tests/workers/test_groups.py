@@ -67,6 +67,18 @@ async def test_a_started_profile_is_sent_as_soon_as_its_camera_tells_what_it_is(
 
 
 @covers
+async def test_a_stream_that_ends_before_it_tells_what_it_is_is_asked_for_again(setting: Setting) -> None:
+    stream = setting.streams["main"]
+    setting.tell(True)
+    stream.end()  # as pictures on demand do that are refused
+    assert not stream.wanted
+    setting.started.refresh()
+    assert stream.wanted
+    setting.tell(False)
+    assert not stream.wanted
+
+
+@covers
 async def test_a_changed_group_is_left_for_the_new_one(setting: Setting) -> None:
     setting.streams["main"].set_tracks((VIDEO,))
     setting.tell(True)
