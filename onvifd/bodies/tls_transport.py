@@ -35,6 +35,8 @@ class TlsTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if data and not self.is_closing():
             self._outer.write(self.layer.seal(bytes(data)))
+            if self.layer.worn:
+                self.close()  # whoever gets an answer as long as that can ask for the rest
 
     def close(self) -> None:
         if not self.is_closing():
@@ -96,6 +98,10 @@ class TlsProtocol(asyncio.Protocol):
         except TlsFailure as failure:
             transport._outer.write(failure.alert)
             transport._outer.close()
+            return
+        if content and self._layer.spent:
+            # What it asked for before is answered when a client goes on; this it brings by another connection (RFC 9110 9.2.2).
+            transport.close()
             return
         if content and not transport.is_closing():
             self.inner.data_received(content)

@@ -22,6 +22,13 @@ HEADER = 5
 TAG = 16
 KEY_UPDATE_AFTER = 1 << 23
 """Records under one key of ours; AES-GCM bears 2 ** 24.5 (RFC 8446 5.5)."""
+ASK_AFTER = 3 << 22
+"""Records under one key of the client, which is then asked to take another one."""
+SPENT_AFTER = 1 << 24
+"""Records under one key of AES-GCM where it was not exchanged: TLS 1.2 cannot, and a client may not do as it is asked. The
+connection is then to be closed at the next occasion,"""
+WORN_AFTER = 5 << 22
+"""and at this number whatever it is doing."""
 
 MAX_BARREN = 32
 """Records in a row without content. What they cost us is many times what they cost a client: updates of keys, above all."""
@@ -160,6 +167,9 @@ class RecordLayer:
         self._explicit = not papers.tls13 and not suite.chacha
         self._buffer = bytearray(papers.rest)
         self._owed = papers.owed
+        self._asked = False
+        """Whether the client was asked to update its keys and has not done it yet."""
+        self._aes_gcm = not suite.chacha
         self._barren = 0
         self.closed = False
 
@@ -197,14 +207,24 @@ class RecordLayer:
 
     def replies(self) -> bytes:
         """What the protocol itself has to send. It goes before the next content in any case (RFC 8446 4.6.3)."""
-        return self._update(request=False) if self._owed else b""
+        return self._renew() if self._owed else b""
+
+    @property
+    def spent(self) -> bool:
+        """Whether the keys have been used for as long as they may (RFC 8446 5.5; what it says of AES-GCM holds for TLS 1.2 as well)."""
+        return self._aes_gcm and max(self._in.sequence, self._out.sequence) >= SPENT_AFTER
+
+    @property
+    def worn(self) -> bool:
+        """Whether nothing but the end may be said with them."""
+        return self._aes_gcm and max(self._in.sequence, self._out.sequence) >= WORN_AFTER
 
     def _seal(self, kind: int, data: bytes | memoryview) -> bytes:
         out = self._out
         if self._tls13:
             before = b""
             if self._owed or out.sequence >= KEY_UPDATE_AFTER:
-                before = self._update(request=False)
+                before = self._renew()
             header = b"\x17\x03\x03" + (len(data) + 1 + TAG).to_bytes(2, "big")
             nonce = (out.number ^ out.sequence).to_bytes(12, "big")
             out.sequence += 1
@@ -217,6 +237,11 @@ class RecordLayer:
         out.sequence += 1
         sealed = out.aead.encrypt(nonce, bytes(data), extra)
         return bytes((kind, 3, 3)) + (len(explicit) + len(sealed)).to_bytes(2, "big") + explicit + sealed
+
+    def _renew(self) -> bytes:
+        request = self._in.sequence >= ASK_AFTER and not self._asked
+        self._asked |= request
+        return self._update(request=request)
 
     def _update(self, *, request: bool) -> bytes:
         """Say that our next records are under new keys, and take those (RFC 8446 4.6.3)."""
@@ -257,6 +282,8 @@ class RecordLayer:
                 raise self._failure(_UNEXPECTED, "too many records without content")
             if kind != APPLICATION:
                 self._handle(kind, plain)
+        if self._tls13 and self._in.sequence >= ASK_AFTER and not self._asked:
+            self._owed = True
         return b"".join(content)
 
     def _failure(self, description: int, reason: str) -> TlsFailure:
@@ -302,6 +329,7 @@ class RecordLayer:
             raise TlsFailure(f"client gives alert {plain[1]}")
         if kind == HANDSHAKE and self._tls13 and plain in (_UPDATE, _UPDATE_BOTH):
             self._in.update()
+            self._asked = False
             self._owed |= plain == _UPDATE_BOTH  # one update answers several
             return
         raise self._failure(_UNEXPECTED, f"record of type {kind} at the wrong time")  # renegotiation included

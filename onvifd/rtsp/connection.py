@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Protocol
 
 from onvifd.access.types import Account
@@ -83,7 +83,7 @@ class Connection:
         self._sock = sock
         self._source: socket.socket | None = arrival.post or sock
         self._decoder = Base64Stream(arrival.rest) if arrival.post is not None else None
-        self._web = WebSocketStream(arrival.rest, arrival.fragmented) if arrival.websocket else None
+        self._web = WebSocketStream(server.now(), arrival.rest, arrival.fragmented) if arrival.websocket else None
         self._loop = asyncio.get_running_loop()
         self._scope = 0
         self._layers = arrival.layers()
@@ -198,7 +198,7 @@ class Connection:
                 self._lost("client posts what is no base64")
                 return
         if self._web is not None:
-            data = self._web.feed(data)
+            data = self._web.feed(data, self._server.now())
             self._link.send_raw(self._web.replies())
         self.machine.receive_data(data, self._server.now())
         self.pump()
@@ -419,6 +419,14 @@ class Connection:
         self.machine.close(reason, noteworthy=False)
         self.pump()
 
+    def withdraw(self, gone: Callable[[str], bool]) -> None:
+        """See RtspServer. What is queued for them is dropped."""
+        for session in list(self.machine.sessions.values()):
+            if gone(session.path):
+                log.info("RTSP %s: %s is not there any more", self.peer, session.path)
+                self.machine.end_session(session, "nothing is at its address any more")
+        self.pump()
+
     def close_socket(self) -> None:
         if not self._shut:
             self._shut = True
@@ -430,6 +438,8 @@ class Connection:
     def tick(self, now: float) -> None:
         """Time-outs, and clients that take nothing."""
         self.machine.handle_timer(now)
+        if any(layer.spent for layer in self._layers.values()):
+            self.shut("its keys have been used for as long as they may")
         link = self._link
         # a client of replay steers by not reading (Streaming 6.5.2)
         patient = any(session.presentation.replay for session in self.machine.sessions.values())

@@ -120,6 +120,11 @@ class RtspServer:
                 log.info("RTSP %s is cut: %s", connection.peer, reason)
                 connection.shut(reason)
 
+    def withdraw(self, gone: Callable[[str], bool]) -> None:
+        """End the sessions at paths where nothing is any more, those that do not play included; a connection ends with its last."""
+        for connection in list(self._connections):
+            connection.withdraw(gone)
+
     def now(self) -> float:
         return self._clock.monotonic()
 

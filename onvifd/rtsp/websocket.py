@@ -12,6 +12,8 @@ import re
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
+from onvifd.rtsp.server_events import Bucket
+
 PATH = "/onvif/rtsp"
 """Where the web server takes WebSocket connections."""
 URI = f"ws:{PATH}"
@@ -20,11 +22,18 @@ PROTOCOL = "rtsp.onvif.org"
 MAX_FRAME = 256 << 10
 """Bytes of one frame from a client; requests and audio of a back channel are far smaller."""
 
+FRAMES_PER_SECOND = 1000.0
+"""Frames of all kinds; each request and each packet of a back channel may be one of its own."""
+CONTROLS_PER_SECOND = 50.0
+"""Control frames, and frames that carry nothing: pings every second are many already. What is within is counted there."""
+CONTROL_BURST = 200.0
+
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _LINE = re.compile(r"GET (\S{1,2048}) HTTP/1\.(\d)\Z")
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED, BAD_TEXT, TOO_BIG = 1000, 1001, 1002, 1003, 1007, 1009
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED = 1000, 1001, 1002, 1003
+BAD_TEXT, POLICY, TOO_BIG = 1007, 1008, 1009
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +117,32 @@ class _Refusal(Exception):
 
 
 class WebSocketStream:
-    """Reads what a client sends. `rest` and `fragmented` are its state, by which another process can go on."""
+    """Reads what a client sends. `rest` and `fragmented` are its state, by which another process can go on; `now` is monotonic
+    seconds."""
 
-    def __init__(self, rest: bytes = b"", fragmented: bool = False, limit: int = MAX_FRAME) -> None:
+    def __init__(self, now: float, rest: bytes = b"", fragmented: bool = False, limit: int = MAX_FRAME) -> None:
         self._limit = limit
+        self._frames = Bucket(FRAMES_PER_SECOND, FRAMES_PER_SECOND, now)
+        self._controls = Bucket(CONTROLS_PER_SECOND, CONTROL_BURST, now)
+        self._now = now
         self._buffer = bytearray(rest)
         self.fragmented = fragmented
         """Whether a message has begun whose last fragment has not come."""
         self.closed: str | None = None
         """Why nothing more is read; the frame that says so is among the replies."""
-        self._replies: list[bytes] = []
+        self._pong = b""
+        self._end = b""
 
     @property
     def rest(self) -> bytes:
         """What is not a whole frame yet; at most a frame."""
         return bytes(self._buffer)
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes, now: float) -> bytes:
         """Take bytes; gives the payload of data frames. What is to be sent in return is in `replies`."""
+        if self.closed is not None:
+            return b""
+        self._now = now
         self._buffer += data
         payload: list[bytes] = []
         try:
@@ -133,15 +150,15 @@ class WebSocketStream:
                 payload.append(found)
         except _Refusal as refusal:
             self.closed = str(refusal)
-            self._replies.append(close_frame(refusal.code))
+            self._end = close_frame(refusal.code)
         if self.closed is not None:
             self._buffer.clear()
         return b"".join(payload)
 
     def replies(self) -> bytes:
-        """Control frames that are ready to be sent."""
-        data = b"".join(self._replies)
-        self._replies.clear()
+        """Control frames that are ready to be sent: at most one pong, and the close."""
+        data = self._pong + self._end
+        self._pong = self._end = b""
         return data
 
     def _next(self) -> bytes | None:
@@ -165,6 +182,10 @@ class WebSocketStream:
             return None
         payload = _unmask(bytes(buffer[at + 4 : at + 4 + size]), bytes(buffer[at : at + 4]))
         del buffer[: at + 4 + size]
+        if not self._frames.take(self._now):
+            raise _Refusal(POLICY, "floods us with frames")
+        if (opcode & 0x8 or not size) and not self._controls.take(self._now):
+            raise _Refusal(POLICY, "floods us with frames that carry nothing")
         if opcode & 0x8:
             self._control(opcode, payload)
             return b""
@@ -188,11 +209,11 @@ class WebSocketStream:
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == _PING:
-            self._replies.append(frame(payload, _PONG))
+            self._pong = frame(payload, _PONG)  # 5.5.3: of several the latest may be the only one to be answered
         elif opcode == _CLOSE:
             code = _close_code(payload)
             self.closed = "client has closed the connection"
-            self._replies.append(frame(payload[:2], _CLOSE) if code else frame(b"", _CLOSE))  # 5.5.1: answered in kind
+            self._end = frame(payload[:2], _CLOSE) if code else frame(b"", _CLOSE)  # 5.5.1: answered in kind
 
 
 def _close_code(payload: bytes) -> int:

@@ -39,6 +39,10 @@ class PresentationTable:
         """Take over all profiles; those not named are gone."""
         self._specs = {_key(spec.path): spec for spec in message.presentations}
 
+    def names(self, path: str) -> bool:
+        """Whether a path is that of a profile or stream, which need not deliver now."""
+        return _key(path) in self._specs or self.lookup(path) is not None
+
     def lookup(self, path: str) -> LiveStream | Composition | None:
         """What a path names (see live.mount.LiveMount)."""
         spec = self._specs.get(_key(path))

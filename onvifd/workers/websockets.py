@@ -63,7 +63,8 @@ class WebSockets:
 
     async def _serve(self, arrival: Arrival, answer: bytes, layer: RecordLayer | None) -> None:
         sock, peer = arrival.client, arrival.peer
-        way, stream, first = Stream(sock, layer), WebSocketStream(limit=MAX_HEAD), FirstRequest()
+        now = asyncio.get_running_loop().time()
+        way, stream, first = Stream(sock, layer), WebSocketStream(now, limit=MAX_HEAD), FirstRequest()
         try:
             async with asyncio.timeout(self._timeout):
                 await way.send(answer)
@@ -98,7 +99,7 @@ class WebSockets:
 
     async def _read_path(self, way: Stream, data: bytes, stream: WebSocketStream, first: FirstRequest) -> None:
         while True:
-            payload = stream.feed(data)
+            payload = stream.feed(data, asyncio.get_running_loop().time())
             answer = first.receive_data(payload) if payload else b""
             out = stream.replies() if not answer else frame(answer) + stream.replies()
             if out:

@@ -291,9 +291,9 @@ def _srtp(data: bytes) -> None:
 
 def _websocket(data: bytes) -> None:
     """In pieces as in one; then as what a masked frame carries, and as the head of a request."""
-    whole, pieces = websocket.WebSocketStream(), websocket.WebSocketStream()
-    payload, answers = whole.feed(data), whole.replies()
-    cut = b"".join(pieces.feed(data[start : start + 7]) for start in range(0, len(data), 7))
+    whole, pieces = websocket.WebSocketStream(0), websocket.WebSocketStream(0)
+    payload, answers = whole.feed(data, 0), whole.replies()
+    cut = b"".join(pieces.feed(data[start : start + 7], 0) for start in range(0, len(data), 7))
     assert (cut, pieces.replies(), pieces.closed, pieces.fragmented) == (
         payload,
         answers,
@@ -304,7 +304,7 @@ def _websocket(data: bytes) -> None:
     assert whole.closed is not None or len(whole.rest) <= len(data)
     head = bytes((0x82, 0xFE)) + min(len(data), 65_535).to_bytes(2, "big") + bytes(4)
     if len(data) >= 126:
-        assert websocket.WebSocketStream().feed(head + data[:65_535]) == data[:65_535]
+        assert websocket.WebSocketStream(0).feed(head + data[:65_535], 0) == data[:65_535]
     found = websocket.upgrade(data)
     assert found is None or found.answer.startswith(b"HTTP/1.1 ")
 

@@ -221,6 +221,61 @@ def test_the_library_understands_an_update_of_keys(tls: ssl.SSLContext, monkeypa
         assert client.read(layer.seal(b"%d" % number)) == b"%d" % number
 
 
+def test_the_library_updates_its_keys_when_it_is_asked(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 8446 4.6.3, 5.5: once, not with every record until it does."""
+    monkeypatch.setattr(records, "ASK_AFTER", 5)
+    client = Client("1.3", "")
+    layer = meet(tls, client)
+    used: list[bytes] = []
+    for number in range(30):
+        assert layer.feed(client.write(b"%d" % number)) == b"%d" % number
+        assert client.read(layer.replies() + layer.seal(b"ok")) == b"ok"
+        assert layer.replies() == b""
+        used.append(layer._in.secret)
+    assert len(set(used)) == 6
+    assert not layer.spent
+
+
+def test_a_client_that_does_not_update_its_keys_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "ASK_AFTER", 5)
+    monkeypatch.setattr(records, "SPENT_AFTER", 10)
+    one, two = pair()
+    asked = b""
+    for number in range(9):
+        assert two.feed(one.seal(b"%d" % number)) == b"%d" % number
+        asked += two.replies()
+    assert not two.spent
+    two.feed(one.seal(b"ten"))
+    assert two.spent
+    assert one.feed(asked) == b""
+    assert one._owed, "it was asked"
+    assert len(asked) == 5 + 5 + 1 + 16
+
+
+@pytest.mark.parametrize(("version", "suites"), SUITES)
+def test_keys_that_cannot_be_exchanged_are_spent(
+    tls: ssl.SSLContext, version: str, suites: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AES-GCM bears 2 ** 24.5 records under one key, ChaCha20 as many as there may be (RFC 8446 5.5)."""
+    assert records.KEY_UPDATE_AFTER < records.ASK_AFTER < records.SPENT_AFTER < records.WORN_AFTER < 2**24.5
+    for name, number in (("KEY_UPDATE_AFTER", 10), ("ASK_AFTER", 15), ("SPENT_AFTER", 20), ("WORN_AFTER", 25)):
+        monkeypatch.setattr(records, name, number)
+    client = Client(version, suites)
+    layer = meet(tls, client)
+    spent, worn = [], []
+    for _ in range(40):
+        assert client.read(layer.seal(b"media")) == b"media"
+        spent.append(layer.spent)
+        worn.append(layer.worn)
+    if version == "1.3" or "CHACHA" in suites:
+        assert not any(spent + worn)
+        return
+    assert spent.index(True) in (18, 19)  # Finished was the first record
+    assert worn.index(True) - spent.index(True) == 5
+    client.incoming.write(layer.close())
+    assert client.object.read(10) == b"", "the end is said, and said under keys that hold"
+
+
 @pytest.mark.parametrize(
     "wire",
     [b"\x14\x03\x03\x00\x01\x01", b"\x17\x03\x03\x00\x00", b"\x17\x03\x03\xff\xff", b"\x16\x03\x03\x00\x05hello"],

@@ -11,7 +11,16 @@ from websockets.client import ClientProtocol
 from websockets.frames import Opcode
 from websockets.uri import parse_uri
 
-from onvifd.rtsp.websocket import PATH, PROTOCOL, WebSocketStream, close_frame, frame, upgrade
+from onvifd.rtsp.websocket import (
+    CONTROL_BURST,
+    FRAMES_PER_SECOND,
+    PATH,
+    PROTOCOL,
+    WebSocketStream,
+    close_frame,
+    frame,
+    upgrade,
+)
 
 HEAD = (
     f"GET {PATH} HTTP/1.1\r\nHost: 192.168.0.1\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
@@ -94,10 +103,10 @@ def test_a_foreign_client_understands_the_handshake_and_the_messages() -> None:
     client.receive_data(asked.answer)
     client.events_received()
     assert client.subprotocol == PROTOCOL
-    stream = WebSocketStream()
+    stream = WebSocketStream(0)
     client.send_binary(b"OPTIONS")
     client.send_ping(b"there?")
-    assert stream.feed(b"".join(client.data_to_send())) == b"OPTIONS"
+    assert stream.feed(b"".join(client.data_to_send()), 0) == b"OPTIONS"
     for size in (0, 125, 126, 65_535, 65_536):
         client.receive_data(frame(bytes(size)))
         (event,) = client.events_received()
@@ -106,30 +115,32 @@ def test_a_foreign_client_understands_the_handshake_and_the_messages() -> None:
     (pong,) = client.events_received()
     assert (pong.opcode, pong.data) == (Opcode.PONG, b"there?")  # type: ignore[union-attr]
     client.send_close(1000, "enough")
-    assert stream.feed(b"".join(client.data_to_send())) == b""
+    assert stream.feed(b"".join(client.data_to_send()), 0) == b""
     assert stream.closed
     client.receive_data(stream.replies())
     assert client.close_rcvd is not None
     assert client.close_rcvd.code == 1000
 
 
-@given(payload=st.binary(max_size=3000), cuts=st.lists(st.integers(0, 3100), max_size=8), size=st.integers(1, 900))
+@given(payload=st.binary(max_size=3000), cuts=st.lists(st.integers(0, 3100), max_size=8), size=st.integers(40, 900))
 def test_the_stream_is_the_same_however_it_is_cut(payload: bytes, cuts: list[int], size: int) -> None:
     """In fragments with control frames between them, by any pieces, and handed on in the middle."""
     pieces = [payload[at : at + size] for at in range(0, len(payload), size)] or [b""]
     wire = b""
     for number, piece in enumerate(pieces):
         last = number == len(pieces) - 1
-        wire += masked(piece, 0 if number else 2, last) + masked(b"p", 9) + masked(b"", 10)
-    stream, got, replies = WebSocketStream(), b"", b""
-    for begin, end in pairwise(sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})):
-        got += stream.feed(wire[begin:end])
+        wire += masked(piece, 0 if number else 2, last) + masked(b"%d" % number, 9) + masked(b"", 10)
+    stream, got, replies = WebSocketStream(0), b"", b""
+    cut = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
+    for begin, end in pairwise(cut):
+        got += stream.feed(wire[begin:end], 0)
         replies += stream.replies()
-        stream = WebSocketStream(stream.rest, stream.fragmented)
+        stream = WebSocketStream(0, stream.rest, stream.fragmented)
     assert got == payload
     assert stream.closed is None
     assert not stream.fragmented
-    assert replies == frame(b"p", 10) * len(pieces)
+    assert replies.endswith(frame(b"%d" % (len(pieces) - 1), 10)), "the latest ping is answered (RFC 6455 5.5.3)"
+    assert replies.count(b"\x8a") < len(cut)
 
 
 LONG = 0x80 | 127
@@ -158,15 +169,42 @@ LONG = 0x80 | 127
     ],
 )
 def test_what_must_not_be_sent_closes_with_its_code(wire: bytes, code: int) -> None:
-    stream = WebSocketStream()
-    assert stream.feed(masked(b"before") + wire + masked(b"after")) == b"before"
+    stream = WebSocketStream(0)
+    assert stream.feed(masked(b"before") + wire + masked(b"after"), 0) == b"before"
     assert stream.closed
     assert stream.replies() == close_frame(code)
-    assert stream.feed(masked(b"later")) == b""
+    assert stream.feed(masked(b"later"), 0) == b""
     assert stream.rest == b""
 
 
 def test_a_close_without_code_is_answered_in_kind() -> None:
-    stream = WebSocketStream()
-    stream.feed(masked(b"", 8))
+    stream = WebSocketStream(0)
+    stream.feed(masked(b"", 8), 0)
     assert stream.replies() == frame(b"", 8)
+
+
+@pytest.mark.parametrize("barren", [masked(b"ping", 9), masked(b"", 10), masked(b""), masked(b"", 2, False)])
+def test_a_flood_of_frames_that_carry_nothing_is_ended(barren: bytes) -> None:
+    """RFC 6455 7.4.1: 1008 is for what violates a policy."""
+    stream = WebSocketStream(0)
+    between = b"" if barren[0] & 0x80 else masked(b"", 0)
+    for _ in range(int(CONTROL_BURST) + 1):
+        stream.feed(barren + between, 0)
+    assert stream.closed
+    assert stream.replies().endswith(close_frame(1008))
+    assert stream.feed(masked(b"later"), 0) == b""
+
+
+def test_a_flood_of_tiny_frames_is_ended() -> None:
+    stream = WebSocketStream(0)
+    got = stream.feed(masked(b"x") * 2000, 0)
+    assert len(got) == FRAMES_PER_SECOND
+    assert stream.replies() == close_frame(1008)
+
+
+def test_pings_at_a_pace_are_all_answered() -> None:
+    stream = WebSocketStream(0)
+    for number in range(2000):
+        stream.feed(masked(b"%d" % number, 9), number / 40)
+        assert stream.replies() == frame(b"%d" % number, 10)
+    assert stream.closed is None
