@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from onvifd.clock import SystemClock
 from onvifd.live.hub import LiveStream
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.server import RtspServer
+from onvifd.rtsp.server_events import Limits
 from onvifd.workers import tunnels as tunnels_module
 from onvifd.workers.frontdoor import FrontDoor
 from tests.bodies.test_gate import GET, pages
@@ -37,6 +39,7 @@ class House:
     server: RtspServer
     door: FrontDoor
     ports: dict[str, int]
+    face: HttpFace
 
     def client(self, way: str, **more: Any) -> RtspClient:
         """`way` is door, door+tls, door+http, door+tls+http, web+http or web+tls+http."""
@@ -50,10 +53,12 @@ WAYS = ("door", "door+tls", "door+http", "door+tls+http", "web+http", "web+tls+h
 TUNNELS = tuple(way for way in WAYS if way.endswith("http"))
 
 
-@pytest.fixture
-async def house(tls: ssl.SSLContext) -> AsyncIterator[House]:
+@asynccontextmanager
+async def housing(
+    tls: ssl.SSLContext, limits: Limits | None = None, gate: GateLimits | None = None
+) -> AsyncIterator[House]:
     stream, mount = live(PATH)
-    server = RtspServer({"/live": mount}, verifier(), SystemClock())
+    server = RtspServer({"/live": mount}, verifier(), SystemClock(), limits=limits)
 
     async def route(path: str, arrival: Arrival) -> None:
         server.admit(arrival.duplicate())
@@ -66,7 +71,7 @@ async def house(tls: ssl.SSLContext) -> AsyncIterator[House]:
         realm="onvifd",
         clock=SystemClock(),
         pages=pages,
-        limits=GateLimits(),
+        limits=gate or GateLimits(),
         tunnels=door.tunnels.take,
     )
     await face.start()
@@ -78,11 +83,17 @@ async def house(tls: ssl.SSLContext) -> AsyncIterator[House]:
     }
     try:
         async with feeding(stream, 0.01):
-            yield House(stream, server, door, ports)
+            yield House(stream, server, door, ports, face)
     finally:
         await door.close()
         await server.close()
         await face.close()
+
+
+@pytest.fixture
+async def house(tls: ssl.SSLContext) -> AsyncIterator[House]:
+    async with housing(tls) as found:
+        yield found
 
 
 async def aside(work: Callable[[], T]) -> T:

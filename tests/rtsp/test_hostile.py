@@ -3,185 +3,191 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
-import random
-import socket
+import ssl
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
-from onvifd.access.digest import ClientDigest
-from onvifd.live.hub import LiveStream
+from onvifd.bodies.gate import GateLimits
+from onvifd.pki.handshake import prepare
 from onvifd.rtsp import server as server_module
-from onvifd.rtsp.client import RtspClient
-from onvifd.rtsp.messages import Headers, Parser, Request, Response
-from onvifd.rtsp.server import RtspServer
 from onvifd.rtsp.server_events import Limits
-from tests.rtsp.sample import PASSWORD, USER, feeding, live, serving
+from onvifd.workers import frontdoor as frontdoor_module
+from tests.bodies.test_gate import tls as tls
+from tests.bodies.test_tunnels import House, housing
+from tests.rtsp import hostile
+from tests.rtsp.hostile import LIMITS, Dial, dialling, greeted
 
-LIMITS = Limits(login_timeout=1.0, idle_timeout=0.5)
-PATH = "/live/cam-1/main"
-
-
-def request(method: str, cseq: int, *fields: tuple[str, str], uri: str = "rtsp://h" + PATH) -> bytes:
-    return Request(method, uri, Headers([("CSeq", str(cseq)), *fields])).serialise()
+WAYS = ("door", "door+tls", "door+http", "web+http", "web+tls+http", "ws", "wss")
+GATE = GateLimits(handshake=1.0, head=1.0, pace_window=1.0, unread=5.0)
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def quick(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, limits: Limits = LIMITS) -> AsyncIterator[House]:
+    """Everything that listens, with little patience."""
+    monkeypatch.setattr(server_module, "TICK", 0.05)
+    monkeypatch.setattr(frontdoor_module, "FIRST_REQUEST_TIMEOUT", 1.0)
+    monkeypatch.setattr(frontdoor_module, "HANDSHAKE_TIMEOUT", 1.0)
+    prepare(tls)  # opens what stays open
+    async with housing(tls, limits, GATE) as house:
+        monkeypatch.setattr(house.door.tunnels, "_timeout", 1.0)
+        monkeypatch.setattr(house.door.tunnels._websockets, "_timeout", 1.0)
+        yield house
+
+
+def state(house: House) -> dict[str, int]:
+    """All that a client may take."""
+    tunnels = house.door.tunnels
+    return {
+        "connections": house.server.connections,
+        "sessions": house.server.sessions,
+        "sinks": house.stream.clients,
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "tasks": len(asyncio.all_tasks()),
+        "of the server": len(house.server._tasks),
+        "handshakes": house.door.handshakes,
+        "at the door": len(house.door._waiting) + len(house.door._tasks),
+        "tunnels": tunnels.waiting + tunnels.joining + len(tunnels._timers),
+        "web sockets": tunnels._websockets.waiting,
+        "at the web server": house.face._gate.keeper.count,
+    }
+
+
+async def until(true: Callable[[], object], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+async def settled(house: House, before: dict[str, int]) -> None:
+    """Nothing is left of what has been done."""
+
+    def more() -> dict[str, tuple[int, int]]:
+        return {what: (before[what], now) for what, now in state(house).items() if now > before[what]}
+
     try:
-        yield reader, writer
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await until(lambda: not more())
+    except TimeoutError:
+        assert not more(), "something of them stays"
 
 
-async def closed(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the server closes."""
-    with contextlib.suppress(ConnectionError):
-        return await reader.read(16 << 20)
-    return b""
+async def besieged(house: House, attacks: Callable[[], list[Awaitable[None]]]) -> None:
+    """Others lose nothing meanwhile, and nothing is left afterwards."""
+    async with hostile.honest(house.ports["door"]) as watching:
+        await until(lambda: all(each.packets > 10 for each in watching))
+        gc.collect()  # contexts of TLS before
+        before, seen = state(house), [each.packets for each in watching]
+        async with asyncio.timeout(90):
+            await asyncio.gather(*attacks())
+        await settled(house, before)
+        await until(lambda: all(each.packets > count + 20 for each, count in zip(watching, seen, strict=True)))
+        assert [each.gaps for each in watching] == [[], []], "an honest client misses packets"
 
 
-async def slow_head(port: int) -> None:
-    async with connected(port) as (reader, writer):
-        with contextlib.suppress(ConnectionError):
-            for byte in request("OPTIONS", 1, ("X-Much", "a" * 400)):
-                writer.write(bytes((byte,)))
-                await asyncio.sleep(0.01)
-                if reader.at_eof():
-                    return
-        await closed(reader)
+@pytest.mark.parametrize("way", WAYS)
+async def test_harm_within_rtsp(tls: ssl.SSLContext, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with quick(tls, monkeypatch) as house:
+        dials = dialling(house.ports, way), dialling(house.ports, way, deaf=True)
+
+        def attacks() -> list[Awaitable[None]]:
+            chosen = ((attack, dials[attack is hostile.never_reads]) for attack in hostile.WITHIN)
+            return [attack(each) for attack, dial in chosen for each in (dial, greeted(dial))]
+
+        await besieged(house, attacks)
 
 
-async def half_a_body(port: int) -> None:
-    async with connected(port) as (reader, writer):
-        writer.write(b"SET_PARAMETER * RTSP/1.0\r\nCSeq: 1\r\nContent-Length: 60000\r\n\r\nabc")
-        await closed(reader)
+@pytest.mark.parametrize("way", ["ws", "wss"])
+async def test_harm_around_rtsp_in_a_websocket(tls: ssl.SSLContext, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with quick(tls, monkeypatch) as house:
+        dial = dialling(house.ports, way)
+        sent = hostile.websocket_attacks().values()
+        await besieged(
+            house, lambda: [hostile.sends_raw(each, data) for data in sent for each in (dial, greeted(dial))]
+        )
 
 
-async def half_a_frame(port: int) -> None:
-    async with connected(port) as (reader, writer):
-        writer.write(b"$\x00\xff\xff" + b"x" * 100)
-        await closed(reader)
+@pytest.mark.parametrize("way", ["ws", "wss"])
+async def test_who_takes_no_pongs(tls: ssl.SSLContext, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with quick(tls, monkeypatch) as house:
+        dial = dialling(house.ports, way, deaf=True)
+        await besieged(house, lambda: [hostile.never_takes_pongs(each) for each in (dial, greeted(dial))])
 
 
-async def garbage(port: int) -> None:
-    async with connected(port) as (reader, writer):
-        with contextlib.suppress(ConnectionError):
-            writer.write(random.Random(port).randbytes(50_000))
-            await writer.drain()
-        await closed(reader)
-
-
-async def endless_head(port: int) -> None:
-    async with connected(port) as (reader, writer):
-        with contextlib.suppress(ConnectionError):
-            writer.write(b"OPTIONS * RTSP/1.0\r\n")
-            for number in range(2000):
-                writer.write(b"X-%d: %s\r\n" % (number, b"y" * 100))
-                await writer.drain()
-        await closed(reader)
-
-
-async def ten_thousand_requests(port: int) -> None:
-    async with connected(port) as (reader, writer):
-        with contextlib.suppress(ConnectionError):
-            writer.write(b"".join(request("OPTIONS", number) for number in range(10_000)))
-            await writer.drain()
-        answers = await closed(reader)
-        assert answers.count(b"RTSP/1.0 200") <= LIMITS.request_burst + 100
-
-
-async def frames_without_end(port: int) -> None:
-    async with connected(port) as (reader, writer):
-        with contextlib.suppress(ConnectionError):
-            for _ in range(200):
-                writer.write(b"$\x01\x00\x04abcd" * 100)
-                await writer.drain()
-        await closed(reader)
-
-
-async def never_reads(port: int) -> None:
-    """Asks and plays, and takes nothing."""
-    loop = asyncio.get_running_loop()
-    with socket.socket() as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.setblocking(False)
-        await loop.sock_connect(sock, ("127.0.0.1", port))
-        with contextlib.suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(3):
-                for number in range(100_000):
-                    await loop.sock_sendall(sock, request("OPTIONS", number))
-                    await asyncio.sleep(0.004)
-
-
-async def sets_up_and_leaves(port: int) -> None:
-    digest = ClientDigest(USER, PASSWORD)
-    async with connected(port) as (reader, writer):
-        parser = Parser()
-
-        async def ask(method: str, uri: str, *fields: tuple[str, str]) -> Response:
-            value = digest.authorization(method, uri)
-            login = (("Authorization", value),) if value else ()
-            writer.write(request(method, 1, *fields, *login, uri=uri))
-            while True:
-                message = parser.next_message()
-                if isinstance(message, Response):
-                    return message
-                if message is None:
-                    data = await reader.read(65536)
-                    if not data:
-                        raise ConnectionResetError("the server has closed the connection")
-                    parser.receive_data(data)
-
-        uri = f"rtsp://127.0.0.1:{port}{PATH}/trackID=0"
-        digest.receive_challenge((await ask("DESCRIBE", uri)).headers.all("WWW-Authenticate"))
-        udp = ("Transport", "RTP/AVP;unicast;client_port=9-10")
-        assert (await ask("SETUP", uri, udp)).status == 200
-        writer.write(request("PLAY", 2)[:20])
-        writer.transport.abort()
-
-
-ATTACKS: tuple[Callable[[int], Awaitable[None]], ...] = (
-    *(slow_head, half_a_body, half_a_frame, garbage, endless_head),
-    *(ten_thousand_requests, frames_without_end, never_reads, sets_up_and_leaves),
-)
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-async def test_others_go_on_and_nothing_stays(
-    attack: Callable[[int], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize("where", ["door", "web"])
+async def test_harm_around_rtsp_in_a_tunnel(
+    tls: ssl.SSLContext, where: str, secure: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "TICK", 0.05)
-    stream, mount = live()
-    async with serving(mount, limits=LIMITS) as (server, port), feeding(stream), viewer(port) as seen:
-        await until(lambda: seen())
-        before = state(server, stream)
-        frames = seen()
-        async with asyncio.timeout(60):
-            await asyncio.gather(*(attack(port) for _ in range(5)))
-        await until(lambda: state(server, stream) == before)
-        await until(lambda: seen() > frames)
+    async with quick(tls, monkeypatch) as house:
+        port = house.ports[where + ("+tls" if secure else "")]
+        dial = dialling(house.ports, f"{where}{'+tls' if secure else ''}+http")
+        await besieged(
+            house,
+            lambda: [
+                hostile.tunnels_by_halves(port, tls=secure),
+                hostile.posts_anew(dial, port, tls=secure),
+                hostile.sends_raw(dial, b"=" * 50_000),
+                hostile.sends_raw(greeted(dial), b"A===" * 20_000),
+                hostile.sends_raw(greeted(dial), b"\r\n" * 50_000 + b"!"),
+            ],
+        )
 
 
-async def test_memory_does_not_grow_with_attacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "TICK", 0.05)
-    _, mount = live()
-    attacks = (garbage, half_a_frame, ten_thousand_requests, sets_up_and_leaves, endless_head)
-    async with serving(mount, limits=LIMITS) as (server, port):
+@pytest.mark.parametrize("where", ["door+tls", "web+tls"])
+async def test_harm_around_rtsp_in_tls(tls: ssl.SSLContext, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with quick(tls, monkeypatch) as house:
+        port = house.ports[where]
+        await besieged(house, lambda: [hostile.no_tls(port), hostile.breaks_tls(port)])
+
+
+async def test_harm_by_datagrams(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rubbish from a client's own ports is its own affair; from others nothing is heard, a BYE included."""
+    async with quick(tls, monkeypatch, Limits(login_timeout=1.0, idle_timeout=0.5, bye_grace=0.5)) as house:
+        dial = dialling(house.ports, "door")
+
+        async def spoofing() -> None:
+            ports = [
+                sock.getsockname()[1]
+                for connection in house.server._connections
+                for media in connection._media.values()
+                for pair in media.pairs.values()
+                for sock in (pair.rtp, pair.rtcp)
+            ]
+            assert ports
+            for _ in range(10):
+                hostile.spoof(ports)
+                await asyncio.sleep(0.1)
+
+        await besieged(house, lambda: [spoofing(), *(hostile.datagrams_of_a_client(dial) for _ in range(4))])
+
+
+def rounds(house: House) -> tuple[Callable[[], Awaitable[None]], ...]:
+    """Some of each kind."""
+
+    def by(way: str, attack: Callable[[Dial], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        return lambda: attack(dialling(house.ports, way))
+
+    pings = hostile.websocket_attacks()["pings"]
+    found = [by(way, attack) for way in WAYS for attack in (hostile.garbage, hostile.plays_and_leaves)]
+    found += [by(way, hostile.ten_thousand_requests) for way in ("door+tls", "web+http", "wss")]
+    found += [by("ws", lambda dial: hostile.sends_raw(greeted(dial), pings)), by("door", hostile.datagrams_of_a_client)]
+    found += [lambda: hostile.breaks_tls(house.ports["door+tls"])]
+    found += [lambda: hostile.tunnels_by_halves(house.ports["web"], tls=False)]
+    return tuple(found)
+
+
+async def test_memory_does_not_grow_with_attacks(tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with quick(tls, monkeypatch) as house:
 
         async def round_of_attacks() -> int:
-            async with asyncio.timeout(60):
-                for attack in attacks:
-                    await asyncio.gather(*(attack(port) for _ in range(4)))
-            await until(lambda: server.connections == 0)
+            async with asyncio.timeout(120):
+                for attack in rounds(house):
+                    await asyncio.gather(*(attack() for _ in range(2)))
+            await until(lambda: house.server.connections == 0)
             gc.collect()
             return tracemalloc.get_traced_memory()[0]
 
@@ -189,40 +195,8 @@ async def test_memory_does_not_grow_with_attacks(monkeypatch: pytest.MonkeyPatch
         tracemalloc.start()
         try:
             first = await round_of_attacks()
-            for _ in range(3):
+            for _ in range(2):
                 last = await round_of_attacks()
         finally:
             tracemalloc.stop()
         assert last < first + 300_000, "each round leaves what the one before left"
-
-
-@asynccontextmanager
-async def viewer(port: int) -> AsyncIterator[Callable[[], int]]:
-    """A client that watches; gives the number of bytes that it got."""
-    client = RtspClient(f"rtsp://127.0.0.1:{port}{PATH}", USER, PASSWORD)
-    got = 0
-
-    def take(buffer: bytearray, start: int, end: int) -> int:
-        nonlocal got
-        got += end - start
-        return end
-
-    await client.connect()
-    description = await client.describe()
-    await client.setup(description.tracks[0], 0)
-    await client.play(take)
-    try:
-        yield lambda: got
-    finally:
-        await client.close()
-
-
-def state(server: RtspServer, stream: LiveStream) -> tuple[int, int, int, int]:
-    """Connections, sessions, sinks and descriptors."""
-    return server.connections, server.sessions, stream.clients, len(os.listdir("/proc/self/fd"))
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
-        while not true():
-            await asyncio.sleep(0.02)
