@@ -156,6 +156,7 @@ class MediaWorker:
                     if not self._stopping:
                         self._elsewhere = frozenset(message.elsewhere)
                         await self._configure(message.cameras)
+                        self._withdraw()
                 return Done()
             case Presentations():
                 self._metadata.replace(message)
@@ -163,6 +164,7 @@ class MediaWorker:
                 self._talking.tune(message.presentations)
                 self._pictures.replace(message)
                 self._started.refresh()
+                self._withdraw()
                 return Done()
             case Synchronize():
                 found = self.presentations.synchronise(message.path)
@@ -235,6 +237,12 @@ class MediaWorker:
             arrival.close()
         else:
             self._server.admit(arrival)
+
+    def _withdraw(self) -> None:
+        """Sessions end with their profile: nobody could change, start or list what they show any more. The specification leaves
+        it open (Media2 5.1.5, 5.6.1); a session whose profile was changed goes on as described (Media2 5.3.3)."""
+        if self._server is not None:
+            self._server.withdraw(lambda path: path.startswith("/live/") and not self.presentations.names(path))
 
     def connect(self, sock: socket.socket) -> None:
         """Take the line to the vision worker."""

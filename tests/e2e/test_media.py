@@ -9,6 +9,7 @@ import pytest
 from lxml import etree
 
 from tests.e2e.harness import CLIENTS, Recorder, need, node_modules, python_with, run_client
+from tests.e2e.rtsp_client import RtspClient
 from tests.e2e.soap import NS, Device
 
 
@@ -68,3 +69,38 @@ def test_npm_onvif_makes_a_profile(recorder: Recorder) -> None:
     assert answers["stream"].endswith(f"/{answers['made']}")
     assert answers["made"] in answers["profiles"]
     assert answers["made"] not in answers["left"]
+
+
+@pytest.mark.covers("S-DeleteProfile", "T-media2-DeleteProfile")
+def test_who_watches_a_profile_that_is_deleted_is_ended(recorder: Recorder, device: Device) -> None:
+    """Both by Media1 and Media2, with nothing else disturbed."""
+    fixed = device.profiles()[0]
+    found = device.call(f"<trt:GetProfile><trt:ProfileToken>{fixed}</trt:ProfileToken></trt:GetProfile>")
+    source, encoder = (
+        found.find(f"trt:Profile/tt:{name}", NS).get("token")  # type: ignore[union-attr]
+        for name in ("VideoSourceConfiguration", "VideoEncoderConfiguration")
+    )
+    with RtspClient(device.stream_uri(fixed), recorder.user, recorder.password) as beside:
+        beside.setup(beside.describe()[0])
+        beside.demand("PLAY")
+        for deletion in (
+            "<trt:DeleteProfile><trt:ProfileToken>{}</trt:ProfileToken></trt:DeleteProfile>",
+            "<tr2:DeleteProfile><tr2:Token>{}</tr2:Token></tr2:DeleteProfile>",
+        ):
+            made = device.call(
+                "<tr2:CreateProfile><tr2:Name>gone soon</tr2:Name>"
+                f"<tr2:Configuration><tr2:Type>VideoSource</tr2:Type><tr2:Token>{source}</tr2:Token></tr2:Configuration>"
+                f"<tr2:Configuration><tr2:Type>VideoEncoder</tr2:Type><tr2:Token>{encoder}</tr2:Token></tr2:Configuration>"
+                "</tr2:CreateProfile>"
+            ).findtext("tr2:Token", "", NS)
+            with RtspClient(device.stream_uri(made), recorder.user, recorder.password, timeout=20.0) as client:
+                client.setup(client.describe()[0])
+                client.demand("PLAY")
+                assert next(client.packets())
+                device.call(deletion.format(made))
+                client.socket.settimeout(20)
+                while client.socket.recv(1 << 16):
+                    pass
+            with RtspClient(client.url, recorder.user, recorder.password) as late:
+                assert late.request("DESCRIBE").status == 404
+        assert beside.request("GET_PARAMETER").status == 200
