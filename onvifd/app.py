@@ -216,7 +216,13 @@ class RecorderApp:
 
     def _present(self, replay_timeout: int) -> None:
         """What clients see of the cameras, and what is asked of those."""
-        self._at_cameras = CameraParts(self._session, self._catalogue, self._registry, self._clock)
+        self._at_cameras = CameraParts(
+            self._session,
+            self._catalogue,
+            self._registry,
+            self._clock,
+            lambda camera, stream: self._recording.receptions.reach(camera, stream),
+        )
         self._parts.push_async_callback(self._at_cameras.close)
         self.recorder = Recorder(
             identity=self._identity,

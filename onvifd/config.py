@@ -153,6 +153,17 @@ class TimeoutSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CameraSettings:
+    """How cameras are reached."""
+
+    ways: str = setting(
+        "tcp,http,rtsps,https",
+        "ways by which a camera that is added is asked, in this order, until it answers; without tcp and http it is never asked in clear",
+        check="ways",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
     """Bounds on what outside parties may take."""
 
@@ -241,6 +252,7 @@ class Config:
     archive: ArchiveSettings = field(default_factory=ArchiveSettings)
     workers: WorkerSettings = field(default_factory=WorkerSettings)
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
+    cameras: CameraSettings = field(default_factory=CameraSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     access: AccessSettings = field(default_factory=AccessSettings)
     events: EventSettings = field(default_factory=EventSettings)

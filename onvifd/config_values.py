@@ -15,6 +15,10 @@ SIZES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 """Units that a setting in bytes may be written with."""
 
 
+WAYS = frozenset(("tcp", "http", "rtsps", "https"))
+"""Ways by which a camera can be asked what it streams."""
+
+
 def convert(value: object, kind: Any, unit: str) -> object:
     """A value as written in a file, the environment or an option, as the type of its setting. Raises ValueError."""
     if kind is bool:
@@ -86,6 +90,10 @@ def check(value: object, about: Mapping[str, Any]) -> None:
     if about["check"] == "networks":
         for part in filter(None, map(str.strip, str(value).split(","))):
             ipaddress.ip_network(part)
+    if about["check"] == "ways":
+        words = str(value).lower().replace(",", " ").split()
+        if not words or not set(words) <= WAYS:
+            raise ValueError(f"{value!r} is no list of {', '.join(sorted(WAYS))}")
 
 
 def _check_range(value: object, size: float, low: float | None, high: float | None) -> None:

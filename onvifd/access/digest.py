@@ -393,6 +393,11 @@ class ClientDigest:
     _challenge: _Challenge | None = None
     _count: int = 0
 
+    @property
+    def scheme(self) -> str:
+        """`digest` or `basic`, as the last challenge is answered; empty before the first."""
+        return self._challenge.scheme if self._challenge is not None else ""
+
     def receive_challenge(self, values: list[str]) -> bool:
         """Take the WWW-Authenticate values of a 401. False if the same credentials cannot succeed on a further try.
 

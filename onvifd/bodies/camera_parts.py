@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import aiohttp
 
@@ -10,22 +10,28 @@ from onvifd.bodies.synchronisation import Synchronisation
 from onvifd.cameras.camera_settings import OnvifSettings, change_stream
 from onvifd.cameras.keyframes import KeyframeRequests
 from onvifd.cameras.registry import Camera, Registry, Stream
+from onvifd.cameras.ways import Reach
 from onvifd.clock import Clock
 from onvifd.store.catalogue import AsyncCatalogue
 from onvifd.workers.messages import AnyMessage, KeyframeWanted
 
 
 class CameraParts:
-    """One per recorder. `settings` implements `cameras.settings.CameraSettings`."""
+    """One per recorder. `settings` implements `cameras.settings.CameraSettings`; `reach` says how a stream is described."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, catalogue: AsyncCatalogue, registry: Registry, clock: Clock
+        self,
+        session: aiohttp.ClientSession,
+        catalogue: AsyncCatalogue,
+        registry: Registry,
+        clock: Clock,
+        reach: Callable[[str, str], Reach],
     ) -> None:
         self._catalogue = catalogue
         self._registry = registry
         self._keyframes = KeyframeRequests(session, clock)
         self._synchronisation = Synchronisation(self._keyframes.ask, clock)
-        self.settings = OnvifSettings(session, clock, self._learned)
+        self.settings = OnvifSettings(session, clock, self._learned, reach)
         self.ask_keyframe = self._keyframes.ask
 
     def set_cameras(self, cameras: Iterable[Camera]) -> None:

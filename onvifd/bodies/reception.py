@@ -1,4 +1,4 @@
-"""How streams are received: from the catalogue to the workers, and certificates that these have seen into the catalogue."""
+"""How streams are received: from the catalogue to the workers, and certificates and logins that these have seen into the catalogue."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from dataclasses import replace
 
 import msgspec
 
+from onvifd.cameras.ways import Reach, reach_of
 from onvifd.errors import OnvifdError
 from onvifd.store.catalogue import AsyncCatalogue
 from onvifd.store.receptions import ReceptionRow
-from onvifd.workers.messages import AnyMessage, CameraSpec, CertificateSeen, StreamSpec
+from onvifd.workers.messages import AnyMessage, CameraSpec, CertificateSeen, DigestSeen, StreamSpec, TalkSpec
 
 log = logging.getLogger(__name__)
 
 MAX_STORING = 64
-"""Certificates that wait to be stored; one that is left out is told again at the next start."""
+"""What waits to be stored; what is left out is told again at the next start."""
 
 
 class Receptions:
@@ -36,14 +37,23 @@ class Receptions:
     def applied(self, cameras: Iterable[CameraSpec]) -> tuple[CameraSpec, ...]:
         """The same cameras with how each stream is received."""
         return tuple(
-            msgspec.structs.replace(camera, streams=tuple(self._stream(camera.id, stream) for stream in camera.streams))
+            msgspec.structs.replace(
+                camera,
+                streams=tuple(self._stream(camera.id, stream) for stream in camera.streams),
+                talk=self._talk(camera.id, camera.talk),
+            )
             for camera in cameras
         )
+
+    def reach(self, camera: str, stream: str) -> Reach:
+        """How a stream is reached."""
+        row = self._rows.get((camera, stream)) or ReceptionRow(camera=camera, stream=stream)
+        return replace(reach_of(row), digest=self._digest(camera))
 
     def _stream(self, camera: str, spec: StreamSpec) -> StreamSpec:
         row = self._rows.get((camera, spec.name))
         if row is None:
-            return spec
+            return msgspec.structs.replace(spec, digest=True) if self._digest(camera) else spec
         return msgspec.structs.replace(
             spec,
             transport=row.transport,
@@ -52,23 +62,45 @@ class Receptions:
             pin=row.pin,
             on_demand=row.on_demand,
             quirks=tuple(row.quirks.split()),
+            digest=self._digest(camera),
         )
 
+    def _talk(self, camera: str, spec: TalkSpec | None) -> TalkSpec | None:
+        """Sound goes to the camera as its main stream comes from it."""
+        row = self._rows.get((camera, "main"))
+        if spec is None or row is None:
+            return spec
+        return msgspec.structs.replace(
+            spec,
+            transport=row.transport,
+            tunnel_port=row.tunnel_port,
+            trust=row.trust,
+            pin=row.pin,
+            quirks=tuple(row.quirks.split()),
+            digest=self._digest(camera),
+        )
+
+    def _digest(self, camera: str) -> bool:
+        """Whether the camera has offered Digest for any of its streams: it has one login."""
+        return any(row.digest for row in self._rows.values() if row.camera == camera)
+
     def heard(self, message: AnyMessage) -> None:
-        """A worker tells something: the first certificate of a camera is remembered."""
-        if isinstance(message, CertificateSeen) and len(self._storing) < MAX_STORING:
-            task = asyncio.create_task(self._store(message), name="certificate of a camera")
+        """A worker tells something: the first certificate of a camera is remembered, and that it has offered Digest."""
+        if isinstance(message, CertificateSeen | DigestSeen) and len(self._storing) < MAX_STORING:
+            task = asyncio.create_task(self._store(message), name="what a camera has shown")
             self._storing.add(task)
             task.add_done_callback(self._storing.discard)
 
-    async def _store(self, seen: CertificateSeen) -> None:
+    async def _store(self, seen: CertificateSeen | DigestSeen) -> None:
         def work(row: ReceptionRow) -> ReceptionRow:
+            if isinstance(seen, DigestSeen):
+                return replace(row, digest=True)
             return row if row.pin else replace(row, pin=seen.fingerprint)
 
         try:
             await self._catalogue.run(self._catalogue.sync.receptions.change, seen.camera, seen.stream, work)
         except OnvifdError as error:
-            log.error("%s/%s: its certificate cannot be remembered: %s", seen.camera, seen.stream, error.reason)
+            log.error("%s/%s: what it has shown cannot be remembered: %s", seen.camera, seen.stream, error.reason)
 
     async def close(self) -> None:
         """Wait for what is being stored."""

@@ -20,6 +20,7 @@ from onvifd.cameras.onvif_encoders import Media2Encoders, MediaEncoders
 from onvifd.cameras.registry import Camera, Credentials, Driver, Role, Stream
 from onvifd.cameras.settings import EncoderChoice, EncoderSettings
 from onvifd.cameras.shared_answers import Refused, SharedAnswers, way_to
+from onvifd.cameras.ways import Reach
 from onvifd.clock import Clock
 from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, OnvifdError, Timeout, Unavailable
 from onvifd.onvif.client import OnvifClient
@@ -48,9 +49,17 @@ class Encoders(Protocol):
 
 
 class OnvifSettings:
-    """Options and settings of the cameras that `set_cameras` names. `learned` takes what a stream became by a change."""
+    """Options and settings of the cameras that `set_cameras` names. `learned` takes what a stream became by a change; `reach`
+    says how a stream of a camera is described."""
 
-    def __init__(self, session: aiohttp.ClientSession, clock: Clock, learned: Learned) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        learned: Learned,
+        reach: Callable[[str, str], Reach] = lambda camera, stream: Reach(),
+    ) -> None:
+        self._reach = reach
         self._session = session
         self._clock = clock
         self._learned = learned
@@ -157,7 +166,8 @@ class OnvifSettings:
                 return
             now = _as_set(known[1], made)
             try:
-                described = await rtsp_driver.describe_stream(now.uri, known[0].credentials, DESCRIBE_TIMEOUT)
+                ask = rtsp_driver.asker(known[0].credentials, self._reach(camera, stream))
+                described = await rtsp_driver.describe_stream(ask, now.uri, timeout=DESCRIBE_TIMEOUT)
             except OnvifdError as error:
                 log.info("%s/%s cannot be described after its change: %s", camera, stream, error.reason)
                 continue

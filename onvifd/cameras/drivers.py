@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -17,10 +17,13 @@ from onvifd.cameras.event_scope import EventScope
 from onvifd.cameras.probe import CameraProbe
 from onvifd.cameras.registry import Camera, Credentials, Driver, NewCamera, Role, Stream, redact, split_credentials
 from onvifd.cameras.talkback import talk_formats
+from onvifd.cameras.ways import Asker, Reach, Told, reception_of
 from onvifd.clock import Clock, SystemClock
 from onvifd.errors import InvalidArgument, OnvifdError, Timeout, Unavailable
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.onvif.client import OnvifClient
+from onvifd.rtsp.client_session import secured
+from onvifd.rtsp.client_transport import Way
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +52,27 @@ def full_address(address: str) -> str:
     return address
 
 
-async def probe(address: str, credentials: Credentials | None = None, *, clock: Clock | None = None) -> CameraProbe:
-    """Ask a camera what it is and what it streams; `rtsp://` addresses are described, others are asked by ONVIF.
+def asker(address: str, credentials: Credentials | None = None, reach: Reach | None = None) -> Asker:
+    """Who asks the camera at `address` for descriptions of its streams, by the ways that `reach` allows."""
+    url, login = split_credentials(full_address(address))
+    user, password = (who.user, who.password) if (who := credentials or login) else ("", "")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        return Asker(user, password, reach)
+
+    async def advertised(profile: str) -> Mapping[Way, Told]:
+        async with aiohttp.ClientSession() as session:
+            client = OnvifClient(url, user, password, session, clock=SystemClock())
+            return await onvif_driver.ways_told(client, profile)
+
+    web_port = parts.port or 80 if parts.scheme == "http" else 0
+    return Asker(user, password, reach, advertised=advertised, web_port=web_port)
+
+
+async def probe(
+    address: str, credentials: Credentials | None = None, *, clock: Clock | None = None, ask: Asker | None = None
+) -> CameraProbe:
+    """Ask a camera what it is and what it streams; `rtsp://` addresses are described (by `ask`), others are asked by ONVIF.
 
     Raises NotAuthorized, Unavailable, Timeout, NotSupported (no media service) or InvalidArgument.
     """
@@ -59,7 +81,7 @@ async def probe(address: str, credentials: Credentials | None = None, *, clock: 
     try:
         async with asyncio.timeout(PROBE_TIMEOUT):
             if urlsplit(url).scheme in ("rtsp", "rtsps"):
-                return await rtsp_driver.probe(url, credentials)
+                return await rtsp_driver.probe(url, ask or asker(url, credentials))
             async with aiohttp.ClientSession() as session:
                 return await onvif_driver.probe(url, credentials, session, clock or SystemClock())
     except TimeoutError:
@@ -96,28 +118,37 @@ def _pixels(stream: Stream) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamCheck:
-    """What DESCRIBE said of a stream; `problem` is empty when all is well, `stream` has what was learned."""
+    """What DESCRIBE said of a stream; `problem` is empty when all is well, `stream` has what was learned, `reach` the way."""
 
     stream: Stream
     problem: str = ""
+    reach: Reach = field(default_factory=Reach)
     skipped: tuple[str, ...] = field(default=())
     """Tracks that the recorder cannot take, in the camera's words."""
 
 
-async def check_streams(streams: Sequence[Stream], credentials: Credentials | None) -> tuple[StreamCheck, ...]:
-    """Describe every stream at the camera: the SDP tells codecs that the ONVIF configuration leaves open."""
-    return tuple(await asyncio.gather(*(_check(stream, credentials) for stream in streams)))
+async def check_streams(streams: Sequence[Stream], ask: Asker | Sequence[Asker]) -> tuple[StreamCheck, ...]:
+    """Describe every stream at the camera: the SDP tells codecs that the ONVIF configuration leaves open.
+
+    `ask` is one for all or one for each. The first stream is asked before the others, which come by the same way.
+    """
+    asks = [ask] * len(streams) if isinstance(ask, Asker) else ask
+    checks = [await _check(stream, each) for stream, each in zip(streams[:1], asks, strict=False)]
+    rest = zip(streams[1:], asks[1:], strict=True)
+    return (*checks, *await asyncio.gather(*(_check(stream, each) for stream, each in rest)))
 
 
-async def _check(stream: Stream, credentials: Credentials | None) -> StreamCheck:
+async def _check(stream: Stream, ask: Asker) -> StreamCheck:
     try:
-        described = await rtsp_driver.describe_stream(stream.uri, credentials, DESCRIBE_TIMEOUT)
+        described = await rtsp_driver.describe_stream(ask, stream.uri, stream.source_profile, DESCRIBE_TIMEOUT)
     except OnvifdError as error:
         return StreamCheck(stream=stream, problem=error.reason)
+    reach, stream = described.reach, replace(stream, uri=described.url)
     video = next((track for track in described.formats if track.kind is Kind.VIDEO), None)
     if video is None:
-        return StreamCheck(stream=stream, problem="the stream has no video", skipped=described.skipped)
-    return StreamCheck(stream=rtsp_driver.refine(stream, described.formats), skipped=described.skipped)
+        return StreamCheck(stream=stream, problem="the stream has no video", reach=reach, skipped=described.skipped)
+    found = rtsp_driver.refine(stream, described.formats)
+    return StreamCheck(stream=found, reach=reach, skipped=described.skipped)
 
 
 async def prepare(
@@ -128,29 +159,34 @@ async def prepare(
     sub_address: str = "",
     source: str | None = None,
     clock: Clock | None = None,
+    reach: Reach | None = None,
 ) -> NewCamera:
     """Probe a camera, choose its streams and describe them: what `Registry.add` takes.
 
-    `sub_address` gives a plain RTSP camera its sub stream. Raises what `probe` and `choose` raise, and Unavailable if
-    the main stream cannot be described.
+    `sub_address` gives a plain RTSP camera its sub stream. `reach` says by which ways it may be asked; the one that was
+    answered is how its streams are received. Raises what `probe` and `choose` raise, and Unavailable if the main stream cannot
+    be described.
     """
     url, login = split_credentials(full_address(address))
     credentials = credentials or login
-    found = await probe(url, credentials, clock=clock)
+    ask = asker(url, credentials, reach)
+    found = await probe(url, credentials, clock=clock, ask=ask)
     streams = list(choose(found, source))
     if sub_address and found.driver is Driver.RTSP:
         streams = [streams[0], Stream(role=Role.SUB, uri=split_credentials(sub_address)[0])]
-    checks = await check_streams(streams, credentials)
+    checks = await check_streams(streams, ask)
     if checks[0].problem:
         raise Unavailable(f"the main stream cannot be used: {checks[0].problem}")
-    kept = []
+    kept, receptions = [], []
     for check in checks:
         if check.problem:
             log.warning("%s stream of %s is left out: %s", check.stream.role, redact(url), check.problem)
         else:
             kept.append(check.stream)
+            receptions.append(reception_of(check.reach, "", check.stream.role))
     return NewCamera(
-        talk=await talk(kept[0], credentials),
+        talk=await talk(kept[0], credentials, checks[0].reach),
+        receptions=tuple(receptions),
         name=name or found.name or urlsplit(url).hostname or "camera",
         driver=found.driver,
         address=url,
@@ -164,14 +200,17 @@ async def prepare(
     )
 
 
-async def talk(stream: Stream, credentials: Credentials | None) -> tuple[TrackFormat, ...]:
+async def talk(stream: Stream, credentials: Credentials | None, reach: Reach | None = None) -> tuple[TrackFormat, ...]:
     """What the camera's loudspeaker decodes: the description of its main stream tells it, whatever its configuration says.
 
     Empty for a camera that cannot be talked to.
     """
     user, password = (credentials.user, credentials.password) if credentials else ("", "")
+    reach = reach or Reach()
+    way = reach.concrete()
+    url = secured(stream.uri) if way is Way.RTSPS else stream.uri
     try:
-        return await talk_formats(stream.uri, user, password, DESCRIBE_TIMEOUT)
+        return await talk_formats(url, user, password, DESCRIBE_TIMEOUT, reach.options(way))
     except OnvifdError as error:
         # RTSP servers that do not know the feature refuse the request (Streaming 5.3.2), in one way or another.
         log.debug("%s has no back channel: %s", redact(stream.uri), error.reason)

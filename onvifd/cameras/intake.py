@@ -13,23 +13,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from onvifd.cameras.intake_av import AvReceiver, AvSource
+from onvifd.cameras.codec_change import CodecChanged, Findings
+from onvifd.cameras.intake_av import AvReceiver, AvSource, wants_clear
 from onvifd.cameras.intake_choice import choose
 from onvifd.cameras.intake_core import Walker
 from onvifd.cameras.intake_demand import LINGER, Demand
 from onvifd.cameras.intake_feedback import ask_keyframe, report_reception
-from onvifd.cameras.intake_track import Counters, InboundTrack
+from onvifd.cameras.intake_track import Counters, InboundTrack, continued
 from onvifd.cameras.quirks import client_options
 from onvifd.cameras.retries import BACK_OFF, Retries
 from onvifd.clock import Clock
 from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
-from onvifd.media.types import AccessUnit, FlushUnit, TrackFormat
+from onvifd.media.types import AccessUnit, FlushUnit
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
-from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected
+from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected, secured
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge, Trust
 from onvifd.rtsp.poller import ReadPoller
@@ -67,6 +68,8 @@ class Source:
     tunnel_port: int = 0
     trust: Trust = field(default_factory=Trust)
     quirks: frozenset[str] = frozenset()
+    digest: bool = False
+    """It has offered Digest before: the password is not sent in clear."""
 
     def __repr__(self) -> str:
         return f"Source({self.name!r})"
@@ -78,7 +81,7 @@ class Intake:
     `on_frame` is None or takes every whole access unit (recording), `on_document` those of the camera's metadata. `on_tracks` is
     called with the formats at each connection and when parameter sets change in-band. `on_state` is called when the stream
     comes up or is lost; a stream on demand that nobody watches is neither. `on_pin` is called with the fingerprint of a
-    certificate that was taken without knowing it.
+    certificate that was taken without knowing it, `on_digest` when the camera has offered Digest for the first time.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Intake:
         on_frame: Callable[[AccessUnit], None] | None = None,
         on_document: Callable[[AccessUnit], None] | None = None,
         on_pin: Callable[[str], None] | None = None,
+        on_digest: Callable[[], None] = lambda: None,
         on_demand: bool = False,
         linger: float = LINGER,
         connect_timeout: float = CONNECT_TIMEOUT,
@@ -116,6 +120,7 @@ class Intake:
         self._on_frame = on_frame
         self._on_document = on_document
         self._on_pin = on_pin
+        self._on_digest = on_digest
         self.demand = Demand(stream, on_demand, linger)
         self.demand.recorded(on_frame is not None)
         self._connect_timeout = connect_timeout
@@ -124,9 +129,11 @@ class Intake:
         self._poller = poller
         self._way = Way.TCP if source.transport is Way.AUTO else source.transport
         self._pin = source.trust.pin
+        self._digest = source.digest
         self._moved = ""
         """Where the camera has sent us to, for one connection."""
         self._misunderstood = 0
+        self._findings = Findings()
         self._by_libav = "libav" in source.quirks
         self._ssrc = random.getrandbits(32)
         self._client: RtspClient | None = None
@@ -149,11 +156,11 @@ class Intake:
         self.demand.recorded(deliver is not None)
 
     def is_same(self, source: Source) -> bool:
-        """Whether this is what is pulled already. A pin that was learnt here may be told again."""
+        """Whether this is what is pulled already. What was learnt here may be told again."""
         trust = source.trust
         if trust.judge is not self.source.trust.judge or trust.pin not in (self.source.trust.pin, self._pin):
             return False
-        return replace(source, trust=self.source.trust) == self.source
+        return replace(source, trust=self.source.trust, digest=self.source.digest) == self.source
 
     def ask_keyframe(self) -> None:
         """Ask the camera for a key frame by RTCP, besides what its driver does."""
@@ -195,8 +202,9 @@ class Intake:
         before = self.counters.frames
         try:
             await client.connect(self._connect_timeout)
-            self._trusted(client)
+            self._learn(client)
             await self._start(client)
+            self._learn(client)
             return await self._watch(client)
         except (NotUnderstood, BadInput) as error:
             if not isinstance(error, NotAuthorized):
@@ -220,6 +228,7 @@ class Intake:
             elif self.source.transport is Way.AUTO and self._way is Way.UDP:
                 # Refused by TCP and silent by UDP: the next try is by TCP again.
                 self._way = Way.TCP
+            self._learn(client)
             await client.close()
 
     def _make_client(self) -> RtspClient:
@@ -229,13 +238,17 @@ class Intake:
             old, url, self._moved = url, self._moved, ""
             if parse_url(url).host != parse_url(old).host:
                 user = password = ""
-        if way is Way.RTSPS and url.startswith("rtsp:"):
-            url = "rtsps:" + url.removeprefix("rtsp:")
+        if way is Way.RTSPS:
+            url = secured(url)
         trust = replace(source.trust, pin=self._pin)
-        options = client_options(way, source.tunnel_port, trust, source.quirks)
+        options = client_options(way, source.tunnel_port, trust, source.quirks, digest=self._digest)
         return RtspClient(url, user, password, self._poller, options)
 
-    def _trusted(self, client: RtspClient) -> None:
+    def _learn(self, client: RtspClient) -> None:
+        """What the camera has shown holds for the next connections."""
+        if client.offered_digest and not self._digest:
+            self._digest = True
+            self._on_digest()
         if client.seen_pin and not self._pin:
             self._pin = client.seen_pin
             log.info("%s: its certificate is remembered", self.source.name)
@@ -257,6 +270,10 @@ class Intake:
         secure = source.transport.encrypted or source.url.startswith("rtsps:")
         if secure and source.trust.judge is not Judge.NONE:
             return "libavformat does not judge certificates: it is not used"
+        if self._digest and not secure and "basic-clear" not in source.quirks:
+            refusal = await wants_clear(self._make_client(), 2 * self._connect_timeout)
+            if refusal:
+                return refusal
         receiver = AvReceiver(
             AvSource(source.name, source.url, source.user, source.password, source.audio, source.transport),
             self._clock,
@@ -266,7 +283,7 @@ class Intake:
         )
         try:
             formats = await receiver.open()
-            self.tracks = self._begin_formats(formats)
+            self.tracks = continued(self.tracks[: self._relayed], formats)
             self._relayed = len(formats)
             receiver.begin(self.tracks, self._unit, lambda: self._on_frame, self._format_changed)
             self._publish_tracks()
@@ -283,9 +300,11 @@ class Intake:
         self._client = client
         description = await client.describe()
         wanted, documents = choose(description, self.source.name, self.source.audio)
+        wanted = self._findings.applied(wanted)
         if "no-metadata" in self.source.quirks:
             documents = None
-        self.tracks = self._begin(wanted)
+        types = [described.payload_type for described in wanted]
+        self.tracks = continued(self.tracks[: self._relayed], [described.format for described in wanted], types)
         self._relayed = len(wanted)
         channels: _Channels = {}
         reports: _Channels = {}
@@ -338,6 +357,7 @@ class Intake:
         channels.setdefault(placed.rtp, track)
         reports.setdefault(placed.rtcp, track)
         track.described, track.rtcp_channel = described.payload_type, placed.rtcp
+        track.listed = dict(described.others)
         track.honest = "no-markers" not in self.source.quirks
         track.follow_reports = "arrival-time" not in self.source.quirks
         if placed.ssrc is not None and all(other.ssrc != placed.ssrc for other in self.tracks):
@@ -361,30 +381,6 @@ class Intake:
                 raise
         else:
             self.tracks += (track,)
-
-    def _begin(self, wanted: list[DescribedTrack]) -> tuple[InboundTrack, ...]:
-        """Tracks for a new connection: those of the last one if the codecs are the same, so that numbers go on."""
-        return self._begin_formats([described.format for described in wanted], wanted)
-
-    def _begin_formats(
-        self, formats: Sequence[TrackFormat], wanted: Sequence[DescribedTrack] = ()
-    ) -> tuple[InboundTrack, ...]:
-        before = self.tracks[: self._relayed]
-        if [(t.format.codec, t.format.clock_rate) for t in before] == [(f.codec, f.clock_rate) for f in formats]:
-            for track, format in zip(before, formats, strict=True):
-                track.begin(format)
-            return before
-        types = [described.payload_type for described in wanted] or [96 + index for index in range(len(formats))]
-        return tuple(
-            InboundTrack(
-                index,
-                format,
-                # the camera's own where that can be: packets then pass as they are
-                number if types.count(number) == 1 else 96 + index,
-                random.getrandbits(32),
-            )
-            for index, (format, number) in enumerate(zip(formats, types, strict=True))
-        )
 
     def _publish_tracks(self) -> None:
         self.stream.clear()
@@ -410,7 +406,15 @@ class Intake:
         walker = self._walker
         if walker is None:
             return end
-        used = walker.receive(buffer, start, end, self._clock.utc())
+        try:
+            used = walker.receive(buffer, start, end, self._clock.utc())
+        except CodecChanged as change:
+            # Nothing more of this connection can be read. The camera is asked at once what it sends now.
+            self._findings.note(change)
+            self._walker = None
+            if self._client is not None:
+                self._client.abort(change.reason)
+            return end
         if walker.pending and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER, self._flush)
         return used

@@ -25,6 +25,8 @@ from onvifd.errors import OnvifdError, Timeout, Unavailable
 from onvifd.media import nal, video
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, Kind, TrackFormat
+from onvifd.rtsp.client import RtspClient
+from onvifd.rtsp.client_session import BasicRefused
 from onvifd.rtsp.client_transport import Way
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,24 @@ class _Unit(NamedTuple):
     ticks: int
     key: bool
     data: bytes
+
+
+async def wants_clear(client: RtspClient, timeout: float) -> str:
+    """Why a camera that has offered Digest is not to be received by libavformat: it asks for Basic, and would be told the password.
+
+    Empty where there is no such reason. libavformat cannot be told to send Digest alone.
+    """
+    try:
+        async with asyncio.timeout(timeout):
+            await client.connect(timeout)
+            await client.describe()
+    except BasicRefused as error:
+        return error.reason
+    except (OnvifdError, TimeoutError) as error:
+        log.debug("our client: %s", error)  # that is why the other one is used
+    finally:
+        await client.close()
+    return ""
 
 
 class AvReceiver:

@@ -7,14 +7,15 @@ unit at the RTP marker or when `flush` is called.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable
 
+from onvifd.cameras.codec_change import judge_odd, takes_type
+from onvifd.cameras.intake_message import message_end
 from onvifd.cameras.intake_track import Counters, InboundTrack, payload_of
 from onvifd.clock import US, utc_to_ntp
 from onvifd.errors import InvalidArgument
-from onvifd.media.rtp.clean_point import KEY, UNDECIDED
+from onvifd.media.rtp.clean_point import KEY, ODD, UNDECIDED
 from onvifd.media.rtp.depack import Frame
 from onvifd.media.rtp.jpeg import read_extension
 from onvifd.media.rtp.marker import MIDDLE, SLICE
@@ -39,9 +40,6 @@ MAX_UNIT = 8 << 20
 MAX_GARBAGE = 256 << 10
 """Bytes of garbage in a row after which a connection is given up."""
 
-MAX_MESSAGE = 64 << 10
-"""Bytes of an RTSP message between media frames."""
-
 MAX_RUN = 64
 """Packets taken in one step at most."""
 
@@ -54,9 +52,6 @@ _MASK = 0xFFFFFFFF
 _HALF = 1 << 31
 _RTCP_FIRST, _RTCP_LAST = 200, 207
 """Packet types of RTCP; as an RTP header they would be payload types that are never used (RFC 5761 4)."""
-_MESSAGE = re.compile(rb"RTSP/\d|[A-Z_]{3,20} (?:rtsps?://|\*|/)")
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
-_CONTENT_LENGTH = re.compile(rb"\ncontent-length[ \t]*:[ \t]*(\d{1,6})", re.IGNORECASE)
 
 
 class BadStream(Exception):
@@ -111,7 +106,8 @@ class Walker:
     def receive(self, buffer: bytearray, start: int, end: int, now: int) -> int:
         """Take what lies in `buffer[start:end]`, which arrived at `now` (microseconds UTC).
 
-        Returns how far it was used; the rest is unfinished. Packet headers are rewritten in place. Raises BadStream.
+        Returns how far it was used; the rest is unfinished. Packet headers are rewritten in place. Raises BadStream, or
+        CodecChanged when the camera has begun to send another encoding.
         """
         position = start
         rtp = self._rtp
@@ -139,7 +135,7 @@ class Walker:
                     rtp_time == track.decided
                     and seq == track.expected
                     and first == 0x80
-                    and second < 0x80
+                    and second == track.coming
                     and track.starts
                     and track.sizes < MAX_UNIT
                 ):
@@ -255,6 +251,11 @@ class Walker:
             self._report(bytes(view[position + _FRAMING : after]), track, now)
             return
         contiguous = seq == track.expected
+        if second & 0x7F != track.coming and not takes_type(track, second & 0x7F, rtp_time):
+            if contiguous and ssrc == track.source:
+                track.leave_out(seq)
+            self.counters.strays += 1
+            return
         if ssrc != track.source or not contiguous:
             contiguous = track.expected < 0
             if not self._follows(track, seq, rtp_time, ssrc, now):
@@ -284,6 +285,8 @@ class Walker:
             track.key = track.verdict is None
         if track.verdict is not None and track.decided != rtp_time and begin < end:
             verdict = track.verdict(buffer, begin, end)
+            if verdict == ODD:
+                verdict = judge_odd(track, bytes(view[begin:end]), rtp_time)
             if verdict != UNDECIDED:
                 track.decided = rtp_time
             if verdict == KEY:
@@ -477,19 +480,14 @@ class Walker:
                 and (buffer[after] == 0x24 or buffer[after] == 0x52)
             ):
                 return after
-        elif _MESSAGE.match(buffer, position, min(end, position + 64)):
-            head = _HEAD_END.search(buffer, position, end)
-            if head is None and end - position < MAX_MESSAGE:
+        else:
+            after = message_end(buffer, position, end)
+            if after == position:
                 return position
-            if head is not None:
-                length = _CONTENT_LENGTH.search(buffer, position, head.end())
-                after = head.end() + (int(length.group(1)) if length else 0)
-                if after - position <= MAX_MESSAGE:
-                    if after > end:
-                        return position
-                    self._on_message(bytes(buffer[position:after]))
-                    self._garbage = 0
-                    return after
+            if after > position:
+                self._on_message(bytes(buffer[position:after]))
+                self._garbage = 0
+                return after
         found = buffer.find(b"$", position + 1, end)
         skipped = (found if found >= 0 else end) - position
         self._garbage += skipped

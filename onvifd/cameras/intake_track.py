@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from onvifd.clock import US
@@ -56,6 +57,8 @@ class InboundTrack:
         self.channel = 2 * index
         self.described = payload_type
         """The payload type of the description, by which packets on an unexpected channel are known."""
+        self.listed: dict[int, TrackFormat | None] = {}
+        """Other payload types of the description; None for what is no encoding of ours: tones, correction, pauses."""
         self.rtcp_channel = self.channel + 1
         """Where our reports to the camera go."""
         self.payload_type = payload_type
@@ -96,6 +99,14 @@ class InboundTrack:
         self.arrived = 0
         self.follow_reports = True
         """Whether the camera's sender reports tell the time."""
+        self.coming = -1
+        """The payload type that comes."""
+        self.other_next = self.other_time = -1
+        self.others = 0
+        """Time stamps in a row with a payload type that is not described, and what was to leave next meanwhile."""
+        self.odd_since = self.odd_time = -1
+        self.odd_pictures = 0
+        """Pictures that begin as none of the codec does, since the key frame of this time stamp."""
         self.expected = -1
         self.seq_offset = 0
         self.time_offset = 0
@@ -122,6 +133,11 @@ class InboundTrack:
         self.promised = ssrc
         if not (self.told or self._began):
             self.ssrc = ssrc
+
+    def leave_out(self, seq: int) -> None:
+        """The packet that comes next is none of the track: outgoing numbers close behind it."""
+        self.expected = seq + 1 & 0xFFFF
+        self.seq_offset = self.seq_offset - 1 & 0xFFFF
 
     def anchor(self, seq: int, rtp_time: int, utc: int) -> None:
         """Choose offsets so that this packet, the first of a new numbering, continues what was sent before it.
@@ -180,3 +196,21 @@ def payload_of(buffer: bytearray, position: int, after: int, first: int) -> tupl
     if first & 0x20:
         end -= buffer[after - 1]
     return (begin, end) if begin <= end else (after, after)
+
+
+def continued(
+    before: Sequence[InboundTrack], formats: Sequence[TrackFormat], types: Sequence[int] = ()
+) -> tuple[InboundTrack, ...]:
+    """Tracks for a new connection: those of the last one if the codecs are the same, so that numbers go on.
+
+    `types` are the camera's payload types: packets then pass as they are, where that can be.
+    """
+    if [(t.format.codec, t.format.clock_rate) for t in before] == [(f.codec, f.clock_rate) for f in formats]:
+        for track, format in zip(before, formats, strict=True):
+            track.begin(format)
+        return tuple(before)
+    numbers = types or [96 + index for index in range(len(formats))]
+    return tuple(
+        InboundTrack(index, format, number if numbers.count(number) == 1 else 96 + index, random.getrandbits(32))
+        for index, (format, number) in enumerate(zip(formats, numbers, strict=True))
+    )

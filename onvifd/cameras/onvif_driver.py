@@ -13,12 +13,14 @@ import aiohttp
 from onvifd.cameras.event_scope import EventScope, SourceTokens, scope_of
 from onvifd.cameras.probe import CameraProbe, ProbedStream
 from onvifd.cameras.registry import Credentials, Driver, Role, Stream, redact, split_credentials
+from onvifd.cameras.ways import Told
 from onvifd.clock import Clock
 from onvifd.errors import InvalidArgument, NotAuthorized, NotSupported, OnvifdError, Timeout, Unavailable
 from onvifd.media.types import Codec
 from onvifd.onvif.client import OnvifClient
 from onvifd.onvif.soap.namespaces import TEV, TR2, TRT
 from onvifd.onvif.types import tds, tr2, trt, tt
+from onvifd.rtsp.client_transport import Way
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,10 @@ _AUDIO = {
     "g726": Codec.G726,
     "opus": Codec.OPUS,
 }
+
+
+# Some say RTSP with the port of HTTP and mean the tunnel there (Media 5.15.1).
+_TUNNELS = {"http": (Way.HTTP, 80), "https": (Way.HTTPS, 443), "rtsp": (Way.HTTP, 80), "rtsps": (Way.RTSPS, 322)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +312,45 @@ async def _media_uri(client: OnvifClient, token: str) -> str:
     return _stream_address(answer.media_uri.uri, client.url)
 
 
+async def ways_told(client: OnvifClient, profile: str) -> dict[Way, Told]:
+    """Where the camera serves a profile's stream within HTTP and within TLS, as far as it says so. Raises no OnvifdError."""
+    try:
+        addresses = await service_addresses(client)
+        uris = []
+        if addresses.media2:
+            # RtspsUnicast is SRTP by UDP, but tells where RTSP is within TLS (Media2 5.4.1).
+            for protocol in ("RtspOverHttp", "RtspsUnicast"):
+                asked = tr2.GetStreamUri(protocol=protocol, profile_token=profile)
+                answer = client.at(addresses.media2).call(asked, tr2.GetStreamUriResponse)
+                uris.append(await _or_else(_uri_of(answer), ""))
+        if addresses.media and not any(uris):
+            setup = tt.StreamSetup(
+                stream=tt.StreamType.RTP_UNICAST, transport=tt.Transport(protocol=tt.TransportProtocol.HTTP)
+            )
+            by_media = trt.GetStreamUri(stream_setup=setup, profile_token=profile)
+            old = await _or_else(client.at(addresses.media).call(by_media, trt.GetStreamUriResponse), None)
+            uris.append(old.media_uri.uri or "" if old is not None else "")
+    except OnvifdError as error:
+        log.debug("camera tells of no other ways: %s", error.reason)
+        return {}
+    return dict(found for found in map(_told, uris) if found is not None)
+
+
+async def _uri_of(answer: Awaitable[tr2.GetStreamUriResponse]) -> str:
+    return (await answer).uri or ""
+
+
+def _told(uri: str) -> tuple[Way, Told] | None:
+    try:
+        parts = urlsplit(split_credentials(uri.strip())[0])
+    except InvalidArgument:
+        return None
+    if parts.scheme not in _TUNNELS or (parts.scheme == "rtsp" and parts.port in (None, 554)):
+        return None
+    way, usual = _TUNNELS[parts.scheme]
+    return way, Told(parts.port or usual, parts.path + (f"?{parts.query}" if parts.query else ""))
+
+
 async def _media_snapshot(client: OnvifClient, token: str) -> str:
     answer = await client.call(trt.GetSnapshotUri(profile_token=token), trt.GetSnapshotUriResponse)
     return reachable(answer.media_uri.uri or "", client.url)
@@ -313,7 +358,7 @@ async def _media_snapshot(client: OnvifClient, token: str) -> str:
 
 def _stream_address(uri: str, asked: str) -> str:
     address = reachable(uri or "", asked)
-    if urlsplit(address).scheme != "rtsp":
+    if urlsplit(address).scheme not in ("rtsp", "rtsps"):
         raise Unavailable(f"the camera gave {redact(address) or 'nothing'} as stream address")
     return address
 

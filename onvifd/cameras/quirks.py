@@ -69,6 +69,24 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk("markers-none", Switch.ALWAYS, "Markers are never set: the next time stamp ends a picture.", _LIVE555),
     Quirk("no-markers", Switch.CAMERA, "Markers are random: none is believed from the beginning.", _RETINA),
     Quirk("time-leaps", Switch.ALWAYS, "Time stamps or sequence numbers begin anew: clients see them go on.", _FFMPEG),
+    Quirk(
+        "codec-changes",
+        Switch.ALWAYS,
+        "It sends another encoding within a session: a new description is asked for.",
+        "our own tests; libavformat and GStreamer go on with the old decoder",
+    ),
+    Quirk(
+        "codec-wrong",
+        Switch.ALWAYS,
+        "Its description names another codec than it sends: what comes counts.",
+        "AlexxIT/go2rtc issue 264",
+    ),
+    Quirk(
+        "types-other",
+        Switch.ALWAYS,
+        "Packets of payload types that are not described are mixed in: they are left out.",
+        "BogdanovKirill/RtspClientSharp issue 98, bluenviron/mediamtx issue 4036",
+    ),
     Quirk("clock-insane", Switch.ALWAYS, "Sender reports that are far from the present time are not followed.", _GST),
     Quirk("arrival-time", Switch.CAMERA, "Its clock is near but drifts in steps: sender reports are left alone.", _GST),
     Quirk("rtcp-odd", Switch.ALWAYS, "RTCP is missing, broken, or comes on the channel of RTP.", _FFMPEG),
@@ -79,6 +97,12 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk("no-keep-alive", Switch.CAMERA, "Any request during the session disturbs it: none is sent.", _GST),
     Quirk("no-reports", Switch.CAMERA, "Receiver reports disturb it: none are sent.", _GST),
     Quirk("nonce-fresh", Switch.ALWAYS, "A nonce runs out without stale=true: the new one is used.", _RETINA),
+    Quirk(
+        "basic-clear",
+        Switch.CAMERA,
+        "It has offered Digest once and wants Basic now: the password is sent in clear.",
+        "our own tests; who is in the middle of a connection can ask for the same",
+    ),
     Quirk("md5-only", Switch.CAMERA, "It offers SHA-256 and computes it wrongly: MD5 is used.", _GST),
     Quirk("redirects", Switch.ALWAYS, "It redirects DESCRIBE, or a session with REDIRECT.", _LIVE555),
     Quirk("requests-us", Switch.ALWAYS, "It sends OPTIONS or ANNOUNCE itself: it gets an answer.", _GST),
@@ -115,8 +139,10 @@ def parse_quirks(ids: Iterable[str]) -> frozenset[str]:
     return found
 
 
-def client_options(way: Way, tunnel_port: int, trust: Trust, quirks: frozenset[str]) -> ClientOptions:
-    """How the client talks to a camera with these quirks."""
+def client_options(
+    way: Way, tunnel_port: int, trust: Trust, quirks: frozenset[str], *, digest: bool = False
+) -> ClientOptions:
+    """How the client talks to a camera with these quirks; `digest` is whether it has offered Digest before."""
     keep_alive = "none" if "no-keep-alive" in quirks else "OPTIONS" if "keep-alive-options" in quirks else ""
     return ClientOptions(
         way=way,
@@ -127,4 +153,5 @@ def client_options(way: Way, tunnel_port: int, trust: Trust, quirks: frozenset[s
         options_first="no-options" not in quirks,
         reports="no-reports" not in quirks,
         short_headers="short-headers" in quirks,
+        basic="basic-clear" in quirks or not digest,
     )

@@ -23,6 +23,7 @@ from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.store.cameras import Parts
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.policies import OFF
+from onvifd.store.receptions import ReceptionRow
 from onvifd.store.rows import CameraRow, JobRow, JobSourceRow, PolicyRow, ProfileRow, RecordingRow, StreamRow, TrackRow
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class Stream:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCamera:
     """A camera to add. `address` may carry credentials; they are split off unless `credentials` are given. `record` is whether
-    its main stream is recorded from the beginning."""
+    its main stream is recorded from the beginning. `receptions` are how its streams are received; the camera is filled in."""
 
     name: str
     driver: Driver
@@ -122,6 +123,7 @@ class NewCamera:
     serial: str = ""
     event_address: str = ""
     talk: tuple[TrackFormat, ...] = ()
+    receptions: tuple[ReceptionRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +256,7 @@ class Registry:
         policies = (PolicyRow(camera=camera.id, stream=Role.MAIN.value, mode="auto" if new.record else OFF),)
         row = self._catalogue.cameras.add(*parts, limit=self._limit, policies=policies)
         self._catalogue.loudspeakers.put(row.id, new.talk)
+        self._catalogue.receptions.put(row.id, new.receptions)
         log.info("camera %s added as channel %d: %s at %s", row.id, row.channel, row.name, row.address)
         return replace(self._camera(row), talk=new.talk)
 

@@ -8,12 +8,10 @@ from urllib.parse import urlsplit
 
 from onvifd.cameras.probe import CameraProbe, ProbedStream
 from onvifd.cameras.registry import Credentials, Driver, Role, Stream
-from onvifd.errors import InvalidArgument, OnvifdError, Unavailable
+from onvifd.cameras.ways import TIMEOUT, Asker, Reach
+from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.media.types import Kind, TrackFormat
 from onvifd.media.video import is_sps, parse_sps
-from onvifd.rtsp.client import describe
-
-TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +20,26 @@ class Described:
 
     formats: tuple[TrackFormat, ...]
     skipped: tuple[str, ...]
+    url: str
+    reach: Reach
+    """Where it was described, and by which way."""
 
 
-async def describe_stream(url: str, credentials: Credentials | None, timeout: float = TIMEOUT) -> Described:
+def asker(credentials: Credentials | None, reach: Reach | None = None) -> Asker:
+    """Who asks a camera that speaks RTSP alone."""
+    return Asker(*((credentials.user, credentials.password) if credentials else ("", "")), reach)
+
+
+async def describe_stream(ask: Asker, url: str, profile: str = "", timeout: float = TIMEOUT) -> Described:
     """What a stream carries. Raises NotAuthorized, InvalidArgument, Unavailable, Timeout."""
-    user, password = (credentials.user, credentials.password) if credentials else ("", "")
-    try:
-        description = await describe(url, user, password, timeout)
-    except OnvifdError:
-        raise
-    except (OSError, ValueError) as error:
-        raise Unavailable(f"the camera cannot be described: {error}") from error
-    return Described(tuple(track.format for track in description.tracks), description.skipped)
+    answered = await ask.ask(url, profile, timeout)
+    tracks = tuple(track.format for track in answered.description.tracks)
+    return Described(tracks, answered.description.skipped, answered.url, answered.reach)
 
 
-async def probe(url: str, credentials: Credentials | None) -> CameraProbe:
+async def probe(url: str, ask: Asker) -> CameraProbe:
     """Describe the stream at `url`. Raises Unavailable if it has no video, and what `describe_stream` raises."""
-    described = await describe_stream(url, credentials)
+    described = await describe_stream(ask, url)
     if not any(track.kind is Kind.VIDEO for track in described.formats):
         raise Unavailable("the stream has no video that the recorder can take")
     stream = refine(Stream(role=Role.MAIN, uri=url), described.formats)

@@ -7,8 +7,8 @@ import contextlib
 import logging
 import secrets
 from collections import deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 from onvifd.cameras.voice import G711, Speech, Voice, can_encode, converted, same, voice
 from onvifd.clock import Clock
@@ -18,7 +18,8 @@ from onvifd.media.rtp.packet import build_rtp
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import BACKCHANNEL_TAG
 from onvifd.rtsp.client import RtspClient
-from onvifd.rtsp.client_session import TransportRefused
+from onvifd.rtsp.client_session import DEFAULTS, ClientOptions, TransportRefused, parse_url, secured
+from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.messages import Parser, Response
 from onvifd.rtsp.sdp import DescribedTalk, DescribedTrack
 
@@ -38,12 +39,26 @@ _DOLLAR = 0x24
 
 @dataclass(frozen=True, slots=True)
 class TalkSource:
-    """Where a camera takes sound: the URL of a stream with a back channel."""
+    """Where a camera takes sound: the URL of a stream with a back channel.
+
+    `options` are those of the stream: its way, its certificate. `clear`: the password may be sent in clear whatever the camera
+    has offered before.
+    """
 
     name: str
     url: str
     user: str = ""
     password: str = field(default="", repr=False)
+    options: ClientOptions = DEFAULTS
+    clear: bool = False
+
+    def is_same(self, other: TalkSource) -> bool:
+        """Whether the other one is reached the same way, whatever was learnt of certificate and login meanwhile."""
+        mine, others = self.options, other.options
+        pins = {mine.trust.pin, others.trust.pin} - {""}
+        known = replace(mine, trust=others.trust, basic=others.basic)
+        same = mine.trust.judge is others.trust.judge and len(pins) <= 1 and known == others
+        return same and replace(self, options=others) == other
 
 
 def choose(talk: DescribedTalk, source: TrackFormat) -> tuple[int, TrackFormat]:
@@ -67,10 +82,10 @@ def choose(talk: DescribedTalk, source: TrackFormat) -> tuple[int, TrackFormat]:
 
 
 async def talk_formats(
-    url: str, user: str = "", password: str = "", timeout: float = OPEN_TIMEOUT
+    url: str, user: str = "", password: str = "", timeout: float = OPEN_TIMEOUT, options: ClientOptions = DEFAULTS
 ) -> tuple[TrackFormat, ...]:
     """What the camera at `url` decodes; empty if it has no back channel. Raises OnvifdError leaves if it does not answer."""
-    client = RtspClient(url, user, password, require=BACKCHANNEL_TAG)
+    client = RtspClient(url, user, password, options=options, require=BACKCHANNEL_TAG)
     try:
         async with asyncio.timeout(timeout):
             await client.connect(timeout)
@@ -95,12 +110,23 @@ class Talkback:
     """The way from one line to its camera: `run` until cancelled.
 
     It connects with the first sound and leaves the camera when there was none for `idle` seconds. `trouble` says why the camera
-    cannot be reached, empty while all is well.
+    cannot be reached, empty while all is well. `on_pin` is called with the fingerprint of a certificate that was taken without
+    knowing it.
     """
 
-    def __init__(self, line: TalkLine, source: TalkSource, clock: Clock, *, idle: float = IDLE) -> None:
+    def __init__(
+        self,
+        line: TalkLine,
+        source: TalkSource,
+        clock: Clock,
+        *,
+        idle: float = IDLE,
+        on_pin: Callable[[str], None] | None = None,
+    ) -> None:
         self._line = line
-        self._source = source
+        self._on_pin = on_pin
+        self.source = source
+        self._options = source.options
         self._clock = clock
         self._idle = idle
         self._waiting: deque[Sound] = deque(maxlen=MAX_WAITING)
@@ -131,7 +157,7 @@ class Talkback:
     async def _failed(self, error: OnvifdError | OSError) -> None:
         reason = error.reason if isinstance(error, OnvifdError) else error.strerror or str(error)
         if reason != self.trouble:
-            log.warning("%s cannot be talked to: %s", self._source.name, reason)
+            log.warning("%s cannot be talked to: %s", self.source.name, reason)
         self.trouble = reason
         await self._clock.sleep(RETRY)
         self.counters.dropped += len(self._waiting)
@@ -140,8 +166,10 @@ class Talkback:
 
     async def _session(self) -> None:
         """One connection: from the first sound to the end of the last. Raises OnvifdError leaves."""
-        source = self._source
-        client = RtspClient(source.url, source.user, source.password, require=BACKCHANNEL_TAG)
+        source = self.source
+        options = self._options
+        url = secured(source.url) if options.way is Way.RTSPS else source.url
+        client = RtspClient(url, source.user, source.password, options=options, require=BACKCHANNEL_TAG)
         try:
             sender = await self._open(client)
             self.trouble = ""
@@ -156,7 +184,9 @@ class Talkback:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT):
                 await client.connect()
+                self._learn(client)
                 description = await client.describe()
+                self._learn(client)
                 if description.talk is None:
                     raise NotSupported("the camera has no back channel")
                 self._line.set_formats(tuple(format for _, format in description.talk.formats))
@@ -166,6 +196,16 @@ class Talkback:
                 return Sender(client, self._line, channel, number, format)
         except TimeoutError:
             raise Timeout(f"the camera does not answer in {OPEN_TIMEOUT:g} s") from None
+
+    def _learn(self, client: RtspClient) -> None:
+        """Certificate and way of login hold for the next connection, too."""
+        trust = self._options.trust
+        if client.seen_pin and not trust.pin:
+            self._options = replace(self._options, trust=replace(trust, pin=client.seen_pin))
+            if self._on_pin is not None:
+                self._on_pin(client.seen_pin)
+        if client.offered_digest and not self.source.clear:
+            self._options = replace(self._options, basic=False)
 
     async def _serve(self, client: RtspClient, sender: Sender) -> None:
         keep = client.session.timeout / 2
@@ -203,11 +243,19 @@ class Talkback:
 
 
 async def _set_up(client: RtspClient, track: DescribedTrack) -> tuple[int, bool]:
-    """Within the connection, or by UDP where the camera wants that. Gives the channel to send on and whether it is UDP."""
-    try:
-        return (await client.setup(track, CHANNEL))[0], False
-    except TransportRefused:
-        log.debug("the camera wants sound by UDP")
+    """As the camera's streams come: within the connection, and by UDP where that is set or the camera wants it.
+
+    Gives the channel to send on and whether it is UDP. Raises TransportRefused where neither will do.
+    """
+    way, secure = client.options.way, parse_url(client.session.url).secure
+    if way is not Way.UDP:
+        try:
+            return (await client.setup(track, CHANNEL))[0], False
+        except TransportRefused:
+            # Within TLS nothing is to leave by UDP in clear, and where tunnels are needed UDP does not get through.
+            if secure or way not in (Way.TCP, Way.MULTICAST):
+                raise
+            log.debug("the camera wants sound by UDP")
     await client.setup_udp(track, CHANNEL)
     return CHANNEL, True
 

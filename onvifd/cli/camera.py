@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onvifd.cli.camera_set import quirks_, set_
+from onvifd.cli.camera_set import Quirks, Transport, TrustWay, TunnelPort, quirks_, reach, set_
 from onvifd.cli.common import (
     FAILED,
     AsJson,
@@ -25,6 +25,7 @@ from onvifd.cli.common import (
 
 if TYPE_CHECKING:
     from onvifd.cameras.registry import Camera, Credentials, Stream
+    from onvifd.cameras.ways import Reach
     from onvifd.config import Config
 
 PASSWORD_VARIABLE = "ONVIFD_CAMERA_PASSWORD"
@@ -87,6 +88,10 @@ def add(
     sub: Annotated[str, typer.Option(help="URL of the sub stream of a plain RTSP camera.")] = "",
     source: Annotated[str | None, typer.Option(help="Video source of a camera with several lenses.")] = None,
     record: Annotated[bool, typer.Option(help="Record its main stream.")] = True,
+    transport: Transport = None,
+    tunnel_port: TunnelPort = None,
+    trust: TrustWay = None,
+    quirk: Quirks = None,
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
@@ -97,14 +102,17 @@ def add(
     from onvifd.cameras.drivers import prepare
     from onvifd.cli.setup import open_registry
 
+    allowed = reach(resolved, transport, tunnel_port, trust, quirk)
     with open_registry(resolved) as registry:
         login = _login(user, password_stdin)
         with waiting(f"asking {_shown(address)}"):
-            new = asyncio.run(prepare(address, login, name=name, sub_address=sub, source=source))
+            new = asyncio.run(prepare(address, login, name=name, sub_address=sub, source=source, reach=allowed))
         camera = registry.add(replace(new, record=record))
     typer.echo(f"camera {camera.id} added as channel {camera.channel}: {camera.name}")
+    ways = {row.stream: row.transport for row in new.receptions}
     for stream in camera.streams:
-        typer.echo(f"  {stream.role}: {_encoding(stream)}")
+        way = ways.get(stream.role, "auto")
+        typer.echo(f"  {stream.role}: {_encoding(stream)}{'' if way == 'auto' else f', by {way}'}")
 
 
 @app.command("list")
@@ -139,13 +147,20 @@ def probe_(
     which: Annotated[str, typer.Argument(help="Id, channel number or name of a camera, or an address.")],
     user: User = "",
     password_stdin: FromStdin = False,
+    transport: Transport = None,
+    tunnel_port: TunnelPort = None,
+    trust: TrustWay = None,
+    quirk: Quirks = None,
     json: AsJson = False,
     data: Data = None,
     config: ConfigFile = None,
 ) -> None:
-    """Ask a camera what it is, what it streams and whether it can be talked to. Exit status 1 if the recorder could not use it."""
+    """Ask a camera what it is, what it streams and whether it can be talked to. Exit status 1 if the recorder could not use it.
+
+    A camera of the recorder is asked as it is set; how to reach it is for addresses.
+    """
     resolved = settings(data, config)
-    from onvifd.cameras.drivers import check_streams, choose, probe, talk
+    from onvifd.cameras.drivers import asker, check_streams, choose, probe, talk
     from onvifd.cli.setup import open_registry
 
     known = _known(resolved, which)
@@ -157,10 +172,14 @@ def probe_(
         login = _login(user, password_stdin) or (split_credentials(which)[1] if "://" in which else None)
     else:
         address, login = known.address, known.credentials
+    if known is None:
+        asks = [asker(address, login, reach(resolved, transport, tunnel_port, trust, quirk))]
+    else:
+        asks = [asker(address, login, each) for each in _reaches(resolved, known)]
     with waiting(f"asking {_shown(address)}"):
-        found = asyncio.run(probe(address, login))
-        checks = asyncio.run(check_streams(streams or choose(found), login))
-        decodes = asyncio.run(talk(checks[0].stream, login))
+        found = asyncio.run(probe(address, login, ask=asks[0]))
+        checks = asyncio.run(check_streams(streams or choose(found), asks if streams else asks[0]))
+        decodes = asyncio.run(talk(checks[0].stream, login, checks[0].reach))
     if known is not None and not checks[0].problem:
         with open_registry(resolved) as registry:
             registry.learn_talk(known.id, decodes)
@@ -170,6 +189,7 @@ def probe_(
             "role": check.stream.role.value,
             "uri": _shown(check.stream.uri),
             "encoding": _encoding(check.stream),
+            "transport": check.reach.transport.value,
             "problem": check.problem,
             "left_out": list(check.skipped),
         }
@@ -225,6 +245,23 @@ def _known(config: Config, which: str) -> Camera | None:
         if "." in which or ":" in which:
             return None
         raise
+
+
+def _reaches(config: Config, camera: Camera) -> list[Reach]:
+    """How each stream of a camera is received."""
+    from dataclasses import replace
+
+    from onvifd.cameras.ways import reach_of
+    from onvifd.cli.setup import open_catalogue
+    from onvifd.rtsp.client_transport import Way
+    from onvifd.store.receptions import ReceptionRow
+
+    with open_catalogue(config) as catalogue:
+        rows = {row.stream: row for row in catalogue.receptions.all() if row.camera == camera.id}
+    digest = any(row.digest for row in rows.values())
+    found = (rows.get(each.role) or ReceptionRow(camera=camera.id, stream=each.role) for each in camera.streams)
+    # Streams without another setting come by TCP or UDP: that a tunnel would answer is no help.
+    return [replace(reach_of(row), digest=digest, ways=(Way.TCP,)) for row in found]
 
 
 def _shown(url: str) -> str:

@@ -9,7 +9,43 @@ import typer
 from onvifd.cli.common import AsJson, ConfigFile, Data, one_line_errors, print_json, print_table, settings
 
 if TYPE_CHECKING:
+    from onvifd.cameras.ways import Reach
+    from onvifd.config import Config
     from onvifd.store.receptions import ReceptionRow
+
+Transport = Annotated[
+    str | None,
+    typer.Option(
+        help="tcp, udp, multicast, http, https or rtsps. Default: auto, which asks by the ways of the setting cameras.ways."
+    ),
+]
+TunnelPort = Annotated[
+    int | None, typer.Option(help="Port of http and https; by default what the camera tells, or 80 and 443.")
+]
+TrustWay = Annotated[
+    str | None, typer.Option(help="How its certificate is judged: pin (the first one seen, default), ca or none.")
+]
+Quirks = Annotated[list[str] | None, typer.Option(help="Quirk to switch on, see camera quirks.")]
+
+
+def reach(
+    config: Config, transport: str | None, tunnel_port: int | None, trust: str | None, quirk: list[str] | None
+) -> Reach:
+    """How a camera that is not known yet may be reached. Raises InvalidArgument."""
+    from dataclasses import replace
+
+    from onvifd.cameras.reception import changed
+    from onvifd.cameras.ways import parse_ways, reach_of
+    from onvifd.store.receptions import ReceptionRow
+
+    row = changed(
+        ReceptionRow(camera="", stream=""),
+        transport=transport,
+        tunnel_port=tunnel_port,
+        trust=trust,
+        quirks=tuple(quirk) if quirk else None,
+    )
+    return replace(reach_of(row), ways=parse_ways(config.cameras.ways))
 
 
 @one_line_errors
@@ -82,6 +118,7 @@ def _as_json(row: ReceptionRow) -> dict[str, Any]:
         "pin": row.pin,
         "on_demand": row.on_demand,
         "quirks": row.quirks.split(),
+        "digest": row.digest,
     }
 
 

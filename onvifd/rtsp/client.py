@@ -85,6 +85,8 @@ class RtspClient:
             raise Unavailable(f"no connection to {where}: {error.strerror or error}") from None
         connection.on_request = self._requested
         self._connection = connection
+        if self._tunnel is not None:
+            self.session.offered_digest |= self._tunnel.offered_digest
         transport = connection.transport
         sock = transport.get_extra_info("socket") if transport else None
         if sock is not None:
@@ -99,7 +101,9 @@ class RtspClient:
             port = self.options.tunnel_port or (443 if secure else 80)
             path = re.sub(r"^rtsps?://[^/?]*", "", address.url)
             user, password = self.session.user, self.session.password
-            self._tunnel = Tunnel(address.host, port, path, user, password, context, self._judge)
+            self._tunnel = Tunnel(
+                address.host, port, path, user, password, context, self._judge, basic=self.options.basic
+            )
             return await self._tunnel.open(self._poller)
         poller = None if secure else self._poller
         connection = Connection(poller)
@@ -126,6 +130,16 @@ class RtspClient:
         if self._connection is None or self._connection.transport is None:
             raise Unavailable("not connected")
         return self._connection
+
+    @property
+    def offered_digest(self) -> bool:
+        """Whether the camera has asked for Digest, and is to be told no password in clear any more."""
+        return self.session.offered_digest or (self._tunnel is not None and self._tunnel.offered_digest)
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether the camera has answered anything: it speaks RTSP, and by this way."""
+        return self.session.answered
 
     @property
     def misunderstood(self) -> bool:
@@ -176,8 +190,11 @@ class RtspClient:
         user, password = (self.session.user, self.session.password) if same else ("", "")
         if not same:
             log.warning("%s redirects to another host, which does not get its password", old.host)
+        self.options = replace(self.options, basic=self.options.basic and not self.offered_digest)
+        offered = self.offered_digest
         await self.close()
         self.session = ClientSession(target, user, password, self.options, require=self.session.require)
+        self.session.offered_digest = offered
         await self.connect()
 
     async def _options(self) -> None:

@@ -36,6 +36,15 @@ class NotUnderstood(Unavailable):
     """The camera refuses or answers in a way that another client may know how to take."""
 
 
+class BasicRefused(NotAuthorized):
+    """The camera asks for the password in clear, though it has offered Digest before: it is not told."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the camera asks for the password in clear (Basic), but has offered Digest before; the quirk basic-clear allows it"
+        )
+
+
 class TransportRefused(NotUnderstood):
     """The camera does not send by the transport that was asked for."""
 
@@ -46,7 +55,8 @@ class ClientOptions:
 
     `tunnel_port` is the port of HTTP tunnels, 0 for 80 and 443. `md5_only` leaves digests with SHA-256 alone. `keep_alive` is
     the method that keeps a session alive, empty to find out. `options_first` asks for OPTIONS before DESCRIBE. `reports` is
-    whether receiver reports are sent. `short_headers` leaves out what is not needed.
+    whether receiver reports are sent. `short_headers` leaves out what is not needed. `basic` is whether the password may be
+    sent in clear (Basic) outside of TLS.
     """
 
     way: Way = Way.TCP
@@ -57,6 +67,7 @@ class ClientOptions:
     options_first: bool = True
     reports: bool = True
     short_headers: bool = False
+    basic: bool = True
 
 
 DEFAULTS = ClientOptions()
@@ -80,6 +91,16 @@ def parse_url(url: str) -> Address:
     if match is None or not 0 < port < 65536 or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
         raise InvalidArgument("This is no rtsp:// address without credentials.")
     return Address(match.group("v6") or match.group("host"), port, url, secure)
+
+
+def secured(url: str) -> str:
+    """The same address within TLS. The port of RTSP itself is given up for that of RTSPS, another one is kept."""
+    address = parse_url(url)
+    if address.secure:
+        return url
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    path = re.sub(r"^rtsp://[^/?]*", "", url)
+    return f"rtsps://{host}{'' if address.port == 554 else f':{address.port}'}{path}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +130,10 @@ class ClientSession:
     redirect: str = ""
     require: str = ""
     """A feature without which the session is of no use (RFC 2326 12.32)."""
+    answered: bool = False
+    """The camera speaks RTSP: it has answered something."""
+    offered_digest: bool = False
+    """The camera has asked for Digest."""
     _cseq: int = 0
     _digest: ClientDigest | None = None
     _accepted: bool = False
@@ -166,6 +191,7 @@ class ClientSession:
         Sets `redirect` for a redirection. Raises NotAuthorized, TransportRefused, NotUnderstood or Unavailable for a refusal.
         """
         status, method = response.status, self._sent[0]
+        self.answered = True
         if status == 401:
             return self._challenged(response)
         if 300 <= status < 400:
@@ -206,12 +232,26 @@ class ClientSession:
             raise NotAuthorized("camera asks for credentials")
         if self._digest is None:
             self._digest = ClientDigest(self.user, self.password)
-        hopeful = self._digest.receive_challenge(self._challenges(response))
+        hopeful = self._receive_challenge(self._digest, response)
         self._tries += 1
         # One that knew us before and asks again means another nonce; many do not say stale=true (RFC 2617 3.2.1).
         if self._tries > 2 or not (hopeful or (self._accepted and self._tries == 1)):
             raise NotAuthorized("camera refuses the user name or password")
         return self._request(*self._sent)
+
+    def _receive_challenge(self, digest: ClientDigest, response: Response) -> bool:
+        """See ClientDigest. Who is in the middle of a connection in clear could ask for Basic, and would be told the password."""
+        secure = self.options.way.encrypted or parse_url(self.url).secure
+        digest.allow_basic = secure or (self.options.basic and not self.offered_digest)
+        values = self._challenges(response)
+        try:
+            hopeful = digest.receive_challenge(values)
+        except NotSupported:
+            if any(scheme == "basic" for scheme, _ in split_challenges(values)):
+                raise BasicRefused from None
+            raise
+        self.offered_digest |= digest.scheme == "digest"
+        return hopeful
 
     def _challenges(self, response: Response) -> list[str]:
         values = response.headers.all("WWW-Authenticate")
@@ -259,8 +299,8 @@ class ClientSession:
         if self._digest is None or self._tries > 2:
             return None
         try:
-            self._digest.receive_challenge(self._challenges(response))
-        except NotSupported:
+            self._receive_challenge(self._digest, response)
+        except (NotSupported, BasicRefused):
             return None
         return self.keep_alive()
 

@@ -14,10 +14,10 @@ import ssl
 from collections.abc import Callable
 from typing import Any, cast
 
-from onvifd.access.digest import ClientDigest
+from onvifd.access.digest import ClientDigest, split_challenges
 from onvifd.errors import NotAuthorized, NotSupported, Timeout, Unavailable
 from onvifd.rtsp.client_connection import MAX_UNSENT, Connection
-from onvifd.rtsp.client_session import USER_AGENT, NotUnderstood
+from onvifd.rtsp.client_session import USER_AGENT, BasicRefused, NotUnderstood
 from onvifd.rtsp.poller import ReadPoller
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,8 @@ class _Post(asyncio.Protocol):
 
 
 class Tunnel:
-    """Opens both connections; `check` judges the certificate of each (TLS), `context` is None for plain HTTP."""
+    """Opens both connections; `check` judges the certificate of each (TLS), `context` is None for plain HTTP. `basic` is
+    whether the password may be sent in clear then."""
 
     def __init__(
         self,
@@ -51,11 +52,13 @@ class Tunnel:
         password: str,
         context: ssl.SSLContext | None,
         check: Callable[[Any], None],
+        *,
+        basic: bool = True,
     ) -> None:
         self._address = (host, port)
         self._path = path or "/"
         self._host = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._digest = ClientDigest(user, password) if user else None
+        self._digest = ClientDigest(user, password, allow_basic=basic or context is not None) if user else None
         self._context = context
         self._check = check
         self._cookie = secrets.token_hex(11)
@@ -117,9 +120,12 @@ class Tunnel:
         values = re.findall(rb"(?im)^www-authenticate\s*:\s*([^\r\n]+)", head)
         if self._digest is None or not values:
             raise NotAuthorized("camera asks for credentials")
+        challenges = [value.decode("latin-1") for value in values]
         try:
-            hopeful = self._digest.receive_challenge([value.decode("latin-1") for value in values])
+            hopeful = self._digest.receive_challenge(challenges)
         except NotSupported as error:
+            if any(scheme == "basic" for scheme, _ in split_challenges(challenges)):
+                raise BasicRefused from None
             raise NotUnderstood(error.reason) from None
         if again and not hopeful:
             raise NotAuthorized("camera refuses the user name or password")
@@ -133,6 +139,11 @@ class Tunnel:
         if authorization:
             lines += f"Authorization: {authorization}\r\n"
         return (lines + "\r\n").encode("utf-8", "surrogateescape")
+
+    @property
+    def offered_digest(self) -> bool:
+        """Whether the camera has asked for Digest at HTTP."""
+        return self._digest is not None and self._digest.scheme == "digest"
 
     async def _connect(self, factory: Callable[[], asyncio.BaseProtocol]) -> asyncio.BaseTransport:
         loop = asyncio.get_running_loop()

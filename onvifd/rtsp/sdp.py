@@ -6,7 +6,7 @@ import contextlib
 import ipaddress
 import logging
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from onvifd.errors import BadInput, OnvifdError
 from onvifd.media.fmtp import STATIC_PAYLOAD_TYPES, format_from_fmtp
@@ -16,22 +16,30 @@ log = logging.getLogger(__name__)
 
 MAX_MEDIA = 16
 MAX_LINES = 1024
+MAX_TYPES = 32
+"""Payload types of a section that are looked at."""
 
 _RATES = {"video": "90000", "audio": "8000", "application": "90000"}
 """Clock rates where a camera leaves them out."""
+
+_UNREAD = (Codec.OTHER_VIDEO, Codec.OTHER_AUDIO)
 
 _ABSOLUTE = re.compile(r"rtsps?://[^/?#]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedTrack:
-    """A track that a camera describes. `url` is what SETUP asks for; `group` and `port` where it goes by multicast, if told."""
+    """A track that a camera describes. `url` is what SETUP asks for; `group` and `port` where it goes by multicast, if told.
+
+    `others` are further payload types of its section, with None for what cannot be read.
+    """
 
     format: TrackFormat
     payload_type: int
     url: str
     group: str = ""
     port: int = 0
+    others: tuple[tuple[int, TrackFormat | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +133,7 @@ def _split(body: bytes) -> tuple[_Section, list[_Section]]:
             continue
         if kind == "m":
             words = value.split()
-            numbers = [int(word) for word in words[3:] if re.fullmatch(r"\d{1,3}", word)]
+            numbers = [int(word) for word in words[3 : 3 + MAX_TYPES] if re.fullmatch(r"\d{1,3}", word)]
             port = int(words[1].partition("/")[0]) if len(words) > 1 and re.match(r"\d{1,5}(/|$)", words[1]) else 0
             current = _Section(words[0].lower() if words else "", numbers, port)
             sections.append(current)
@@ -163,10 +171,23 @@ def _track(section: _Section, base: str, skipped: list[str], group: str = "") ->
             continue
         port = section.port if group else 0
         track = DescribedTrack(found, number, _resolve(base, section.first("control")), group, port)
-        if found.codec not in (Codec.OTHER_VIDEO, Codec.OTHER_AUDIO):
-            return track
+        if found.codec not in _UNREAD:
+            return replace(track, others=_others(section, number))
         unread = unread or track
     return unread
+
+
+def _others(section: _Section, chosen: int) -> tuple[tuple[int, TrackFormat | None], ...]:
+    """What else a section says that may come: only what has words of its own, or needs none."""
+    found: dict[int, TrackFormat | None] = {}
+    for number in section.payload_types:
+        if number == chosen or not (section.of_payload("rtpmap", number) or number in STATIC_PAYLOAD_TYPES):
+            continue
+        found[number] = None
+        with contextlib.suppress(OnvifdError):
+            format = _format(section, number)
+            found[number] = None if format is None or format.codec in _UNREAD else format
+    return tuple(found.items())
 
 
 def _format(section: _Section, number: int) -> TrackFormat | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -25,6 +25,10 @@ class ReceptionRow:
     pin: str = ""
     on_demand: bool = False
     quirks: str = ""
+    digest: bool = False
+
+
+Work = Callable[[ReceptionRow], ReceptionRow]
 
 
 class Receptions:
@@ -40,31 +44,41 @@ class Receptions:
             lambda connection: tuple(ReceptionRow(**row) for row in connection.execute(query).mappings())
         )
 
-    def change(self, camera: str, stream: str, work: Callable[[ReceptionRow], ReceptionRow]) -> ReceptionRow:
+    def change(self, camera: str, stream: str, work: Work) -> ReceptionRow:
         """Store what `work` makes of a stream's reception; what it leaves equal is not stored. `work` may run more than once.
 
         Raises NotFound (NoSource).
         """
 
-        def transaction(connection: Connection) -> ReceptionRow:
-            s = schema.streams
-            query = select(s.c.role).where(s.c.camera == camera, s.c.role == stream).with_for_update()
-            if connection.execute(query).first() is None:
-                raise NotFound(f"camera {camera} has no {stream} stream", detail="NoSource")
-            t = schema.receptions
-            ours = (t.c.camera == camera, t.c.stream == stream)
-            row = connection.execute(select(t).where(*ours)).mappings().first()
-            known = ReceptionRow(**row) if row else ReceptionRow(camera=camera, stream=stream)
-            wanted = replace(work(known), camera=camera, stream=stream)
-            if wanted == known:
-                return known
-            if row is None:
-                connection.execute(insert(t).values(asdict(wanted)))
-            elif wanted == ReceptionRow(camera=camera, stream=stream):
-                connection.execute(delete(t).where(*ours))
-            else:
-                connection.execute(update(t).where(*ours).values(asdict(wanted)))
-            bump(connection)
-            return wanted
+        return self._database.write(lambda connection: self._change(connection, camera, stream, work))
 
-        return self._database.write(transaction)
+    def put(self, camera: str, rows: Iterable[ReceptionRow]) -> None:
+        """Store how the streams of a new camera are received. Raises NotFound (NoSource)."""
+
+        def transaction(connection: Connection) -> None:
+            for row in rows:
+                self._change(connection, camera, row.stream, lambda _, row=row: row)  # type: ignore[misc]
+
+        self._database.write(transaction)
+
+    @staticmethod
+    def _change(connection: Connection, camera: str, stream: str, work: Work) -> ReceptionRow:
+        s = schema.streams
+        query = select(s.c.role).where(s.c.camera == camera, s.c.role == stream).with_for_update()
+        if connection.execute(query).first() is None:
+            raise NotFound(f"camera {camera} has no {stream} stream", detail="NoSource")
+        t = schema.receptions
+        ours = (t.c.camera == camera, t.c.stream == stream)
+        row = connection.execute(select(t).where(*ours)).mappings().first()
+        known = ReceptionRow(**row) if row else ReceptionRow(camera=camera, stream=stream)
+        wanted = replace(work(known), camera=camera, stream=stream)
+        if wanted == known:
+            return known
+        if row is None:
+            connection.execute(insert(t).values(asdict(wanted)))
+        elif wanted == ReceptionRow(camera=camera, stream=stream):
+            connection.execute(delete(t).where(*ours))
+        else:
+            connection.execute(update(t).where(*ours).values(asdict(wanted)))
+        bump(connection)
+        return wanted

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -631,6 +632,13 @@ receptions = Table(
     Column("pin", String(64), nullable=False, comment="SHA-256 of its certificate, hex; empty until first seen"),
     Column("on_demand", Boolean, nullable=False, comment="pull it only while somebody watches, if it is not recorded"),
     Column("quirks", Text, nullable=False, comment="ids of quirks that are switched on, with spaces between"),
+    Column(
+        "digest",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="it has offered Digest: the password is not sent in clear",
+    ),
 )
 """Streams without a row are received with the defaults."""
 

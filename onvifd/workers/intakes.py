@@ -28,6 +28,7 @@ def source_of(name: str, spec: StreamSpec) -> Source:
         spec.tunnel_port,
         Trust(Judge(spec.trust), spec.pin),
         frozenset(spec.quirks),
+        spec.digest,
     )
 
 

@@ -39,6 +39,7 @@ from onvifd.workers.messages import (
     CameraState,
     CertificateSeen,
     Credentials,
+    DigestSeen,
     Done,
     Failure,
     GetKeyframe,
@@ -123,7 +124,9 @@ class MediaWorker:
         self._accounts = AccountTable(self._clock, link.send)
         self._streams: dict[tuple[str, str], _Running] = {}
         self._metadata = LiveMetadata(self._clock)
-        self._talking = Talking(self._clock)
+        self._talking = Talking(
+            self._clock, lambda camera, pin: link.send(CertificateSeen(camera=camera, stream="main", fingerprint=pin))
+        )
         self.presentations = PresentationTable(self._stream, self._metadata.stream, self._talking.line)
         self._groups = Groups()
         self._started = StartedGroups(self.presentations, self._groups)
@@ -301,6 +304,7 @@ class MediaWorker:
             on_tracks=on_tracks,
             on_document=lambda unit: self._metadata.document(camera, spec.name, unit),
             on_pin=lambda pin: self._link.send(CertificateSeen(camera=camera, stream=spec.name, fingerprint=pin)),
+            on_digest=lambda: self._link.send(DigestSeen(camera=camera, stream=spec.name)),
             on_demand=on_demand(spec),
             connect_timeout=setup.camera_connect,
             silence=setup.camera_silence,

@@ -127,6 +127,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     `transport` is a rtsp.client_transport.Way, `tunnel_port` the port of HTTP tunnels (0: the usual one), `trust` a
     rtsp.client_trust.Judge and `pin` the fingerprint that its certificate must have (empty: the first one seen). With
     `on_demand` it is pulled only while somebody watches, unless it feeds a recording. `quirks` are ids of cameras.quirks.
+    `digest`: the camera has offered Digest before.
     """
 
     name: str
@@ -140,6 +141,7 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
     pin: str = ""
     on_demand: bool = False
     quirks: tuple[str, ...] = ()
+    digest: bool = False
     recordings: tuple[RecordSpec, ...] = ()
 
     def __repr__(self) -> str:
@@ -147,12 +149,18 @@ class StreamSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TalkSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """How a camera is talked to: the URL of a stream with a back channel, and what it decodes."""
+    """How a camera is talked to: the URL of a stream with a back channel, what it decodes, and the way there (see StreamSpec)."""
 
     url: str
     user: str = ""
     password: str = ""
     formats: tuple[TrackSpec, ...] = ()
+    transport: str = "auto"
+    tunnel_port: int = 0
+    trust: str = "pin"
+    pin: str = ""
+    quirks: tuple[str, ...] = ()
+    digest: bool = False
 
     def __repr__(self) -> str:
         return f"TalkSpec(formats={self.formats!r})"
@@ -415,6 +423,13 @@ class CertificateSeen(Message):
     fingerprint: str
 
 
+class DigestSeen(Message):
+    """A camera has offered Digest: its password is not to be sent in clear any more."""
+
+    camera: str
+    stream: str
+
+
 class VolumeTrouble(Message):
     """A volume did not take footage: the reason for a person. Said once until it takes some again."""
 
@@ -526,6 +541,7 @@ AnyMessage = (
     | KeyframeWanted
     | PictureLineLost
     | CertificateSeen
+    | DigestSeen
     | VolumeTrouble
     | Stats
     | LoginNotice

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from onvifd.cameras.quirks import client_options
 from onvifd.cameras.talkback import Talkback, TalkSource
 from onvifd.clock import Clock
 from onvifd.live.talk import TalkLine
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import Primacy
+from onvifd.rtsp.client_transport import Way
+from onvifd.rtsp.client_trust import Judge, Trust
 from onvifd.workers.messages import CameraSpec, PresentationSpec, TalkSpec, TrackSpec
 from onvifd.workers.tasks import tell_fault
 
@@ -26,8 +29,10 @@ class _Way:
 class Talking:
     """One line for each camera that can be talked to. Nothing runs and no camera is asked until somebody talks."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_pin: Callable[[str, str], None] | None = None) -> None:
+        """`on_pin` takes the camera and the fingerprint of a certificate that was taken without knowing it."""
         self._clock = clock
+        self._on_pin = on_pin
         self._ways: dict[str, _Way] = {}
         self._tuned: dict[str, tuple[int, Primacy]] = {}
         """Loudness, and who may speak, by camera."""
@@ -48,7 +53,7 @@ class Talking:
             way = self._ways.get(camera)
             if way is None:
                 self._ways[camera] = self._begin(camera, spec, TalkLine(camera))
-            elif (way.spec.url, way.spec.user, way.spec.password) != (spec.url, spec.user, spec.password):
+            elif not way.back.source.is_same(_source(camera, spec)):
                 await self._end(way)
                 self._ways[camera] = self._begin(camera, spec, way.line)
             else:
@@ -71,7 +76,9 @@ class Talking:
                 line.level, line.primacy = level, primacy
 
     def _begin(self, camera: str, spec: TalkSpec, line: TalkLine) -> _Way:
-        back = Talkback(line, TalkSource(camera, spec.url, spec.user, spec.password), self._clock)
+        told = self._on_pin
+        on_pin = (lambda pin: told(camera, pin)) if told is not None else None
+        back = Talkback(line, _source(camera, spec), self._clock, on_pin=on_pin)
         task = asyncio.create_task(back.run(), name=f"talk to {camera}")
         task.add_done_callback(tell_fault)
         return _Way(spec, line, back, task)
@@ -84,6 +91,18 @@ class Talking:
         """Leave all cameras."""
         ways, self._ways = list(self._ways.values()), {}
         await asyncio.gather(*(self._end(way) for way in ways))
+
+
+def _source(camera: str, spec: TalkSpec) -> TalkSource:
+    quirks, way = frozenset(spec.quirks), Way(spec.transport)
+    options = client_options(
+        Way.TCP if way is Way.AUTO else way,
+        spec.tunnel_port,
+        Trust(Judge(spec.trust), spec.pin),
+        quirks,
+        digest=spec.digest,
+    )
+    return TalkSource(camera, spec.url, spec.user, spec.password, options, clear="basic-clear" in quirks)
 
 
 def _format(spec: TrackSpec) -> TrackFormat:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from onvifd.access.keyfile import SecretBox
 from onvifd.bodies.reception import Receptions
@@ -14,9 +15,10 @@ from onvifd.cameras.reception import changed
 from onvifd.cameras.registry import Driver, NewCamera, Registry, Role, Stream
 from onvifd.clock import SystemClock
 from onvifd.errors import InvalidArgument, NotFound
+from onvifd.rtsp.client_transport import Way
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.store.receptions import ReceptionRow
-from onvifd.workers.messages import CameraSpec, CertificateSeen, StreamSpec
+from onvifd.workers.messages import CameraSpec, CertificateSeen, DigestSeen, StreamSpec, TalkSpec
 
 PIN, OTHER = "ab" * 32, "cd" * 32
 
@@ -52,6 +54,36 @@ async def test_what_is_set_reaches_the_worker(catalogue: Catalogue, camera: str)
     ((main, sub),) = (each.streams for each in receptions.applied(specs(camera)))
     assert main == specs(camera)[0].streams[0]
     assert (sub.transport, sub.on_demand, sub.quirks, sub.trust, sub.pin) == ("udp", True, ("no-options",), "pin", PIN)
+
+
+async def test_digest_is_remembered_for_all_streams_and_for_talk(catalogue: Catalogue, camera: str) -> None:
+    receptions = Receptions(AsyncCatalogue(catalogue))
+    await receptions.read()
+    (known,) = specs(camera)
+    talking = structs.replace(known, talk=TalkSpec(url="rtsp://192.0.2.1/"))
+    assert receptions.applied((talking,)) == (talking,)
+    receptions.heard(DigestSeen(camera=camera, stream="sub"))
+    await receptions.close()
+    change = {"transport": "rtsps", "pin": PIN, "quirks": ("no-options",)}
+    catalogue.receptions.change(camera, "main", lambda row: changed(row, **change))  # type: ignore[arg-type]
+    await receptions.read()
+    (found,) = receptions.applied((talking,))
+    assert [stream.digest for stream in found.streams] == [True, True]
+    assert found.talk is not None
+    assert (found.talk.transport, found.talk.pin, found.talk.digest) == ("rtsps", PIN, True)
+    assert found.talk.quirks == ("no-options",)
+    reach = receptions.reach(camera, "main")
+    assert (reach.transport, reach.trust.pin, reach.digest) == (Way.RTSPS, PIN, True)
+
+
+def test_a_new_camera_brings_how_it_was_reached(catalogue: Catalogue) -> None:
+    registry = Registry(catalogue, SecretBox(secrets.token_bytes(32)), SystemClock())
+    streams = (Stream(role=Role.MAIN, uri="rtsp://192.0.2.2/main"),)
+    rows = (ReceptionRow(camera="", stream="main", transport="http", tunnel_port=8080, digest=True),)
+    new = NewCamera(name="b", driver=Driver.RTSP, address=streams[0].uri, streams=streams, receptions=rows)
+    added = registry.add(new)
+    (row,) = catalogue.receptions.all()
+    assert (row.camera, row.transport, row.tunnel_port, row.digest) == (added.id, "http", 8080, True)
 
 
 async def test_the_first_certificate_is_remembered_and_no_later_one(catalogue: Catalogue, camera: str) -> None:

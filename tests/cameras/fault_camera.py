@@ -247,6 +247,7 @@ class Rig:
         watched: bool = True,
         silence: float = 5.0,
         frames: bool = True,
+        digest: bool = False,
     ) -> None:
         self.stream = LiveStream("cam-1/main")
         self.units: list[FlushUnit] = []
@@ -254,6 +255,7 @@ class Rig:
         self.states: list[tuple[bool, str]] = []
         self.formats: list[tuple[TrackFormat, ...]] = []
         self.pins: list[str] = []
+        self.digests = 0
         if watched:
             self.watch()
         self.intake = Intake(
@@ -266,6 +268,7 @@ class Rig:
                 tunnel_port=tunnel_port,
                 trust=trust or Trust(Judge.PIN),
                 quirks=frozenset(quirks),
+                digest=digest,
             ),
             self.stream,
             SystemClock(),
@@ -273,6 +276,7 @@ class Rig:
             on_tracks=self._tracks,
             on_frame=self.frames.append if frames else None,
             on_pin=self.pins.append,
+            on_digest=self._digest,
             on_demand=on_demand,
             linger=linger,
             silence=silence,
@@ -285,6 +289,9 @@ class Rig:
 
     def leave(self) -> None:
         self.stream.detach(self.units.append)
+
+    def _digest(self) -> None:
+        self.digests += 1
 
     def _tracks(self, tracks: tuple[InboundTrack, ...]) -> None:
         self.formats.append(tuple(track.format for track in tracks))

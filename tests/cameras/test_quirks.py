@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,7 @@ from tests.cameras.fault_camera import (
     time_of,
 )
 
+ROOT = Path(__file__).parents[2]
 Case = Callable[[], tuple[Camera, dict[str, object]]]
 CASES: dict[str, Case] = {}
 ELSEWHERE = {
@@ -44,8 +46,12 @@ ELSEWHERE = {
     "keep-alive-options": "test_keep_alives",
     "keep-alive-refused": "tests/rtsp/test_client_session.py",
     "no-session-timeout": "tests/rtsp/test_client_session.py",
-    "no-reports": "test_reports_of_ours",
+    "no-reports": "tests/cameras/test_transports.py",
     "ports-other": "tests/cameras/test_transports.py",
+    "codec-changes": "tests/cameras/test_codec_change.py",
+    "codec-wrong": "tests/cameras/test_codec_change.py",
+    "types-other": "tests/cameras/test_codec_change.py",
+    "basic-clear": "tests/cameras/test_login.py",
 }
 
 
@@ -354,6 +360,12 @@ async def test_is_borne(name: str) -> None:
 def test_each_quirk_has_a_test_and_a_source() -> None:
     tested = {name.partition(" ")[0] for name in CASES} | set(ELSEWHERE)
     assert {quirk.id for quirk in QUIRKS} == tested
+    for name, where in ELSEWHERE.items():
+        # A test of this module, or a module that names the quirk.
+        if "/" in where:
+            assert name in (ROOT / where).read_text(), name
+        else:
+            assert any(one.startswith(where) for one in globals()), name
     assert all(quirk.what and quirk.source for quirk in QUIRKS)
     assert len(BY_ID) == len(QUIRKS)
 

@@ -141,6 +141,7 @@ async def test_reports_of_ours_and_requests_for_key_frames(
 
 
 async def test_datagrams_from_other_ports_than_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quirk ports-other."""
     monkeypatch.setattr("onvifd.rtsp.client_udp.PATIENCE", 0.05)
     camera = Camera(source_port=False)
     async with camera.url() as url, Rig(url, transport=Way.UDP).running() as rig:

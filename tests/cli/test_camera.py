@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -46,6 +47,35 @@ async def test_a_camera_is_added_listed_tested_and_removed(
     removed = await beside(recorder, "camera", "remove", "Hall", "--yes")
     assert removed.exit_code == 0
     assert "no cameras" in (await beside(recorder, "camera", "list")).output
+
+
+@pytest.mark.covers("CAM-20")
+async def test_a_camera_that_answers_by_its_tunnel_alone(
+    recorder: Run, camera: SimulatedDevice, beside: Beside
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        closed = probe.getsockname()[1]
+    url = f"rtsp://admin:camera-pass-1@127.0.0.1:{closed}/main"
+    port = ("--tunnel-port", str(camera.http_port))
+    for words, reason in (((), "no connection"), (("--transport", "tcp", *port), "no connection")):
+        refused = await beside(recorder, "camera", "add", url, *words, ONVIFD_CAMERAS_WAYS="tcp,http")
+        assert refused.exit_code == 1
+        assert reason in refused.output
+    wrong = await beside(recorder, "camera", "add", url, "--transport", "pigeon")
+    assert (wrong.exit_code, "transport is one of" in wrong.output) == (1, True)
+    tested = await beside(recorder, "camera", "test", url, *port, "--json", ONVIFD_CAMERAS_WAYS="tcp,http")
+    assert tested.exit_code == 0, tested.output
+    assert [stream["transport"] for stream in json.loads(tested.output)["streams"]] == ["http"]
+    added = await beside(recorder, "camera", "add", url, *port, "--name", "Gate", ONVIFD_CAMERAS_WAYS="tcp,http")
+    assert added.exit_code == 0, added.output
+    assert "PCMU 8 kHz, by http" in added.output
+    (row,) = json.loads((await beside(recorder, "camera", "set", "Gate", "--json")).output)
+    assert (row["transport"], row["tunnel_port"], row["digest"]) == ("http", camera.http_port, True)
+    # It is asked as it is set: by the tunnel that was found, and not at all where that is set otherwise.
+    assert (await beside(recorder, "camera", "test", "Gate")).exit_code == 0
+    assert (await beside(recorder, "camera", "set", "Gate", "--transport", "auto")).exit_code == 0
+    assert (await beside(recorder, "camera", "test", "Gate")).exit_code == 1
 
 
 @pytest.mark.covers("A003", "P003")

@@ -24,6 +24,7 @@ async def test_transport_trust_demand_and_quirks_are_set_and_shown(
     assert added.exit_code == 0, added.output
     (shown, other) = json.loads((await beside(recorder, "camera", "set", "1", "--json")).output)
     plain = {"tunnel_port": 0, "trust": "pin", "pin": "", "on_demand": False, "quirks": [], "transport": "auto"}
+    plain |= {"digest": True}
     assert (shown, other) == ({"stream": "main", **plain}, {"stream": "sub", **plain})
     for transport in ("tcp", "udp", "multicast", "http", "https", "rtsps"):
         done = await beside(recorder, "camera", "set", "1", "--transport", transport, "--stream", "main", "--json")

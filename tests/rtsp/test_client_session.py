@@ -150,6 +150,7 @@ def test_basic_and_digest_without_qop(challenge: str, scheme: str) -> None:
 
 
 def test_refused_keep_alives_try_the_next_method() -> None:
+    """The quirk keep-alive-refused."""
     session = ClientSession(URL)
     session.request("OPTIONS")
     session.response(answer(200, ("Public", "GET_PARAMETER")))
@@ -181,10 +182,20 @@ def test_requests_of_the_camera_are_answered() -> None:
 
 @pytest.mark.parametrize("header", ["a:b/c=;timeout=30", "a:b/c= ; Timeout = 30s", "a:b/c=;timeout=30 sec"])
 def test_odd_sessions(header: str) -> None:
+    """The quirk odd-session."""
     session = ClientSession(URL)
     session.request("SETUP")
     session.response(answer(200, ("Session", header)))
     assert (session.session, session.timeout) == ("a:b/c=", 30)
+
+
+@pytest.mark.parametrize("header", ["77", "77;timeout=0", "77;timeout=", "77;timeout=soon"])
+def test_no_time_out_is_a_minute(header: str) -> None:
+    """The quirk no-session-timeout (RFC 2326 12.37)."""
+    session = ClientSession(URL)
+    session.request("SETUP")
+    session.response(answer(200, ("Session", header)))
+    assert (session.session, session.timeout) == ("77", 60)
 
 
 @pytest.mark.parametrize(
