@@ -17,19 +17,8 @@ from onvifd.rtsp.arrival import Arrival
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.frontdoor import FrontDoor
 from onvifd.workers.link import Link
-from onvifd.workers.messages import (
-    AnyMessage,
-    Cameras,
-    CameraSpec,
-    Credentials,
-    CredentialSpec,
-    Done,
-    Orders,
-    RecordSpec,
-    Setup,
-    StreamSpec,
-    VolumeSpec,
-)
+from onvifd.workers.messages import AnyMessage, Cameras, Credentials, Done, Orders, Setup
+from onvifd.workers.specs import CameraSpec, CredentialSpec, RecordSpec, StreamSpec, VolumeSpec
 from onvifd.workers.supervisor import Worker, launch_process
 
 REALM = "benchmark"

@@ -26,16 +26,8 @@ from onvifd.errors import NotFound
 from onvifd.events.device_topics import auth_failed
 from onvifd.events.types import Event
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import (
-    AnyMessage,
-    Credentials,
-    CredentialSpec,
-    FilterSpec,
-    LockSpec,
-    LoginNotice,
-    SessionRefused,
-    Stats,
-)
+from onvifd.workers.messages import AnyMessage, Credentials, LoginNotice, SessionRefused, Stats
+from onvifd.workers.specs import CredentialSpec, FilterSpec, LockSpec
 
 log = logging.getLogger(__name__)
 

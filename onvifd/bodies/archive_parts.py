@@ -25,7 +25,8 @@ from onvifd.volumes.register import register
 from onvifd.volumes.repair import catch_up
 from onvifd.volumes.snapshots import forget_snapshots, thin_snapshots
 from onvifd.workers.cluster import Cluster
-from onvifd.workers.messages import AnyMessage, RecordingState, VolumeSpec, VolumeTrouble
+from onvifd.workers.messages import AnyMessage, RecordingState, VolumeTrouble
+from onvifd.workers.specs import VolumeSpec
 
 log = logging.getLogger(__name__)
 

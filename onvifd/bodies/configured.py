@@ -10,7 +10,8 @@ from onvifd.bodies.talk_model import talk_spec
 from onvifd.cameras.registry import Camera
 from onvifd.config import Config
 from onvifd.media.types import TrackFormat
-from onvifd.workers.messages import CameraSpec, RecordSpec, Setup, StreamSpec, VolumeSpec
+from onvifd.workers.messages import Setup
+from onvifd.workers.specs import CameraSpec, RecordSpec, StreamSpec, VolumeSpec
 
 
 def channel_of(camera: Camera, record: bool) -> Channel:

@@ -9,7 +9,7 @@ from onvifd.events.topic import Topic
 from onvifd.events.types import Event
 from onvifd.host.sensors import Readings
 from onvifd.onvif.backend import MediaModel
-from onvifd.workers.messages import SessionSpec
+from onvifd.workers.specs import SessionSpec
 
 MAX_LISTED = 512
 """Clients of one configuration that are named in a message."""

@@ -16,7 +16,7 @@ from onvifd.onvif.backend import (
     MulticastSettings,
     VideoEncoder,
 )
-from onvifd.workers.messages import MetadataSpec, MulticastSpec, PictureSpec, PresentationSpec
+from onvifd.workers.specs import MetadataSpec, MulticastSpec, PictureSpec, PresentationSpec
 
 STREAMS = ("main", "sub", "jpeg")
 """Last parts of the paths of fixed profiles."""

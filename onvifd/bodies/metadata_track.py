@@ -16,7 +16,8 @@ from onvifd.clock import US, Clock
 from onvifd.events.bus import EventBus, Subscription
 from onvifd.events.types import Event, Operation
 from onvifd.onvif.notification.metadata import metadata_document
-from onvifd.workers.messages import CameraSpec, MetadataDocument, RecordingState
+from onvifd.workers.messages import MetadataDocument, RecordingState
+from onvifd.workers.specs import CameraSpec
 
 log = logging.getLogger(__name__)
 

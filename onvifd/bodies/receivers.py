@@ -31,7 +31,8 @@ from onvifd.onvif.recording_backend import (
 from onvifd.rtsp.client_transport import Way
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import ReceiverRow
-from onvifd.workers.messages import CameraSpec, CameraState, RecordSpec, StreamSpec
+from onvifd.workers.messages import CameraState
+from onvifd.workers.specs import CameraSpec, RecordSpec, StreamSpec
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from onvifd.cameras.ways import Reach, reach_of
 from onvifd.errors import OnvifdError
 from onvifd.store.catalogue import AsyncCatalogue
 from onvifd.store.receptions import ReceptionRow
-from onvifd.workers.messages import AnyMessage, CameraSpec, CertificateSeen, DigestSeen, StreamSpec, TalkSpec
+from onvifd.workers.messages import AnyMessage, CertificateSeen, DigestSeen
+from onvifd.workers.specs import CameraSpec, StreamSpec, TalkSpec
 
 log = logging.getLogger(__name__)
 

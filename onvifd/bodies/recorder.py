@@ -44,7 +44,8 @@ from onvifd.onvif.backend import (
     Scope,
     SystemTime,
 )
-from onvifd.workers.messages import CameraState, RecordingState, StreamFormats, StreamStats, TrackSpec
+from onvifd.workers.messages import CameraState, RecordingState, StreamFormats
+from onvifd.workers.specs import StreamStats, TrackSpec
 
 log = logging.getLogger(__name__)
 

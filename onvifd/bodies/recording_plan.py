@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from onvifd.media.types import Kind
 from onvifd.onvif.backend import Job, JobSource, JobState, JobStatus, Recording, SourceKind, SourceStatus, TrackStatus
-from onvifd.workers.messages import RecordSpec
+from onvifd.workers.specs import RecordSpec
 
 SourceKey = tuple[SourceKind, str]
 """Kind and token of a source."""

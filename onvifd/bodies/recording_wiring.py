@@ -32,7 +32,7 @@ from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.store.policies import MAIN, OFF
 from onvifd.store.rows import PolicyRow
 from onvifd.workers.cluster import Cluster
-from onvifd.workers.messages import CameraSpec, RecordSpec
+from onvifd.workers.specs import CameraSpec, RecordSpec
 
 NO_STORAGE = "no volume for recordings is there"
 

@@ -10,7 +10,7 @@ from onvifd.cameras.registry import Camera
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.onvif.backend import AudioDecoder, AudioOutput, MediaModel, MediaProfile
 from onvifd.rtsp.backchannel import Primacy
-from onvifd.workers.messages import TalkSpec, TrackSpec
+from onvifd.workers.specs import TalkSpec, TrackSpec
 
 G711 = ((Codec.PCMU, (64,), (8000,)), (Codec.PCMA, (64,), (8000,)))
 """What can always be sent: it is turned into what the camera decodes."""

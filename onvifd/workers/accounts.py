@@ -21,7 +21,8 @@ from onvifd.access.types import Account, Credential, Level
 from onvifd.clock import Clock
 from onvifd.rtsp.feedback import Reception
 from onvifd.rtsp.server import RtspServer
-from onvifd.workers.messages import Credentials, CredentialSpec, LoginNotice, SessionSpec, Setup
+from onvifd.workers.messages import Credentials, LoginNotice, Setup
+from onvifd.workers.specs import CredentialSpec, SessionSpec
 
 NOTICES_PER_SECOND = 20.0
 NOTICE_BURST = 100.0

@@ -17,7 +17,6 @@ from onvifd.workers.load import SharedLoad
 from onvifd.workers.messages import (
     AnyMessage,
     Cameras,
-    CameraSpec,
     Credentials,
     GetKeyframe,
     Jpeg,
@@ -29,14 +28,13 @@ from onvifd.workers.messages import (
     Orders,
     PictureLineLost,
     Presentations,
-    PresentationSpec,
     ReplayTimeout,
     Setup,
     Stats,
     Synchronize,
     Volumes,
-    VolumeSpec,
 )
+from onvifd.workers.specs import CameraSpec, PresentationSpec, VolumeSpec
 from onvifd.workers.supervisor import Launch, Worker
 
 log = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from onvifd.live.hub import LiveStream
 from onvifd.live.parts import Part
 from onvifd.media.types import FlushUnit
 from onvifd.rtsp.multicast import Groups, Membership
-from onvifd.workers.messages import PresentationSpec
 from onvifd.workers.presentations import PresentationTable
+from onvifd.workers.specs import PresentationSpec
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from onvifd.live.hub import LiveStream
 from onvifd.media.types import FlushUnit
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge, Trust
-from onvifd.workers.messages import StreamSpec
+from onvifd.workers.specs import StreamSpec
 
 WAKE = 5.0
 """Seconds that a picture of a stream that nobody watches is waited for."""

@@ -10,7 +10,8 @@ from onvifd.live.hub import LiveStream
 from onvifd.live.metadata import Part, PartKind, Selection, States, parts_of
 from onvifd.live.metadata_stream import MetadataStream
 from onvifd.media.types import AccessUnit
-from onvifd.workers.messages import LivePart, MetadataSpec, Presentations, PresentationSpec
+from onvifd.workers.messages import LivePart, Presentations
+from onvifd.workers.specs import MetadataSpec, PresentationSpec
 
 log = logging.getLogger(__name__)
 

@@ -35,7 +35,6 @@ from onvifd.workers.load import door_of, elsewhere
 from onvifd.workers.messages import (
     AnyMessage,
     Cameras,
-    CameraSpec,
     CameraState,
     CertificateSeen,
     Credentials,
@@ -59,15 +58,13 @@ from onvifd.workers.messages import (
     Stats,
     Stop,
     StreamFormats,
-    StreamSpec,
-    StreamStats,
     Synchronize,
-    TrackSpec,
     Volumes,
 )
 from onvifd.workers.presentations import PresentationTable
 from onvifd.workers.recorder import Sink
 from onvifd.workers.recording import Recordings, StreamFeed
+from onvifd.workers.specs import CameraSpec, StreamSpec, StreamStats, TrackSpec
 from onvifd.workers.talking import Talking
 from onvifd.workers.tasks import tell_fault
 

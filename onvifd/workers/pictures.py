@@ -22,8 +22,9 @@ from onvifd.media.rtp.jpeg import tell_extension
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, Kind, TrackFormat
-from onvifd.workers.messages import PictureSpec, Presentations
+from onvifd.workers.messages import Presentations
 from onvifd.workers.picture_line import Begin, End, Picture, PictureLine, Refused, Unit, Word
+from onvifd.workers.specs import PictureSpec
 from onvifd.workers.tasks import tell_fault
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from onvifd.live.parts import Composition
 from onvifd.live.talk import TalkLine
 from onvifd.media.types import Kind
 from onvifd.rtsp.play import Multicast
-from onvifd.workers.messages import Presentations, PresentationSpec
+from onvifd.workers.messages import Presentations
+from onvifd.workers.specs import PresentationSpec
 
 
 class PresentationTable:

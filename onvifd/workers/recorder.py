@@ -23,7 +23,8 @@ from onvifd.media.fmtp import format_to_rtpmap
 from onvifd.media.mp4 import STORABLE
 from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
 from onvifd.workers.documents import Documents
-from onvifd.workers.messages import MetadataDocument, RecordingState, RecordSpec
+from onvifd.workers.messages import MetadataDocument, RecordingState
+from onvifd.workers.specs import RecordSpec
 
 if TYPE_CHECKING:
     from onvifd.workers.recording import Recordings

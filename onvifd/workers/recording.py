@@ -22,8 +22,9 @@ from onvifd.media.types import AccessUnit
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.recordings import tracks_setting
 from onvifd.workers.documents import States
-from onvifd.workers.messages import AnyMessage, MetadataDocument, RecordSpec, Setup, VolumeSpec, VolumeTrouble
+from onvifd.workers.messages import AnyMessage, MetadataDocument, Setup, VolumeTrouble
 from onvifd.workers.recorder import Formats, Recorder, Sink
+from onvifd.workers.specs import RecordSpec, VolumeSpec
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import Primacy
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge, Trust
-from onvifd.workers.messages import CameraSpec, PresentationSpec, TalkSpec, TrackSpec
+from onvifd.workers.specs import CameraSpec, PresentationSpec, TalkSpec, TrackSpec
 from onvifd.workers.tasks import tell_fault
 
 

@@ -34,7 +34,8 @@ from onvifd.onvif.soap import envelope
 from onvifd.onvif.soap.dispatch import Dispatcher, HttpReply, HttpRequest
 from onvifd.onvif.types import tds, tt
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import Credentials, LoginNotice, SessionSpec, Stats
+from onvifd.workers.messages import Credentials, LoginNotice, Stats
+from onvifd.workers.specs import SessionSpec
 
 PATH, HERE = "/onvif/device_service", "192.0.2.9"
 ADMIN = ("admin", "Admin-pass1")

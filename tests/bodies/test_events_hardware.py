@@ -12,7 +12,7 @@ from onvifd.events.bus import EventBus
 from onvifd.events.types import Event, Operation
 from onvifd.host.sensors import LinkState, Readings, Temperature
 from onvifd.onvif.backend import MediaModel, MediaProfile
-from onvifd.workers.messages import SessionSpec
+from onvifd.workers.specs import SessionSpec
 
 NOW = 1_767_225_600_000_000
 HOT = Temperature(token="cpu", value=40.0, critical=100.0, normal=97.0)

@@ -7,7 +7,8 @@ from typing import Any
 
 from onvifd.bodies.formats import FormatMemory
 from onvifd.errors import Unavailable
-from onvifd.workers.messages import StreamFormats, TrackSpec
+from onvifd.workers.messages import StreamFormats
+from onvifd.workers.specs import TrackSpec
 
 
 class Slow:

@@ -12,7 +12,8 @@ from onvifd.clock import US, SimulatedClock, isoformat
 from onvifd.events import topics
 from onvifd.events.bus import EventBus
 from onvifd.onvif.search.xpath import MetadataStreamFilter
-from onvifd.workers.messages import CameraSpec, MetadataDocument, RecordingState, RecordSpec, StreamSpec
+from onvifd.workers.messages import MetadataDocument, RecordingState
+from onvifd.workers.specs import CameraSpec, RecordSpec, StreamSpec
 
 TT = "{http://www.onvif.org/ver10/schema}"
 WSNT = "{http://docs.oasis-open.org/wsn/b-2}"

@@ -18,7 +18,8 @@ from onvifd.errors import InvalidArgument, NotFound
 from onvifd.rtsp.client_transport import Way
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.store.receptions import ReceptionRow
-from onvifd.workers.messages import CameraSpec, CertificateSeen, DigestSeen, StreamSpec, TalkSpec
+from onvifd.workers.messages import CertificateSeen, DigestSeen
+from onvifd.workers.specs import CameraSpec, StreamSpec, TalkSpec
 
 PIN, OTHER = "ab" * 32, "cd" * 32
 

@@ -24,7 +24,8 @@ from onvifd.events.types import Event
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.onvif.backend import Identity, JobState, Network, Ports, Scope, SystemTime
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import CameraState, RecordingState, StreamFormats, TrackSpec
+from onvifd.workers.messages import CameraState, RecordingState, StreamFormats
+from onvifd.workers.specs import TrackSpec
 
 T0 = 1_767_225_600 * US
 

@@ -7,7 +7,7 @@ import pytest
 from onvifd.bodies.recording_plan import Feed, SourceKey, Written, aggregate, job_status, record_specs, takes, watches
 from onvifd.media.types import Kind
 from onvifd.onvif.backend import Job, JobSource, JobState, JobTrack, Recording, SourceKind, Track
-from onvifd.workers.messages import RecordSpec
+from onvifd.workers.specs import RecordSpec
 
 IDLE, ACTIVE, PARTIAL, ERROR = JobState.IDLE, JobState.ACTIVE, JobState.PARTIAL, JobState.ERROR
 V, A, M = "VIDEO001", "AUDIO001", "META001"

@@ -37,7 +37,8 @@ from onvifd.onvif.soap.dispatch import Call, Service, operation
 from onvifd.onvif.soap.wsse import security_header
 from onvifd.onvif.types import tds, tev, tt
 from onvifd.store.catalogue import Catalogue
-from onvifd.workers.messages import Credentials, FilterSpec
+from onvifd.workers.messages import Credentials
+from onvifd.workers.specs import FilterSpec
 
 ADMIN, PASSWORD = "admin", "Admin-pass1"
 PATH = "/onvif/event_service"

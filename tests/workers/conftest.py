@@ -17,7 +17,8 @@ from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import AnyMessage, Cameras, CameraSpec, Orders, RecordSpec, Setup, StreamSpec, VolumeSpec
+from onvifd.workers.messages import AnyMessage, Cameras, Orders, Setup
+from onvifd.workers.specs import CameraSpec, RecordSpec, StreamSpec, VolumeSpec
 from tests.local import small_clips
 
 PASSWORD = "camera-pass-1"

@@ -13,7 +13,8 @@ from onvifd.clock import SimulatedClock, SystemClock, from_datetime
 from onvifd.rtsp.client import RtspClient
 from onvifd.rtsp.server import RtspServer
 from onvifd.workers.accounts import AccountTable
-from onvifd.workers.messages import Credentials, CredentialSpec, FilterSpec, LockSpec, LoginNotice, Setup
+from onvifd.workers.messages import Credentials, LoginNotice, Setup
+from onvifd.workers.specs import CredentialSpec, FilterSpec, LockSpec
 from tests.rtsp.sample import feeding, live
 
 REALM, URI, PEER = "onvifd", "rtsp://nvr/live/cam-1/main", "192.0.2.7"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import av
 
-from onvifd.workers.messages import Cameras, CameraSpec, CameraState, RecordingState, RecordSpec, StreamSpec
+from onvifd.workers.messages import Cameras, CameraState, RecordingState
+from onvifd.workers.specs import CameraSpec, RecordSpec, StreamSpec
 from tests.cameras.fault_camera import Camera
 from tests.cameras.test_codec_change import H265_SDP, Change
 from tests.workers.conftest import RECORDING, Control

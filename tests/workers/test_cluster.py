@@ -13,10 +13,8 @@ from onvifd.workers.link import Link
 from onvifd.workers.messages import (
     AnyMessage,
     Cameras,
-    CameraSpec,
     CameraState,
     Credentials,
-    CredentialSpec,
     Done,
     Failure,
     GetKeyframe,
@@ -26,16 +24,13 @@ from onvifd.workers.messages import (
     MetadataDocument,
     Orders,
     Presentations,
-    PresentationSpec,
     Ready,
-    RecordSpec,
     ReplayTimeout,
     Setup,
-    StreamSpec,
     Synchronize,
     Volumes,
-    VolumeSpec,
 )
+from onvifd.workers.specs import CameraSpec, CredentialSpec, PresentationSpec, RecordSpec, StreamSpec, VolumeSpec
 from onvifd.workers.supervisor import launch_local
 
 SETUP = Setup(

@@ -14,8 +14,9 @@ from onvifd.access.digest import ClientDigest, make_ha1
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import Cameras, Credentials, CredentialSpec, Setup
+from onvifd.workers.messages import Cameras, Credentials, Setup
 from onvifd.workers.replay import ReplayWorker
+from onvifd.workers.specs import CredentialSpec
 
 SETUP = Setup(
     kind="",

@@ -10,8 +10,9 @@ from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.multicast import Groups
 from onvifd.workers.groups import StartedGroups
-from onvifd.workers.messages import MulticastSpec, Presentations, PresentationSpec
+from onvifd.workers.messages import Presentations
 from onvifd.workers.presentations import PresentationTable
+from onvifd.workers.specs import MulticastSpec, PresentationSpec
 from tests.rtsp.test_multicast import Listener, free_group, key, numbers
 
 covers = pytest.mark.covers("S-StartMulticastStreaming", "S-StopMulticastStreaming")

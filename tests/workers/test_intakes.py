@@ -13,7 +13,7 @@ from onvifd.live.hub import LiveStream
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge
 from onvifd.workers.intakes import awake, must_restart, on_demand, source_of
-from onvifd.workers.messages import RecordSpec, StreamSpec
+from onvifd.workers.specs import RecordSpec, StreamSpec
 from tests.cameras.fault_camera import Camera, Rig
 
 SPEC = StreamSpec(name="main", url="rtsp://192.0.2.1/", transport="rtsps", trust="ca", quirks=("md5-only",))

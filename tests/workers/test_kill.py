@@ -22,7 +22,8 @@ from onvifd.clock import US
 from onvifd.media.types import Kind
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.cluster import Cluster
-from onvifd.workers.messages import AnyMessage, RecordingState, Setup, VolumeSpec
+from onvifd.workers.messages import AnyMessage, RecordingState, Setup
+from onvifd.workers.specs import VolumeSpec
 from onvifd.workers.supervisor import launch_process
 from tests.workers.conftest import RECORDING, spec
 

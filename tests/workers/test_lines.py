@@ -19,7 +19,8 @@ from onvifd.workers.cluster import Cluster
 from onvifd.workers.lines import PictureLines
 from onvifd.workers.link import Link, LocalLink
 from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import AnyMessage, Setup, VolumeSpec
+from onvifd.workers.messages import AnyMessage, Setup
+from onvifd.workers.specs import VolumeSpec
 from onvifd.workers.supervisor import Handle, Worker, launch_local
 from tests.workers.conftest import spec
 

@@ -14,7 +14,8 @@ from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
 from onvifd.media.types import AccessUnit, FlushUnit
 from onvifd.workers.live_metadata import QUIET, LiveMetadata
-from onvifd.workers.messages import LivePart, MetadataSpec, Presentations, PresentationSpec
+from onvifd.workers.messages import LivePart, Presentations
+from onvifd.workers.specs import MetadataSpec, PresentationSpec
 from tests.live.test_metadata import CAMERA, EVENT, shape
 
 CAM = "cam-11111111"

@@ -9,7 +9,8 @@ from onvifd.rtsp.admission import Elsewhere
 from onvifd.rtsp.messages import RtspError
 from onvifd.rtsp.server_events import Session
 from onvifd.workers.load import NOTICE_BURST, SharedLoad, door_of, elsewhere
-from onvifd.workers.messages import RtspLoad, SessionRefused, SessionSpec, Setup, Stats
+from onvifd.workers.messages import RtspLoad, SessionRefused, Setup, Stats
+from onvifd.workers.specs import SessionSpec
 from tests.rtsp.test_server_session import Sample
 
 SETUP = Setup(

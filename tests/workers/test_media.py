@@ -7,7 +7,8 @@ from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import Cameras, CameraSpec, Ready, Setup, StreamSpec
+from onvifd.workers.messages import Cameras, Ready, Setup
+from onvifd.workers.specs import CameraSpec, StreamSpec
 
 
 def cameras(url: str) -> Cameras:

@@ -14,19 +14,8 @@ from onvifd.media.rtp.packet import ReceiverReport, ReportBlock, build_receiver_
 from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.feedback import pli
 from onvifd.rtsp.messages import Headers, Interleaved, Parser, Request, Response
-from onvifd.workers.messages import (
-    Credentials,
-    CredentialSpec,
-    Done,
-    KeyframeWanted,
-    MulticastSpec,
-    Presentations,
-    PresentationSpec,
-    SessionRefused,
-    SessionSpec,
-    Stats,
-    Synchronize,
-)
+from onvifd.workers.messages import Credentials, Done, KeyframeWanted, Presentations, SessionRefused, Stats, Synchronize
+from onvifd.workers.specs import CredentialSpec, MulticastSpec, PresentationSpec, SessionSpec
 from tests.rtsp.test_multicast import Listener, free_group
 from tests.workers.conftest import Control, spec
 

@@ -6,7 +6,8 @@ from onvifd.clock import SimulatedClock
 from onvifd.live.hub import LiveStream
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import MetadataSpec, Presentations, PresentationSpec
+from onvifd.workers.messages import Presentations
+from onvifd.workers.specs import MetadataSpec, PresentationSpec
 
 
 async def test_metadata_and_pictures_count_in_the_bandwidth() -> None:

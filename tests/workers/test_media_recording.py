@@ -28,11 +28,11 @@ from onvifd.workers.messages import (
     MetadataDocument,
     Ready,
     RecordingState,
-    RecordSpec,
     Stats,
     StreamFormats,
     Volumes,
 )
+from onvifd.workers.specs import RecordSpec
 from tests.workers.conftest import RECORDING, Control, spec
 
 

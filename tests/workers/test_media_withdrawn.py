@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.workers.messages import Cameras, MulticastSpec, Presentations, PresentationSpec
+from onvifd.workers.messages import Cameras, Presentations
+from onvifd.workers.specs import MulticastSpec, PresentationSpec
 from tests.rtsp.test_multicast import free_group
 from tests.workers.conftest import Control, spec
 from tests.workers.test_media_groups import ACCOUNT, Client

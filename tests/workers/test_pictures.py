@@ -24,9 +24,10 @@ from onvifd.media.rtp.jpeg import JpegDepacketizer, tell_extension
 from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
 from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
-from onvifd.workers.messages import PictureSpec, Presentations, PresentationSpec
+from onvifd.workers.messages import Presentations
 from onvifd.workers.picture_line import MAX_MESSAGE, Begin, Picture, PictureLine, Refused, Unit, Word
 from onvifd.workers.pictures import Pictures
+from onvifd.workers.specs import PictureSpec, PresentationSpec
 from onvifd.workers.vision_codec import Transcoder, quantizer, wanted_size
 from onvifd.workers.vision_pictures import MAX_UNITS, PictureMakers
 from tests.media.pictures import make_jpeg, pattern, show

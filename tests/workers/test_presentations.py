@@ -8,8 +8,9 @@ from onvifd.live.hub import LiveStream
 from onvifd.live.parts import Composition
 from onvifd.media.types import Kind
 from onvifd.rtsp.play import Multicast
-from onvifd.workers.messages import MetadataSpec, MulticastSpec, Presentations, PresentationSpec
+from onvifd.workers.messages import Presentations
 from onvifd.workers.presentations import PresentationTable
+from onvifd.workers.specs import MetadataSpec, MulticastSpec, PresentationSpec
 
 STREAMS = {("cam-1", name): LiveStream(f"cam-1/{name}") for name in ("main", "sub")}
 

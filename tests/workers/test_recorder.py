@@ -19,9 +19,10 @@ from onvifd.archive.memory import MemorySegmentStore
 from onvifd.archive.reader import RecordingReader
 from onvifd.clock import US, SimulatedClock
 from onvifd.media.types import AccessUnit, Codec, Kind, TrackFormat
-from onvifd.workers.messages import AnyMessage, MetadataDocument, RecordingState, RecordSpec, VolumeSpec
+from onvifd.workers.messages import AnyMessage, MetadataDocument, RecordingState
 from onvifd.workers.recorder import METADATA, Sink
 from onvifd.workers.recording import Recordings
+from onvifd.workers.specs import RecordSpec, VolumeSpec
 from tests.archive.conftest import (
     FRAME,
     PCMU,

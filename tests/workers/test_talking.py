@@ -7,7 +7,7 @@ from onvifd.clock import SystemClock
 from onvifd.live.talk import TalkLine
 from onvifd.media.types import Codec
 from onvifd.rtsp.backchannel import Primacy, Talker
-from onvifd.workers.messages import CameraSpec, PresentationSpec, TalkSpec, TrackSpec
+from onvifd.workers.specs import CameraSpec, PresentationSpec, TalkSpec, TrackSpec
 from onvifd.workers.talking import Talking
 from tests.cameras.conftest import device as device
 from tests.cameras.conftest import small_clips as small_clips

@@ -24,7 +24,8 @@ from onvifd.onvif.backend import Identity, MediaModel, Network, Ports, Scope, Sy
 from onvifd.onvif.services.media import MediaService
 from onvifd.onvif.services.media2 import Media2Service
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
-from onvifd.workers.messages import PresentationSpec, StreamFormats, StreamStats, TrackSpec
+from onvifd.workers.messages import StreamFormats
+from onvifd.workers.specs import PresentationSpec, StreamStats, TrackSpec
 
 T0 = 1_767_225_600 * US
 TOPICS = ("VideoSource/MotionAlarm", "RuleEngine/CellMotionDetector/Motion", "Device/Trigger/DigitalInput")
