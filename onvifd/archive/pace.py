@@ -16,7 +16,10 @@ log = logging.getLogger(__name__)
 GRID = 0.02
 """Access units leave at multiples of so many seconds: waking for each unit of each session would cost more than sending."""
 EARLY = GRID / 2
-"""They leave at the multiple that is nearest. Sessions begin on one, so that pictures of 25 and 50 a second keep their distance."""
+"""They leave at the multiple that is nearest."""
+COMMON = 2 * GRID
+"""Sessions begin at multiples of this. So pictures of 25 a second keep their distance, and those of all sessions leave together:
+what a beat costs beside sending is shared by all, and what sends the first of them is at hand for the others."""
 _ROUNDING = 1e-4
 LATE = 0.5
 """Pacing starts anew when it is this many seconds behind (client stalled, live edge reached)."""
@@ -56,6 +59,11 @@ class Pace:
         self.media = utc
 
 
+def common_before(moment: float) -> float:
+    """The last common moment, in monotonic seconds."""
+    return moment // COMMON * COMMON
+
+
 class Metronome:
     """Calls many back at common moments. One waiting task serves them all, whatever their number."""
 
@@ -83,10 +91,6 @@ class Metronome:
                 self._task.cancel()
             self._until = slot
             self._task = asyncio.get_running_loop().create_task(self._beat())
-
-    def nearest(self, moment: float) -> float:
-        """The beat that is nearest to a moment."""
-        return round(moment / self._grid) * self._grid
 
     def forget(self, call: Callable[[], None]) -> None:
         """Do not call any more."""

@@ -11,7 +11,7 @@ import secrets
 from dataclasses import dataclass, replace
 
 from onvifd.archive.cursor import Cursor, ForwardCursor, Item, ReverseCursor
-from onvifd.archive.pace import EARLY, LATE, Metronome, Pace
+from onvifd.archive.pace import EARLY, LATE, Metronome, Pace, common_before
 from onvifd.archive.reader import Position, RecordingReader
 from onvifd.archive.selection import Wanted
 from onvifd.clock import US, Clock
@@ -237,7 +237,7 @@ class ReplayPlayback:
     async def _run(self) -> None:
         if self._pace is not None:
             self._report_at = self._clock.monotonic()
-            self._pace.due = self._metronome.nearest(self._report_at)
+            self._pace.due = common_before(self._report_at)
         try:
             await self._send_all()
         except OnvifdError as error:
