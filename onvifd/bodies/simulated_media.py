@@ -206,16 +206,20 @@ def _model(number: int, streams: SimulatedStreams, clip: Clip) -> MediaModel:
         channels=max(1, sound.channels),
         camera=camera,
     )
-    audio_encoder = AudioEncoder(
-        token=f"ae-{number}",
-        name="Microphone",
-        codec=sound.codec,
-        bitrate=_AUDIO_BITRATE.get(sound.codec, max(1, round(clip.bitrate / 1000))),
-        sample_rate=sound.clock_rate,
-        channels=max(1, sound.channels),
-        camera=camera,
-        stream="main",
-        multicast=_default_group(number, 2),
+    # One for each stream, which sends the sound with its own numbers: two cannot share a group.
+    audio_encoders = tuple(
+        AudioEncoder(
+            token=f"ae-{number}-{name}",
+            name=f"Microphone {name}",
+            codec=sound.codec,
+            bitrate=_AUDIO_BITRATE.get(sound.codec, max(1, round(clip.bitrate / 1000))),
+            sample_rate=sound.clock_rate,
+            channels=max(1, sound.channels),
+            camera=camera,
+            stream=name,
+            multicast=_default_group(number, place),
+        )
+        for place, name in enumerate(streams.all, 3)
     )
     return MediaModel(
         video_sources=(picture,),
@@ -223,9 +227,9 @@ def _model(number: int, streams: SimulatedStreams, clip: Clip) -> MediaModel:
             _video_encoder(number, place, name, streams, camera) for place, name in enumerate(streams.all)
         ),
         audio_sources=(microphone,),
-        audio_encoders=(audio_encoder,),
+        audio_encoders=audio_encoders,
         metadata=(
-            Metadata(token=f"mdc-{number}", name="Metadata", camera=camera, multicast=_default_group(number, 3)),
+            Metadata(token=f"mdc-{number}", name="Metadata", camera=camera, multicast=_default_group(number, 2)),
         ),
         profiles=tuple(_fixed(number, name, camera) for name in streams.all),
     )
@@ -239,7 +243,7 @@ def _fixed(number: int, name: str, camera: str) -> MediaProfile:
         video_source=f"vs-{number}",
         video_encoder=f"ve-{number}-{name}",
         audio_source=f"as-{number}",
-        audio_encoder=f"ae-{number}",
+        audio_encoder=f"ae-{number}-{name}",
         path=f"/{name}",
         snapshot=True,
         metadata=f"mdc-{number}" if name == "main" else None,
