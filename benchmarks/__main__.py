@@ -10,7 +10,7 @@ import sys
 from benchmarks import month, soak
 from benchmarks.measure import report
 
-NAMES = ("relay", "clients", "intake", "recording", "retention", "replay", "secure", "face", "events")
+NAMES = ("relay", "clients", "intake", "recording", "retention", "replay", "secure", "scale", "face", "events")
 
 
 def main() -> None:

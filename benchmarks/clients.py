@@ -6,7 +6,7 @@ import resource
 from collections.abc import Sequence
 
 from benchmarks.measure import Figure
-from benchmarks.relay import Case, measured
+from benchmarks.relay import Case, described, measured
 from benchmarks.servers import onvifd_relay
 
 CLIENTS = 2000
@@ -31,8 +31,7 @@ def run(seconds: float) -> Sequence[Figure]:
     return (
         Figure(
             f"{CLIENTS} clients of one 4 Mbit/s stream by TCP",
-            f"{result['gbits'] / result['seconds']:.1f} Gbit/s, {result['fps']:.1f} fps, {result['lost']} lost, "
-            f"p99 {result['latency_p99'] or 0:.1f} ms",
+            f"{result['gbits'] / result['seconds']:.1f} Gbit/s, {described(result)}",
             "",
             f"{share:.0%} of a core",
             f"< {HOLD:.0%}",

@@ -92,15 +92,15 @@ class Client:
         self.latencies.clear()
 
 
-def udp_pair() -> tuple[socket.socket, socket.socket]:
+def udp_pair(host: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
     """Sockets on an even port and the next one (RFC 3550 11)."""
     while True:
         first, second = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
-        first.bind(("127.0.0.1", 0))
+        first.bind((host, 0))
         port = first.getsockname()[1]
         try:
             if port % 2 == 0:
-                second.bind(("127.0.0.1", port + 1))
+                second.bind((host, port + 1))
                 first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
                 return first, second
         except OSError:
@@ -114,7 +114,7 @@ def connect(url: str, options: argparse.Namespace, sampled: bool) -> Client:
     media = control.socket
     video = next(each for each in control.describe() if each.kind == "video")
     if options.udp:
-        media, spare = udp_pair()
+        media, spare = udp_pair(control.socket.getsockname()[0])
         control.setup(video, port=media.getsockname()[1])
         spare.close()
     else:
@@ -142,7 +142,7 @@ def run(options: argparse.Namespace) -> dict[str, object]:
                 return
 
     for number in range(options.clients + options.stalled):
-        url = options.url.replace("%d", str(number % options.cameras))
+        url = options.url.replace("%d", str(options.first + number % options.cameras))
         client = connect(url, options, number < SAMPLED)
         if number >= options.clients:
             stalled.append(client)
@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("url", help="RTSP address; %%d stands for the camera's number")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--cameras", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first camera")
     parser.add_argument("--stalled", type=int, default=0)
     parser.add_argument("--udp", action="store_true")
     parser.add_argument("--warm-up", type=float, default=4)

@@ -143,10 +143,12 @@ def claim_memory(size: int = 3 << 30) -> None:
             memory.write(block)
 
 
-def load(server: Program, url: str, *arguments: str) -> dict[str, Any]:
-    """Put load on a server; the result has the server's `cpu` seconds of the measured time in it."""
+def load(server: Program, url: str, *arguments: str, within: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Put load on a server; the result has the server's `cpu` seconds of the measured time in it. `within` is what runs the
+    load, as `ip netns exec`."""
     claim_memory()
-    with program(sys.executable, "-m", "benchmarks.load", url, *arguments, core=LOAD_CORE, ready=False) as client:
+    command = (*within, sys.executable, "-m", "benchmarks.load", url)
+    with program(*command, *arguments, core=LOAD_CORE, ready=False) as client:
         while client.line() != "measuring":
             pass
         before = server.cpu()

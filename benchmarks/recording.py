@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from benchmarks.clip import FOLDER
 from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, Program, claim_memory, free_ports, load, program, settle
+from benchmarks.relay import described
 from benchmarks.servers import PASSWORD, USER, archive, onvifd_media
 
 CAMERAS = 64
@@ -37,7 +38,7 @@ def recorded_and_watched(seconds: float) -> Figure:
     share = result["cpu"] / result["seconds"]
     return Figure(
         f"{CAMERAS} cameras of 4 Mbit/s received, recorded, 2 live clients each",
-        f"{share:.0%} of a core, {result['fps']:.1f} fps, {result['lost']} lost, p99 {result['latency_p99']:.1f} ms",
+        described(result),
         "",
         f"{written >> 20} MiB on disk",
         f"<= {HOLD:.0%} (200 cameras below 85 %)",

@@ -23,6 +23,7 @@ def measured(server: Program, way: str, port: str, seconds: float) -> dict[str, 
         before = server.cpu()
         result: dict[str, Any] = json.loads(client.line())
         result["cpu"] = server.cpu() - before
+        result["memory"] = server.memory()
     return result
 
 
@@ -41,7 +42,8 @@ def run(seconds: float) -> Sequence[Figure]:
         figures.append(
             Figure(
                 f"{title}, 1 camera to {CLIENTS} clients, CPU per Gbit",
-                f"{cost:.3f} s/Gbit, {result['cpu'] / result['seconds']:.0%} of a core, {result['gbits'] / result['seconds']:.2f} Gbit/s",
+                f"{cost:.3f} s/Gbit, {result['cpu'] / result['seconds']:.0%} of a core, {result['gbits'] / result['seconds']:.2f} Gbit/s, "
+                f"p50 {result['latency_p50'] or 0:.1f} ms, p99 {result['latency_p99'] or 0:.1f} ms, {result['memory']:.0f} MiB",
                 f"in clear: {clear:.3f} s/Gbit",
                 f"{ratio:.2f} of clear",
                 f"<= {hold}" if hold else "",

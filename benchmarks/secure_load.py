@@ -1,7 +1,7 @@
 """Clients of one encrypted way: `python -m benchmarks.secure_load WAY PORT CLIENTS SECONDS`.
 
-They log in and play, and from then on what they get is counted and dropped in the kernel, not decrypted. Prints `measuring` when
-the measured time begins and one JSON object at its end.
+They log in and play, and from then on what they get is counted and dropped in the kernel, not decrypted; but for one, which tells
+the latency. Prints `measuring` when the measured time begins and one JSON object at its end.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ import os
 import select
 import socket
 import sys
+import threading
 import time
 
+from benchmarks.camera import STAMP
+from benchmarks.measure import percentile
 from benchmarks.secure_server import PATH
 from benchmarks.servers import PASSWORD, USER
 from onvifd.rtsp import websocket
@@ -60,6 +63,24 @@ class WebSocketClient(RtspClient):
         return data
 
 
+class Watch(threading.Thread):
+    """A client that reads: when each picture was sent, and how long it took."""
+
+    def __init__(self, client: RtspClient, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self._client = client
+        self._seconds = seconds
+        self.latencies: list[tuple[float, float]] = []
+        """Time of arrival (monotonic) and milliseconds."""
+
+    def run(self) -> None:
+        for packet in self._client.packets(seconds=self._seconds):
+            now, at = time.time_ns(), packet.payload.find(STAMP)
+            if at >= 0:
+                sent = int(packet.payload[at + len(STAMP) : at + len(STAMP) + 16], 16)
+                self.latencies.append((time.monotonic(), (now - sent) / 1e6))
+
+
 def main(way: str, port: int, count: int, seconds: float) -> None:
     kind = WebSocketClient if way in ("ws", "wss") else RtspClient
     tls = unverified() if way in ("rtsps", "wss") else None
@@ -69,6 +90,8 @@ def main(way: str, port: int, count: int, seconds: float) -> None:
         client.setup(client.describe()[0])
         client.demand("PLAY")
         clients.append(client)
+    watch = Watch(clients.pop(), seconds + 2)
+    watch.start()
     poll = select.epoll()
     # TLS is not spoken from here on: the descriptor is read as it is
     raw = {(fd := os.dup(client.socket.fileno())): socket.socket(fileno=fd) for client in clients}
@@ -93,7 +116,14 @@ def main(way: str, port: int, count: int, seconds: float) -> None:
     total[0], begin = 0, time.monotonic()
     read(begin + seconds)
     passed = time.monotonic() - begin
-    print(json.dumps({"gbits": total[0] * 8 / 1e9, "seconds": passed}), flush=True)
+    latencies = [took for at, took in watch.latencies if begin <= at <= begin + passed]
+    result = {
+        "gbits": total[0] * 8 / 1e9 * count / (count - 1),
+        "seconds": passed,
+        "latency_p50": percentile(latencies, 0.5),
+        "latency_p99": percentile(latencies, 0.99),
+    }
+    print(json.dumps(result), flush=True)
     for sock in raw.values():
         sock.close()
 

@@ -11,12 +11,14 @@ import os
 import signal
 import ssl
 import tempfile
+import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from benchmarks.camera import STAMP
 from benchmarks.servers import PASSWORD, USER
 from onvifd.access.digest import DigestVerifier, make_ha1
 from onvifd.access.doorkeeper import Doorkeeper
@@ -57,9 +59,11 @@ def context() -> ssl.SSLContext:
 
 async def feed(stream: LiveStream, packer: Packer) -> None:
     loop = asyncio.get_running_loop()
-    payload = (FRAME - 4).to_bytes(4, "big") + b"\x65" + os.urandom(FRAME - 5)
+    head = (FRAME - 4).to_bytes(4, "big") + b"\x65" + STAMP
+    rest = os.urandom(FRAME - len(head) - 16)
     begin = loop.time()
     for number in range(1 << 30):
+        payload = head + b"%016x" % time.time_ns() + rest
         unit = AccessUnit(0, int((begin + number * INTERVAL) * 1e6), number * 3600, number % 25 == 0, payload)
         stream.publish(packer.pack(unit))
         await asyncio.sleep(max(0.0, begin + (number + 1) * INTERVAL - loop.time()))

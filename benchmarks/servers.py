@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import tempfile
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.clip import FOLDER, mp4
+from benchmarks.clip import FOLDER, elementary_stream, mp4
 from benchmarks.measure import SERVER_CORE, Program, program
 from onvifd.store.catalogue import Catalogue
 from onvifd.volumes.register import register
@@ -17,6 +18,8 @@ from onvifd.volumes.register import register
 USER, PASSWORD = "bench", "Bench-mark47"
 SYSTEM_PYTHON = "/usr/bin/python3"
 GST = str(Path(__file__).with_name("gst_server.py"))
+LIVE555_PROXY, LIVE555_FILES = "live555ProxyServer", "live555MediaServer"
+"""Of the package livemedia-utils or of live555 itself, where they are on the path."""
 OURS = (sys.executable, "-m", "benchmarks.onvifd_server")
 
 
@@ -32,6 +35,43 @@ def floor_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Pro
     command = (sys.executable, "-m", "benchmarks.floor_server", str(port), str(camera_port), str(cameras))
     with program(*command, core=SERVER_CORE) as running:
         yield running, f"rtsp://127.0.0.1:{port}/cam%d"
+
+
+def listening(port: int, bound: float = 20.0) -> None:
+    """Wait for a server that does not say when it is ready."""
+    deadline = time.monotonic() + bound
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
+
+
+@contextmanager
+def live555_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Program, str]]:
+    """Streams are numbered from 1, a single one is not."""
+    urls = [f"rtsp://127.0.0.1:{camera_port}/cam{number}" for number in range(cameras)]
+    with program(LIVE555_PROXY, "-t", "-p", str(port), *urls, core=SERVER_CORE, ready=False) as running:
+        listening(port)
+        time.sleep(3)  # it answers for a stream only when the camera has told what it is
+        yield running, f"rtsp://127.0.0.1:{port}/proxyStream" + ("-%d" if cameras > 1 else "")
+
+
+@contextmanager
+def live555_files(space: str) -> Iterator[tuple[Program, str]]:
+    """The test clip as a file. The server takes no port but 554 of all addresses: it runs in a network namespace."""
+    path = elementary_stream()
+    link = path.with_suffix(".264")  # the kind of file goes by its name
+    if not link.exists():
+        link.symlink_to(path.name)
+    within = ("ip", "netns", "exec", space, "env", f"--chdir={path.parent}")
+    with program(*within, LIVE555_FILES, core=SERVER_CORE, ready=False) as running:
+        time.sleep(2)
+        yield running, f"rtsp://127.0.0.1/{link.name}"
 
 
 @contextmanager
