@@ -24,7 +24,7 @@ from onvifd.cameras.intake_demand import LINGER, Demand
 from onvifd.cameras.intake_feedback import ask_keyframe, report_reception
 from onvifd.cameras.intake_track import Counters, InboundTrack, continued
 from onvifd.cameras.quirks import client_options
-from onvifd.cameras.retries import BACK_OFF, Retries
+from onvifd.cameras.retries import BACK_OFF, Respite, Retries
 from onvifd.clock import Clock
 from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
@@ -111,8 +111,7 @@ class Intake:
         self.tracks: tuple[InboundTrack, ...] = ()
         """Those that are relayed, then the metadata track if there is one."""
         self._relayed = 0
-        self._no_documents = False
-        """The camera failed when it was asked for its metadata: it is not asked again."""
+        self._documents = Respite()  # when the camera failed as it was asked for its metadata
         self._documents_logged = 0
         self._clock = clock
         self._on_state = on_state
@@ -310,7 +309,7 @@ class Intake:
         reports: _Channels = {}
         for track, described in zip(self.tracks, wanted, strict=True):
             await self._set_up(client, track, described, channels, reports)
-        if documents is not None and not self._no_documents:
+        if documents is not None and self._documents.is_over(self._clock.monotonic()):
             await self._set_up_documents(client, documents, channels, reports)
         elif not wanted:
             raise Unavailable("the camera gives nothing that can be used")
@@ -331,7 +330,8 @@ class Intake:
         try:
             await client.play(self._received)
         except (OnvifdError, TimeoutError):
-            self._no_documents |= len(self.tracks) > self._relayed > 0
+            if len(self.tracks) > self._relayed > 0:
+                self._documents.begin(self._clock.monotonic())
             raise
         self._read_now = client.read_now
 
@@ -375,9 +375,9 @@ class Intake:
             if not self._relayed:
                 raise
             # An answer that comes late, or a connection that was closed, would cost the pictures each time.
-            self._no_documents = isinstance(error, Timeout | TimeoutError) or client.lost.done()
             log.info("%s: goes on without metadata: %s", self.source.name, reason)
-            if self._no_documents:
+            if isinstance(error, Timeout | TimeoutError) or client.lost.done():
+                self._documents.begin(self._clock.monotonic())
                 raise
         else:
             self.tracks += (track,)

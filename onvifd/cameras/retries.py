@@ -13,6 +13,23 @@ STABLE = 3.0
 SHORT, SPAN = 20, 60.0
 """How many shorter connections in so many seconds count as good if pictures came on them: a camera ends a connection whenever
 it is set otherwise, and clients may do that every second. One that fails is not asked more often than that."""
+RESPITE = 600.0
+"""Seconds for which something is left out that cost a connection. It may have been the network."""
+
+
+class Respite:
+    """Of one thing that a camera is not asked for."""
+
+    def __init__(self) -> None:
+        self._until = float("-inf")
+
+    def begin(self, now: float) -> None:
+        """It failed."""
+        self._until = now + RESPITE
+
+    def is_over(self, now: float) -> bool:
+        """Whether it may be asked for."""
+        return now >= self._until
 
 
 class Retries:

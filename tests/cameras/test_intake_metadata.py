@@ -221,6 +221,15 @@ async def test_a_camera_that_fails_over_metadata_is_not_asked_again(at: str) -> 
         assert rig.intake.reconnects == 1
 
 
+async def test_a_camera_that_failed_over_metadata_is_asked_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onvifd.cameras.retries.RESPITE", 0.0)
+    camera = Stubborn(500, "PLAY")
+    async with camera.url() as url, Rig(url).running() as rig:
+        await rig.until(30)
+        assert camera.asked == ["video", "meta"] * 2
+        assert [track.kind for track in rig.formats[-1]] == [Kind.VIDEO, Kind.METADATA]
+
+
 async def test_numbers_go_on_whether_metadata_comes_or_not() -> None:
     camera = Camera()
     async with contextlib.AsyncExitStack() as stack:
@@ -228,7 +237,7 @@ async def test_numbers_go_on_whether_metadata_comes_or_not() -> None:
         rig = await stack.enter_async_context(Rig(url).running())
         await rig.until(10, documents=2)
         ssrc, begin = rig.stream.tracks[0].ssrc, len(rig.formats)
-        rig.intake._no_documents = True
+        rig.intake._documents.begin(rig.intake._clock.monotonic())
         camera.stream.end()
         camera.stream.set_tracks((*camera.source.tracks, LiveTrack(METADATA, 107, 0x77)))
         async with asyncio.timeout(LIMIT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onvifd.cameras.retries import AT_ONCE, BACK_OFF, SHORT, SPAN, STABLE, Retries
+from onvifd.cameras.retries import AT_ONCE, BACK_OFF, RESPITE, SHORT, SPAN, STABLE, Respite, Retries
 
 
 def test_failures_in_a_row_are_waited_for_longer_and_longer() -> None:
@@ -25,3 +25,11 @@ def test_a_camera_that_ends_connections_over_and_over_is_asked_less_often() -> N
     waits = [retries.delay(now / 2, now / 2 - 0.5, True) for now in range(SHORT + 2)]
     assert waits == [*[AT_ONCE] * SHORT, *BACK_OFF[:2]]
     assert retries.delay(SPAN + 1, SPAN, True) == AT_ONCE
+
+
+def test_what_cost_a_connection_is_asked_for_again_later() -> None:
+    respite = Respite()
+    assert respite.is_over(0.0)
+    respite.begin(100.0)
+    assert not respite.is_over(100.0 + RESPITE - 1)
+    assert respite.is_over(100.0 + RESPITE)
