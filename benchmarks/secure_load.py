@@ -1,4 +1,4 @@
-"""Clients of one encrypted way: `python -m benchmarks.secure_load WAY PORT CLIENTS SECONDS`.
+"""Clients of one encrypted way: `python -m benchmarks.secure_load WAY PORT CLIENTS SECONDS [PATH]`.
 
 They log in and play, and from then on what they get is counted and dropped in the kernel, not decrypted; but for one, which tells
 the latency. Prints `measuring` when the measured time begins and one JSON object at its end.
@@ -81,12 +81,12 @@ class Watch(threading.Thread):
                 self.latencies.append((time.monotonic(), (now - sent) / 1e6))
 
 
-def main(way: str, port: int, count: int, seconds: float) -> None:
+def main(way: str, port: int, count: int, seconds: float, path: str = PATH) -> None:
     kind = WebSocketClient if way in ("ws", "wss") else RtspClient
     tls = unverified() if way in ("rtsps", "wss") else None
     clients = []
     for _ in range(count):
-        client = kind(f"rtsp://127.0.0.1:{port}{PATH}", USER, PASSWORD, tls=tls)
+        client = kind(f"rtsp://127.0.0.1:{port}{path}", USER, PASSWORD, tls=tls)
         client.setup(client.describe()[0])
         client.demand("PLAY")
         clients.append(client)
@@ -129,4 +129,4 @@ def main(way: str, port: int, count: int, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), *sys.argv[5:])

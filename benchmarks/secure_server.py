@@ -40,8 +40,8 @@ FRAME = 20_000
 INTERVAL = 0.04
 
 
-def context() -> ssl.SSLContext:
-    """With a certificate of its own."""
+def identity() -> bytes:
+    """A key and its certificate (PEM)."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "benchmark")])
     now = datetime.datetime.now(datetime.UTC)
@@ -49,9 +49,14 @@ def context() -> ssl.SSLContext:
     made = made.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return private + made.sign(key, hashes.SHA256()).public_bytes(pem)
+
+
+def context() -> ssl.SSLContext:
+    """With a certificate of its own."""
     found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.NamedTemporaryFile() as file:
-        file.write(private + made.sign(key, hashes.SHA256()).public_bytes(pem))
+        file.write(identity())
         file.flush()
         found.load_cert_chain(file.name)
     return found

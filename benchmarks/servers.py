@@ -24,8 +24,9 @@ OURS = (sys.executable, "-m", "benchmarks.onvifd_server")
 
 
 @contextmanager
-def gst_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Program, str]]:
-    with program(SYSTEM_PYTHON, GST, str(port), "relay", str(camera_port), str(cameras), core=SERVER_CORE) as running:
+def gst_relay(port: int, camera_port: int, cameras: int, *pem: str) -> Iterator[tuple[Program, str]]:
+    command = (SYSTEM_PYTHON, GST, str(port), "relay", str(camera_port), str(cameras), *pem)
+    with program(*command, core=SERVER_CORE) as running:
         yield running, f"rtsp://127.0.0.1:{port}/cam%d"
 
 
