@@ -2,7 +2,7 @@
 
 Each picture of a camera goes to all clients as it came, by one `send` each (by UDP one for each run of packets of one size): no
 queues, no time-outs, no accounts. No relay that copies through sockets can be cheaper than its share in the kernel, which is what
-is reported.
+is reported. With `PORT file PATH` alone it is a download: whoever says something is sent the file as often as makes `DOWNLOAD` octets.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import socket
 import struct
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.e2e.rtsp_client import RtspClient
 
 SEGMENTS, OCTETS, UDP_SEGMENT = 64, 65_000, 103
 """linux/udp.h: how much may be joined, and the option that says the size."""
+DOWNLOAD = 20 << 20
 LIFE = 600
 """Seconds of an idle loop after which it ends by itself."""
 SDP = (
@@ -129,7 +131,22 @@ def source(port: int, number: int) -> Camera:
     return Camera(client, client.left_over())
 
 
+def download(port: int, path: Path) -> None:
+    size = path.stat().st_size
+    with socket.create_server(("127.0.0.1", port)) as listener, path.open("rb") as file:
+        listener.settimeout(LIFE)
+        print("ready", flush=True)
+        while True:
+            client, _ = listener.accept()
+            with client:
+                if client.recv(4096):
+                    for _ in range(-(-DOWNLOAD // size)):
+                        client.sendfile(file)
+
+
 def main() -> None:
+    if sys.argv[2] == "file":
+        download(int(sys.argv[1]), Path(sys.argv[3]))
     port, camera_port, count = map(int, sys.argv[1:4])
     listener = socket.create_server(("127.0.0.1", port), backlog=1024)
     listener.setblocking(False)

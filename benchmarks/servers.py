@@ -76,6 +76,14 @@ def live555_files(space: str) -> Iterator[tuple[Program, str]]:
 
 
 @contextmanager
+def floor_files(port: int) -> Iterator[Program]:
+    """The test clip as often as asked, straight from the page cache to the socket."""
+    command = (sys.executable, "-m", "benchmarks.floor_server", str(port), "file", str(elementary_stream()))
+    with program(*command, core=SERVER_CORE) as running:
+        yield running
+
+
+@contextmanager
 def gst_files(port: int) -> Iterator[tuple[Program, str]]:
     """The test clip as a file, one pipeline per client."""
     with program(SYSTEM_PYTHON, GST, str(port), "file", str(mp4()), core=SERVER_CORE) as running:
