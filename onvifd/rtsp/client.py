@@ -300,7 +300,7 @@ class RtspClient:
             if datagrams.channel == channel:
                 return datagrams.send(packet)
         connection = self._open()
-        if connection.unsent > SEND_BUFFER:
+        if (self._tunnel or connection).unsent > SEND_BUFFER:
             return False
         connection.send(Interleaved(channel, packet).serialise())
         return True

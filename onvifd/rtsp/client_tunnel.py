@@ -145,6 +145,12 @@ class Tunnel:
         """Whether the camera has asked for Digest at HTTP."""
         return self._digest is not None and self._digest.scheme == "digest"
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of ours that wait for the camera."""
+        post = self._post
+        return len(self._waiting) + (post.transport.get_write_buffer_size() if post and post.transport else 0)
+
     async def _connect(self, factory: Callable[[], asyncio.BaseProtocol]) -> asyncio.BaseTransport:
         loop = asyncio.get_running_loop()
         host, port = self._address

@@ -75,6 +75,7 @@ class Camera:
     sdp: bytes = SDP
     answer: Callable[[Request, Response], bytes | None] = lambda request, response: response.serialise()
     spoil: Spoil = straight
+    plays: Callable[[], Iterator[tuple[int, list[Packet]]]] = pictures
     wire: Callable[[int, bytes], bytes] = frame
     channel: int | None = None
     """Where RTP goes, whatever was agreed."""
@@ -206,7 +207,7 @@ class _Session:
         camera = self.camera
         channel = camera.channel if camera.channel is not None else self.channels[0]
         with contextlib.suppress(ConnectionError):
-            for number, packets in pictures():
+            for number, packets in camera.plays():
                 if camera.reports and number % 25 == 0:
                     now = utc_to_ntp(SystemClock().utc())
                     report = build_sender_report(SenderReport(ssrc=SSRC, ntp=now, rtp_time=number * 3600))

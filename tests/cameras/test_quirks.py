@@ -13,6 +13,7 @@ import pytest
 
 from onvifd.cameras import quirks
 from onvifd.cameras.quirks import BY_ID, QUIRKS, Switch, client_options, parse_quirks
+from onvifd.clock import SystemClock, utc_to_ntp
 from onvifd.errors import InvalidArgument
 from onvifd.media.rtp.packet import SenderReport, build_sender_report
 from onvifd.rtsp.client_transport import Way
@@ -265,6 +266,26 @@ def rtcp_odd() -> tuple[Camera, dict[str, object]]:
     return camera, {}
 
 
+@case("rtcp-odd missing")
+def rtcp_missing() -> tuple[Camera, dict[str, object]]:
+    return Camera(reports=False), {}
+
+
+@case("rtcp-odd with another clock")
+def rtcp_of_another_clock() -> tuple[Camera, dict[str, object]]:
+    # Time stamps of its reports that have nothing to do with those of its pictures.
+    reports = (
+        build_sender_report(SenderReport(ssrc=SSRC, ntp=ntp(), rtp_time=n * 0x1234567)) for n in itertools.count()
+    )
+    camera = Camera(reports=False)
+    camera.wire = lambda channel, packet: frame(1, next(reports)) + frame(channel, packet)
+    return camera, {}
+
+
+def ntp() -> int:
+    return utc_to_ntp(SystemClock().utc())
+
+
 @case("empty-frames")
 def empty_frames() -> tuple[Camera, dict[str, object]]:
     camera = Camera()
@@ -411,8 +432,15 @@ async def test_metadata_is_not_set_up() -> None:
             assert len(rig.intake.tracks) == tracks
 
 
-@pytest.mark.parametrize("ntp", [1 << 32, (1 << 64) - 1, 0])
-async def test_insane_reports(ntp: int) -> None:
+def hours_away(hours: int) -> int:
+    return utc_to_ntp(SystemClock().utc() + hours * 3_600_000_000)
+
+
+@pytest.mark.parametrize(
+    "when", [lambda: 1 << 32, lambda: (1 << 64) - 1, lambda: 0, lambda: hours_away(-30), lambda: hours_away(30)]
+)
+async def test_insane_reports(when: Callable[[], int]) -> None:
+    ntp = when()
     report = build_sender_report(SenderReport(ssrc=SSRC, ntp=ntp, rtp_time=123))
     camera = Camera(reports=False, wire=lambda channel, packet: frame(1, report) + frame(channel, packet))
     async with camera.url() as url, Rig(url).running() as rig:
