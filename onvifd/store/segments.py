@@ -169,8 +169,7 @@ class Segments:
 
     def at(self, recording: str, utc: int) -> SegmentRow | None:
         """The last row with `start` <= utc, copies left out."""
-        query = _select().where(*_played(recording), _t.c.start <= utc)
-        return self._one(query.order_by(_t.c.start.desc(), _t.c.id.desc()).limit(1))
+        return self._one(_AT, {"recording": recording, "utc": utc})
 
     def at_once(self, recordings: Sequence[str], utc: int) -> tuple[SegmentRow, ...]:
         """`at` for many recordings."""
@@ -188,8 +187,7 @@ class Segments:
 
     def after(self, recording: str, utc: int) -> SegmentRow | None:
         """The first row with `start` > utc, copies left out."""
-        query = _select().where(*_played(recording), _t.c.start > utc)
-        return self._one(query.order_by(_t.c.start, _t.c.id).limit(1))
+        return self._one(_AFTER, {"recording": recording, "utc": utc})
 
     def unlike(self, recording: str, segment: int, start: int, kinds: int, *, before: bool) -> SegmentRow | None:
         """The last row that begins before `start`, or the first after it, with another format than `segment` has or other `kinds`;
@@ -205,32 +203,11 @@ class Segments:
 
     def times_by_kinds(self, recording: str | None = None) -> dict[str, dict[int, tuple[int, int]]]:
         """By recording (all, or one): least start and greatest end for each combination of kind bits that occurs."""
-        u = schema.usage
-        runs = select(u.c.recording, u.c.kinds, func.max(u.c.longest).label("longest")).where(~u.c.copy)
-        if recording is not None:
-            runs = runs.where(u.c.recording == recording)
-        run = runs.group_by(u.c.recording, u.c.kinds).subquery()
-
-        def seek(column: Any, *more: Any) -> Any:
-            t = _t.alias()
-            where = (t.c.recording == run.c.recording, ~t.c.copy, t.c.kinds == run.c.kinds)
-            return t, select(column(t)).where(*where, *(each(t) for each in more)).correlate(run)
-
-        _, first = seek(lambda t: func.min(t.c.start))
-        _, latest = seek(lambda t: func.max(t.c.start))
-        # No segment of the kind is longer than `longest`: the one that ends last starts at most so long before the last start.
-        edge = latest.scalar_subquery() - run.c.longest
-        _, last = seek(lambda t: func.max(t.c.end), lambda t: t.c.start >= edge)
-        query = select(
-            run.c.recording,
-            run.c.kinds,
-            first.scalar_subquery().label("first"),
-            last.scalar_subquery().label("last"),
-        )
+        query, values = (_TIMES, {}) if recording is None else (_TIMES_OF, {"recording": recording})
 
         def work(connection: Connection) -> dict[str, dict[int, tuple[int, int]]]:
             found: dict[str, dict[int, tuple[int, int]]] = {}
-            for row in connection.execute(query):
+            for row in connection.execute(query, values):
                 if row.first is not None:
                     found.setdefault(row.recording, {})[row.kinds] = (row.first, row.last)
             return found
@@ -349,8 +326,8 @@ class Segments:
     def _rows(self, query: Select[Any]) -> tuple[SegmentRow, ...]:
         return self._database.read(lambda connection: _read(connection, query))
 
-    def _one(self, query: Select[Any]) -> SegmentRow | None:
-        rows = self._rows(query)
+    def _one(self, query: Select[Any], values: Mapping[str, Any] | None = None) -> SegmentRow | None:
+        rows = self._database.read(lambda connection: _read(connection, query, values))
         return rows[0] if rows else None
 
 
@@ -358,8 +335,10 @@ def _select() -> Select[Any]:
     return select(*_COLUMNS).select_from(_t.outerjoin(_f, _t.c.format == _f.c.id))
 
 
-def _read(connection: Connection, query: Select[Any]) -> tuple[SegmentRow, ...]:
-    return tuple(SegmentRow(**row) for row in connection.execute(query).mappings())
+def _read(
+    connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
+) -> tuple[SegmentRow, ...]:
+    return tuple(SegmentRow(**row) for row in connection.execute(query, values).mappings())
 
 
 def _played(recording: Any) -> tuple[ColumnElement[bool], ...]:
@@ -374,7 +353,40 @@ def _reach(recording: Any) -> Any:
     )
 
 
-# Made once: to make it takes longer than to answer it.
+def _times(recording: Any = None) -> Select[Any]:
+    """By recording and combination of kinds: least start and greatest end."""
+    u = schema.usage
+    runs = select(u.c.recording, u.c.kinds, func.max(u.c.longest).label("longest")).where(~u.c.copy)
+    if recording is not None:
+        runs = runs.where(u.c.recording == recording)
+    run = runs.group_by(u.c.recording, u.c.kinds).subquery()
+
+    def seek(column: Any, *more: Any) -> Any:
+        t = _t.alias()
+        where = (t.c.recording == run.c.recording, ~t.c.copy, t.c.kinds == run.c.kinds)
+        return select(column(t)).where(*where, *(each(t) for each in more)).correlate(run).scalar_subquery()
+
+    first, latest = seek(lambda t: func.min(t.c.start)), seek(lambda t: func.max(t.c.start))
+    # No segment of the kind is longer than `longest`: the one that ends last starts at most so long before the last start.
+    last = seek(lambda t: func.max(t.c.end), lambda t: t.c.start >= latest - run.c.longest)
+    return select(run.c.recording, run.c.kinds, first.label("first"), last.label("last"))
+
+
+# Made once: to make a statement takes longer than to answer it, and what it leaves behind goes only when all garbage is collected,
+# for which whoever begins to play has to wait.
+_AT = (
+    _select()
+    .where(*_played(bindparam("recording")), _t.c.start <= bindparam("utc"))
+    .order_by(_t.c.start.desc(), _t.c.id.desc())
+    .limit(1)
+)
+_AFTER = (
+    _select()
+    .where(*_played(bindparam("recording")), _t.c.start > bindparam("utc"))
+    .order_by(_t.c.start, _t.c.id)
+    .limit(1)
+)
+_TIMES, _TIMES_OF = _times(), _times(bindparam("recording"))
 _STRETCHES = (
     select(_t.c.start, _t.c.end)
     .where(

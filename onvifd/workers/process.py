@@ -111,8 +111,9 @@ def main(arguments: list[str]) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     kept = logs.from_environment(kind)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Long-lived media objects hold no cycles: a rare collection costs less than many.
-    gc.set_threshold(50_000, 20, 20)
+    # Long-lived media objects hold no cycles: a rare collection costs less than many. Of replay many sessions are begun and
+    # ended, which leaves more behind, and whoever begins to play waits as long as a collection takes.
+    gc.set_threshold(5_000 if kind == "replay" else 50_000, 20, 20)
     try:
         run_loop(_serve(kind, link_fd, connection_fd))
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -384,3 +385,29 @@ async def test_one_beat_serves_all() -> None:
     metronome.at(1.0, calls[0])
     await clock.advance(0.02)
     assert beats[-1][0] == 0
+
+
+@pytest.mark.usefixtures("footage")
+async def test_sessions_that_begin_at_different_moments_leave_together(stage: Stage) -> None:
+    """The first unit of each goes at once; then what is shown 25 times a second comes as often, for all at the same beats."""
+    sent: list[list[float]] = []
+    playbacks = []
+    await stage.clock.advance(0.007)
+    for _ in range(4):
+        outlet = Outlet()
+        moments: list[float] = []
+        outlet.send = lambda unit, moments=moments: moments.append(stage.clock.monotonic())  # type: ignore[method-assign]
+        playback = (await stage.presentation()).open(outlet)
+        await playback.play(PlayRequest(cseq=1, start=T0), VIDEO)
+        playback.start()
+        await stage.pass_time(0.013, step=0.001)
+        sent.append(moments)
+        playbacks.append(playback)
+    await stage.pass_time(1, step=0.001)
+    for number, moments in enumerate(sent):
+        assert moments[0] == pytest.approx(0.007 + 0.013 * number, abs=0.002)
+        # The report comes with the first unit.
+        steps = {round(after - before, 2) for before, after in itertools.pairwise(moments[3:])}
+        assert steps == {0.04}
+    assert len({round(moments[-1] / 0.04, 1) % 1 for moments in sent}) == 1
+    await asyncio.gather(*(playback.close() for playback in playbacks))

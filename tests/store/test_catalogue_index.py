@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import random
 from typing import Any
 
@@ -207,3 +208,38 @@ def assert_same(memory: MemorySegmentStore, store: SegmentStore, names: dict[int
             for ask in ("segment_at", "segment_after"):
                 ours, theirs = getattr(store, ask)(recording, start), getattr(memory, ask)(recording, start)
                 assert plain((ours,) if ours else ()) == plain((theirs,) if theirs else (), names)
+
+
+def test_formats_and_the_next_that_are_other(store: SegmentStore) -> None:
+    sound = (FORMATS[1],)
+    rows = []
+    for minute in range(6):
+        formats = sound if minute in (2, 3) else FORMATS
+        made = dataclasses.replace(row(minute * 60 * US), formats=formats, kinds=AUDIO if formats is sound else VIDEO)
+        rows.append(dataclasses.replace(made, id=store.insert_segment(made)))
+    assert store.formats("rec-a") == FORMATS
+    after, before = store.unlike_after(rows[0]), store.unlike_before(rows[5])
+    assert after is not None
+    assert before is not None
+    assert (after.start, before.start) == (rows[2].start, rows[3].start)
+    assert store.unlike_after(rows[4]) is None
+
+
+def test_what_a_session_asks_leaves_nothing_to_collect(store: SegmentStore) -> None:
+    """Statements are made once: what is made for each question holds itself, and whoever begins to play waits for its collection."""
+    store.insert_segment(dataclasses.replace(row(US), kinds=VIDEO))
+
+    def ask() -> None:
+        store.recording_times("rec-a")
+        store.segment_at("rec-a", 2 * US)
+        store.segment_after("rec-a", 0)
+
+    ask()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            ask()
+        assert gc.collect() < 20 * 20
+    finally:
+        gc.enable()
