@@ -18,7 +18,7 @@ run: setup
 	$(BIN)/onvifd demo --cameras 2 --data data/demo --host 127.0.0.1 --http-port 8080 --https-port 8443 --rtsp-port 8554
 
 test: setup lint
-	$(BIN)/python -m tests.run -n $(JOBS) --dist loadgroup
+	$(BIN)/python -m tests.run -n $(JOBS) --dist loadgroup --durations 40
 	$(MAKE) features
 
 # A million fuzzed inputs and ten thousand connections; ONVIFD_FUZZ_INPUTS takes another number.
