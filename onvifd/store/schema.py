@@ -16,7 +16,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -25,19 +24,65 @@ from sqlalchemy import (
     text,
 )
 
-NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-metadata = MetaData(naming_convention=NAMES)
+from onvifd.store.schema_access import (
+    audit,
+    console_accounts,
+    console_groups,
+    password_history,
+    security_anchors,
+    security_certificates,
+    security_crls,
+    security_keys,
+    security_passphrases,
+    security_path_certificates,
+    security_paths,
+    security_policies,
+    security_tls_paths,
+    security_tls_policies,
+)
+from onvifd.store.schema_base import ROWID, TOKEN, metadata
+from onvifd.store.schema_recording import (
+    channel_schedules,
+    holidays,
+    named_schedules,
+    record_links,
+    record_policies,
+    record_states,
+    schedule_assignments,
+    snapshot_policies,
+    snapshots,
+)
 
-TOKEN = String(64)
-"""An ONVIF reference token (tt:ReferenceToken has at most 64 characters)."""
-ROWID = BigInteger().with_variant(Integer, "sqlite")
-"""SQLite numbers rows only in a column declared INTEGER PRIMARY KEY."""
+__all__ = [
+    "ROWID",
+    "TOKEN",
+    "audit",
+    "channel_schedules",
+    "console_accounts",
+    "console_groups",
+    "holidays",
+    "metadata",
+    "named_schedules",
+    "password_history",
+    "record_links",
+    "record_policies",
+    "record_states",
+    "schedule_assignments",
+    "security_anchors",
+    "security_certificates",
+    "security_crls",
+    "security_keys",
+    "security_passphrases",
+    "security_path_certificates",
+    "security_paths",
+    "security_policies",
+    "security_tls_paths",
+    "security_tls_policies",
+    "snapshot_policies",
+    "snapshots",
+]
+"""Of the other modules of the schema; all tables are used by the name of this one."""
+
 
 cameras = Table(
     "cameras",
@@ -295,160 +340,6 @@ settings = Table(
 )
 """What the recorder remembers: its uuid, the replay time-out, and `revision`, which grows with every change of cameras or accounts."""
 
-# ---- console accounts, groups, audit -------------------------------------------------------------
-
-console_groups = Table(
-    "console_groups",
-    metadata,
-    Column("name", String(64), primary_key=True, comment="as typed; case matters"),
-    Column("remark", String(255), nullable=False, comment="for people"),
-    Column("builtin", Boolean, nullable=False, comment="whether it cannot be deleted"),
-    Column("rights", Text, nullable=False, comment="what its accounts may do, JSON made by the access room"),
-)
-
-console_accounts = Table(
-    "console_accounts",
-    metadata,
-    Column("name", String(64), primary_key=True, comment="as typed; case matters"),
-    Column("group", ForeignKey("console_groups.name"), nullable=False),
-    Column("hash", Text, nullable=False, comment="argon2id of the password"),
-    Column("rights", Text, comment="narrower rights than the group's, JSON; NULL for the group's"),
-    Column("enabled", Boolean, nullable=False, comment="whether it may sign in"),
-    Column("fixed", Boolean, nullable=False, comment="the first administrator: neither deleted nor demoted"),
-    Column("periods", Text, nullable=False, comment="times of the week in which it may sign in; empty for always"),
-    Column("email", String(255), nullable=False),
-    Column("remark", String(255), nullable=False, comment="for people"),
-    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
-    Column("changed", BigInteger, nullable=False, comment="when it last changed or was unlocked, microseconds UTC"),
-    Index(None, "group"),
-)
-
-password_history = Table(
-    "password_history",
-    metadata,
-    Column("id", ROWID, Identity(), primary_key=True, comment="order of insertion"),
-    Column("face", String(8), nullable=False, comment="onvif or console"),
-    Column("account", String(64), nullable=False),
-    Column("hash", Text, nullable=False, comment="argon2id of a password it had before"),
-    Index(None, "face", "account", "id"),
-    sqlite_autoincrement=True,
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("id", ROWID, Identity(), primary_key=True, comment="order of insertion"),
-    Column("utc", BigInteger, nullable=False, comment="microseconds UTC"),
-    Column("kind", String(16), nullable=False, comment="login, logout, refused, locked, change, account or session"),
-    Column("account", String(64), nullable=False, comment="who; empty if unknown"),
-    Column("address", String(45), nullable=False, comment="from where; empty for the recorder itself"),
-    Column("face", String(8), nullable=False, comment="onvif, rtsp, console or cli"),
-    Column("action", String(64), nullable=False, comment="operation, or what was done"),
-    Column("outcome", String(64), nullable=False, comment="done, or why not"),
-    Column("detail", Text, nullable=False, comment="for people; never a secret"),
-    Column("count", Integer, nullable=False, comment="how often it happened in a row"),
-    Index(None, "utc", "id"),
-    Index(None, "kind", "utc", "id"),
-    Index(None, "account", "utc", "id"),
-    sqlite_autoincrement=True,
-)
-
-# ---- keys, certificates and their use (Security 5) ----------------------------------------------
-
-security_keys = Table(
-    "security_keys",
-    metadata,
-    Column("id", TOKEN, primary_key=True, comment="tas:KeyID"),
-    Column("alias", Text, comment="as the client gave it; NULL for none"),
-    Column("algorithm", String(8), nullable=False, comment="RSA or ECC"),
-    Column("size", String(16), nullable=False, comment="bits of an RSA key, or name of the curve"),
-    Column("status", String(12), nullable=False, comment="generating, ok or corrupt"),
-    Column("public", LargeBinary, nullable=False, comment="SubjectPublicKeyInfo, DER; empty until it is generated"),
-    Column("private", LargeBinary, comment="PKCS#8, encrypted with the key file; NULL if only the public key is known"),
-    Column("external", Boolean, nullable=False, comment="whether it was made outside the recorder"),
-    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
-)
-
-security_certificates = Table(
-    "security_certificates",
-    metadata,
-    Column("id", TOKEN, primary_key=True, comment="tas:CertificateID"),
-    Column("alias", Text, comment="as the client gave it; NULL for none"),
-    Column("key", ForeignKey("security_keys.id"), nullable=False, comment="the key that it certifies"),
-    Column("content", LargeBinary, nullable=False, comment="X.509, DER"),
-    Column("role", String(16), nullable=False, comment="the certificate profile it was made from; empty for others"),
-    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
-    Index(None, "key"),
-)
-
-security_paths = Table(
-    "security_paths",
-    metadata,
-    Column("id", TOKEN, primary_key=True, comment="tas:CertificationPathID"),
-    Column("alias", Text, comment="as the client gave it; NULL for none"),
-    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
-)
-
-security_path_certificates = Table(
-    "security_path_certificates",
-    metadata,
-    Column("path", ForeignKey("security_paths.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, primary_key=True, comment="0 for the certificate that is presented"),
-    Column("certificate", ForeignKey("security_certificates.id"), nullable=False),
-    Index(None, "certificate"),
-)
-
-security_passphrases = Table(
-    "security_passphrases",
-    metadata,
-    Column("id", TOKEN, primary_key=True, comment="tas:PassphraseID"),
-    Column("alias", Text, comment="as the client gave it; NULL for none"),
-    Column("secret", LargeBinary, nullable=False, comment="encrypted with the key file"),
-    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
-)
-
-security_crls = Table(
-    "security_crls",
-    metadata,
-    Column("id", TOKEN, primary_key=True, comment="tas:CRLID"),
-    Column("alias", Text, comment="as the client gave it; NULL for none"),
-    Column("content", LargeBinary, nullable=False, comment="certificate revocation list, DER"),
-    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
-)
-
-security_policies = Table(
-    "security_policies",
-    metadata,
-    Column("id", TOKEN, primary_key=True, comment="tas:CertPathValidationPolicyID"),
-    Column("alias", Text, comment="as the client gave it; NULL for none"),
-    Column("client_usage", Boolean, nullable=False, comment="whether the clientAuth usage must be in the certificate"),
-    Column("deltas", Boolean, nullable=False, comment="whether delta CRLs are applied"),
-    Column("created", BigInteger, nullable=False, comment="microseconds UTC"),
-)
-
-security_anchors = Table(
-    "security_anchors",
-    metadata,
-    Column("policy", ForeignKey("security_policies.id", ondelete="CASCADE"), primary_key=True),
-    Column("position", Integer, primary_key=True),
-    Column("certificate", ForeignKey("security_certificates.id"), nullable=False, comment="trust anchor"),
-    Index(None, "certificate"),
-)
-
-security_tls_paths = Table(
-    "security_tls_paths",
-    metadata,
-    Column("path", ForeignKey("security_paths.id"), primary_key=True, comment="assigned to the TLS server"),
-    Column("position", Integer, nullable=False, comment="order of assignment; the last is presented first"),
-)
-
-security_tls_policies = Table(
-    "security_tls_policies",
-    metadata,
-    Column("policy", ForeignKey("security_policies.id"), primary_key=True, comment="assigned to the TLS server"),
-    Column("position", Integer, nullable=False, comment="order of assignment"),
-)
-
 # ---- the device itself (Core 8) -------------------------------------------------------------------
 
 device = Table(
@@ -497,111 +388,6 @@ locks = Table(
     Index(None, "recording", "start"),
     sqlite_autoincrement=True,
 )
-
-# ---- when is recorded -----------------------------------------------------------------------------
-
-record_policies = Table(
-    "record_policies",
-    metadata,
-    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
-    Column("stream", String(8), primary_key=True, comment="main or sub"),
-    Column("mode", String(8), nullable=False, comment="auto (by schedule), manual (always) or off"),
-    Column("pre", Integer, nullable=False, comment="seconds kept before an event, 0 to 60"),
-    Column("post", Integer, nullable=False, comment="seconds recorded after an event, 5 to 300"),
-    Column("audio", Boolean, nullable=False, comment="whether sound is recorded"),
-    Column("redundant", Boolean, nullable=False, comment="whether a second copy goes to a redundant volume"),
-    Column("manual", Boolean, nullable=False, comment="whether it was started by hand and not stopped yet"),
-    Column("resume", String(8), nullable=False, comment="mode to go back to from off: auto or manual"),
-)
-"""A stream without a row has what `policies.default` says."""
-
-channel_schedules = Table(
-    "channel_schedules",
-    metadata,
-    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
-    Column("purpose", String(8), primary_key=True, comment="video or snapshot"),
-    Column("week", Text, nullable=False, comment="periods and record types of a week, JSON made by the recording room"),
-)
-
-named_schedules = Table(
-    "named_schedules",
-    metadata,
-    Column("name", String(32), primary_key=True, comment="as typed; case matters"),
-    Column("week", Text, nullable=False, comment="periods of a week, JSON made by the recording room"),
-)
-
-schedule_assignments = Table(
-    "schedule_assignments",
-    metadata,
-    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
-    Column("kind", String(16), primary_key=True, comment="record type whose times it gives"),
-    Column("schedule", ForeignKey("named_schedules.name"), comment="NULL for never"),
-    Index(None, "schedule"),
-)
-
-holidays = Table(
-    "holidays",
-    metadata,
-    Column("name", String(32), primary_key=True, comment="as typed; case matters"),
-    Column("first", String(10), nullable=False, comment="first day, YYYY-MM-DD"),
-    Column("last", String(10), nullable=False, comment="last day, YYYY-MM-DD"),
-    Column("yearly", Boolean, nullable=False, comment="whether it comes again each year"),
-    Column("enabled", Boolean, nullable=False),
-)
-
-record_links = Table(
-    "record_links",
-    metadata,
-    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True, comment="where the event happens"),
-    Column("kind", String(16), primary_key=True, comment="record type of the event"),
-    Column("target", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True, comment="recorded as well"),
-    Index(None, "target"),
-)
-
-snapshot_policies = Table(
-    "snapshot_policies",
-    metadata,
-    Column("camera", ForeignKey("cameras.id", ondelete="CASCADE"), primary_key=True),
-    Column("enabled", Boolean, nullable=False),
-    Column("stream", String(8), nullable=False, comment="main or sub"),
-    Column("interval", Integer, nullable=False, comment="seconds between two while general is armed"),
-    Column("event_interval", Integer, nullable=False, comment="seconds between two while an event lasts; 0 for one"),
-    Column("days", Integer, nullable=False, comment="for how long they are kept; 0 for ever"),
-)
-
-snapshots = Table(
-    "snapshots",
-    metadata,
-    Column("id", ROWID, Identity(), primary_key=True, comment="order of insertion"),
-    # No foreign keys: pictures outlive their camera.
-    Column("camera", String(12), nullable=False),
-    Column("utc", BigInteger, nullable=False, comment="when it was taken, microseconds UTC"),
-    Column("kind", String(16), nullable=False, comment="record type for which it was taken"),
-    Column("volume", String(64), nullable=False, comment="id of the volume"),
-    Column("path", Text, nullable=False, comment="path of the file below the volume, with /"),
-    Column("size", BigInteger, nullable=False, comment="bytes of the file"),
-    UniqueConstraint("volume", "path"),
-    Index(None, "camera", "utc", "id"),
-    Index(None, "utc", "id"),
-    Index(None, "volume", "utc", "id"),
-    sqlite_autoincrement=True,
-)
-
-record_states = Table(
-    "record_states",
-    metadata,
-    Column("recording", TOKEN, primary_key=True),
-    Column("camera", String(12), nullable=False, comment="empty for none"),
-    Column("stream", String(8), nullable=False, comment="empty for none"),
-    Column("mode", String(8), nullable=False, comment="auto, manual, off, or job for a job of a client"),
-    Column("ordered", Boolean, nullable=False, comment="whether it is to be written"),
-    Column("active", Boolean, nullable=False, comment="whether it is written"),
-    Column("kind", String(16), nullable=False, comment="record type; empty while it is not to be written"),
-    Column("marks", String(96), nullable=False, comment="all types that apply, with commas"),
-    Column("reason", Text, nullable=False, comment="why it is not written; empty if it is"),
-    Column("utc", BigInteger, nullable=False, comment="since when, microseconds UTC"),
-)
-"""How recording stands, as the running recorder last said."""
 
 # ---- tags of footage ------------------------------------------------------------------------------
 
