@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from onvifd.cameras.codec_change import CodecChanged
 from onvifd.cameras.intake_core import BadStream, Walker
 from onvifd.cameras.intake_track import Counters, InboundTrack
 from onvifd.clock import utc_to_ntp
@@ -27,6 +28,7 @@ FAULTS = (
     "late",
     "ssrc",
     "stray",
+    "type",
     "sequence",
     "time",
     "time-back",
@@ -91,7 +93,7 @@ class Source:
             data = data[size:]
             try:
                 used = self.walker.receive(buffer, 0, len(buffer), self.now)
-            except BadStream:
+            except (BadStream, CodecChanged):
                 self.reconnect()
                 return
             self.rest = buffer[used:]
@@ -133,6 +135,11 @@ class Source:
                 set_seq(stray, chance.getrandbits(16))
                 set_time(stray, chance.getrandbits(32))
                 packets = [*packets, stray]
+            case "type":
+                other = bytearray(packets[0])
+                other[1] = chance.choice((13, 50, 127))
+                set_seq(other, chance.choice((seq_of(packets[0]), chance.getrandbits(16))))
+                packets = [other, *packets]
             case "sequence":
                 self.seq = chance.getrandbits(16)
             case "time":
