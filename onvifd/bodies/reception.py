@@ -10,7 +10,7 @@ from dataclasses import replace
 import msgspec
 
 from onvifd.cameras.ways import Reach, reach_of
-from onvifd.errors import OnvifdError
+from onvifd.errors import NotFound, OnvifdError
 from onvifd.store.catalogue import AsyncCatalogue
 from onvifd.store.receptions import ReceptionRow
 from onvifd.workers.messages import AnyMessage, CertificateSeen, DigestSeen
@@ -100,6 +100,9 @@ class Receptions:
 
         try:
             await self._catalogue.run(self._catalogue.sync.receptions.change, seen.camera, seen.stream, work)
+        except NotFound:
+            # A receiver, or a camera that was removed meanwhile.
+            log.debug("%s/%s has nothing that could be remembered", seen.camera, seen.stream)
         except OnvifdError as error:
             log.error("%s/%s: what it has shown cannot be remembered: %s", seen.camera, seen.stream, error.reason)
 

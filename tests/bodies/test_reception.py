@@ -87,14 +87,18 @@ def test_a_new_camera_brings_how_it_was_reached(catalogue: Catalogue) -> None:
     assert (row.camera, row.transport, row.tunnel_port, row.digest) == (added.id, "http", 8080, True)
 
 
-async def test_the_first_certificate_is_remembered_and_no_later_one(catalogue: Catalogue, camera: str) -> None:
+async def test_the_first_certificate_is_remembered_and_no_later_one(
+    catalogue: Catalogue, camera: str, caplog: pytest.LogCaptureFixture
+) -> None:
     receptions = Receptions(AsyncCatalogue(catalogue))
     for pin in (PIN, OTHER):
         receptions.heard(CertificateSeen(camera=camera, stream="main", fingerprint=pin))
         await receptions.close()
     # One of a camera that is gone is nobody's.
     receptions.heard(CertificateSeen(camera="cam-00000000", stream="main", fingerprint=pin))
+    receptions.heard(DigestSeen(camera="rcv-00000000", stream="main"))
     await receptions.close()
+    assert not caplog.records
     assert [(row.stream, row.pin) for row in catalogue.receptions.all()] == [("main", PIN)]
 
 

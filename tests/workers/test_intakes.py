@@ -7,14 +7,17 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
+from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.intake import Intake
 from onvifd.clock import SystemClock
 from onvifd.live.hub import LiveStream
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge
 from onvifd.workers.intakes import awake, must_restart, on_demand, source_of
+from onvifd.workers.messages import Cameras, DigestSeen
 from onvifd.workers.specs import RecordSpec, StreamSpec
 from tests.cameras.fault_camera import Camera, Rig
+from tests.workers.conftest import Control, spec
 
 SPEC = StreamSpec(name="main", url="rtsp://192.0.2.1/", transport="rtsps", trust="ca", quirks=("md5-only",))
 
@@ -40,6 +43,7 @@ async def test_specs_become_sources() -> None:
     [
         ({}, False),
         ({"on_demand": True}, False),
+        ({"digest": True}, False),
         ({"recordings": (RecordSpec(recording="r"),)}, False),
         ({"transport": "udp"}, True),
         ({"url": "rtsp://192.0.2.2/"}, True),
@@ -51,6 +55,18 @@ async def test_specs_become_sources() -> None:
 )
 async def test_only_what_matters_begins_a_stream_anew(change: dict[str, object], restart: bool) -> None:
     assert must_restart(intake(SPEC), "c/main", replace(SPEC, **change)) is restart
+
+
+async def test_digest_is_told_once_and_coming_back_disturbs_nobody(control: Control, camera: SimulatedDevice) -> None:
+    await control.begin()
+    await control.ask(spec(camera))
+    await control.until(lambda: control.of(DigestSeen), "digest")
+    running = control.worker._streams["cam-1", "main"].intake
+    (known,) = spec(camera).cameras
+    told = replace(known, streams=tuple(replace(each, digest=True) for each in known.streams))
+    await control.ask(Cameras(cameras=(told,)))
+    assert control.worker._streams["cam-1", "main"].intake is running
+    assert control.of(DigestSeen) == [DigestSeen(camera="cam-1", stream="main")]
 
 
 async def test_a_pin_that_was_learnt_here_is_no_change() -> None:
