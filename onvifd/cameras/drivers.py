@@ -65,8 +65,8 @@ def asker(address: str, credentials: Credentials | None = None, reach: Reach | N
             client = OnvifClient(url, user, password, session, clock=SystemClock())
             return await onvif_driver.ways_told(client, profile)
 
-    web_port = parts.port or 80 if parts.scheme == "http" else 0
-    return Asker(user, password, reach, advertised=advertised, web_port=web_port)
+    web = {Way.HTTP: parts.port or 80} if parts.scheme == "http" else {Way.HTTPS: parts.port or 443}
+    return Asker(user, password, reach, advertised=advertised, web=web)
 
 
 async def probe(

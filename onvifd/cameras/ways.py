@@ -119,7 +119,7 @@ class _Silent(Exception):
 class Asker:
     """Asks one camera for descriptions. What was answered once is tried first for its other streams.
 
-    `web_port` is where the camera serves HTTP: its tunnels are there (Media2 5.4.1) unless it tells otherwise.
+    `web` are the ports where the camera serves HTTP and HTTPS: its tunnels are there (Media2 5.4.1) unless it tells otherwise.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class Asker:
         reach: Reach | None = None,
         *,
         advertised: Advertised | None = None,
-        web_port: int = 0,
+        web: Mapping[Way, int] | None = None,
     ) -> None:
         self._login = (user, password)
         self._reach = reach or Reach()
         self._advertised = advertised
-        self._web_port = web_port
+        self._web = web or {}
         self._good: Way | None = None
 
     async def ask(self, url: str, profile: str = "", timeout: float = TIMEOUT) -> Answered:
@@ -200,7 +200,7 @@ class Asker:
             return url, port
         if told is not None:
             return _moved(url, path=told.path), port or told.port
-        return url, port or (self._web_port if way is Way.HTTP else 0)
+        return url, port or self._web.get(way, 0)
 
 
 async def _described(client: RtspClient, timeout: float) -> Description:

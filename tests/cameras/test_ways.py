@@ -136,8 +136,7 @@ def test_what_an_address_tells(uri: str, told: tuple[Way, Told] | None) -> None:
 
 async def ways_of(camera: Camera, reach: Reach, context: ssl.SSLContext | None = None) -> Answered:
     async with camera.url() as url, tunnel(url, context) as (_, port):
-        ask = Asker("", "", reach, advertised=None, web_port=port)
-        ask._advertised = _told_by(port)
+        ask = Asker("", "", reach, advertised=_told_by(port))
         return await ask.ask(dead(url), "profile")
 
 
@@ -242,6 +241,25 @@ async def test_another_certificate_than_before_ends_the_search(tmp_path: Path) -
         with pytest.raises(Unavailable, match="another certificate"):
             await Asker("", "", reach).ask(url)
         assert not face.gets
+
+
+def test_tunnels_are_where_the_web_service_is() -> None:
+    url = "rtsp://192.0.2.7/a"
+    clear, tls = asker("192.0.2.7:8000"), asker("https://192.0.2.7:8443/onvif/device_service")
+    assert clear._place(Way.HTTP, url, None) == (url, 8000)
+    assert clear._place(Way.HTTPS, url, None) == (url, 0)
+    assert tls._place(Way.HTTPS, url, None) == (url, 8443)
+    assert tls._place(Way.HTTP, url, None) == (url, 0)
+    assert asker("rtsp://192.0.2.7/a")._place(Way.HTTP, url, None) == (url, 0)
+    own = asker("192.0.2.7", reach=Reach(tunnel_port=81))
+    assert own._place(Way.HTTP, url, Told(8000, "/b")) == ("rtsp://192.0.2.7/b", 81)
+
+
+def test_a_camera_may_tell_an_address_within_tls_alone() -> None:
+    asked = "https://192.0.2.7/onvif/media2_service"
+    assert onvif_driver._stream_address("rtsps://10.0.0.1:7441/a", asked) == "rtsps://192.0.2.7:7441/a"
+    with pytest.raises(Unavailable):
+        onvif_driver._stream_address("http://192.0.2.7/a", asked)
 
 
 def test_what_is_to_be_within_tls_is_asked_within_tls() -> None:
