@@ -69,6 +69,8 @@ from onvifd.workers.talking import Talking
 from onvifd.workers.tasks import tell_fault
 
 STATS_INTERVAL = 2.0
+COUNTED = 8
+"""Streams that are counted without a pause."""
 
 
 def to_spec(format: TrackFormat) -> TrackSpec:
@@ -159,12 +161,7 @@ class MediaWorker:
                         self._withdraw()
                 return Done()
             case Presentations():
-                self._metadata.replace(message)
-                self.presentations.replace(message)
-                self._talking.tune(message.presentations)
-                self._pictures.replace(message)
-                self._started.refresh()
-                self._withdraw()
+                self._present(message)
                 return Done()
             case Synchronize():
                 found = self.presentations.synchronise(message.path)
@@ -237,6 +234,14 @@ class MediaWorker:
             arrival.close()
         else:
             self._server.admit(arrival)
+
+    def _present(self, message: Presentations) -> None:
+        self._metadata.replace(message)
+        self.presentations.replace(message)
+        self._talking.tune(message.presentations)
+        self._pictures.replace(message)
+        self._started.refresh()
+        self._withdraw()
 
     def _withdraw(self) -> None:
         """Sessions end with their profile: nobody could change, start or list what they show any more. The specification leaves
@@ -363,8 +368,7 @@ class MediaWorker:
         while True:
             await self._clock.sleep(STATS_INTERVAL)
             now = self._clock.monotonic()
-            for running in self._streams.values():
-                running.feed.check()
+            streams = await self._count(now)
             self._measure(now)
             self._started.refresh()
             if self._setup is not None and self._server is not None:
@@ -375,9 +379,20 @@ class MediaWorker:
                         clients=self._server.connections,
                         tasks=len(asyncio.all_tasks()),
                         descriptors=descriptors(),
-                        streams=tuple(self._stats(running, now) for running in self._streams.values()),
+                        streams=streams,
                     )
                 )
+
+    async def _count(self, now: float) -> tuple[StreamStats, ...]:
+        """Look after all streams, a few at a time: pictures are not to wait until a hundred were counted."""
+        found = []
+        for number, (key, running) in enumerate(tuple(self._streams.items())):
+            if number % COUNTED == COUNTED - 1:
+                await asyncio.sleep(0)
+            if self._streams.get(key) is running:
+                running.feed.check()
+                found.append(self._stats(running, now))
+        return tuple(found)
 
     def _measure(self, now: float) -> None:
         """What everything takes that clients can watch: what cameras send, and pictures and metadata made of it."""
