@@ -5,6 +5,7 @@ Processes that tests start (`onvifd demo`, the commands of end-to-end tests) do 
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -66,6 +67,33 @@ def _tables(path: Path) -> bytes:
     # The last connection takes the write-ahead log into the file.
     engine.dispose()
     return path.read_bytes()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ready_keys() -> Iterator[None]:
+    """RSA keys of the recorders' own certificates: a process makes four, and gives them out in turn.
+
+    Keys that clients ask for (`pki.manager`) are made anew each time.
+    """
+    from onvifd.pki import device
+    from onvifd.pki.keystore import generate
+    from onvifd.pki.signatures import RSA, PrivateKey
+
+    made: dict[str, list[PrivateKey]] = {}
+    turn = itertools.count()
+
+    def ready(algorithm: str, size: str) -> PrivateKey:
+        if algorithm != RSA:
+            return generate(algorithm, size)
+        keys = made.setdefault(size, [])
+        if len(keys) < 4:
+            keys.append(generate(algorithm, size))
+            return keys[-1]
+        return keys[next(turn) % 4]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device, "generate", ready)
+        yield
 
 
 @pytest.fixture(scope="session")
