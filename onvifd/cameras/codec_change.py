@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from onvifd.cameras.intake_track import InboundTrack
 from onvifd.errors import OnvifdError
 from onvifd.media import h264, h265, video
-from onvifd.media.rtp.clean_point import odd_verdict
+from onvifd.media.rtp.clean_point import UNDECIDED, odd_verdict
 from onvifd.media.types import Codec, Kind, TrackFormat
 from onvifd.rtsp.sdp import DescribedTrack
 
@@ -50,6 +50,10 @@ def judge_odd(track: InboundTrack, payload: bytes, rtp_time: int) -> int:
     found = other_codec(described, payload)
     if found is not None:
         raise CodecChanged(track.format.kind, f"the camera sends {found} now instead of {described}", codec=found)
+    verdict = odd_verdict(described, payload[0])
+    if verdict == UNDECIDED and not (described is Codec.H265 and payload[0] & 1):
+        # Cameras put units of their own in front of pictures, under types that mean nothing.
+        return verdict
     if track.key_time != track.odd_since:
         track.odd_since, track.odd_pictures = track.key_time, 0
     if rtp_time != track.odd_time:
@@ -58,7 +62,7 @@ def judge_odd(track: InboundTrack, payload: bytes, rtp_time: int) -> int:
         # Where no key frame ever came it was no change, and a new description would say the same.
         if track.odd_pictures > MAX_ODD_PICTURES and track.key_time >= 0:
             raise CodecChanged(track.format.kind, f"what the camera sends is no {described} any more")
-    return odd_verdict(described, payload[0])
+    return verdict
 
 
 def other_codec(described: Codec, payload: bytes) -> Codec | None:

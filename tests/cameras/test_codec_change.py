@@ -278,6 +278,33 @@ def test_another_codec_without_its_sets_is_told_by_pictures_that_are_none() -> N
     assert track.odd_pictures == MAX_ODD_PICTURES + 1
 
 
+@pytest.mark.parametrize(
+    ("codec", "key", "private", "slice_"),
+    [
+        (Codec.H264, b"\x65\x88", b"\x00\x01\x02\x03", b"\x41\x9a"),
+        (Codec.H265, b"\x26\x01\xaf", b"\x5e\x01\x02\x03", b"\x02\x01\xd0"),
+    ],
+)
+def test_units_of_the_camera_s_own_in_front_of_each_picture_are_no_change(
+    codec: Codec, key: bytes, private: bytes, slice_: bytes
+) -> None:
+    """In a group of pictures that is long, as cameras make them that save bandwidth."""
+    to = walker(InboundTrack(0, TrackFormat(codec=codec, clock_rate=90_000), 96, 1))
+    send(to, 0, key + bytes(20))
+    for number in range(1, 1000, 2):
+        send(to, number, private)
+        send(to, number + 1, slice_ + bytes(20))
+
+
+def test_h264_without_its_sets_where_h265_was_described() -> None:
+    to = walker(InboundTrack(0, encoded_h265()[0], 96, 1))
+    send(to, 0, b"\x26\x01\xaf" + bytes(20))
+    for number in range(1, MAX_ODD_PICTURES + 1):
+        send(to, number, b"\x41\x9a" + bytes(20))
+    with pytest.raises(CodecChanged, match="no h265 any more"):
+        send(to, MAX_ODD_PICTURES + 1, b"\x41\x9a" + bytes(20))
+
+
 def test_a_camera_that_was_odd_from_the_beginning_is_left_in_peace() -> None:
     """Data partitions (Extended profile), with or without key frames between them: it was no change."""
     to = walker(InboundTrack(0, encoded()[0], 96, 1))
