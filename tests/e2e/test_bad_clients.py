@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
+import re
 import socket
 import struct
 import threading
@@ -17,6 +19,7 @@ import pytest
 from tests.e2e.harness import Recorder
 from tests.e2e.rtsp_client import RtspClient
 from tests.e2e.soap import Device, post
+from tests.rtsp import hostile
 
 MEGABYTE = 1 << 20
 
@@ -186,6 +189,49 @@ def test_vanished_clients_leave_nothing(recorder: Recorder, streams: dict[str, s
     while sockets() > before and time.monotonic() < deadline:
         time.sleep(0.5)
     assert sockets() <= before
+
+
+def held(device: Device) -> dict[str, tuple[int, int]]:
+    """Tasks and descriptors of each process, as the recorder tells them for support."""
+    text = "".join(str(each) for each in device.call("<tds:GetSystemSupportInformation/>").itertext())
+    found = re.findall(r"(?m)(\S+): (?:[^\n]*, )?(\d+) tasks, (\d+) descriptors", text)
+    assert {"control", "media-0", "replay"} <= {name for name, _, _ in found}, text
+    return {name: (int(tasks), int(descriptors)) for name, tasks, descriptors in found}
+
+
+async def attack_within_tls(recorder: Recorder) -> None:
+    """By the ways that need most; all of them, and who watches meanwhile, are in tests/rtsp/test_hostile."""
+    ports = {"door+tls": recorder.rtsps_port, "web+tls": recorder.https_port}
+    around = hostile.websocket_attacks()
+    async with asyncio.timeout(120):
+        for way in ("door+tls", "web+tls+http", "wss"):
+            dial = hostile.dialling(ports, way)
+            within = (hostile.garbage, hostile.endless_head, hostile.ten_thousand_requests, hostile.frames_without_end)
+            await asyncio.gather(*(attack(each) for attack in within for each in (dial, hostile.greeted(dial))))
+            if way.startswith("ws"):
+                floods = (around[name] for name in ("pings", "fragments", "crumbs", "giant", "noise"))
+                await asyncio.gather(*(hostile.sends_raw(hostile.greeted(dial), data) for data in floods))
+
+
+@pytest.mark.covers("SEC-10")
+def test_attacks_within_tls_leave_nothing(recorder: Recorder, device: Device) -> None:
+    """Neither tasks nor descriptors in any process, and no memory with each further round."""
+    asyncio.run(attack_within_tls(recorder))  # what is made at the first time may stay
+    before, memory = held(device), recorder.memory()
+    asyncio.run(attack_within_tls(recorder))
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        grown = {name: (before[name], now) for name, now in held(device).items() if grew(before[name], now)}
+        if not grown:
+            break
+        time.sleep(1)
+    assert grown == {}
+    assert recorder.memory() - memory < 30 * MEGABYTE
+
+
+def grew(before: tuple[int, int], now: tuple[int, int]) -> bool:
+    """A few may be at work at any time."""
+    return any(after > earlier + 3 for earlier, after in zip(before, now, strict=True))
 
 
 @pytest.mark.parametrize(
