@@ -10,6 +10,8 @@ from fractions import Fraction
 import av
 import numpy
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from onvifd.cameras.codec_change import (
     MAX_ODD_PICTURES,
@@ -241,6 +243,21 @@ def test_sets_of_h265_are_found_in_aggregates() -> None:
 def test_what_only_begins_like_it_is_nothing(payload: bytes) -> None:
     assert other_codec(Codec.H264, payload) is None
     assert other_codec(Codec.H265, payload) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from((Codec.H264, Codec.H265, Codec.MPEG4)),
+    st.sampled_from((b"", b"\x67", b"\x42\x01", b"\x78\0\x09\x67", b"\x60\x01\0\x09\x42\x01", b"\0\0\1\xb0")),
+    st.binary(max_size=200),
+)
+def test_any_payload_at_all_is_judged(codec: Codec, begin: bytes, rest: bytes) -> None:
+    payload = begin + rest
+    assert other_codec(codec, payload) in (None, Codec.H264, Codec.H265, Codec.MPEG4)
+    assert other_codec(codec, payload) is not codec
+    if payload:
+        assert VERDICTS[codec](bytearray(payload), 0, len(payload)) in (UNDECIDED, NOT_KEY, KEY, ODD)
+        assert odd_verdict(codec, payload[0]) != ODD
 
 
 def test_mpeg4_where_h264_was_described() -> None:
