@@ -33,13 +33,13 @@ NOBODY = "02:00:00:00:00:ff"
 HEADERS = 14 + 20 + 8
 """Octets of Ethernet, IPv4 and UDP around what is sent, once per packet of the interface."""
 
-BEGIN = 200
+BEGIN = 400
 """Clients of each worker at first."""
 FULL = 0.97
 """Share of a core that is all of it."""
 MOSTLY = 0.8
 """Share of its core that the worker itself must have had for what ended to be its own strength."""
-NEARER = 0.7
+NEARER = 0.8
 """Of the room that is left the next step takes so much."""
 LEAST = 20
 """Clients of one step."""
@@ -275,7 +275,8 @@ def main() -> None:
     crowd = Crowd(space, int(port), [int(pid) for pid in pids])
     best, ended, full = climb(crowd, int(most), float(limit))
     if best is None:
-        raise SystemExit(f"not even the first level is carried: {ended}")
+        print(json.dumps({"unable": f"not even the first level is carried: {ended}"}), flush=True)
+        return
     result = {
         "clients": sum(best.counts),
         "gbits": best.gbits,
