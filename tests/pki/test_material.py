@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -18,12 +20,20 @@ def refused(detail: str, call: object, *arguments: object) -> None:
     assert caught.value.detail == detail
 
 
-@pytest.fixture
-def ready(openssl: OpenSsl) -> OpenSsl:
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three keys and their certificates, which take openssl a second."""
+    openssl = OpenSsl(tmp_path_factory.mktemp("made"))
     openssl.root()
     openssl.issue("mid", extensions="basicConstraints=critical,CA:TRUE")
     openssl.issue("leaf", "mid")
     (openssl.folder / "chain.pem").write_bytes(openssl.read("mid.pem") + openssl.read("ca.pem"))
+    return openssl.folder
+
+
+@pytest.fixture
+def ready(openssl: OpenSsl, made: Path) -> OpenSsl:
+    shutil.copytree(made, openssl.folder, dirs_exist_ok=True)
     return openssl
 
 
