@@ -239,7 +239,8 @@ def parse(data: bytes) -> Picture:
     end = _MARKER_IN_SCAN.search(data, begin)
     if end is not None and data[end.end() - 1] != _EOI:
         raise InvalidArgument("JPEG: more than one scan")
-    return picture_of(headers, data[begin : end.start()].rstrip(b"\xff") if end else data[begin:])
+    # 0xFF at the end of the data are fill bytes of the marker behind it, or of one that was cut off (T.81 B.1.1.2).
+    return picture_of(headers, data[begin : end.start() if end else len(data)].rstrip(b"\xff"))
 
 
 def size_of(data: bytes) -> tuple[int, int]:

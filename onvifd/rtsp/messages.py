@@ -287,6 +287,8 @@ def _parse_headers(lines: list[str]) -> Headers:
         raise RtspError(400, "too many headers", fatal=True)
     items: list[tuple[str, str]] = []
     for line in lines:
+        if "\r" in line or "\n" in line or "\0" in line:
+            raise RtspError(400, "malformed header", fatal=True)
         if line[:1] in (" ", "\t") and items:
             # RFC 2326 4.2 and RFC 2068 4.2: a line that starts with space continues the one before
             name, value = items[-1]
@@ -294,7 +296,7 @@ def _parse_headers(lines: list[str]) -> Headers:
             continue
         name, colon, value = line.partition(":")
         name = name.rstrip(" \t")
-        if not colon or not _TOKEN.match(name) or "\r" in value or "\n" in value or "\0" in value:
+        if not colon or not _TOKEN.match(name):
             raise RtspError(400, "malformed header", fatal=True)
         items.append((name, value.strip()))
     return Headers(items)

@@ -70,6 +70,7 @@ def test_fill_bytes_belong_to_no_data_and_are_read_once() -> None:
     picture = make_jpeg(32, 32)
     before = jpeg.parse(picture)
     assert jpeg.parse(picture[:-2] + b"\xff" * 5 + b"\xd9") == before
+    assert jpeg.parse(picture[:-2] + b"\xff\xff") == before  # cut off within the marker of its end
     # Long runs took the square of their length.
     begin = picture.index(before.scan)
     long = picture[:begin] + b"\xff" * 300_000 + b"\x00" + picture[begin:]

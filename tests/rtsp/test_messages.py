@@ -79,6 +79,7 @@ def test_repeated_headers_are_kept_apart() -> None:
         b"OPTIONS * RTSP/1.0\r\nno colon\r\n\r\n",
         b"OPTIONS * RTSP/1.0\r\nb@d: x\r\n\r\n",
         b"OPTIONS * RTSP/1.0\r\na: b\nc: d\r\n\r\n",
+        b"OPTIONS * RTSP/1.0\r\na: b\r\n c\rd\r\n\r\n",  # in a line that continues another
         b"OPTIONS * RTSP/1.0\r\n" + b"a: b\r\n" * 65 + b"\r\n",
         b"OPTIONS * RTSP/1.0\r\na: " + b"b" * MAX_HEAD,
         b"OPTIONS * RTSP/1.0\r\na: " + b"b" * MAX_HEAD + b"\r\n\r\n",
