@@ -114,12 +114,13 @@ class AnswerParser:
 def _headers(lines: list[str]) -> Headers:
     """Header fields; lines that are none are left out, and those beyond MAX_HEADERS."""
     items: list[tuple[str, str]] = []
-    for line in lines[:MAX_HEADERS]:
+    for raw in lines[:MAX_HEADERS]:
+        line = raw.replace("\r", "").replace("\0", "")  # in names and in what continues a line as well
         if line[:1] in (" ", "\t") and items:
             name, value = items[-1]
             items[-1] = (name, f"{value} {line.strip()}")
             continue
         name, colon, value = line.partition(":")
         if colon and name.strip():
-            items.append((name.strip(), value.strip().replace("\r", "").replace("\0", "")))
+            items.append((name.strip(), value.strip()))
     return Headers(items)
