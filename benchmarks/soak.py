@@ -29,7 +29,6 @@ from benchmarks.load import udp_pair
 from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, free_ports, program, report
 from benchmarks.servers import PASSWORD, USER
 from onvifd.config import Config
-from tests.e2e.harness import resident
 from tests.e2e.rtsp_client import REPLAY, RtspClient
 from tests.e2e.soap import Device
 
@@ -44,13 +43,15 @@ LEFT = 75.0
 SAMPLE = 10.0
 POOLED = 12
 """Descriptors that a process may have more: connections to the index are made when several ask at once, up to a bound, and kept."""
+GROWTH_MIB, GROWTH_SHARE = 16, 0.1
+"""Memory that a process may hold more in the last quarter than in the second: so much, or this share of it if that is more."""
 _LINE = re.compile(r"(?m)^(\S+?)(?:-\d+)?: .*?(\d+) tasks, (\d+) descriptors$")
 KINDS = ("tcp", "udp", "http", "replay", "rude", "garbage", "deaf")
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the processes hold at a time: by kind, MiB of memory, tasks and descriptors."""
+    """What the processes hold at a time: by kind, MiB of memory of their own (no pages of files), tasks and descriptors."""
 
     seconds: float
     memory: dict[str, int]
@@ -142,12 +143,18 @@ class Clients:
             client.request("TEARDOWN")
 
 
+def private(pid: int) -> int:
+    """Bytes of memory that no file stands behind."""
+    found = re.search(r"(?m)^RssAnon:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text())
+    return int(found[1]) << 10 if found else 0
+
+
 def take(parts: dict[str, int], device: Device, began: float) -> Sample:
     text = device.call("<tds:GetSystemSupportInformation/>").xpath("string(.)")
     found = {name: int(tasks) for name, tasks, _ in _LINE.findall(text)}
     return Sample(
         time.monotonic() - began,
-        {name: resident(pid) >> 20 for name, pid in parts.items()},
+        {name: private(pid) >> 20 for name, pid in parts.items()},
         found,
         {name: len(list(Path(f"/proc/{pid}/fd").iterdir())) for name, pid in parts.items()},
     )
@@ -204,6 +211,16 @@ def growth(samples: Sequence[Sample], name: str) -> int:
     return round(statistics.median(held[-quarter:]) - statistics.median(held[quarter : 2 * quarter]))
 
 
+def grown(samples: Sequence[Sample]) -> dict[str, int]:
+    """Processes that hold more than GROWTH_MIB and GROWTH_SHARE allow, and how many MiB more."""
+    found = {name: growth(samples, name) for name in samples[0].memory}
+    return {
+        name: more
+        for name, more in found.items()
+        if more > max(GROWTH_MIB, GROWTH_SHARE * (samples[-1].memory[name] - more))
+    }
+
+
 def leaks(samples: Sequence[Sample]) -> dict[str, int]:
     """Descriptors (but for those of pools) and tasks that there are more at the end than before the first client came."""
     first, last = samples[0], samples[-1]
@@ -233,7 +250,7 @@ def main(arguments: Sequence[str]) -> None:
         "",
         f"{clients.packets} packets to clients, {clients.lost} lost; {len(clients.faults)} visits failed; {kept.lost} pictures "
         f"lost on disk, {kept.gaps} gaps; left over: {more or 'nothing'}; {tracebacks} tracebacks",
-        "no picture lost, nothing left over, no growth",
-        not (clients.lost or kept.lost or kept.gaps or more or tracebacks or clients.faults),
+        f"no picture lost, nothing left over, growth below {GROWTH_MIB} MiB or {GROWTH_SHARE:.0%}",
+        not (clients.lost or kept.lost or kept.gaps or more or tracebacks or clients.faults or grown(samples)),
     )
     report("soak", (figure,), f"soak --seconds {options.seconds:.0f}")

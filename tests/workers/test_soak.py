@@ -35,3 +35,13 @@ def test_growth_is_from_the_second_quarter_on() -> None:
     held = (10, 60, 100, 100, 110, 100, 130, 130)
     samples = [soak.Sample(float(number), {"media": each}, {}, {}) for number, each in enumerate(held)]
     assert soak.growth(samples, "media") == 30
+
+
+def test_what_grows_is_told() -> None:
+    def samples(*held: int) -> list[soak.Sample]:
+        return [soak.Sample(float(number), {"replay": each}, {}, {}) for number, each in enumerate(held)]
+
+    assert soak.grown(samples(50, 100, 110, 116)) == {}
+    assert soak.grown(samples(50, 100, 110, 117)) == {"replay": 17}
+    assert soak.grown(samples(50, 400, 420, 440)) == {}
+    assert soak.grown(samples(50, 400, 420, 441)) == {"replay": 41}
