@@ -120,7 +120,6 @@ def open_rtsp(recorder: Recorder, path: str, given: tuple[str, ...], folder: Pat
     ]
 
 
-@covers
 @pytest.mark.parametrize("way", LIVE555)
 def test_live555_receives_video_and_sound(modern: Recorder, path: str, way: str, tmp_path: Path) -> None:
     main = path.removesuffix("/sub") + "/main"
@@ -154,7 +153,6 @@ def open_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@covers
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 @pytest.mark.parametrize("way", VLC)
 def test_vlc_decodes(way: str, codec: str, request: pytest.FixtureRequest, open_folder: Path) -> None:

@@ -61,8 +61,12 @@ gi.require_version("Gst", "1.0")
 from gi.repository import Gst
 Gst.init(None)
 pipeline = Gst.parse_launch(
-    f"rtspsrc location={sys.argv[1]} user-id={sys.argv[2]} user-pw={sys.argv[3]} tls-validation-flags=0 "
-    "! application/x-rtp,media=video ! fakesink sync=false num-buffers=100"
+    f"rtspsrc name=source location={sys.argv[1]} user-id={sys.argv[2]} user-pw={sys.argv[3]} tls-validation-flags=0 "
+    "! fakesink sync=false num-buffers=100"
+)
+# One track alone: rtspsrc shows those of several from threads of their own, which upsets links that wait for one of them.
+pipeline.get_by_name("source").connect(
+    "select-stream", lambda source, number, caps: caps.get_structure(0).get_string("media") == "video"
 )
 pipeline.set_state(Gst.State.PLAYING)
 message = pipeline.get_bus().timed_pop_filtered(30 * Gst.SECOND, Gst.MessageType.EOS | Gst.MessageType.ERROR)

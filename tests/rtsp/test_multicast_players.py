@@ -153,6 +153,7 @@ def test_the_address_of_multicast_serves_other_transports_too(space: Space, tran
 @covers
 def test_ipv6_by_the_senders_own_test(space: Space) -> None:
     done = space.run(
+        *("env", "INTERFACES_FOR_GROUPS=groups0 lo"),
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "test_ipv6"),
         str(HERE / "tests/rtsp/test_multicast.py"),
         timeout=120,

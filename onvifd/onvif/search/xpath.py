@@ -74,9 +74,9 @@ class DocumentFilter:
 
     def _evaluate(self, document: Element, deadline: float) -> bool:
         """Whether the expression is true of a document without namespaces. Raises InvalidArgument."""
-        if self._fast is not None:
-            return bool(self._fast(document))
         try:
+            if self._fast is not None:
+                return bool(self._fast(document))
             # Paths that do not begin with a slash start at the outermost element.
             context = _BoundedContext(etree.ElementTree(document), item=document)
             context.bound(deadline)
@@ -87,7 +87,14 @@ class DocumentFilter:
             return bool(self._root.boolean_value(value))
         except _TooExpensive:
             raise self._invalid("it takes too long") from None
-        except (elementpath.ElementPathError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
+        except (
+            etree.XPathError,
+            elementpath.ElementPathError,
+            ValueError,
+            TypeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise self._invalid(f"it cannot be evaluated ({str(error)[:100]})") from None
 
     def _invalid(self, why: str) -> InvalidArgument:

@@ -118,6 +118,7 @@ def test_colons_in_strings_are_left_alone() -> None:
         "not(" * 40 + "1" + ")" * 40,
         "-" * 2000 + "1",
         "\0",
+        "1//.",  # shows when it is evaluated
         "//Track\ud800",
     ],
 )
