@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection, Engine
 
 from onvifd.errors import Conflict
 from onvifd.store.engine import Database
+
+# alembic is imported where it is used: it takes longer than all else that a worker imports, and no worker migrates.
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ def upgrade(engine: Engine, *, copy: bool = False) -> None:
 
     With `copy` it is not the recorder's own catalogue: nothing is said of it.
     """
+    from alembic import command
+    from alembic.runtime.migration import MigrationContext
+    from alembic.util import CommandError
 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -49,6 +52,8 @@ def upgrade(engine: Engine, *, copy: bool = False) -> None:
 
 def versions(engine: Engine) -> tuple[str | None, str | None]:
     """The version of the tables as they are, and the one that this program needs."""
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
 
     def work(connection: Connection) -> tuple[str | None, str | None]:
         with as_file(files("onvifd.store") / "migrations") as folder:
@@ -59,6 +64,8 @@ def versions(engine: Engine) -> tuple[str | None, str | None]:
 
 
 def _config(folder: str, connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     # The folder may contain %, which the configuration would interpolate.
     config.set_main_option("script_location", folder.replace("%", "%%"))
