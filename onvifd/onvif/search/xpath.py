@@ -43,6 +43,16 @@ _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _PATHS = frozenset({"/", "//", "[", "@", "(name)", "."})
 _MAX_PATHS = 32
 
+_FAILURES = (
+    etree.XPathError,
+    elementpath.ElementPathError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What parsing and evaluating an expression may end with."""
+
 
 class DocumentFilter:
     """A parsed expression. Evaluation blocks: run it in a thread."""
@@ -60,14 +70,7 @@ class DocumentFilter:
         try:
             self._root: Any = XPath1Parser().parse(plain)
             self._fast = etree.XPath(f"boolean({plain})") if _is_simple(self._root) else None
-        except (
-            etree.XPathError,
-            elementpath.ElementPathError,
-            ValueError,
-            TypeError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+        except _FAILURES as error:
             raise self._invalid(f"it is no XPath 1.0 expression ({str(error)[:100]})") from None
         if any(token.symbol == "$" for token in self._root.iter()):
             raise self._invalid("there are no variables")
@@ -87,14 +90,7 @@ class DocumentFilter:
             return bool(self._root.boolean_value(value))
         except _TooExpensive:
             raise self._invalid("it takes too long") from None
-        except (
-            etree.XPathError,
-            elementpath.ElementPathError,
-            ValueError,
-            TypeError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:
+        except _FAILURES as error:
             raise self._invalid(f"it cannot be evaluated ({str(error)[:100]})") from None
 
     def _invalid(self, why: str) -> InvalidArgument:
