@@ -18,9 +18,10 @@ from benchmarks.clip import FPS, access_units
 
 PAYLOAD = 1400
 STAMP = b"onvifd-benchmark"
-"""User data identifier of the SEI that carries the send time as 16 hexadecimal digits (nanoseconds since 1970)."""
+"""User data identifier of the SEI that carries the send time as 16 hexadecimal digits (nanoseconds since 1970), and the number of
+the picture since PLAY as 8."""
 
-SEI = bytes((6, 5, 32)) + STAMP + b"0" * 16 + b"\x80"
+SEI = bytes((6, 5, 40)) + STAMP + b"0" * 24 + b"\x80"
 NTP_TO_UNIX = 2_208_988_800
 
 
@@ -119,17 +120,19 @@ class Session(threading.Thread):
     def _play(self) -> None:
         sequence, number = 0, 0
         began = time.monotonic() + hash(threading.get_ident()) % 40 / 1000
+        # Reports tell when pictures were taken, as those of cameras do, not when a busy machine got to send them.
+        origin = time.time_ns() + round((began - time.monotonic()) * 1_000_000_000)
         while True:
             time.sleep(max(0.0, began + number / FPS - time.monotonic()))
             rtp_time = number * 90_000 // FPS & 0xFFFFFFFF
             if number % (5 * FPS) == 0:
-                self._connection.sendall(sender_report(rtp_time))
+                self._connection.sendall(sender_report(rtp_time, origin + number * 1_000_000_000 // FPS))
             each = self._templates[number % len(self._templates)]
             data = bytearray(each.data)
             for start in each.starts:
                 struct.pack_into(">HI", data, start + 6, sequence & 0xFFFF, rtp_time)
                 sequence += 1
-            data[19 + len(STAMP) : 35 + len(STAMP)] = b"%016x" % time.time_ns()
+            data[19 + len(STAMP) : 43 + len(STAMP)] = b"%016x%08x" % (time.time_ns(), number)
             if self._pace:
                 self._send_apart(data, each.starts)
             else:
@@ -142,9 +145,9 @@ class Session(threading.Thread):
             time.sleep(self._pace)
 
 
-def sender_report(rtp_time: int) -> bytes:
-    now = time.time_ns()
-    seconds, nanos = divmod(now, 1_000_000_000)
+def sender_report(rtp_time: int, taken: int) -> bytes:
+    """That the picture with this time stamp was taken at `taken`, nanoseconds since 1970."""
+    seconds, nanos = divmod(taken, 1_000_000_000)
     report = struct.pack(
         ">BBHIIIIII", 0x80, 200, 6, 0x10203040, seconds + NTP_TO_UNIX, (nanos << 32) // 1_000_000_000, rtp_time, 0, 0
     )

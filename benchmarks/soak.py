@@ -242,7 +242,7 @@ def main(arguments: Sequence[str]) -> None:
     memory = ", ".join(f"{name} {samples[-1].memory[name]} MiB ({growth(samples, name):+d})" for name in names)
     more = leaks(samples)
     tracebacks = log.count("Traceback")
-    for fault in clients.faults[:20]:
+    for fault in (*clients.faults[:20], *kept.where[:20]):
         print(fault)
     figure = Figure(
         f"{options.cameras} cameras for {options.seconds:.0f} s, {sum(clients.visits.values())} visits of {options.clients} clients",

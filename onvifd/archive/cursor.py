@@ -70,6 +70,20 @@ class _Row(NamedTuple):
     """Nothing of its track follows in the next segment: E is known before the next unit is."""
 
 
+class _LeftOut:
+    """Tells what cannot be read, once for each segment: the other fragments of a file that is gone say nothing new."""
+
+    def __init__(self, recording: str) -> None:
+        self._recording = recording
+        self._told = -1
+
+    def tell(self, position: Position, error: Unavailable) -> None:
+        row = position.segment.row
+        if self._told != row.id:
+            self._told = row.id
+            log.warning("%s: left out of replay from segment %s: %s", self._recording, row.path, error.reason)
+
+
 class ForwardCursor:
     """Recording order. The last access units of each track are held back until it is known what follows them."""
 
@@ -101,6 +115,7 @@ class ForwardCursor:
         self._ahead: asyncio.Task[tuple[Position, LoadedFragment] | None] | None = None
         self._silent_since: float | None = None
         self._done = False
+        self._left_out = _LeftOut(reader.recording)
 
     @property
     def done(self) -> bool:
@@ -252,7 +267,7 @@ class ForwardCursor:
                 try:
                     loaded = await self._reader.load(position)
                 except Unavailable as error:
-                    log.warning("%s: fragment left out of replay: %s", self._reader.recording, error.reason)
+                    self._left_out.tell(position, error)
                 else:
                     self._passed = None
                     return position, loaded
@@ -298,6 +313,7 @@ class ReverseCursor:
         self._ready: list[Item] = []
         self._held: list[Item] = []
         """With an interval the group before, until it is known whether another one of its section follows."""
+        self._left_out = _LeftOut(reader.recording)
         self._after_gap = 0
         self._closes = (False, False)
         """Whether the group that was read last ends a contiguous section, and the replay."""
@@ -406,7 +422,7 @@ class ReverseCursor:
             try:
                 loaded.append(await self._reader.load(following))
             except Unavailable as error:
-                log.warning("%s: fragment left out of replay: %s", self._reader.recording, error.reason)
+                self._left_out.tell(following, error)
                 break
             total += following.fragment.size
             end = following.fragment.end

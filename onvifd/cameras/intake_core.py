@@ -80,6 +80,7 @@ class Walker:
     ) -> None:
         self._rtp: list[InboundTrack | None] = [None] * 256
         self._rtcp: dict[int, InboundTrack] = {}
+        self._agreed = dict(channels)
         for channel, track in channels.items():
             self._rtp[channel] = track
         for channel, track in (reports or {one + 1 & 0xFF: track for one, track in channels.items()}).items():
@@ -250,6 +251,13 @@ class Walker:
         if _RTCP_FIRST <= second <= _RTCP_LAST:
             self._report(bytes(view[position + _FRAMING : after]), track, now)
             return
+        begin, end = position + _FRAMING + _HEADER, after
+        if first != 0x80:
+            begin, end = payload_of(buffer, position, after, first)
+            if begin > end:
+                # A header longer than its packet: no client could read it. What it was is missing, and shows as a gap.
+                self.counters.garbage += after - position
+                return
         contiguous = seq == track.expected
         if second & 0x7F != track.coming and not takes_type(track, second & 0x7F, rtp_time):
             if contiguous and ssrc == track.source:
@@ -270,11 +278,8 @@ class Walker:
         out = seq + track.seq_offset & 0xFFFF
         track.next_seq = out + 1 & 0xFFFF
         marker = second & 0x80
-        begin, end = position + _FRAMING + _HEADER, after
-        if first != 0x80:
-            begin, end = payload_of(buffer, position, after, first)
-            if first & 0x10:
-                read_extension(track.depack, view[position + _FRAMING : after])
+        if first & 0x10:
+            read_extension(track.depack, view[position + _FRAMING : after])
         if track.judge is not None and begin < end and (marker or track.marked == rtp_time):
             marker = self._marker(track, track.judge(buffer, begin, end), marker, rtp_time)
         buffer[position + 1] = track.channel
@@ -329,7 +334,7 @@ class Walker:
             changed = not first
         if track.expected >= 0 and not changed:
             missing = seq - track.expected & 0xFFFF
-            if missing == 0:
+            if missing == 0 or track.takes_back(seq):
                 return True
             if missing < MAX_JUMP:
                 self.counters.lost_packets += missing
@@ -450,13 +455,14 @@ class Walker:
 
     def _elsewhere(self, channel: int, payload_type: int) -> bool:
         """RTP on a channel where none was to come: that of a track of which nothing came yet, if the payload type is its own.
+        What comes on the channel that was agreed upon is always taken: then the other was an accident.
 
         True if it was taken over and the packet can be read.
         """
         swapped = self._rtcp.get(channel)
         candidates = (swapped,) if swapped is not None else self.tracks
         for track in candidates:
-            if track.expected < 0 and track.described == payload_type:
+            if (track.expected < 0 or self._agreed.get(channel) is track) and track.described == payload_type:
                 for number, other in enumerate(self._rtp):
                     if other is track:
                         self._rtp[number] = None

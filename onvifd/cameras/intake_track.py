@@ -55,6 +55,8 @@ class InboundTrack:
     # Looked at for every packet: slots are found at once, a dictionary of so many is not.
     __slots__ = (
         "_began",
+        "_left_first",
+        "_left_next",
         "_unwrapper",
         "arrived",
         "by_report",
@@ -133,6 +135,7 @@ class InboundTrack:
         """Whether clients may know the SSRC."""
         self._unwrapper = TimestampUnwrapper()
         self._began = False
+        self._left_first = self._left_next = -1
         self.begin(format)
 
     def begin(self, format: TrackFormat) -> None:
@@ -195,8 +198,18 @@ class InboundTrack:
 
     def leave_out(self, seq: int) -> None:
         """The packet that comes next is none of the track: outgoing numbers close behind it."""
+        if self._left_next != self.next_seq:
+            self._left_first, self._left_next = seq, self.next_seq
         self.expected = seq + 1 & 0xFFFF
         self.seq_offset = self.seq_offset - 1 & 0xFFFF
+
+    def takes_back(self, seq: int) -> bool:
+        """Whether `seq` is the number of what was just left out: then that was numbered on its own, and counts for nothing."""
+        if self._left_next != self.next_seq or seq != self._left_first:
+            return False
+        self.seq_offset = self.seq_offset + (self.expected - seq) & 0xFFFF
+        self.expected = seq
+        return True
 
     def anchor(self, seq: int, rtp_time: int, utc: int) -> None:
         """Choose offsets so that this packet, the first of a new numbering, continues what was sent before it.
@@ -247,14 +260,19 @@ class InboundTrack:
 
 
 def payload_of(buffer: bytearray, position: int, after: int, first: int) -> tuple[int, int]:
-    """Begin and end of the payload of a packet with CSRCs, extension or padding (RFC 3550 5.1); empty if they do not fit."""
+    """Begin and end of the payload of a packet with CSRCs, extension or padding (RFC 3550 5.1); the end lies before the begin if they do not fit."""
     begin = position + _FRAMING + _HEADER + 4 * (first & 0x0F)
     end = after
-    if first & 0x10 and begin + 4 <= end:
+    if first & 0x10:
+        if begin + 4 > end:
+            return end + 1, end
         begin += 4 + 4 * int.from_bytes(buffer[begin + 2 : begin + 4], "big")
-    if first & 0x20:
+    if first & 0x20 and begin < end:
+        if not buffer[after - 1]:
+            # Padding counts itself (RFC 3550 5.1): none is there, whatever the bit says, and clients throw such packets away.
+            buffer[position + 4] &= 0xDF
         end -= buffer[after - 1]
-    return (begin, end) if begin <= end else (after, after)
+    return begin, end
 
 
 def continued(

@@ -659,6 +659,19 @@ async def test_a_range_that_ends_in_the_future_ends_there(stage: Stage, recorder
 
 
 @pytest.mark.usefixtures("footage")
+@pytest.mark.parametrize("scale", [1.0, -1.0])
+async def test_a_segment_that_is_gone_is_told_once(
+    stage: Stage, caplog: pytest.LogCaptureFixture, scale: float
+) -> None:
+    row = stage.store.segments_between("rec-1", 0, 1 << 62)[1]
+    stage.volume.path(row.path).unlink()
+    await stage.play(start=END if scale < 0 else None, scale=scale)
+    await stage.settle()
+    stage.outlet.take()
+    assert [record.getMessage().count(row.path) for record in caplog.records if "left out" in record.message] == [1]
+
+
+@pytest.mark.usefixtures("footage")
 async def test_a_fragment_that_is_gone_is_left_out(stage: Stage) -> None:
     row = stage.store.segments_between("rec-1", 0, 1 << 62)[1]
     stage.volume.path(row.path).unlink()

@@ -1,5 +1,7 @@
 """Bytes of a camera's connection to flush units and access units."""
 
+import itertools
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -340,3 +342,65 @@ def test_an_ssrc_that_clients_were_told_stays() -> None:
     intake.video.begin(H264)  # the camera was lost before it sent anything
     intake.video.adopt(6)
     assert intake.video.ssrc == 5
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(
+            lambda packet: packet[:4] + b"\x90" + packet[5:16] + b"\0\0\xff\xff" + packet[16:], id="extension"
+        ),
+        pytest.param(lambda packet: packet[:4] + b"\xa0" + packet[5:-1] + b"\xff", id="padding"),
+        pytest.param(lambda packet: packet[:4] + b"\x9f" + packet[5:20], id="sources"),
+    ],
+)
+def test_a_header_that_is_longer_than_its_packet_is_left_out(spoil: Callable[[bytes], bytes]) -> None:
+    camera, intake = Camera(), Intake()
+    intake.feed(camera.frame(0, key=True))
+    bad = bytearray(spoil(camera.frame(1, size=200)))
+    bad[2:4] = (len(bad) - 4).to_bytes(2, "big")
+    intake.feed(bytes(bad), T0 + 40_000)
+    intake.feed(camera.frame(2), T0 + 80_000)
+    packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
+    steps = {(after.seq - before.seq) & 0xFFFF for before, after in itertools.pairwise(packets)}
+    assert steps == {1, 2}, "clients must see that something is missing"
+    assert intake.counters.garbage == len(bad)
+    assert intake.counters.lost_packets == 1
+
+
+def test_padding_of_nothing_is_no_padding() -> None:
+    camera, intake = Camera(), Intake()
+    data = bytearray(camera.frame(0, key=True, size=200))
+    data[4] |= 0x20
+    data[20:] = data[20:-1] + b"\0"
+    intake.feed(bytes(data))
+    assert all(not unit.data[start + 4] & 0x20 for unit in intake.video_units for start in unit.starts)
+
+
+def test_a_packet_on_the_channel_of_reports_does_not_take_the_stream_away() -> None:
+    camera, intake = Camera(), Intake()
+    stray = bytearray(camera.frame(0, size=100))
+    stray[1] = 1
+    intake.feed(bytes(stray))
+    for number in range(1, 5):
+        intake.feed(camera.frame(number, key=number == 1), T0 + number * 40_000)
+    assert [unit.key for unit in intake.video_units][-4:] == [True, False, False, False]
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_what_is_left_out_costs_nothing_whether_it_was_counted_or_not(counted: bool) -> None:
+    """A packet of another type with the number that comes next, while time goes back: what follows tells whose number it was."""
+    camera, intake = Camera(), Intake()
+    intake.feed(camera.frame(0, key=True))
+    camera.video.ticks_offset -= 900_000
+    number = camera.video.seq
+    if counted:
+        camera.video.seq += 1
+    data = camera.frame(1)
+    noise = bytearray(data[:30])
+    noise[2:8] = (26).to_bytes(2, "big") + bytes((data[4], 13)) + number.to_bytes(2, "big")
+    intake.feed(bytes(noise) + data, T0 + 40_000)
+    packets = [parse_rtp(u.data, start + 4) for u in intake.video_units for start in u.starts]
+    assert {(after.seq - before.seq) & 0xFFFF for before, after in itertools.pairwise(packets)} == {1}
+    assert len(packets) == 5 + 3, "the sets and three packets, then three of the second picture"
+    assert (intake.counters.strays, intake.counters.duplicates, intake.counters.lost_packets) == (1, 0, 0)

@@ -200,6 +200,7 @@ class Source:
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 1 << 30), st.lists(st.sampled_from(("none", "none", *FAULTS)), min_size=1, max_size=60))
 @example(1, ["none", "none", "late", "none", "twice", "ssrc", "none", "sequence", "reconnect", "none"])
+@example(0, ["none", "none", "time-back", "type"])
 def test_clients_see_a_stream_that_goes_on(seed: int, faults: list[str]) -> None:
     source = Source(seed)
     for fault in faults:
