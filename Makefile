@@ -21,9 +21,10 @@ test: setup lint
 	$(BIN)/python -m tests.run -n $(JOBS) --dist loadgroup --durations 40
 	$(MAKE) features
 
-# A million fuzzed inputs and ten thousand connections; ONVIFD_FUZZ_INPUTS takes another number.
+# A million fuzzed inputs and ten thousand connections; ONVIFD_FUZZ_INPUTS takes another number. Then inputs that no run had.
 soak: setup
 	$(BIN)/python -m pytest -m soak tests
+	$(BIN)/python -m pytest -m hypothesis --hypothesis-profile=search tests
 
 features: setup
 	$(BIN)/python -m tests.features

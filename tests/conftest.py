@@ -7,7 +7,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# What the suite tries is the same in every run: a change is judged by itself, not by luck. `make soak` tries anew each time.
+hypothesis.settings.register_profile("suite", derandomize=True)
+hypothesis.settings.register_profile("search", derandomize=False)
+hypothesis.settings.load_profile("suite")
 
 pytest_plugins = ["pytester", "tests.postgres", "tests.thrift"]
 
