@@ -29,8 +29,12 @@ _FOLDER_MODE, _FILE_MODE = 0o750, 0o640
 """Footage is for the recorder and its group."""
 CACHED = 1 << 20
 """Bytes at the end of an open segment that stay in the page cache, for players near the live edge."""
+RELEASED = 1 << 20
+"""Bytes that are given back at once, or more."""
 PAGE = 4096
 
+SYNCED = os.RWF_DSYNC
+"""How a write is done: it returns when the disk has data and size."""
 _PARTS = 1024
 """Of one call (IOV_MAX of Linux)."""
 _MAX_NAMES = 100
@@ -101,7 +105,7 @@ class _File:
         that come back at once are also those that the kernel hands out cheaply.
         """
         upto = (written - CACHED) & -PAGE
-        if upto > self.released:
+        if upto >= self.released + RELEASED:
             # advice: a file system that takes none records all the same
             with contextlib.suppress(OSError):
                 os.posix_fadvise(self.fd, self.released, upto - self.released, os.POSIX_FADV_DONTNEED)
@@ -131,7 +135,6 @@ class SegmentFiles:
         if file is None or action.serial != self._serial:
             raise OSError(errno.ESTALE, "segment is not open")
         _write(file.fd, action.parts, action.offset)
-        os.fdatasync(file.fd)
         file.release(action.row.size)
         file.row = replace(action.row, id=file.row.id, path=file.row.path)
         self._retry()
@@ -260,15 +263,38 @@ def _make_folder(folder: Path) -> None:
 
 
 def _write(fd: int, parts: Sequence[bytes], offset: int) -> None:
-    """Write parts behind each other, from `offset` on. Raises OSError."""
+    """Write parts behind each other, from `offset` on, and wait until the disk has them. Raises OSError."""
+    if len(parts) <= _PARTS:
+        # Written and synced in one call: each further one makes the thread wait for the interpreter, and the loop for the thread.
+        try:
+            written = os.pwritev(fd, parts, offset, SYNCED)
+        except OSError as error:
+            # File systems without flags for one call.
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            written = 0
+        else:
+            if written == sum(map(len, parts)):
+                return
+    else:
+        written = 0
+    _write_on(fd, parts, offset, written)
+    os.fdatasync(fd)
+
+
+def _write_on(fd: int, parts: Sequence[bytes], offset: int, written: int) -> None:
+    """The rest, after `written` bytes."""
     # The part that comes next, and what of it is written already.
-    at = done = 0
-    while at < len(parts):
+    at, done = 0, written
+    offset += written
+    while True:
+        while at < len(parts) and done >= len(parts[at]):
+            done -= len(parts[at])
+            at += 1
+        if at == len(parts):
+            return
         next_ones: list[bytes | memoryview] = [*parts[at : at + _PARTS]]
         next_ones[0] = memoryview(parts[at])[done:]
         written = os.pwritev(fd, next_ones, offset)
         offset += written
         done += written
-        while at < len(parts) and done >= len(parts[at]):
-            done -= len(parts[at])
-            at += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,9 +37,44 @@ def test_more_parts_than_one_call_takes(file: Path) -> None:
 
 @pytest.mark.parametrize("most", [1, 3, 4, 7, 100])
 def test_a_disk_that_takes_a_part_of_it(file: Path, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    def some(fd: int, parts: Sequence[bytes], offset: int) -> int:
+    def some(fd: int, parts: Sequence[bytes], offset: int, flags: int = 0) -> int:
         return os.pwrite(fd, b"".join(parts)[:most], offset)
 
     monkeypatch.setattr(os, "pwritev", some)
     parts = [b"abcd", b"", b"efg", b"h", b"ijklmnopq", b""]
     assert write(file, parts) == b"abcdefghijklmnopq"
+
+
+def test_what_is_written_is_synced(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same call, or behind it where that took not all or knows no such flag."""
+    synced: list[str] = []
+    real = os.pwritev
+
+    def whole(fd: int, parts: Sequence[bytes], offset: int, flags: int = 0) -> int:
+        assert flags == os.RWF_DSYNC
+        synced.append("write")
+        return real(fd, parts, offset, flags)
+
+    def part(fd: int, parts: Sequence[bytes], offset: int, flags: int = 0) -> int:
+        return os.pwrite(fd, b"".join(parts)[:2], offset)
+
+    def unknown(fd: int, parts: Sequence[bytes], offset: int, flags: int = 0) -> int:
+        if flags:
+            raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+        return real(fd, parts, offset)
+
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append("sync"))
+    for function, expected in ((whole, "write"), (part, "sync"), (unknown, "sync")):
+        monkeypatch.setattr(os, "pwritev", function)
+        assert write(file, [b"abcd", b"efg"]) == b"abcdefg"
+        assert synced == [expected]
+        synced.clear()
+
+
+def test_a_disk_that_fails_while_it_syncs_is_told(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(fd: int, parts: Sequence[bytes], offset: int, flags: int = 0) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "pwritev", broken)
+    with pytest.raises(OSError, match="error"):
+        write(file, [b"abcd"])
