@@ -10,7 +10,8 @@ import pytest
 
 from conformance import pattern
 from conformance.model import Failure
-from conformance.payloads import H264, Jpeg, Metadata, Samples, judge_of, sps_h264
+from conformance.nal import H264, sps_h264
+from conformance.payloads import Jpeg, Metadata, Samples, judge_of
 from conformance.rtp import Media, Rtp, read_reports, read_rtp, read_sdp
 from conformance.session import Track
 from conformance.watch import Flow
