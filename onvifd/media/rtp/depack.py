@@ -76,6 +76,8 @@ class _VideoDepacketizer:
     """NAL unit types of parameter sets."""
     _slices: ClassVar[range]
     _keys: ClassVar[range]
+    _bare: ClassVar[range]
+    """NAL unit types that are a header alone: ends of sequence and stream."""
 
     def __init__(self, format: TrackFormat) -> None:
         self.format = format
@@ -160,8 +162,10 @@ class _VideoDepacketizer:
     def _nal(self, nal: Payload) -> bool:
         """A whole NAL unit."""
         size = len(nal)
-        if self._open >= 0 or size <= self._header:
-            return False
+        if size <= self._header:
+            return size == self._header and self._kind(nal[0]) in self._bare
+        if self._open >= 0:
+            self._close()
         kind = self._kind(nal[0])
         self._parts += (size.to_bytes(4, "big"), nal)
         self._size += size + PART
@@ -173,19 +177,22 @@ class _VideoDepacketizer:
 
     def _aggregate(self, payload: Payload, position: int) -> bool:
         """NAL units behind 16-bit lengths: STAP-A (RFC 6184 5.7.1) or AP (RFC 7798 4.4.2)."""
-        end = len(payload)
+        first, end = position, len(payload)
         while position + 2 <= end:
             begin = position + 2
             position = begin + (payload[position] << 8 | payload[position + 1])
-            if position > end or not self._nal(payload[begin:position]):
+            # Units of no size are what some fill up with.
+            if position > end or (position > begin and not self._nal(payload[begin:position])):
                 return False
-        return position == end
+        return position == end or (position > first and payload[position] == 0)
 
     def _fragment(self, header: bytes, fragment: Payload, flags: int) -> bool:
         """A part of a NAL unit; `header` is its header before it was cut, `flags` the FU header with start and end bit."""
         if flags & 0x80:
-            if self._open >= 0 or not len(fragment):
+            if not len(fragment):
                 return False
+            if self._open >= 0:
+                self._close()
             self._open = len(self._parts)
             self._open_size = len(header)
             self._open_kind = kind = self._kind(header[0])
@@ -199,11 +206,16 @@ class _VideoDepacketizer:
         self._open_size += size
         self._size += size + PART
         if flags & 0x40:
-            self._parts[self._open] = self._open_size.to_bytes(4, "big")
-            if self._open_kind in self._sets:
-                self._found.append(b"".join(self._parts[self._open + 1 :]))
-            self._open = -1
+            self._close()
         return True
+
+    def _close(self) -> None:
+        """The fragmented NAL unit is whole: by its end bit, or, as no packet is missing, by what follows it. Some cameras never
+        set that bit."""
+        self._parts[self._open] = self._open_size.to_bytes(4, "big")
+        if self._open_kind in self._sets:
+            self._found.append(b"".join(self._parts[self._open + 1 :]))
+        self._open = -1
 
     def _slice(self, kind: int, flags: int) -> None:
         if not self._picture:
@@ -221,10 +233,12 @@ class _VideoDepacketizer:
     def _finish(self) -> tuple[Frame, ...]:
         rtp_time = self._time or 0
         # a slice lost at the head of a picture can be told only after a loss: some encoders reorder slices
-        if self._broken or self._open >= 0 or (self._after_loss and self._headless):
+        if self._broken or (self._after_loss and self._headless):
             self.damaged += 1
             frame = damaged(rtp_time)
         else:
+            if self._open >= 0:
+                self._close()
             if self._found:
                 self._update_sets()
             frame = Frame(rtp_time, b"".join(self._parts), self._key)
@@ -249,6 +263,7 @@ class H264Depacketizer(_VideoDepacketizer):
     _sets = range(h264.NAL_SPS, h264.NAL_PPS + 1)
     _slices = range(h264.NAL_SLICE, h264.NAL_IDR + 1)
     _keys = range(h264.NAL_IDR, h264.NAL_IDR + 1)
+    _bare = range(10, 12)
 
     def feed(self, payload: Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
         """See Depacketizer. Nine packets of ten are the middle of a fragmented slice: they are only kept."""
@@ -271,14 +286,20 @@ class H264Depacketizer(_VideoDepacketizer):
         first = payload[0]
         kind = first & 0x1F
         if kind == h264.NAL_FU_A:
-            if len(payload) < 3:
+            if len(payload) < 2:
                 return False
             flags = payload[1]
             return self._fragment(bytes((first & 0xE0 | flags & 0x1F,)), payload[2:], flags)
         if kind == h264.NAL_STAP_A:
             return self._aggregate(payload, 1)
-        return 0 < kind < h264.NAL_STAP_A and self._nal(payload)
+        if kind in _H264_OWN:
+            return payload[:2] != b"\0\0"
+        return kind < h264.NAL_STAP_A and self._nal(payload)
 
+
+_H264_OWN = (0, 30, 31)
+"""NAL unit types that mean nothing in RTP (RFC 6184 5.2): cameras put units of their own in front of pictures. Those that begin as
+a start code does hold the pictures themselves, in a way that cannot be read."""
 
 _FU_HEADER = h265.NAL_FU << 1
 """First byte of an FU's payload header, without the forbidden bit and the top bit of the layer id."""
@@ -291,6 +312,7 @@ class H265Depacketizer(_VideoDepacketizer):
     _sets = range(h265.NAL_VPS, h265.NAL_PPS + 1)
     _slices = range(h265.NAL_VPS)
     _keys = range(h265.NAL_BLA_W_LP, h265.NAL_CRA + 1)
+    _bare = range(36, 38)
 
     def feed(self, payload: Payload, marker: bool, rtp_time: int, contiguous: bool) -> tuple[Frame, ...]:
         """See Depacketizer. Nine packets of ten are the middle of a fragmented slice: they are only kept."""
@@ -310,16 +332,19 @@ class H265Depacketizer(_VideoDepacketizer):
         return (first >> 1) & 0x3F
 
     def _take(self, payload: Payload) -> bool:
-        if len(payload) < 4:
+        if len(payload) < 2:
             return False
         first = payload[0]
         kind = (first >> 1) & 0x3F
         if kind == h265.NAL_FU:
+            if len(payload) < 3:
+                return False
             flags = payload[2]
             return self._fragment(bytes((first & 0x81 | (flags & 0x3F) << 1, payload[1])), payload[3:], flags)
         if kind == h265.NAL_AP:
             return self._aggregate(payload, 2)
-        return kind < h265.NAL_AP and self._nal(payload)
+        # 50 is PACI, which holds pictures (RFC 7798 4.4.4); beyond are units of the camera's own.
+        return kind > 50 or (kind < h265.NAL_AP and self._nal(payload))
 
 
 _GZIP = b"\x1f\x8b"

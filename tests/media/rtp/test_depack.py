@@ -114,9 +114,77 @@ def test_aggregation_packets() -> None:
     assert depack.format.parameter_sets == tuple(units[:3])
 
 
-@pytest.mark.parametrize("payload", [b"\x78\x00", b"\x78\x00\x09\x65", b"\x7b\x00\x00", b"\x7c\x05\x00", b"\x00\x01"])
+@pytest.mark.parametrize(
+    "payload", [b"\x78\x00", b"\x78\x00\x09\x65", b"\x7b\x00\x00", b"\x7c\x05\x00", b"\0\0\0\1\x65\x88"]
+)
 def test_what_cannot_be_used_is_reported_as_damage(payload: bytes) -> None:
     assert depacketizer(FORMATS[Codec.H264]).feed(payload, True, 1, True) == (Frame(1, b"", False, True),)
+
+
+H264_PICTURE, H265_PICTURE = b"\x65\x88picture", b"\x26\x01\xafpicture"
+
+
+@pytest.mark.parametrize(
+    ("codec", "other", "picture", "kept"),
+    [
+        pytest.param(Codec.H265, b"\x46\x01\x50", H265_PICTURE, True, id="h265-delimiter"),
+        pytest.param(Codec.H265, b"\x48\x01", H265_PICTURE, False, id="h265-end-of-sequence"),
+        pytest.param(Codec.H265, b"\x4a\x01", H265_PICTURE, False, id="h265-end-of-stream"),
+        pytest.param(Codec.H265, b"\x78\x01own", H265_PICTURE, False, id="h265-own"),
+        pytest.param(Codec.H264, b"\x09\xf0", H264_PICTURE, True, id="h264-delimiter"),
+        pytest.param(Codec.H264, b"\x0a", H264_PICTURE, False, id="h264-end-of-sequence"),
+        pytest.param(Codec.H264, b"\x0b", H264_PICTURE, False, id="h264-end-of-stream"),
+        pytest.param(Codec.H264, b"\x00\x01\x02", H264_PICTURE, False, id="h264-own-0"),
+        pytest.param(Codec.H264, b"\x7e\x01\x02", H264_PICTURE, False, id="h264-own-30"),
+        pytest.param(Codec.H264, b"\x1f\x01\x02", H264_PICTURE, False, id="h264-own-31"),
+    ],
+)
+@pytest.mark.parametrize("behind", [False, True])
+def test_small_and_odd_units_do_not_cost_the_picture(
+    codec: Codec, other: bytes, picture: bytes, kept: bool, behind: bool
+) -> None:
+    depack = depacketizer(FORMATS[codec])
+    sent = [picture, other] if behind else [other, picture]
+    found = *depack.feed(sent[0], False, 1, True), *depack.feed(sent[1], True, 1, True)
+    units = [unit for unit in sent if unit is picture or kept]
+    assert found == (Frame(1, nal.join(units), True),)
+
+
+@pytest.mark.parametrize("marker", [False, True])
+def test_fragments_without_an_end_bit_end_with_what_follows(marker: bool) -> None:
+    """No packet is missing, so nothing of the unit is."""
+    depack = depacketizer(FORMATS[Codec.H264])
+    sent = [
+        (b"\x7c\x85\x88one", 1),
+        (b"\x7c\x05two", 1),
+        (b"\x7c\x85\x48three", 1),
+        (b"\x7c\x05four", 1),
+        (b"\x41\x9a", 2),
+    ]
+    found: list[Frame] = []
+    for at, (payload, rtp_time) in enumerate(sent):
+        found += depack.feed(payload, marker and at == 3, rtp_time, True)
+    assert found == [Frame(1, nal.join([b"\x65\x88onetwo", b"\x65\x48threefour"]), True)]
+
+
+@pytest.mark.parametrize(
+    ("codec", "start", "end", "whole"),
+    [
+        (Codec.H264, b"\x7c\x85\x88one", b"\x7c\x45", b"\x65\x88one"),
+        (Codec.H265, b"\x62\x01\x93\xafone", b"\x62\x01\x53", b"\x26\x01\xafone"),
+    ],
+)
+def test_a_last_fragment_may_be_empty(codec: Codec, start: bytes, end: bytes, whole: bytes) -> None:
+    depack = depacketizer(FORMATS[codec])
+    assert depack.feed(start, False, 1, True) == ()
+    assert depack.feed(end, True, 1, True) == (Frame(1, nal.join([whole]), True),)
+
+
+def test_an_aggregate_that_is_filled_up() -> None:
+    depack = depacketizer(FORMATS[Codec.H264])
+    for number, rest in enumerate((b"\0", b"\0\0", b"\0\0\0")):
+        found = depack.feed(b"\x78\0\5\x65\x88abc" + rest, True, number, True)
+        assert found == (Frame(number, nal.join([b"\x65\x88abc"]), True),)
 
 
 def test_new_parameter_sets_show_in_the_format(h264_clip: Clip) -> None:
