@@ -265,9 +265,11 @@ class Walker:
             self.counters.strays += 1
             return
         if ssrc != track.source or not contiguous:
-            contiguous = track.expected < 0
+            first_of_all, same = track.expected < 0, ssrc == track.source
             if not self._follows(track, seq, rtp_time, ssrc, now):
                 return
+            # Equal now: it was its number that something left out had.
+            contiguous = first_of_all or (same and track.expected == seq)
         track.expected = seq + 1 & 0xFFFF
         if rtp_time != track.rtp_time:
             if track.starts:

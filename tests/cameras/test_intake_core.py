@@ -404,3 +404,16 @@ def test_what_is_left_out_costs_nothing_whether_it_was_counted_or_not(counted: b
     assert {(after.seq - before.seq) & 0xFFFF for before, after in itertools.pairwise(packets)} == {1}
     assert len(packets) == 5 + 3, "the sets and three packets, then three of the second picture"
     assert (intake.counters.strays, intake.counters.duplicates, intake.counters.lost_packets) == (1, 0, 0)
+    assert len(intake.frames) == 2, "footage has both pictures"
+    assert intake.counters.bad_frames == 0
+
+
+def test_what_is_left_out_in_the_middle_of_a_picture_does_not_cost_it() -> None:
+    camera, intake = Camera(), Intake()
+    intake.feed(camera.frame(0, key=True))
+    data = camera.frame(1)
+    first = 4 + int.from_bytes(data[2:4], "big")
+    noise = bytearray(data[:30])
+    noise[2:8] = (26).to_bytes(2, "big") + bytes((data[4], 13)) + data[first + 6 : first + 8]
+    intake.feed(data[:first] + bytes(noise) + data[first:], T0 + 40_000)
+    assert [one.data for one in intake.frames[1:]] == [frame(1).data]
