@@ -409,7 +409,8 @@ class RecorderApp:
             case Stats():
                 self._event_parts.heard(message, self.recorder.media())
                 for stats in message.streams:
-                    self.recorder.stream_stats(stats)
+                    if self.recorder.stream_stats(stats):
+                        self._formats.keep(stats)
 
     async def _worker_lost(self, cameras: tuple[str, ...]) -> None:
         """A media worker died: its cameras are not received nor recorded until it is back."""

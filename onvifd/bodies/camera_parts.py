@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import aiohttp
 
 from onvifd.bodies.synchronisation import Synchronisation
-from onvifd.cameras.camera_settings import OnvifSettings, change_stream
+from onvifd.cameras.camera_settings import OnvifSettings, change_quality, change_stream
 from onvifd.cameras.keyframes import KeyframeRequests
 from onvifd.cameras.registry import Camera, Registry, Stream
 from onvifd.cameras.ways import Reach
@@ -31,7 +31,7 @@ class CameraParts:
         self._registry = registry
         self._keyframes = KeyframeRequests(session, clock)
         self._synchronisation = Synchronisation(self._keyframes.ask, clock)
-        self.settings = OnvifSettings(session, clock, self._learned, reach)
+        self.settings = OnvifSettings(session, clock, self._learned, reach, self._learned_quality)
         self.ask_keyframe = self._keyframes.ask
 
     def set_cameras(self, cameras: Iterable[Camera]) -> None:
@@ -48,6 +48,9 @@ class CameraParts:
 
     async def _learned(self, camera: str, stream: Stream) -> None:
         await self._catalogue.run(self._registry.change, camera, lambda known: change_stream(known, stream))
+
+    async def _learned_quality(self, camera: str, stream: str, quality: float) -> None:
+        await self._catalogue.run(self._registry.change, camera, lambda known: change_quality(known, stream, quality))
 
     async def close(self) -> None:
         """End what is under way at cameras."""

@@ -16,10 +16,10 @@ from onvifd.cameras.registry import (
     recording_token,
     source_token,
 )
-from onvifd.cameras.settings import EncoderSettings
+from onvifd.cameras.settings import UNTOLD_QUALITY, EncoderSettings
 from onvifd.clock import US
 from onvifd.media import mpeg4
-from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.media.types import Codec, Kind, PtzPart, TrackFormat
 from onvifd.onvif.backend import (
     AudioEncoder,
     AudioSource,
@@ -61,6 +61,7 @@ class Limits:
     bitrate: int = 0
     gov_length: int = 0
     audio_bitrate: int = 0
+    quality: float | None = None
 
 
 @dataclass(slots=True)
@@ -129,6 +130,8 @@ class Channel:
     streams: dict[str, ChannelStream] = field(default_factory=dict)
     talk: tuple[TrackFormat, ...] = ()
     """What its loudspeaker decodes; empty without one."""
+    ptz: frozenset[PtzPart] = frozenset()
+    """What its metadata was seen to tell of where it looks; empty for a camera that does not move."""
     motion: bool = False
     recording: bool = False
     recording_error: str = ""
@@ -184,6 +187,7 @@ def _encoder(channel: Channel, stream: ChannelStream, video: TrackFormat) -> Vid
         bitrate=max(1, round(_limit(limits.bitrate, stream.bitrate / 1000))),
         gov_length=limits.gov_length or stream.gov_length or round(framerate),
         profile=_codec_profile(video) or stream.encoder_profile or "Main",
+        quality=UNTOLD_QUALITY if limits.quality is None else limits.quality,
         camera=channel.camera,
         stream=stream.name,
         multicast=default_multicast(channel.camera, stream.name, Kind.VIDEO),
@@ -244,6 +248,7 @@ def _metadata(channel: Channel, stream: str) -> Metadata:
         name=f"{channel.name} {stream} metadata",
         camera=channel.camera,
         multicast=default_multicast(channel.camera, stream, Kind.METADATA),
+        ptz=channel.ptz,
     )
 
 

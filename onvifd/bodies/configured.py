@@ -37,6 +37,7 @@ def channel_of(camera: Camera, record: bool) -> Channel:
                 bitrate=stream.bitrate,
                 gov_length=stream.gov_length,
                 audio_bitrate=stream.audio_bitrate,
+                quality=stream.quality,
             ),
         )
     return Channel(
@@ -48,6 +49,7 @@ def channel_of(camera: Camera, record: bool) -> Channel:
         record=record,
         streams=streams,
         talk=camera.talk,
+        ptz=frozenset(part for stream in camera.streams for part in stream.ptz),
     )
 
 

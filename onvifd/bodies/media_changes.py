@@ -52,4 +52,4 @@ def _configurations(model: MediaModel) -> Iterator[tuple[tuple[Part, str], objec
     for decoder in model.audio_decoders:
         yield (Part.AUDIO_DECODER, decoder.token), decoder
     for metadata in model.metadata:
-        yield (Part.METADATA, metadata.token), (metadata.name, metadata.choice)
+        yield (Part.METADATA, metadata.token), (metadata.name, metadata.choice, metadata.ptz)

@@ -31,7 +31,7 @@ from onvifd.clock import Clock
 from onvifd.errors import Conflict, NotFound, Unavailable
 from onvifd.events import topics
 from onvifd.events.bus import EventBus
-from onvifd.media.types import Codec, TrackFormat
+from onvifd.media.types import Codec, PtzPart, TrackFormat
 from onvifd.onvif.backend import (
     Identity,
     Job,
@@ -185,6 +185,7 @@ class Recorder:
                 for name, stream in channel.streams.items():
                     kept = channel.streams[name] = known.streams.get(name, stream)
                     kept.limits = stream.limits
+                channel.ptz |= known.ptz
                 channel.motion = known.motion
                 channel.recording = known.recording
                 channel.recording_error = known.recording_error
@@ -251,16 +252,25 @@ class Recorder:
         self._refresh()
         return True
 
-    def stream_stats(self, stats: StreamStats) -> None:
-        """Measured rates of a stream. The first ones complete the media model, later ones only refresh it quietly."""
+    def stream_stats(self, stats: StreamStats) -> bool:
+        """Measured rates of a stream. The first ones complete the media model, later ones only refresh it quietly.
+
+        True if its metadata tells something of where the camera looks that was not known: that is worth keeping.
+        """
         channel = self._channel(stats.camera)
         if channel is None or stats.stream not in channel.streams:
-            return
+            return False
         stream = channel.streams[stats.stream]
         stream.framerate, stream.bitrate = stats.framerate, stats.bitrate
         stream.measured(stats.gov_length, stats.audio_bitrate)
         stream.clients, stream.lost_packets, stream.reconnects = stats.clients, stats.lost_packets, stats.reconnects
         self._model = None
+        ptz = channel.ptz.union(map(PtzPart, stats.ptz.split()))
+        if ptz == channel.ptz:
+            return False
+        channel.ptz = ptz
+        self._refresh()
+        return True
 
     def expect(self, camera: str, stream: str, settings: EncoderSettings) -> asyncio.Event:
         """A camera was told to send something else: that is shown until it does. Gives what tells that it does."""

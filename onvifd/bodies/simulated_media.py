@@ -16,7 +16,7 @@ from onvifd.cameras.simulated.scene import Scene
 from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.live.parts import Composition
 from onvifd.media import video
-from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.media.types import Codec, Kind, PtzPart, TrackFormat
 from onvifd.onvif.backend import (
     AudioDecoder,
     AudioEncoder,
@@ -90,6 +90,7 @@ class SimulatedMedia(FixedMedia):
                 bitrate=bitrate,
                 gov_length=gov_length,
                 profile=wanted.profile,
+                quality=encoder.quality if wanted.quality is None else wanted.quality,
             )
         encoder = replace(encoder, name=name, multicast=_group(multicast, encoder.multicast))
         self._put("video_encoders", encoder)
@@ -229,7 +230,13 @@ def _model(number: int, streams: SimulatedStreams, clip: Clip) -> MediaModel:
         audio_sources=(microphone,),
         audio_encoders=audio_encoders,
         metadata=(
-            Metadata(token=f"mdc-{number}", name="Metadata", camera=camera, multicast=_default_group(number, 2)),
+            Metadata(
+                token=f"mdc-{number}",
+                name="Metadata",
+                camera=camera,
+                multicast=_default_group(number, 2),
+                ptz=frozenset(PtzPart),
+            ),
         ),
         profiles=tuple(_fixed(number, name, camera) for name in streams.all),
     )

@@ -18,7 +18,7 @@ import aiohttp
 from onvifd.cameras import onvif_driver, rtsp_driver
 from onvifd.cameras.onvif_encoders import Media2Encoders, MediaEncoders
 from onvifd.cameras.registry import Camera, Credentials, Driver, Role, Stream
-from onvifd.cameras.settings import EncoderChoice, EncoderSettings
+from onvifd.cameras.settings import EncoderChoice, EncoderSettings, quality_within
 from onvifd.cameras.shared_answers import Refused, SharedAnswers, way_to
 from onvifd.cameras.ways import Reach
 from onvifd.clock import Clock
@@ -39,6 +39,12 @@ DESCRIBE_TIMEOUT = 8.0
 
 Learned = Callable[[str, Stream], Awaitable[None]]
 """Camera id and a stream as it is now."""
+LearnedQuality = Callable[[str, str, float], Awaitable[None]]
+"""Camera id, name of a stream, and the quality of its encoder."""
+
+
+async def _unheard(camera: str, stream: str, quality: float) -> None:
+    """Who makes nothing of it."""
 
 
 class Encoders(Protocol):
@@ -49,8 +55,8 @@ class Encoders(Protocol):
 
 
 class OnvifSettings:
-    """Options and settings of the cameras that `set_cameras` names. `learned` takes what a stream became by a change; `reach`
-    says how a stream of a camera is described."""
+    """Options and settings of the cameras that `set_cameras` names. `learned` takes what a stream became by a change, `learned_quality`
+    the quality that came with its options; `reach` says how a stream of a camera is described."""
 
     def __init__(
         self,
@@ -58,7 +64,9 @@ class OnvifSettings:
         clock: Clock,
         learned: Learned,
         reach: Callable[[str, str], Reach] = lambda camera, stream: Reach(),
+        learned_quality: LearnedQuality = _unheard,
     ) -> None:
+        self._learned_quality = learned_quality
         self._reach = reach
         self._session = session
         self._clock = clock
@@ -83,9 +91,21 @@ class OnvifSettings:
         known = self._reached(camera, stream)
         if known is None:
             return ()
-        profile = known[1].source_profile
-        question = partial(self._ask, known[0], lambda encoders: encoders.options(profile))
-        return await self._asked.get((camera, stream), question, "options")
+        return await self._asked.get((camera, stream), partial(self._offered, *known), "options")
+
+    async def _offered(self, camera: Camera, stream: Stream) -> tuple[EncoderChoice, ...]:
+        profile = stream.source_profile
+        choices = await self._ask(camera, lambda encoders: encoders.options(profile))
+        present = next((each for each in choices if each.codec is stream.video_codec), None)
+        if present is not None:
+            # With the range at hand: what is shown is to be within it.
+            quality = quality_within(present.quality_now, present.quality)
+            if quality != stream.quality:
+                try:
+                    await self._learned_quality(camera.id, stream.role, quality)
+                except OnvifdError as error:
+                    log.error("%s/%s: its quality is not kept: %s", camera.id, stream.role, error.reason)
+        return choices
 
     async def set_encoder(self, camera: str, stream: str, settings: EncoderSettings) -> EncoderSettings:
         """See CameraSettings. Changes of one camera are made one after the other."""
@@ -203,6 +223,12 @@ def change_stream(camera: Camera, stream: Stream) -> Camera:
     )
 
 
+def change_quality(camera: Camera, stream: str, quality: float) -> Camera:
+    """A camera with the quality of one of its encoders."""
+    streams = tuple(replace(each, quality=quality) if each.role == stream else each for each in camera.streams)
+    return replace(camera, streams=streams)
+
+
 def _as_set(stream: Stream, made: EncoderSettings) -> Stream:
     return replace(
         stream,
@@ -213,4 +239,5 @@ def _as_set(stream: Stream, made: EncoderSettings) -> Stream:
         bitrate=stream.bitrate if made.bitrate is None else made.bitrate,
         gov_length=stream.gov_length if made.gov_length is None else made.gov_length,
         encoder_profile=made.profile or stream.encoder_profile,
+        quality=stream.quality if made.quality is None else made.quality,
     )

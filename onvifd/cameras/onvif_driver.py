@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from onvifd.cameras.event_scope import EventScope, SourceTokens, scope_of
+from onvifd.cameras.onvif_encoders import told_quality
 from onvifd.cameras.probe import CameraProbe, ProbedStream
 from onvifd.cameras.registry import Credentials, Driver, Role, Stream, redact, split_credentials
 from onvifd.cameras.ways import Told
@@ -248,6 +249,7 @@ async def _media2_streams(client: OnvifClient) -> tuple[ProbedStream, ...]:
             framerate=max(0.0, float(rate.frame_rate_limit or 0)) if rate else 0.0,
             bitrate=_count(rate.bitrate_limit if rate else 0),
             gov_length=_count(encoder.gov_length),
+            quality=told_quality(encoder.quality),
             encoder_profile=encoder.profile or "",
             audio_codec=_AUDIO.get((audio.encoding or "").lower()) if audio else None,
             sample_rate=_hertz(audio.sample_rate) if audio else 0,
@@ -294,6 +296,7 @@ async def _media_streams(client: OnvifClient) -> tuple[ProbedStream, ...]:
             framerate=float(_count(rate.frame_rate_limit if rate else 0)),
             bitrate=_count(rate.bitrate_limit if rate else 0),
             gov_length=_count(h264.gov_length if h264 else 0),
+            quality=told_quality(encoder.quality),
             encoder_profile=str(h264.h264_profile or "") if h264 else "",
             audio_codec=_AUDIO.get(str(audio.encoding or "").lower()) if audio else None,
             sample_rate=_hertz(audio.sample_rate) if audio else 0,

@@ -46,7 +46,8 @@ class Media2Encoders:
         known = await self._of_profile(profile)
         request = tr2.GetVideoEncoderConfigurationOptions(configuration_token=known.token, profile_token=profile)
         answer = await self.client.call(request, tr2.GetVideoEncoderConfigurationOptionsResponse)
-        return _merged(choice2(each) for each in answer.options)
+        codec = _CODECS2.get((known.encoding or "").lower())
+        return _with_quality(_merged(choice2(each) for each in answer.options), codec, known.quality)
 
     async def set(self, profile: str, wanted: EncoderSettings) -> EncoderSettings:
         """Set the encoder of a profile; what the camera says that it is then. Raises InvalidArgument for other codecs too."""
@@ -81,7 +82,7 @@ class MediaEncoders:
         known = await self._of_profile(profile)
         request = trt.GetVideoEncoderConfigurationOptions(configuration_token=known.token, profile_token=profile)
         answer = await self.client.call(request, trt.GetVideoEncoderConfigurationOptionsResponse)
-        return _merged(choices(answer.options, known))
+        return _with_quality(_merged(choices(answer.options, known)), _CODECS.get(known.encoding), known.quality)
 
     async def set(self, profile: str, wanted: EncoderSettings) -> EncoderSettings:
         """Set the encoder of a profile; what the camera says that it is then. Raises InvalidArgument for other codecs too."""
@@ -291,6 +292,14 @@ def _merged(found: Iterable[EncoderChoice | None]) -> tuple[EncoderChoice, ...]:
     return tuple(kept.values())
 
 
+def _with_quality(
+    choices: tuple[EncoderChoice, ...], codec: Codec | None, quality: float | None
+) -> tuple[EncoderChoice, ...]:
+    """With what the encoder has now, where it has that codec."""
+    now = told_quality(quality)
+    return tuple(replace(each, quality_now=now) if each.codec is codec else each for each in choices)
+
+
 def _sizes(available: Iterable[tt.VideoResolution | tt.VideoResolution2]) -> tuple[tuple[int, int], ...]:
     sizes = {(int(each.width or 0), int(each.height or 0)) for each in available}
     usable = [size for size in sizes if 0 < size[0] <= 16384 and 0 < size[1] <= 16384]
@@ -305,6 +314,11 @@ def _ordered(one: int, other: int) -> tuple[int, int]:
     """A range as cameras give it: negative ends and ends in the wrong order are put right."""
     one, other = max(0, one), max(0, other)
     return min(one, other), max(one, other)
+
+
+def told_quality(given: float | None) -> float | None:
+    """A quality as a camera tells it; None for what is no number."""
+    return float(given) if given is not None and math.isfinite(given) else None
 
 
 def _quality(given: tt.IntRange | tt.FloatRange | None) -> tuple[float, float]:

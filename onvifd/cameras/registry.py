@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from onvifd.access.keyfile import SecretBox
+from onvifd.cameras.urls import HIDDEN as HIDDEN
+from onvifd.cameras.urls import redact as redact
 from onvifd.clock import Clock
 from onvifd.errors import Conflict, InvalidArgument, OnvifdError
-from onvifd.media.types import Codec, Kind, TrackFormat
+from onvifd.media.types import Codec, Kind, PtzPart, TrackFormat
 from onvifd.store.cameras import Parts
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.policies import OFF
@@ -31,7 +32,6 @@ log = logging.getLogger(__name__)
 MAX_CAMERAS = 256
 MAX_NAME = 63
 MAX_URL = 2048
-HIDDEN: Final = "***"
 
 VIDEO_TRACK = "VIDEO001"
 AUDIO_TRACK = "AUDIO001"
@@ -85,7 +85,8 @@ class Stream:
     """One encoding of a camera, as last probed; numbers are 0 and codecs None until known.
 
     `uri` is the RTSP URL without user and password, unless the camera wants them within path or query (so it is not shown).
-    `bitrate` and `audio_bitrate` are kbit/s, `sample_rate` is Hz, `gov_length` is frames.
+    `bitrate` and `audio_bitrate` are kbit/s, `sample_rate` is Hz, `gov_length` is frames. `quality` is in the camera's own range,
+    None where it says nothing. `ptz` is what its metadata track was seen to tell.
     """
 
     role: Role
@@ -103,6 +104,8 @@ class Stream:
     sample_rate: int = 0
     audio_channels: int = 0
     audio_bitrate: int = 0
+    quality: float | None = None
+    ptz: frozenset[PtzPart] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,22 +178,6 @@ def split_credentials(url: str) -> tuple[str, Credentials | None]:
         return clean, None
     user, _, password = userinfo.partition(":")
     return clean, Credentials(user=unquote(user), password=unquote(password))
-
-
-# Cameras of several makers want the login within path or query: rtsp://host/user=admin&password=x&channel=1
-_SECRET = re.compile(r"(?i)((?:^|[?&;/_])(?:password|passwd|passwort|pass|pwd|token|auth|key)=)([^&;/#]*)")
-
-# A password with a raw slash: what stands behind the colon is no port, so a login ends at the next @.
-_BROKEN_LOGIN = re.compile(r"\A[^/?#@\[]*:(?!\d{1,5}(?:[/?#]|\Z))[^@]*@")
-
-
-def redact(url: str) -> str:
-    """The URL with everything that looks like a secret replaced by `***`, for people and logs."""
-    scheme, mark, rest = url.partition("://")
-    rest = _BROKEN_LOGIN.sub("", rest)
-    location, slash, path = rest.partition("/")
-    location = location.rpartition("@")[2]
-    return scheme + mark + location + _SECRET.sub(rf"\g<1>{HIDDEN}", slash + path)
 
 
 class Registry:
@@ -477,6 +464,8 @@ def _stream_row(camera: str, stream: Stream) -> StreamRow:
         sample_rate=stream.sample_rate,
         audio_channels=stream.audio_channels,
         audio_bitrate=stream.audio_bitrate,
+        quality=stream.quality,
+        ptz=" ".join(sorted(stream.ptz)),
     )
 
 
@@ -497,4 +486,6 @@ def _stream(row: StreamRow, urls: dict[str, str]) -> Stream:
         sample_rate=row.sample_rate,
         audio_channels=row.audio_channels,
         audio_bitrate=row.audio_bitrate,
+        quality=row.quality,
+        ptz=frozenset(map(PtzPart, row.ptz.split())),
     )

@@ -10,6 +10,15 @@ from onvifd.media.types import Codec
 UNTOLD = (0, 0)
 """A range that a camera does not tell."""
 
+UNTOLD_QUALITY = 5.0
+"""Is shown where a camera tells none, moved into its range where it tells that. ONVIF wants a number; most cameras count from 0 or
+1 to 10 or 100, and what is written back unchanged does not go to the camera, so that nothing follows from it."""
+
+
+def quality_within(told: float | None, span: tuple[float, float]) -> float:
+    """The quality that is shown of an encoder with this range: some cameras tell one that is out of it."""
+    return min(max(UNTOLD_QUALITY if told is None else told, span[0]), span[1])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSettings:
@@ -45,6 +54,8 @@ class EncoderChoice:
     profiles: tuple[str, ...] = ()
     encoding: str = ""
     """Media subtype, where `codec` only says that it is none that the recorder reads."""
+    quality_now: float | None = None
+    """The quality that the encoder has with this codec, None for what is not told or another codec than the present one."""
 
 
 class CameraSettings(Protocol):

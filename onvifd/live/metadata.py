@@ -6,6 +6,7 @@ anything to say a document is closed each second all the same.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from enum import StrEnum
 from lxml import etree
 
 from onvifd.clock import US
+from onvifd.errors import OnvifdError
+from onvifd.media.types import PtzPart
 from onvifd.onvif.soap.envelope import parse_xml
 from onvifd.onvif.soap.namespaces import PREFIXES, TT
 
@@ -30,6 +33,15 @@ MAX_DOCUMENT = 1 << 20
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n<tt:MetadataStream'
 _PREFIX = re.compile(rb"[<>\s\"'/|]([A-Za-z][A-Za-z0-9-]*):[A-Za-z]")
+
+
+_PTZ_PARTS = {
+    ("MoveStatus", "PanTilt"): PtzPart.PAN_TILT_STATUS,
+    ("MoveStatus", "Zoom"): PtzPart.ZOOM_STATUS,
+    ("Position", "PanTilt"): PtzPart.PAN_TILT_POSITION,
+    ("Position", "Zoom"): PtzPart.ZOOM_POSITION,
+}
+_PTZ_TOLD = frozenset(holder for holder, _ in _PTZ_PARTS)
 
 
 class PartKind(StrEnum):
@@ -68,7 +80,7 @@ class Selection:
         for child in list(element):
             if etree.QName(child).localname == ("MoveStatus" if self.ptz_position else "Position"):
                 element.remove(child)
-        return Part(part.kind, etree.tostring(element))
+        return Part(part.kind, etree.tostring(element)) if _tells(element) else None
 
 
 def write_document(parts: Iterable[Part]) -> bytes:
@@ -90,6 +102,11 @@ def write_document(parts: Iterable[Part]) -> bytes:
     return f"{_HEAD}{declared}>".encode() + body + b"</tt:MetadataStream>"
 
 
+def _tells(status: etree._Element) -> bool:
+    """Whether tt:PTZStatus says anything: cameras that do not move send it empty."""
+    return any(isinstance(each.tag, str) and etree.QName(each).localname in _PTZ_TOLD for each in status)
+
+
 def parts_of(document: bytes) -> Iterator[Part]:
     """The parts of a camera's document, each with the declarations it needs. Events are left out: the recorder hears them
     by its subscription, and tells them with its own tokens.
@@ -100,8 +117,20 @@ def parts_of(document: bytes) -> Iterator[Part]:
     for kind in (PartKind.ANALYTICS, PartKind.PTZ):
         for holder in root.findall(f"{{{TT}}}{kind}"):
             for child in holder:
-                if isinstance(child.tag, str):
+                if isinstance(child.tag, str) and (kind is PartKind.ANALYTICS or _tells(child)):
                     yield Part(kind, etree.tostring(child, with_tail=False))
+
+
+def ptz_of(document: bytes) -> frozenset[PtzPart]:
+    """What a camera's document tells of where it looks. Raises an OnvifdError for what is no document."""
+    found = set()
+    for part in parts_of(document):
+        if part.kind is PartKind.PTZ:
+            for holder in etree.fromstring(part.data):
+                for told in holder:
+                    names = (etree.QName(each).localname for each in (holder, told) if isinstance(each.tag, str))
+                    found.add(_PTZ_PARTS.get(tuple(names)))
+    return frozenset(each for each in found if each is not None)
 
 
 @dataclass(slots=True)
@@ -152,6 +181,9 @@ class States:
     _events: dict[str, tuple[frozenset[str], Part]] = field(default_factory=dict)
     _seen: bytes = b""
     """The camera's last document that says where it looks; read when somebody asks."""
+    _read: bytes = b""
+    """The one that was read last for `ptz`."""
+    _ptz: frozenset[PtzPart] = frozenset()
 
     def tell(self, state: str, configurations: Iterable[str], part: Part | None) -> None:
         """`part` tells the state to these configurations; None ends it."""
@@ -168,6 +200,15 @@ class States:
         """A document of the camera."""
         if b"PTZStatus" in document:
             self._seen = document
+
+    def ptz(self) -> frozenset[PtzPart]:
+        """What the camera tells of where it looks, as far as it was seen; for reports. Reads a document only while that may bring
+        something new."""
+        if len(self._ptz) < len(PtzPart) and self._read is not self._seen:
+            self._read = self._seen
+            with contextlib.suppress(OnvifdError):  # who shows it says so
+                self._ptz |= ptz_of(self._seen)
+        return self._ptz
 
     def for_configuration(self, configuration: str) -> Iterator[Part]:
         """All that is true, for one configuration. Raises InvalidArgument when the camera's document cannot be read."""

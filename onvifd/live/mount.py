@@ -146,6 +146,8 @@ class LivePlayback:
         self._waiting: list[FlushUnit] | None = None
         self._playing = False
         self._held = asyncio.Event()
+        self._tracks: frozenset[int] = frozenset()
+        """Those that the session has set up."""
 
     async def play(self, request: PlayRequest, tracks: frozenset[int]) -> PlayReply:
         """Answer with the first unit that will be sent. A Range into the past is not live's to serve: now is played.
@@ -157,11 +159,12 @@ class LivePlayback:
             return PlayReply(start=None)
         self._detach()
         await _ready(self._stream, self._described)
+        self._tracks = tracks
         self._waiting = self._stream.backlog()
         self._stream.attach(self._hold, self._outlet.end)
-        if not self._waiting:
+        if not any(unit.track in tracks for unit in self._waiting):
             # The answer tells where sequence numbers and time stamps begin (RFC 2326 12.33): a stream that has only just been
-            # begun has none yet.
+            # begun has none yet, and what else is in the presentation has no word for it.
             self._held.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_WAIT):
@@ -189,7 +192,7 @@ class LivePlayback:
     def _hold(self, unit: FlushUnit) -> None:
         if self._waiting is not None and len(self._waiting) < MAX_WAITING:
             self._waiting.append(unit)
-            if not unit.rtcp:
+            if not unit.rtcp and unit.track in self._tracks:
                 self._held.set()
 
     def start(self) -> None:

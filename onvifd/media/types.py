@@ -16,6 +16,15 @@ class Kind(StrEnum):
     METADATA = "metadata"
 
 
+class PtzPart(StrEnum):
+    """What metadata tells of where a camera looks (tt:PTZStatus)."""
+
+    PAN_TILT_STATUS = "pan-tilt-status"
+    ZOOM_STATUS = "zoom-status"
+    PAN_TILT_POSITION = "pan-tilt-position"
+    ZOOM_POSITION = "zoom-position"
+
+
 class Codec(StrEnum):
     """Encodings that are received and sent without transcoding, and stored where MP4 can carry them (`mp4.storable`).
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from onvifd.cameras.settings import EncoderChoice, EncoderSettings
-from onvifd.media.types import Codec
+from onvifd.cameras.settings import UNTOLD_QUALITY, EncoderChoice, EncoderSettings
+from onvifd.media.types import Codec, PtzPart
 
 
 class Part(StrEnum):
@@ -71,7 +71,7 @@ class VideoEncoder:
     gov_length: int
     profile: str
     """H.264: Baseline, Main, Extended, High; H.265: Main, Main10."""
-    quality: float = 5.0
+    quality: float = UNTOLD_QUALITY
     encoding: str = ""
     """Media subtype, where `codec` only says that it is none that the recorder reads."""
     camera: str = ""
@@ -150,6 +150,8 @@ class Metadata:
     name: str
     camera: str = ""
     choice: MetadataChoice = MetadataChoice()
+    ptz: frozenset[PtzPart] = frozenset()
+    """What can be in it of where the camera looks; empty for a camera that does not move."""
     multicast: MulticastSettings | None = None
 
 

@@ -23,6 +23,8 @@ class StreamRow:
     sample_rate: int = 0
     audio_channels: int = 0
     audio_bitrate: int = 0
+    quality: float | None = None
+    ptz: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,6 +125,14 @@ streams = Table(
     Column("sample_rate", Integer, nullable=False, comment="Hz of audio, 0 without"),
     Column("audio_channels", Integer, nullable=False, comment="1 or 2, 0 without audio"),
     Column("audio_bitrate", Integer, nullable=False, comment="kbit/s of audio, 0 without"),
+    Column("quality", Float, comment="of the encoder, in the camera's own range; NULL where it says nothing"),
+    Column(
+        "ptz",
+        String(80),
+        nullable=False,
+        server_default="",
+        comment="pan-tilt-status, zoom-status, pan-tilt-position, zoom-position: what its metadata tells, spaces between",
+    ),
 )
 
 profiles = Table(

@@ -110,6 +110,11 @@ class LiveMetadata:
             for stream in watched:
                 stream.add(part)
 
+    def ptz(self, camera: str) -> str:
+        """What the metadata of a camera tells of where it looks, for reports."""
+        states = self._states.get(camera)
+        return " ".join(sorted(states.ptz())) if states is not None else ""
+
     async def run(self) -> None:
         """Close documents when it is time, for ever; to be run as a task and cancelled."""
         while True:

@@ -425,6 +425,7 @@ class MediaWorker:
             recorded_bytes=running.feed.written,
             dropped_frames=running.feed.lost,
             audio_bitrate=sound,
+            ptz=self._metadata.ptz(running.camera),
         )
 
     async def stop(self) -> None:

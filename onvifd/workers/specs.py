@@ -186,7 +186,8 @@ class PresentationSpec(msgspec.Struct, frozen=True, kw_only=True):
 class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
     """Counters of a stream since the worker started; `bitrate` is bit/s (`audio_bitrate` that of its sound alone) and `framerate`
     frames/s over the last report interval;
-    `gov_length` is frames between the last two key frames."""
+    `gov_length` is frames between the last two key frames. `ptz` is what the camera's metadata was seen to tell of where it looks
+    (media.types.PtzPart), with spaces between."""
 
     camera: str
     stream: str
@@ -204,6 +205,7 @@ class StreamStats(msgspec.Struct, frozen=True, kw_only=True):
     recorded_bytes: int = 0
     dropped_frames: int = 0
     audio_bitrate: int = 0
+    ptz: str = ""
 
 
 class SessionSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from onvifd.bodies.channel import Limits
+from onvifd.bodies.channel import Limits, media_model
 from onvifd.bodies.configured import channel_of, setup_of
 from onvifd.cameras.registry import Camera, Driver, Role, Stream
+from onvifd.cameras.settings import UNTOLD_QUALITY
 from onvifd.config import load
-from onvifd.media.types import Codec
+from onvifd.media.types import Codec, PtzPart
 
 
 @pytest.mark.covers("NET-14")
@@ -32,6 +34,8 @@ def test_a_channel_knows_what_the_camera_is_set_to() -> None:
         gov_length=50,
         audio_codec=Codec.AAC,
         audio_bitrate=32,
+        quality=80.0,
+        ptz=frozenset({PtzPart.ZOOM_STATUS}),
     )
     camera = Camera(
         id="cam-00000001",
@@ -49,5 +53,12 @@ def test_a_channel_knows_what_the_camera_is_set_to() -> None:
         event_address="",
         created=0,
     )
-    limits = channel_of(camera, True).main.limits
-    assert limits == Limits(framerate=25.0, bitrate=4096, gov_length=50, audio_bitrate=32)
+    channel = channel_of(camera, True)
+    assert channel.main.limits == Limits(framerate=25.0, bitrate=4096, gov_length=50, audio_bitrate=32, quality=80.0)
+    model = media_model((channel,))
+    assert model.video_encoders[0].quality == 80.0
+    assert model.metadata[0].ptz == {PtzPart.ZOOM_STATUS}
+    silent = replace(camera, streams=(replace(stream, quality=None, ptz=frozenset()),))
+    model = media_model((channel_of(silent, True),))
+    assert model.video_encoders[0].quality == UNTOLD_QUALITY
+    assert model.metadata[0].ptz == frozenset()

@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 from onvifd.bodies.formats import FormatMemory
+from onvifd.cameras.registry import Camera, Driver, Role, Stream
 from onvifd.errors import Unavailable
+from onvifd.media.types import PtzPart
 from onvifd.workers.messages import StreamFormats
-from onvifd.workers.specs import TrackSpec
+from onvifd.workers.specs import StreamStats, TrackSpec
 
 
 class Slow:
@@ -73,3 +75,38 @@ async def test_it_does_not_wait_at_the_end() -> None:
     async with asyncio.timeout(5):
         await memory.close()
     assert slow.stored == []
+
+
+async def test_what_metadata_tells_is_kept_with_what_was_known() -> None:
+    slow: Any = Slow()
+    camera = Camera(
+        id="one",
+        channel=1,
+        name="One",
+        driver=Driver.RTSP,
+        address="rtsp://192.0.2.1/",
+        streams=(
+            Stream(role=Role.MAIN, uri="rtsp://192.0.2.1/1", ptz=frozenset({PtzPart.ZOOM_STATUS})),
+            Stream(role=Role.SUB, uri="rtsp://192.0.2.1/2"),
+        ),
+        credentials=None,
+        enabled=True,
+        manufacturer="",
+        model="",
+        firmware="",
+        serial="",
+        event_address="",
+        created=0,
+    )
+    kept: list[Camera] = []
+    slow.change = lambda which, work: kept.append(work(camera))
+    memory = FormatMemory(slow, slow)
+    counted: Any = dict.fromkeys(
+        ("frames", "bytes", "lost_packets", "bad_frames", "reconnects", "clients", "bitrate", "gov_length", "last_utc"),
+        0,
+    )
+    memory.keep(StreamStats(camera="one", stream="main", online=True, framerate=25.0, ptz="zoom-position", **counted))
+    await asyncio.sleep(0)
+    await slow.settle()
+    assert [each.ptz for each in kept[0].streams] == [{PtzPart.ZOOM_STATUS, PtzPart.ZOOM_POSITION}, frozenset()]
+    await memory.close()

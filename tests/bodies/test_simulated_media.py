@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.camera_settings import OnvifSettings, change_stream
+from onvifd.cameras.camera_settings import OnvifSettings, change_quality, change_stream
 from onvifd.cameras.registry import Camera, Credentials, Driver, Role, Stream
 from onvifd.cameras.settings import EncoderSettings
 from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, VideoSpec, coarse, load_sound
@@ -113,6 +114,34 @@ async def test_options_of_a_camera(clips: CameraClips) -> None:
         assert by_codec[Codec.JPEG].profiles == ()
         assert by_codec[Codec.H265].resolutions == ((640, 360),)
         assert await settings.options("cam-00000001", "main") is await settings.options("cam-00000001", "main")
+
+
+async def test_the_quality_of_a_camera_is_learned_with_its_options(clips: CameraClips) -> None:
+    qualities: list[tuple[str, str, float]] = []
+
+    async def learn(*told: Any) -> None:
+        qualities.append(told)
+
+    async def unused(camera: str, stream: Stream) -> None:
+        raise AssertionError
+
+    async with running(clips) as device, aiohttp.ClientSession() as session:
+        camera = camera_of(device)
+        camera = change_stream(camera, replace(camera.main, video_codec=Codec.H264))
+        made = OnvifSettings(session, SystemClock(), unused, learned_quality=learn)
+        try:
+            made.set_cameras([camera])
+            await made.options(camera.id, "main")
+            await made.options(camera.id, "main")
+            assert qualities == [(camera.id, "main", 5.0)]
+            known = change_quality(camera, "main", 5.0)
+            assert (known.main.quality, known.streams[1].quality) == (5.0, None)
+            await made.close()
+            made.set_cameras([known])
+            await made.options(camera.id, "main")
+            assert len(qualities) == 1  # no news
+        finally:
+            await made.close()
 
 
 @pytest.mark.covers("A016", "ENC-05", "ENC-06", "ENC-09", "ENC-10", "P071")

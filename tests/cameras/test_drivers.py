@@ -39,7 +39,8 @@ async def test_an_onvif_camera_tells_all(device: SimulatedDevice) -> None:
     assert (sub.role, sub.width, sub.height) == (Role.SUB, 640, 360)
     assert main.uri == f"rtsp://127.0.0.1:{device.rtsp_port}/main"
     assert main.snapshot_uri.startswith(f"http://127.0.0.1:{device.http_port}/")
-    assert (main.framerate, main.gov_length, main.source_profile) == (25.0, 50, "profile-main")
+    assert (main.framerate, main.gov_length, main.quality) == (25.0, 50, 5.0)
+    assert main.source_profile == "profile-main"
     assert 500 < main.bitrate < 1500
 
 

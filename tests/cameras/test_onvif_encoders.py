@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +17,7 @@ from onvifd.cameras.onvif_encoders import (
     configuration,
     configuration2,
 )
-from onvifd.cameras.settings import UNTOLD, EncoderSettings
+from onvifd.cameras.settings import UNTOLD, UNTOLD_QUALITY, EncoderSettings, quality_within
 from onvifd.errors import InvalidArgument, Unavailable
 from onvifd.media.types import Codec
 from onvifd.onvif.types import tr2, trt, tt
@@ -133,3 +135,53 @@ async def test_a_camera_that_has_taken_settings_has_taken_them(kind: type[MediaE
     refusing: Any = Forgetful(refuses=True)
     with pytest.raises(InvalidArgument):
         await kind(refusing).set("p", wanted)
+
+
+class Telling:
+    """A camera by one of the media services: its encoder and what that offers."""
+
+    def __init__(self, quality: float, least: float, most: float) -> None:
+        self.quality, self.span = quality, (least, most)
+
+    async def call(self, request: Any, answer: Any) -> Any:
+        least, most = self.span
+        if isinstance(request, tr2.GetProfiles):
+            encoder = replace(KNOWN2, quality=self.quality)
+            parts = tr2.ConfigurationSet(video_encoder=encoder)
+            return answer(profiles=(tr2.MediaProfile(token="p", name="p", configurations=parts),))
+        if isinstance(request, trt.GetProfile):
+            encoder1 = replace(KNOWN, quality=self.quality)
+            return answer(profile=tt.Profile(token="p", name="p", video_encoder_configuration=encoder1))
+        if isinstance(request, tr2.GetVideoEncoderConfigurationOptions):
+            span = tt.FloatRange(min_=least, max_=most)
+            options = [
+                tt.VideoEncoder2ConfigurationOptions(
+                    encoding=name,
+                    quality_range=span,
+                    resolutions_available=SIZE,
+                    bitrate_range=tt.IntRange(min_=0, max_=9),
+                )
+                for name in ("H264", "H265")
+            ]
+            return answer(options=tuple(options))
+        h264 = tt.H264Options(
+            resolutions_available=(tt.VideoResolution(width=1280, height=720),),
+            gov_length_range=tt.IntRange(min_=1, max_=50),
+            frame_rate_range=tt.IntRange(min_=1, max_=25),
+            encoding_interval_range=tt.IntRange(min_=1, max_=1),
+            h264_profiles_supported=(tt.H264Profile.MAIN,),
+        )
+        span1 = tt.IntRange(min_=int(least), max_=int(most))
+        return answer(options=tt.VideoEncoderConfigurationOptions(quality_range=span1, h264=h264))
+
+
+@pytest.mark.parametrize("kind", [MediaEncoders, Media2Encoders])
+@pytest.mark.parametrize(
+    ("told", "shown"), [(80.0, 80.0), (120.0, 100.0), (0.0, 1.0), (math.nan, UNTOLD_QUALITY)], ids=str
+)
+async def test_the_quality_comes_with_the_range(kind: Any, told: float, shown: float) -> None:
+    choices = await kind(Telling(told, 1, 100)).options("p")
+    now = {each.codec: (each.quality_now, each.quality) for each in choices}
+    assert now[Codec.H264][1] == (1.0, 100.0)
+    assert all(quality is None for codec, (quality, _) in now.items() if codec is not Codec.H264)
+    assert quality_within(*now[Codec.H264]) == shown

@@ -24,7 +24,7 @@ from onvifd.cameras.registry import (
 )
 from onvifd.clock import SimulatedClock
 from onvifd.errors import Conflict, InvalidArgument, LimitReached, NotFound, Unavailable
-from onvifd.media.types import Codec, TrackFormat
+from onvifd.media.types import Codec, PtzPart, TrackFormat
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
 
@@ -61,6 +61,8 @@ def new_camera(number: int = 1, *, audio: bool = True) -> NewCamera:
         sample_rate=8000,
         audio_channels=1,
         audio_bitrate=64,
+        quality=72.5,
+        ptz=frozenset({PtzPart.ZOOM_STATUS, PtzPart.PAN_TILT_POSITION}),
     )
     sub = Stream(role=Role.SUB, uri=f"rtsp://{host}/sub", video_codec=Codec.H264, width=640, height=360)
     return NewCamera(

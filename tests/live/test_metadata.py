@@ -18,8 +18,10 @@ from onvifd.live.metadata import (
     Selection,
     States,
     parts_of,
+    ptz_of,
     write_document,
 )
+from onvifd.media.types import PtzPart
 from tests.onvif.oracle import metadata_schema
 
 TT = "{http://www.onvif.org/ver10/schema}"
@@ -161,3 +163,26 @@ def test_states_are_bounded() -> None:
     for number in range(MAX_STATES + 10):
         states.tell(str(number), ("a",), EVENT)
     assert len(list(states.for_configuration("a"))) == MAX_STATES
+
+
+def test_what_a_camera_tells_of_where_it_looks() -> None:
+    assert ptz_of(CAMERA) == {PtzPart.PAN_TILT_POSITION, PtzPart.PAN_TILT_STATUS}
+    states = States()
+    assert states.ptz() == frozenset()
+    states.see(b"PTZStatus")  # no document
+    assert states.ptz() == frozenset()
+    states.see(CAMERA)
+    assert states.ptz() == {PtzPart.PAN_TILT_POSITION, PtzPart.PAN_TILT_STATUS}
+    zoom = b'<x:Position><x:Zoom x="1"/></x:Position>'
+    states.see(CAMERA.replace(b"</x:PTZStatus>", zoom + b"</x:PTZStatus>"))
+    assert len(states.ptz()) == 3
+
+
+def test_a_camera_that_does_not_move_has_no_status_in_its_documents() -> None:
+    empty = CAMERA[: CAMERA.index(b"<x:Position>")] + CAMERA[CAMERA.index(b"<x:UtcTime>") :]
+    assert b"PTZStatus" in empty
+    assert [part.kind for part in parts_of(empty)] == [PartKind.ANALYTICS]
+    assert ptz_of(empty) == frozenset()
+    only = etree.fromstring(ptz().data)
+    only.remove(only[1])
+    assert Selection(ptz_status=True).of(Part(PartKind.PTZ, etree.tostring(only))) is None

@@ -149,6 +149,27 @@ async def test_time_stamps_of_all_tracks_are_those_of_the_time_that_the_answer_s
     await playback.close()
 
 
+async def test_the_answer_to_play_waits_for_the_tracks_that_were_set_up() -> None:
+    """A client that wants metadata alone must be told where its numbers begin, though there are pictures in the presentation."""
+    main, text = stream(VIDEO), stream(TEXT, name="cam-1/metadata/m")
+    main.publish(unit(1, key=True))
+    presentation = await mounted(Composition(name="n", profile="p", video=main, metadata=text)).find(
+        "/live/cam-1/p", ME
+    )
+    playback = presentation.open(Outlet())
+    asked = asyncio.create_task(playback.play(PlayRequest(cseq=1), frozenset({1})))
+    async with asyncio.timeout(10):
+        while not text.clients:
+            await asyncio.sleep(0)
+    main.publish(unit(2))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not asked.done()
+    text.publish(unit(7, key=True))
+    assert [(each.track, each.seq) for each in (await asked).rtp] == [(1, 7)]
+    await playback.close()
+
+
 async def test_streams_are_watched_only_while_somebody_watches_the_presentation() -> None:
     main, sub = stream(VIDEO, AUDIO), stream(VIDEO)
     sub.publish(unit(1, key=True))

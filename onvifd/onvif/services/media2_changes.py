@@ -114,8 +114,8 @@ class Media2Changes(MediaBase):
         self, call: Call, request: tr2.GetMetadataConfigurationOptions
     ) -> tr2.GetMetadataConfigurationOptionsResponse:
         view = self._view()
-        choose(view, request, view.model.metadata, view.metadata, view.metadata_for, strict=True)
-        return tr2.GetMetadataConfigurationOptionsResponse(options=metadata.options())
+        chosen = choose(view, request, view.model.metadata, view.metadata, view.metadata_for, strict=True)
+        return tr2.GetMetadataConfigurationOptionsResponse(options=metadata.options(chosen))
 
     # ---- multicast
 

@@ -60,10 +60,11 @@ class MediaBase(Service):
         await self._control.set_source(wanted.token, name)
 
     async def _set_metadata(self, wanted: tt.MetadataConfiguration) -> None:
+        known = self._view().metadata(wanted.token)
         await self._control.set_metadata(
-            self._view().metadata(wanted.token).token,
+            known.token,
             name=write.name(wanted.name),
-            choice=metadata.choice(wanted, self._topics),
+            choice=metadata.choice(known, wanted, self._topics),
             multicast=write.multicast(wanted.multicast),
         )
 

@@ -95,8 +95,8 @@ class MediaChanges(MediaBase):
         self, call: Call, request: trt.GetMetadataConfigurationOptions
     ) -> trt.GetMetadataConfigurationOptionsResponse:
         view = self._view()
-        choose(view, request, view.model.metadata, view.metadata, view.metadata_for)
-        return trt.GetMetadataConfigurationOptionsResponse(options=metadata.options())
+        chosen = choose(view, request, view.model.metadata, view.metadata, view.metadata_for)
+        return trt.GetMetadataConfigurationOptionsResponse(options=metadata.options(chosen))
 
     @operation(access=WRITE)
     async def set_metadata_configuration(

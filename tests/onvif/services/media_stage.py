@@ -205,11 +205,12 @@ class MediaStage:
     def deliver_online(self, camera: str, stream: str) -> None:
         self.recorder.channels[0 if camera == self.one else 1].streams[stream].online = True
 
-    def measure(self, camera: str, stream: str) -> None:
-        """A worker tells what it measured."""
+    def measure(self, camera: str, stream: str, ptz: str = "") -> bool:
+        """A worker tells what it measured; whether that is worth keeping."""
         counted = dict.fromkeys(("frames", "bytes", "lost_packets", "bad_frames", "reconnects", "clients"), 0)
         rates = {"bitrate": 2_000_000, "framerate": 25.0, "gov_length": 50, "last_utc": T0}
-        self.recorder.stream_stats(StreamStats(camera=camera, stream=stream, online=True, **counted, **rates))
+        stats = StreamStats(camera=camera, stream=stream, online=True, ptz=ptz, **counted, **rates)
+        return self.recorder.stream_stats(stats)
 
     def events(self, topic: str) -> list[tuple[str, ...]]:
         """Values of the sources of what was announced, and forgotten with that."""

@@ -509,8 +509,7 @@ async def test_metadata_is_there_from_the_start(made: Made) -> None:
     for way in (Old(media), New(media2)):
         found = await way.get("Metadata", token)
         assert found.analytics is True
-        assert (found.ptz_status.status, found.ptz_status.position) == (True, True)
-        assert found.events is not None
+        assert (found.ptz_status, found.events is not None) == (None, True)
     compatible = await media.ask(trt.GetCompatibleMetadataConfigurations(profile_token=f"{stage.one}-main"))
     assert [each.get("token") for each in compatible] == [f"mdc-{stage.one}-{name}" for name in ("main", "sub", "jpeg")]
     for content in (
@@ -518,7 +517,7 @@ async def test_metadata_is_there_from_the_start(made: Made) -> None:
         trt.GetMetadataConfigurationOptions(),
     ):
         (options,) = await media.ask(content)
-        assert options.findtext(f"{TT}PTZStatusFilterOptions/{TT}PanTiltPositionSupported") == "true"
+        assert options.findtext(f"{TT}PTZStatusFilterOptions/{TT}PanTiltPositionSupported") == "false"
     assert await media.fault(trt.GetMetadataConfiguration(configuration_token="none")) == NO_CONFIG
     for service, types in ((media, trt), (media2, tr2)):
         options = types.GetMetadataConfigurationOptions
@@ -532,8 +531,45 @@ async def test_metadata_is_there_from_the_start(made: Made) -> None:
 
 
 @pytest.mark.parametrize("service", ["Media", "Media2"])
+async def test_only_a_camera_that_moves_says_where_it_looks(made: Made, service: str) -> None:
+    stage, media, media2 = made
+    client, types = (media, trt) if service == "Media" else (media2, tr2)
+    way: Old | New = Old(media) if service == "Media" else New(media2)
+    one, two = (f"mdc-{camera}-main" for camera in (stage.one, stage.two))
+
+    async def supported(**of: str) -> list[str]:
+        (options,) = await client.ask(types.GetMetadataConfigurationOptions(**of))
+        filters = options.find(f"{TT}PTZStatusFilterOptions")
+        return [each.tag.removeprefix(TT) for each in filters if each.text == "true"]
+
+    assert await supported() == []
+    wanted = "<t:PTZStatus><t:Status>true</t:Status><t:Position>false</t:Position></t:PTZStatus>"
+    assert await client.fault(metadata_request(service, one, wanted)) == ("Sender", "InvalidArgVal", "ConfigModify")
+    # What is shown now is written back: when the camera is heard to move that is selected all the same.
+    await client.ask(metadata_request(service, one, ""))
+    stage.events("")
+    assert stage.measure(stage.one, "main", "pan-tilt-position pan-tilt-status")
+    assert not stage.measure(stage.one, "sub", "pan-tilt-status")
+    assert (one, "Metadata") in stage.events("Media/ConfigurationChanged")
+    moves = ["PanTiltStatusSupported", "PanTiltPositionSupported"]
+    assert await supported(configuration_token=one) == await supported() == moves
+    assert await supported(configuration_token=two) == []
+    filters = (await way.get("Metadata", one)).ptz_status
+    assert (filters.status, filters.position) == (True, True)
+    assert (await way.get("Metadata", two)).ptz_status is None
+    await client.ask(metadata_request(service, one, wanted))
+    filters = (await way.get("Metadata", one)).ptz_status
+    assert (filters.status, filters.position) == (True, False)
+    assert stage.measure(stage.two, "main", "zoom-position")
+    assert await supported(configuration_token=two) == ["ZoomPositionSupported"]
+    filters = (await way.get("Metadata", two)).ptz_status
+    assert (filters.status, filters.position) == (False, True)
+
+
+@pytest.mark.parametrize("service", ["Media", "Media2"])
 async def test_what_metadata_selects(made: Made, service: str) -> None:
     stage, media, media2 = made
+    stage.measure(stage.one, "main", "pan-tilt-position pan-tilt-status")
     client, token, old = media if service == "Media" else media2, f"mdc-{stage.one}-main", Old(media)
     await client.ask(metadata_request(service, token, "<t:Analytics>false</t:Analytics>"))
     found = await old.get("Metadata", token)
