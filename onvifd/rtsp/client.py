@@ -280,12 +280,18 @@ class RtspClient:
         connection = self._open()
         connection.hold = True
         for datagrams in self._datagrams:
-            datagrams.start(receiver, self._poller)
+            datagrams.start(receiver, self._poller, self._unusable)
         response = await self.request("PLAY", "", (("Range", "npt=0.000-"),))
         if self.session.redirect:
             raise NotUnderstood("camera redirects where that means nothing")
         connection.switch(receiver)
         return response
+
+    def _unusable(self, error: Exception) -> None:
+        """What came by UDP cannot be used: the connection ends as it does for what comes within it."""
+        if self._connection is not None:
+            self._connection.misunderstood = True
+            self._connection.fail(str(error))
 
     def read_now(self) -> None:
         """Take what has come since the poller looked last."""

@@ -31,6 +31,7 @@ MAX_READ = 256
 PATIENCE = 1.0
 """Seconds in which only the announced ports are heard."""
 PAIR_TRIES = 32
+_RTCP_FIRST, _RTCP_LAST = 200, 207
 FIRST_PORT, LAST_PORT = 16_384, 32_766
 """Below the ports that the system gives to outgoing connections."""
 IP_MULTICAST_ALL, IP_ADD_SOURCE_MEMBERSHIP = 49, 39
@@ -58,6 +59,7 @@ class DatagramTrack:
         self._media_to: tuple[str, int] | None = None
         self._reports_to: tuple[str, int] | None = None
         self._receiver: Receiver | None = None
+        self._failed: Callable[[Exception], None] | None = None
         self._poller: ReadPoller | None = None
         self._reading = False
         self._timer: asyncio.TimerHandle | None = None
@@ -118,9 +120,11 @@ class DatagramTrack:
         if ports is not None:
             self._media_to, self._reports_to = (host, ports[0]), (host, ports[1])
 
-    def start(self, receiver: Receiver, poller: ReadPoller | None) -> None:
-        """Hand on what comes from now on."""
-        self._receiver, self._poller = receiver, poller
+    def start(
+        self, receiver: Receiver, poller: ReadPoller | None, failed: Callable[[Exception], None] | None = None
+    ) -> None:
+        """Hand on what comes from now on. `failed` takes what the receiver raises, after which it is given nothing more."""
+        self._receiver, self._poller, self._failed = receiver, poller, failed
         loop = asyncio.get_running_loop()
         self._loose_from = loop.time() + PATIENCE
         for number, sock in enumerate(self._sockets):
@@ -178,21 +182,37 @@ class DatagramTrack:
             return
         order = self.order
         numbers = [buffer[at + 6] << 8 | buffer[at + 7] for at, _ in places]
-        if order.straight(numbers):
-            self._receiver(buffer, 0, end)
+        if order.expected >= 0 and order.straight(numbers):
+            self._give(buffer, end)
             return
         now = asyncio.get_running_loop().time()
         ready: list[bytes] = []
         for (at, stop), number in zip(places, numbers, strict=True):
-            ready += order.take(number, bytes(buffer[at:stop]), now)
+            packet = bytes(buffer[at:stop])
+            if _RTCP_FIRST <= packet[5] <= _RTCP_LAST:
+                ready.append(packet)  # on the port of media: where numbers are it has its length
+            else:
+                ready += order.take(number, packet, now)
         self._hand_on(ready)
+
+    def _give(self, buffer: bytearray, end: int) -> None:
+        try:
+            if self._receiver is not None:
+                self._receiver(buffer, 0, end)
+        except Exception as error:
+            # Whatever the bytes did, only this camera may suffer from it: others are read in the same look.
+            log.debug("receiver failed", exc_info=True)
+            self._receiver = None
+            if self._failed is None:
+                raise
+            self._failed(error)
 
     def _hand_on(self, ready: list[bytes]) -> None:
         if self.order.deadline is not None and self._timer is None and self._reading:
             self._timer = asyncio.get_running_loop().call_at(self.order.deadline, self._expired)
-        if ready and self._receiver is not None:
+        if ready:
             joined = bytearray().join(ready)
-            self._receiver(joined, 0, len(joined))
+            self._give(joined, len(joined))
 
     def _expired(self) -> None:
         self._timer = None
@@ -203,8 +223,8 @@ class DatagramTrack:
 
     def _readable_rtcp(self) -> None:
         buffer, places, end = self._read(1, self.channel + 1)
-        if places and self._receiver is not None:
-            self._receiver(buffer, 0, end)
+        if places:
+            self._give(buffer, end)
 
     def _is_camera(self, sender: tuple[str, int], which: int) -> bool:
         if self._hosts and sender[0].partition("%")[0] not in self._hosts:

@@ -15,6 +15,7 @@ from onvifd.rtsp.client_session import ClientSession, TransportRefused
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_udp import DatagramTrack
 from onvifd.rtsp.messages import Headers, Response
+from onvifd.rtsp.poller import ReadPoller
 from tests.rtsp.test_client import gst_server
 
 
@@ -66,6 +67,48 @@ async def test_packets_of_one_reading_are_put_in_order(camera: socket.socket) ->
         assert {channel for channel, _ in sink.frames} == {2}
     finally:
         track.close()
+
+
+async def test_reports_on_the_port_of_media_do_not_disturb_the_order(camera: socket.socket) -> None:
+    """Their length lies where RTP has its number: 6 words here."""
+    track, sink = DatagramTrack.open(0, socket.AF_INET, "127.0.0.1"), Sink()
+    report = b"\x80\xc8\x00\x06" + bytes(24)
+    for packet in (report, rtp(65000), rtp(65001), report, rtp(65002), rtp(65003), rtp(65004)):
+        camera.sendto(packet, ("127.0.0.1", track.port))
+    track.start(sink.receive, None)
+    try:
+        await until(lambda: len(sink.frames) == 7)
+        assert [parse_rtp(data, 0).seq for _, data in sink.frames if data != report] == list(range(65000, 65005))
+        assert (track.order.dropped, track.order.reordered) == (0, 0)
+    finally:
+        track.close()
+
+
+@pytest.mark.parametrize("order", [(1, 2), (1, 3, 2)])
+async def test_a_receiver_that_fails_ends_its_own_camera_alone(camera: socket.socket, order: tuple[int, ...]) -> None:
+    """Both tracks are read in the same look."""
+    poller, sink = ReadPoller(lambda: True), Sink()
+    errors: list[Exception] = []
+
+    def fail(buffer: bytearray, start: int, end: int) -> int:
+        raise ValueError("what came is of no use")
+
+    tracks = [DatagramTrack.open(0, socket.AF_INET, "127.0.0.1") for _ in range(2)]
+    for track in tracks:
+        for number in order:
+            camera.sendto(rtp(number), ("127.0.0.1", track.port))
+    tracks[0].start(fail, poller, errors.append)
+    tracks[1].start(sink.receive, poller)
+    try:
+        await until(lambda: len(sink.frames) == len(order))
+        camera.sendto(rtp(4), ("127.0.0.1", tracks[0].port))
+        camera.sendto(rtp(4), ("127.0.0.1", tracks[1].port))
+        await until(lambda: len(sink.frames) == len(order) + 1)
+        assert [str(error) for error in errors] == ["what came is of no use"]
+    finally:
+        for track in tracks:
+            track.close()
+        poller.close()
 
 
 async def test_only_the_camera_is_heard(camera: socket.socket) -> None:
