@@ -243,16 +243,23 @@ def _aggregated(data: bytes, at: int, end: int) -> list[int]:
 
 
 class GroupSender:
-    """Sends one track of a source to a group for as long as it has members."""
+    """Sends one track of a source to a group for as long as it has members. `over` is told when the source has ended."""
 
     def __init__(
-        self, source: Source, track: int, group: Multicast, interface: str, protector: Protector | None = None
+        self,
+        source: Source,
+        track: int,
+        group: Multicast,
+        interface: str,
+        protector: Protector | None,
+        over: Callable[[GroupSender], None],
     ) -> None:
         self.source = source
         self.track = track
         self.group = group
         self.protector = protector
         """What encrypts it, once for all listeners."""
+        self._over = over
         self.members: dict[Membership, Callable[[], None]] = {}
         self.last: FlushUnit | None = None
         """What was sent last, for those who join."""
@@ -298,6 +305,7 @@ class GroupSender:
 
     def _end(self) -> None:
         """The source is gone or carries something else."""
+        self._over(self)
         for ended in list(self.members.values()):
             ended()
 
@@ -352,7 +360,7 @@ class Groups:
         key = (group.address, group.port, _network(group, interface))
         sender = self._senders.get(key)
         if sender is None:
-            sender = self._senders[key] = GroupSender(source, track, group, interface, protector)
+            sender = self._senders[key] = GroupSender(source, track, group, interface, protector, self._drop)
             log.info("%s: sent to %s port %d", source.name, group.address, group.port)
         elif (sender.source, sender.track) != (source, track):
             raise Unavailable(f"{group.address} port {group.port} carries {sender.source.name}")
@@ -376,6 +384,12 @@ class Groups:
         sender = membership.sender
         if sender.members.pop(membership, None) is None or sender.members:
             return
+        if sender in self._senders.values():
+            self._drop(sender)
+
+    def _drop(self, sender: GroupSender) -> None:
+        """It sends no more. Its source may have ended while it has members: they leave in their own time, and who joins meanwhile
+        must not join what is over."""
         sender.close()
         self._senders = {key: other for key, other in self._senders.items() if other is not sender}
         log.info("%s: no longer sent to %s", sender.source.name, sender.group.address)

@@ -183,6 +183,24 @@ async def test_members_hear_of_the_end_of_the_source(group: Multicast, groups: G
     assert ended == [0, 1]
 
 
+async def test_who_joins_while_members_of_the_former_source_leave_gets_what_is_sent_now(
+    group: Multicast, listener: Listener, groups: Groups
+) -> None:
+    source = stream()
+    slow = groups.join(source, 0, group, lambda: None)  # its session ends a little later
+    source.end()
+    assert groups.senders == ()
+    source.set_tracks((TRACK,))
+    joined = groups.join(source, 0, group, lambda: None)
+    source.publish(key(1))
+    assert numbers(await listener.take(3)) == [1, 2, 3]
+    slow.leave()
+    source.publish(unit(4, b"\x41"))
+    assert numbers(await listener.take()) == [4]
+    joined.leave()
+    assert (source.clients, groups.senders) == (0, ())
+
+
 async def test_other_tracks_stay_out(group: Multicast, listener: Listener, groups: Groups) -> None:
     source = stream()
     groups.join(source, 1, group, lambda: None)
