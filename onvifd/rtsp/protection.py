@@ -148,7 +148,8 @@ class Protection:
             sender = offered or self._keys.sender(
                 path, track, Suite.AES_CM_128, ssrc or 0, live=not presentation.replay
             )
-            return Secured(sender)
+            # what it sends, reports above all, is then under the same key (RFC 3711 9.1 allows that to different SSRCs)
+            return Secured(sender, Receiver(sender.material))
         try:
             material = mikey.from_header(header)[1].material(offered.material.suite if offered else Suite.AES_CM_128)
         except BadInput as error:
