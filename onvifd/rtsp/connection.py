@@ -246,6 +246,12 @@ class Connection:
                     await self._pause(event)
         except TimeoutError:
             machine.failed(Timeout("no answer in time"))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # not we are cancelled but what was waited for, as its session has ended: requests behind this one wait for an answer
+            machine.failed(Unavailable("what it needs has ended"))
         except OnvifdError as error:
             machine.failed(error)
         except OSError as error:

@@ -74,6 +74,13 @@ class SessionMedia:
             return PlayReply(start=None)
         try:
             return await playback.play(request, sent_tracks(self.session))
+        except BaseException:
+            if (
+                not self.session.begun
+            ):  # its tracks may still be set up to go another way, and nothing is held until then
+                self.playback = self.outlet = None
+                await playback.close()
+            raise
         finally:
             if self._closed:  # the session ended in the midst of it: what was begun behind its close ends as well
                 await playback.close()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
+from onvifd.access.types import Account
 from onvifd.errors import Unavailable
 from onvifd.live import mount as mount_module
 from onvifd.live.hub import LiveTrack
@@ -20,7 +21,16 @@ from onvifd.rtsp.arrival import Arrival
 from onvifd.rtsp.backchannel import Talker
 from onvifd.rtsp.client import RtspClient
 from onvifd.rtsp.outlet_udp import UDP_RATE, UdpOutlet
-from onvifd.rtsp.play import Multicast, Outlet, Playback, PlayReply, PlayRequest, Protector, TrackDescription
+from onvifd.rtsp.play import (
+    Multicast,
+    Outlet,
+    Playback,
+    PlayReply,
+    PlayRequest,
+    Presentation,
+    Protector,
+    TrackDescription,
+)
 from onvifd.rtsp.sdp import DescribedTrack
 from onvifd.rtsp.server_events import Limits, Session
 from onvifd.rtsp.session_media import SessionMedia
@@ -199,6 +209,46 @@ async def test_what_is_begun_after_the_session_has_ended_ends_with_it() -> None:
     go_on.set()
     await asked
     assert slow.closed
+
+
+async def test_behind_a_play_that_failed_tracks_may_go_another_way() -> None:
+    stream, mount = live()
+    async with serving(mount) as (server, port):
+        client, tracks = await client_of(port)
+        await client.setup(tracks[0], 0)
+        described, stream.tracks = stream.tracks, ()  # its pictures cannot be made now
+        with pytest.raises(Unavailable, match="503"):
+            await client.request("PLAY")
+        assert not stream.clients, "nothing is held for who got nothing"
+        stream.set_tracks(described)
+        await client.setup_udp(tracks[0], 0)
+        async with feeding(stream):
+            await client.play(lambda buffer, start, end: end)
+            (connection,) = server._connections
+            (media,) = connection._media.values()
+            assert isinstance(media.outlet, UdpOutlet)
+            await until(lambda: isinstance(media.outlet, UdpOutlet) and media.outlet.sent)
+        await client.close()
+
+
+async def test_a_request_whose_work_is_taken_from_it_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, mount = live()
+
+    async def found(path: str, account: Account) -> Presentation:
+        work = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(work.cancel)  # as the end of a playback does with what it reads ahead
+        await work
+        raise AssertionError
+
+    async with serving(mount) as (_, port):
+        client = RtspClient(url(port), USER, PASSWORD)
+        await client.connect()
+        with monkeypatch.context() as patched:
+            patched.setattr(mount, "find", found)
+            with pytest.raises(Unavailable, match="503"):
+                await client.describe()
+        assert (await client.describe()).tracks, "what comes behind it is served"
+        await client.close()
 
 
 async def test_a_defect_costs_one_connection_and_not_the_time_outs_of_all(
