@@ -6,12 +6,12 @@ from conformance.rtp import Media, Rtp
 
 
 class Judge:
-    """Of one track. `units` counts what was in order, `keys` has the times at which key frames came."""
+    """Of one track. `units` counts what was in order, `keys` has the last packet of each key frame."""
 
     def __init__(self, media: Media) -> None:
         self.media = media
         self.units = 0
-        self.keys: list[float] = []
+        self.keys: list[Rtp] = []
         self.size: tuple[int, int] | None = None
         """Width and height of the picture, once it is known."""
 
@@ -20,7 +20,7 @@ class Judge:
         key = self._take(unit)
         self.units += 1
         if key:
-            self.keys.append(unit[-1].at)
+            self.keys.append(unit[-1])
 
     def _take(self, unit: list[Rtp]) -> bool:
         raise NotImplementedError

@@ -17,7 +17,7 @@ from conformance.judge import Judge
 from conformance.model import Failure
 from conformance.nal import H264, H265
 from conformance.names import NS
-from conformance.rtp import JPEG_FIRST, JPEG_NEXT, Media, Rtp
+from conformance.rtp import JPEG_FIRST, JPEG_NEXT, Media, Rtp, ahead
 
 NAMES: dict[str, tuple[str, ...]] = {
     "JPEG": ("JPEG",),
@@ -200,11 +200,11 @@ class Samples(Judge):
             samples = 8 * len(packet.payload) // self._bits
             if self._expected is not None and not packet.marker:
                 sequence, stamp = self._expected
-                ahead = (packet.stamp - stamp + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
+                off = ahead(packet.stamp, stamp)
                 # Clocks of camera and recorder differ; a sample is not the unit of what may be wrong.
-                if packet.sequence == sequence and abs(ahead) > samples // 4:
+                if packet.sequence == sequence and abs(off) > samples // 4:
                     raise Failure(
-                        f"the RTP time of {self.media.codec} is {ahead} samples off after a packet of {samples} (RFC 3551 4.1)"
+                        f"the RTP time of {self.media.codec} is {off} samples off after a packet of {samples} (RFC 3551 4.1)"
                     )
             self._expected = packet.sequence + 1 & 0xFFFF, packet.stamp + samples & 0xFFFFFFFF
         return False

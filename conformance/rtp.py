@@ -52,6 +52,11 @@ class Rtp:
     """Identifier and content of a header extension that is not replay's."""
 
 
+def ahead(later: int, earlier: int) -> int:
+    """Ticks from one RTP time to another; negative if the first is the older one."""
+    return (later - earlier + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
+
+
 def moment_of(seconds: int, fraction: int) -> datetime:
     """NTP time."""
     return _NTP_EPOCH + timedelta(seconds=seconds, microseconds=round(fraction * 1e6 / (1 << 32)))
@@ -104,6 +109,8 @@ class Report:
     stamp: int
     packets: int
     octets: int
+    heard: int = 0
+    """RTP packets of the track that had come before it."""
 
 
 def check_rtcp(data: bytes) -> None:

@@ -9,7 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import ClassVar, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -58,7 +58,7 @@ class Track:
             if control:
                 check_rtcp(data)
                 self.rtcp += 1
-                self.reports += read_reports(data, now)
+                self.reports += (replace(each, heard=len(self.rtp)) for each in read_reports(data, now))
             else:
                 self.rtp.append(read_rtp(data, now))
         except Failure as failure:
@@ -90,7 +90,7 @@ class StreamClient:
     required: ClassVar[frozenset[str]] = frozenset({"DESCRIBE", "SETUP", "PLAY", "TEARDOWN"})
     _wire: Wire | None = None
     _digest: Digest | None = None
-    _answers: asyncio.Queue[RtspReply] = field(default_factory=lambda: asyncio.Queue(16))
+    _answers: asyncio.Queue[RtspReply | None] = field(default_factory=lambda: asyncio.Queue(16))
     _channels: dict[int, tuple[Track, bool]] = field(default_factory=dict)
     _udp: list[asyncio.DatagramTransport] = field(default_factory=list)
     _reader: asyncio.Task[None] | None = None
@@ -151,6 +151,8 @@ class StreamClient:
         except (OSError, EOFError, Failure, asyncio.LimitOverrunError) as error:
             self._ended = str(error) or repr(error)
             self._news.set()
+            # Who waits for an answer need not wait on.
+            await self._answers.put(None)
 
     async def _answer(self, first: bytes, reader: asyncio.StreamReader) -> RtspReply:
         head = first + await reader.readuntil(b"\r\n\r\n")
@@ -231,6 +233,9 @@ class StreamClient:
             raise Failure(f"RTSP {method}: no answer in time{': ' + self._ended if self._ended else ''}") from None
         except OSError as error:
             raise Failure(f"RTSP {method}: the connection ended: {error}") from None
+        if reply is None:
+            self.x.note(f"RTSP {method}", message)
+            raise Failure(f"RTSP {method}: the connection ended: {self._ended}")
         self.x.note(f"RTSP {method}", message, str(reply))
         if reply.header("CSeq").strip() != str(self.cseq):
             raise Failure(f"the answer to {method} has CSeq {reply.header('CSeq')!r}, expected {self.cseq}")
@@ -379,7 +384,17 @@ class StreamClient:
         return await self.ask("PAUSE", self.aggregate, headers)
 
     async def tear_down(self) -> None:
+        """End the session; the device must know it no more (RFC 2326 10.7), if it has not closed the connection as well."""
         await self.ask("TEARDOWN", self.aggregate)
+        reply = None
+        try:
+            if not self._ended:
+                reply = await self._exchange("PLAY", self.aggregate, {}, b"")
+        except Failure:
+            if not self._ended:
+                raise
+        if reply is not None and reply.status == 200:
+            raise Failure("PLAY of a session after its TEARDOWN was answered 200, expected 454 Session Not Found")
 
     async def finish(self) -> None:
         """End the connection in the way of its transport, after TEARDOWN."""

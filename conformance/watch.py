@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from conformance.model import Examination, Failure
 from conformance.payloads import KINDS, NAMES, judge_of
-from conformance.rtp import MAX_DATAGRAM, Media, Rtp
+from conformance.rtp import MAX_DATAGRAM, Media, Report, Rtp, ahead
 from conformance.session import DATAGRAMS, StreamClient, Track
 
 PATIENCE = 10.0
@@ -19,6 +19,8 @@ WINDOW = 32
 """Datagrams that may overtake another one."""
 CLOCK = 10.0
 """Seconds by which the wall clock of a sender report may be off the device's own."""
+PACE = 0.5
+"""Seconds, of ten, by which the RTP time of sender reports may run apart from their wall clock."""
 LAG = 5.0
 """Seconds between the newest packet and the RTP time of a sender report, beside those that passed between them."""
 
@@ -163,15 +165,33 @@ class Flow:
                 raise Failure(
                     f"the wall clock in a sender report for {self.name} is {off:.0f} s off the device's (Streaming 5.1.2.2.1)"
                 )
+            self._check_count(report)
             if self.track.media.kind == "application":
                 # "The RTP timestamp of the Metadata stream has no specific meaning" (Streaming 5.1.2.1.1).
                 continue
-            ticks = (report.stamp - newest.stamp + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
-            apart = abs(ticks / self.track.media.clock)
+            apart = abs(ahead(report.stamp, newest.stamp) / self.track.media.clock)
             if apart > LAG + abs(report.at - newest.at):
                 raise Failure(
                     f"the RTP time of a sender report for {self.name} is {apart:.1f} s away from that of its packets"
                 )
+        if self.track.media.kind != "application":
+            self._check_pace(self.track.reports[0], self.track.reports[-1])
+
+    def _check_count(self, report: Report) -> None:
+        """What was sent is no less than what had come (RFC 3550 6.4.1); datagrams may overtake the report."""
+        if not self._datagrams and report.packets < report.heard:
+            raise Failure(
+                f"a sender report for {self.name} counts {report.packets} packets, {report.heard} had come before it"
+            )
+
+    def _check_pace(self, first: Report, last: Report) -> None:
+        """The two clocks of sender reports run alike, whenever these arrive."""
+        passed = (last.time - first.time).total_seconds()
+        told = ahead(last.stamp, first.stamp) / self.track.media.clock
+        if abs(told - passed) > max(PACE, PACE * passed / 10):
+            raise Failure(
+                f"between two sender reports for {self.name} the wall clock runs {passed:.1f} s, the RTP time {told:.1f} s"
+            )
 
 
 def _torn(packet: Rtp) -> bool:
@@ -242,13 +262,30 @@ async def goes_on(x: Examination, client: StreamClient, running: list[Flow], wha
     x.check(good, f"nothing more of {', '.join(stopped)} came within {PATIENCE:g} s after {what}")
 
 
-async def fresh_key(client: StreamClient, flow: Flow, after: float, patience: float) -> float | None:
-    """When the first key frame after a moment came; None if none did."""
+async def fresh_key(client: StreamClient, flow: Flow, seen: int, patience: float) -> Rtp | None:
+    """The first key frame beyond those that were seen; None if none came in time."""
 
     def there() -> bool:
         flow.update()
-        return any(each > after for each in flow.judge.keys)
+        return len(flow.judge.keys) > seen
 
-    if not await client.until(there, patience):
+    return flow.judge.keys[seen] if await client.until(there, patience) else None
+
+
+async def key_within(client: StreamClient, flow: Flow, key: Rtp, span: float) -> float | None:
+    """Seconds of the stream from one key frame to the next; None if there was none in `span` of them.
+
+    By RTP times: what is late on its way is not late in the stream.
+    """
+    seen = flow.judge.keys.index(key) + 1
+    clock = flow.track.media.clock
+
+    def decided() -> bool:
+        flow.update()
+        return len(flow.judge.keys) > seen or ahead(flow.track.rtp[-1].stamp, key.stamp) > span * clock
+
+    await client.until(decided, span + PATIENCE)
+    if len(flow.judge.keys) <= seen:
         return None
-    return next(each for each in flow.judge.keys if each > after)
+    apart = ahead(flow.judge.keys[seen].stamp, key.stamp) / clock
+    return apart if apart <= span else None

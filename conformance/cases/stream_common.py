@@ -174,6 +174,8 @@ async def playing(x: Examination, uri: str, plan: Plan) -> AsyncIterator[Show]:
             if group is not None:
                 check_group(x, client.tracks[-1], group)
         play = await client.start()
+        for name in ("Session", "RTP-Info"):
+            x.check(play.header(name), f"the answer to PLAY has no {name} (Streaming Test 6.15 to 6.18)")
         yield Show(client, flows(client, plan.encodings), set_up, play)
         await client.tear_down()
         await client.finish()

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 
+from conformance import watch
 from conformance.cases.media_options import VideoOptions, VideoWish
 from conformance.cases.media_profiles import Kept, find_video, set_video
 from conformance.cases.media_service import service
 from conformance.cases.replay_common import METHODS, check_play, check_set_up
-from conformance.cases.stream_common import Plan, Show, add, playing, requirements, stream, stream_uri
+from conformance.cases.stream_common import SILENCE, Plan, Show, add, playing, requirements, stream, stream_uri
 from conformance.cases.streaming import FEATURES
 from conformance.model import Examination, Failure
 from conformance.names import text
 from conformance.payloads import Jpeg
-from conformance.watch import fresh_key, see
+from conformance.rtp import ahead
+from conformance.watch import fresh_key, key_within, see
 
 SHORT = "PT10S"
 """Session timeout that is asked for, so that keep-alives show within a test."""
 ATTEMPTS = 3
 """Times that a synchronization point is asked for: a key frame that comes late once may have met a busy network."""
+EARLY = 0.8
+"""Of the interval between regular key frames: what comes sooner was asked for."""
 LONGEST = 20
 """Seconds of a session timeout that are waited for; a longer one is not."""
 
@@ -44,6 +47,27 @@ async def media_control(x: Examination) -> None:
                 check_set_up(x, reply)
             check_play(x, show.play, len(show.client.tracks))
             await see(x, show.client, show.flows)
+            _check_announced(x, show)
+        quiet = await show.client.quiet(SILENCE, watch.PATIENCE)
+        x.check(quiet, "the device goes on sending after TEARDOWN was answered 200 OK")
+
+
+def _check_announced(x: Examination, show: Show) -> None:
+    """seq and rtptime of RTP-Info are those of the packets that come first (RFC 2326 12.33)."""
+    entries = show.play.header("RTP-Info").split(",")
+    for entry, track in zip(entries, show.client.tracks, strict=True):
+        told = {name.strip(): value for name, _, value in (each.partition("=") for each in entry.split(";"))}
+        good = told["seq"].isdigit() and told["rtptime"].isdigit()
+        x.check(good, f"seq and rtptime in RTP-Info are no numbers: {entry!r}")
+        first = track.rtp[0]
+        # The first datagrams may have been lost.
+        late = first.sequence - int(told["seq"]) & 0xFFFF
+        x.check(late < watch.WINDOW, f"RTP-Info announces seq {told['seq']}, the first packet has {first.sequence}")
+        apart = abs(ahead(first.stamp, int(told["rtptime"]))) / track.media.clock
+        x.check(
+            apart < watch.LAG,
+            f"RTP-Info announces rtptime {told['rtptime']}, the first packet has {first.stamp}, {apart:.1f} s away",
+        )
 
 
 add("RTSS-1-1-31", "trt", "MEDIA CONTROL – RTSP/TCP", media_control, requirements("trt", "UDP", 4, "Media/JPEG"))
@@ -73,18 +97,12 @@ async def _keepalive(x: Examination, method: str) -> None:
             if timeout > LONGEST:
                 x.note(f"the session timeout is {timeout} s: that the session outlives it is not waited for")
             for _ in range(count):
-                await _alive(x, show, pause)
+                await asyncio.sleep(pause)
+                await watch.goes_on(x, show.client, show.flows, f"{pause:.1f} s without a request")
                 await show.client.ask(method, show.client.aggregate)
-            await _alive(x, show, pause)
-
-
-async def _alive(x: Examination, show: Show, seconds: float) -> None:
-    """The stream goes on meanwhile."""
-    await asyncio.sleep(seconds)
-    flow = show.flow("video")
-    flow.update()
-    since = time.monotonic() - flow.track.rtp[-1].at
-    x.check(since < max(2.0, seconds), f"no packet of {flow.name} has come for {since:.1f} s")
+            await asyncio.sleep(pause)
+            await watch.goes_on(x, show.client, show.flows, f"the last {method}")
+            show.flow("video").check_reports(x.soap.clock_offset)
 
 
 for _id, _name, _method in (
@@ -133,21 +151,17 @@ async def synchronization(x: Examination, prefix: str, encoding: str) -> None:
         async with playing(x, uri, Plan({"video": encoding})) as show:
             await see(x, show.client, show.flows)
             flow = show.flow("video")
-            # What a device had in store for a new client says nothing of its encoder.
-            after = flow.track.rtp[0].at + 0.3
             for _ in range(ATTEMPTS):
-                key = await fresh_key(show.client, flow, after, 3 * interval + 2)
-                x.check(key is not None, f"no key frame of {flow.name} came within {3 * interval + 2:.1f} s")
+                # What a device had in store for a new client says nothing of its encoder.
+                seen = len(flow.judge.keys)
+                key = await fresh_key(show.client, flow, seen, 3 * interval + watch.PATIENCE)
+                x.check(key is not None, f"no further key frame of {flow.name} came")
                 assert key is not None
                 await media.synchronize(profile.token)
-                asked = time.monotonic()
-                found = await fresh_key(show.client, flow, key, max(0.1, key + 0.8 * interval - asked))
-                if found is not None and found - key < 0.8 * interval:
+                asked = ahead(flow.track.rtp[-1].stamp, key.stamp) / flow.track.media.clock
+                if await key_within(show.client, flow, key, EARLY * interval) is not None:
                     return
-                x.note(
-                    f"asked {asked - key:.2f} s after a key frame of {flow.name}, none came before the next regular one"
-                )
-                after = time.monotonic()
+                x.note(f"asked {asked:.2f} s after a key frame of {flow.name}, none came before the next regular one")
             x.check(
                 False,
                 f"no key frame of {flow.name} came after SetSynchronizationPoint before the next regular one, "

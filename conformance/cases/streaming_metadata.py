@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from conformance import watch
@@ -19,10 +19,8 @@ from conformance.payloads import Metadata
 from conformance.watch import see
 
 CONCRETE = "http://www.onvif.org/ver10/tev/topicExpression/ConcreteSet"
-SOON = 2.0
-"""Seconds in which the document must have ended after SetSynchronizationPoint (Streaming 5.1.2.1.1: at once)."""
 WELCOME = 1.5
-"""Seconds of a stream that tell a new client how things are; what comes later was asked for."""
+"""Seconds without the state of any property, after which a new client has been told how things are."""
 PLAN = {"application": "Metadata"}
 
 
@@ -127,13 +125,13 @@ async def synchronization(x: Examination) -> None:
         uri = await stream_uri(x, media, profile.token, "UDP")
         async with playing(x, uri, Plan(PLAN)) as show:
             await see(x, show.client, show.flows)
-            await asyncio.sleep(WELCOME)
-            asked = time.monotonic()
+            await _welcomed(show)
+            asked = len(judge(show).documents)
             await media.synchronize(profile.token)
-            found = await _events_after(show, asked, SOON)
+            found = await _events_after(show, asked)
             x.check(
                 found is not None,
-                f"no document of the metadata stream ended and no other began within {SOON:g} s of SetSynchronizationPoint",
+                "no document of the metadata stream ended and no other began after SetSynchronizationPoint",
             )
             names = [each for each in found or [] if each == "Initialized"]
             x.check(
@@ -142,20 +140,35 @@ async def synchronization(x: Examination) -> None:
             )
 
 
-async def _events_after(show: Show, moment: float, patience: float) -> list[str] | None:
-    """PropertyOperation of the events in documents that ended after a moment; None if there is no such document."""
+async def _welcomed(show: Show) -> None:
+    """Wait until a new client has been told how things are: what is told so later was asked for."""
+    flow, began = show.flow("application"), time.monotonic()
+
+    def settled() -> bool:
+        flow.update()
+        told = [at for at, root in judge(show).documents if "Initialized" in _operations([root])]
+        return time.monotonic() - max((began, *told)) >= WELCOME
+
+    await show.client.until(settled, watch.PATIENCE)
+
+
+def _operations(documents: Iterable[Any]) -> list[str]:
+    return [operation(each) for root in documents for each in findall(root, "tt:Event/wsnt:NotificationMessage")]
+
+
+async def _events_after(show: Show, count: int) -> list[str] | None:
+    """PropertyOperation of the events in documents beyond a number of them; None if there is no such document."""
     made, flow = judge(show), show.flow("application")
 
     def operations() -> list[str]:
-        documents = [root for at, root in made.documents if at > moment]
-        return [operation(each) for root in documents for each in findall(root, "tt:Event/wsnt:NotificationMessage")]
+        return _operations(root for _, root in made.documents[count:])
 
     def there() -> bool:
         flow.update()
         return "Initialized" in operations()
 
-    await show.client.until(there, patience)
-    return operations() if any(at > moment for at, _ in made.documents) else None
+    await show.client.until(there, watch.PATIENCE)
+    return operations() if len(made.documents) > count else None
 
 
 def operation(notification: Any) -> str:
@@ -185,10 +198,10 @@ async def notifications(x: Examination) -> None:
         uri = await stream_uri(x, media, profile.token, "UDP")
         async with playing(x, uri, Plan(PLAN, only=True)) as show:
             await see(x, show.client, show.flows)
-            await asyncio.sleep(WELCOME)
-            asked = time.monotonic()
+            await _welcomed(show)
+            asked = len(judge(show).documents)
             await media.synchronize(profile.token)
-            found = await _events_after(show, asked, watch.PATIENCE)
+            found = await _events_after(show, asked)
             x.check(found, f"no notification came within {watch.PATIENCE:g} s of SetSynchronizationPoint")
             wrong = [each for each in found or [] if each not in ("Initialized", "Changed", "Deleted", "")]
             x.check(not wrong, f"a property event has the PropertyOperation {wrong[0] if wrong else ''!r}")

@@ -204,6 +204,31 @@ stream_defect(
     answer=replace(r"(?im)^(public:.*?),?\s*PLAY\b", r"\1"),
 )
 stream_defect("live-no-rtp-info", "PLAY is answered without RTP-Info", CONTROL, answer=header("RTP-Info", None))
+stream_defect(
+    "live-play-without-session",
+    "PLAY is answered without Session",
+    H264,
+    answer=lambda head, memory: header("Session", None)(head, memory) if "rtp-info:" in head.lower() else head,
+)
+stream_defect(
+    "live-rtp-info-of-others",
+    "RTP-Info announces another sequence number than that of the first packet",
+    CONTROL,
+    answer=replace(r";seq=(\d)", r";seq=1\1"),
+)
+stream_defect(
+    "live-rtptime-of-others",
+    "RTP-Info announces an RTP time that is far from that of the first packet",
+    CONTROL,
+    answer=replace(r";rtptime=\d+", ";rtptime=1"),
+)
+stream_defect(
+    "live-teardown-does-nothing",
+    "TEARDOWN is answered 200 and the session goes on",
+    H264,
+    request=_renamed("TEARDOWN"),
+    answer=replace(r"^RTSP/1.0 (?:405|501) [^\r]*", "RTSP/1.0 200 OK"),
+)
 stream_defect("live-rtp-info-without-seq", "RTP-Info has no seq", CONTROL, answer=replace(r";seq=\d+", ""))
 stream_defect("no-set-parameter", "SET_PARAMETER is refused", "RTSS-1-1-32", request=_renamed("SET_PARAMETER"))
 stream_defect("no-options", "OPTIONS is refused during a session", "RTSS-1-1-33", request=_renamed("OPTIONS"))

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +16,9 @@ from conformance import pattern
 from conformance.model import Failure
 from conformance.nal import H264, sps_h264
 from conformance.payloads import Jpeg, Metadata, Samples, judge_of
-from conformance.rtp import Media, Rtp, read_reports, read_rtp, read_sdp
+from conformance.rtp import Media, Report, Rtp, read_reports, read_rtp, read_sdp
 from conformance.session import Track
-from conformance.watch import Flow
+from conformance.watch import Flow, key_within
 from conformance.wires import Socket, _frame
 
 SDP = "v=0\r\nc=IN IP4 239.1.2.3/1\r\nm=video 4000 RTP/AVP 96\r\na=rtpmap:96 {}/90000\r\na=control:v\r\na=recvonly\r\n"
@@ -57,7 +61,7 @@ def test_h264_wants_parameter_sets_and_a_key_frame() -> None:
     assert sps_h264(pattern.sps(96, 64)) == (96, 64)
     picture = pattern.idr(96, 64, 1)
     judge.take([rtp(pattern.sps(96, 64), 0), rtp(pattern.pps(), 1), rtp(picture, 2)])
-    assert (judge.size, judge.keys, judge.ready) == ((96, 64), [2.0], False)
+    assert (judge.size, [each.at for each in judge.keys], judge.ready) == ((96, 64), [2.0], False)
     head = bytes([picture[0] & 0xE0 | 28])
     middle = len(picture) // 2
     first, last = head + b"\x85" + picture[1:middle], head + b"\x45" + picture[middle:]
@@ -151,7 +155,53 @@ def test_who_joins_a_group_may_miss_the_beginning_of_a_picture() -> None:
     track = Track(media("H264"), "", [rtp(b"\x7c\x45end", 5, 1), rtp(b"\x65\x88\x84", 6, 2)])
     made = Flow(track, "H264", "MULTICAST")
     made.update()
-    assert (made.judge.units, made.judge.keys) == (1, [6.0])
+    assert (made.judge.units, [each.at for each in made.judge.keys]) == (1, [6.0])
+
+
+@pytest.mark.parametrize(
+    ("reports", "wrong"),
+    [
+        ([(0, 1600, 2)], ""),
+        ([(0, 1600, 1)], "counts 1 packets, 2 had come"),
+        ([(0, 1600, 2), (5, 451_600, 300)], ""),
+        ([(0, 1600, 2), (5, 226_600, 300)], "wall clock runs 5.0 s, the RTP time 2.5 s"),
+    ],
+)
+def test_sender_reports_agree_with_each_other_and_with_what_came(
+    reports: list[tuple[int, int, int]], wrong: str
+) -> None:
+    """By what they say, not by when they come: on a busy machine both come at once."""
+    now = datetime.now(UTC)
+    made = flow("RTSP", *(rtp(bytes(160), each, 160 * each, marker=False, payload_type=0) for each in range(2)))
+    began = time.monotonic()
+    made.track.reports = [
+        Report(began + seconds, 7, now + timedelta(seconds=seconds), stamp, packets, 320, 2)
+        for seconds, stamp, packets in reports
+    ]
+    with pytest.raises(Failure, match=wrong) if wrong else contextlib.nullcontext():
+        made.check_reports(0.0)
+
+
+async def test_key_frames_are_told_apart_by_the_time_of_the_stream() -> None:
+    """Late on its way is not late in the stream, and early on its way not early."""
+
+    class Client:
+        async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
+            return condition()
+
+    def picture(number: int, seconds: float, *, key: bool = False) -> Rtp:
+        return rtp(b"\x65\x88\x84" if key else b"\x41\x9a\x21", number, int(90_000 * seconds))
+
+    client: Any = Client()
+    begun = [picture(0, 0.0, key=True), picture(1, 1.0)]
+    for packets, wanted in (
+        ([picture(2, 2.5, key=True)], 2.5),
+        ([picture(2, 10.0, key=True)], None),
+        ([picture(2, 8.5)], None),
+    ):
+        made = Flow(Track(media("H264"), "", begun + packets), "H264", "RTSP")
+        made.update()
+        assert await key_within(client, made, made.judge.keys[0], 8.0) == wanted
 
 
 def test_a_flow_wants_what_was_described() -> None:
