@@ -221,15 +221,16 @@ class ReplayPlayback:
         self._pace = None
         if request.rate_control:
             self._pace = Pace(start, self._clock.monotonic(), start if rtp is None else rtp, scale, speed)
-        info = tuple(
-            RtpInfo(track, self._packers[track].seq, self._packers[track].rtp_time(self._ticks(track, utc)))
-            for track, utc in sorted(upcoming.items())
-        )
         if isinstance(self._cursor, ReverseCursor):
             # The first group of pictures is sent from its key frame on and shown from its end on: there the range begins
             # (6.5.1). Clients that cut by the range that they are told would lose it.
             group = self._items[self._at :] or self._cursor.ready
             start = max((item.sample.utc for item in group), default=start)
+        # The time of the range's start for all tracks, whenever their first units are (Streaming 5.2.2.3, RFC 2326 12.33).
+        info = tuple(
+            RtpInfo(track, self._packers[track].seq, self._packers[track].rtp_time(self._ticks(track, start)))
+            for track in sorted(upcoming)
+        )
         return PlayReply(start=start, end=request.end, rtp=info, scale=scale, speed=speed)
 
     # ---- sending -------------------------------------------------------------------------------

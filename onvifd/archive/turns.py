@@ -2,13 +2,15 @@
 
 Cameras that were started together end their groups of pictures together, and then a hundred recordings have half a megabyte
 each. Threads that write all of that at once keep the event loop, on which live pictures pass, from its processor. So a few
-begin in each step, more of them the more wait: in an eighth of a second most of any number have begun.
+begin in each step, more of them the more wait: in an eighth of a second most of any number have begun. What has been ready for
+longest goes first: that is what would be lost with the process.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import heapq
+import itertools
 
 STEP = 0.004
 """Seconds between two steps."""
@@ -22,19 +24,21 @@ class Turns:
     """Belongs to the event loop on which it is used. Who comes alone does not wait."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        """A heap: since when it is ready, and in which order it came."""
+        self._numbers = itertools.count()
         self._free = AT_ONCE
         self._timer: asyncio.TimerHandle | None = None
 
-    async def take(self) -> None:
-        """Wait for a turn."""
+    async def take(self, since: float = 0.0) -> None:
+        """Wait for a turn with what is ready since a moment (monotonic seconds)."""
         if self._timer is None:
             self._begin(AT_ONCE)
         if self._free:
             self._free -= 1
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        heapq.heappush(self._waiting, (since, next(self._numbers), turn))
         await turn
 
     def _begin(self, free: int) -> None:
@@ -47,7 +51,7 @@ class Turns:
             return
         free = max(AT_ONCE, len(self._waiting) // SHARE)
         while free and self._waiting:
-            turn = self._waiting.popleft()
+            _, _, turn = heapq.heappop(self._waiting)
             if not turn.done():  # else who waited has given up
                 turn.set_result(None)
                 free -= 1
@@ -58,6 +62,6 @@ class Turns:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for turn in self._waiting:
+        for _, _, turn in self._waiting:
             turn.cancel()
         self._waiting.clear()

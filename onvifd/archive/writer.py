@@ -96,6 +96,8 @@ class RecordingWriter:
         self._budget = budget or Budget(max_bytes * 2)
 
         self._queue: deque[Action] = deque()
+        self._ready: deque[float] = deque()
+        """Since when each that is queued is."""
         self._queued = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
@@ -228,6 +230,7 @@ class RecordingWriter:
     def _push(self, actions: list[Action]) -> None:
         for action in actions:
             self._queue.append(action)
+            self._ready.append(self._clock.monotonic())
             if isinstance(action, Append):
                 self._queued += action.size
                 self._budget.take(action.size)
@@ -266,6 +269,7 @@ class RecordingWriter:
 
     def _take(self) -> Action:
         action = self._queue.popleft()
+        self._ready.popleft()
         if isinstance(action, Append):
             self._queued -= action.size
             self._budget.give(action.size)
@@ -280,7 +284,7 @@ class RecordingWriter:
                 return
             action = self._queue[0]
             assert isinstance(action, Append)
-        await self._pool.turns.take()
+        await self._pool.turns.take(self._ready[0])
         self._asked = self._clock.monotonic()
         try:
             await self._pool.run_in(action.row.volume, self._files.append, action)

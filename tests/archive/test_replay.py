@@ -295,8 +295,10 @@ async def test_a_range_against_the_direction_is_refused(stage: Stage) -> None:
 @pytest.mark.usefixtures("footage")
 async def test_packets(stage: Stage) -> None:
     reply = await stage.play(BOTH, start=T0 + 3 * US, end=T0 + 6 * US)
+    assert reply.start is not None
     await stage.settle()
     units = stage.outlet.take()
+    assert {unit.utc for track in (0, 1) for unit in [u for u in units if u.track == track][:1]} != {reply.start}
     assert {unit.cseq for unit in units} == {stage.cseq & 0xFF}
     # Tracks are multiplexed in the order of recording (6.5.2).
     assert [unit.utc for unit in units] == sorted(unit.utc for unit in units)
@@ -307,7 +309,8 @@ async def test_packets(stage: Stage) -> None:
         assert [(after - before) & 0xFFFF for before, after in itertools.pairwise(seqs)] == [1] * (len(seqs) - 1)
         assert [unit.rtp_time for unit in own] == [unit.utc * rate // US & 0xFFFFFFFF for unit in own]
         info = next(each for each in reply.rtp if each.track == track)
-        assert (info.seq, info.rtp_time) == (own[0].seqs[0], own[0].rtp_time)
+        # What belongs to the start of the range, which is not where each track begins (Streaming 5.2.2.3).
+        assert (info.seq, info.rtp_time) == (own[0].seqs[0], reply.start * rate // US & 0xFFFFFFFF)
     assert max(unit.largest for unit in units) <= 1400
 
 

@@ -60,6 +60,22 @@ async def test_a_crowd_begins_in_steps_and_in_order() -> None:
     crowd.turns.close()
 
 
+async def test_what_is_ready_for_longest_goes_first() -> None:
+    turns = Turns()
+    begun: list[int] = []
+
+    async def wait(number: int, since: float) -> None:
+        await turns.take(since)
+        begun.append(number)
+
+    tasks = [asyncio.create_task(wait(number, since)) for number, since in enumerate((9.0, 9.0, 3.0, 2.0, 1.0, 2.0))]
+    async with asyncio.timeout(10):
+        await asyncio.gather(*tasks)
+    # Those who came first met nobody; a second fragment of one recording does not wait behind younger ones of others.
+    assert begun == [0, 1, 4, 3, 5, 2]
+    turns.close()
+
+
 async def test_time_lets_them_begin() -> None:
     turns = Turns()
     async with asyncio.timeout(10):

@@ -207,7 +207,9 @@ class MediaStage:
 
     def measure(self, camera: str, stream: str, ptz: str = "") -> bool:
         """A worker tells what it measured; whether that is worth keeping."""
-        counted = dict.fromkeys(("frames", "bytes", "lost_packets", "bad_frames", "reconnects", "clients"), 0)
+        counted: dict[str, Any] = dict.fromkeys(
+            ("frames", "bytes", "lost_packets", "bad_frames", "reconnects", "clients"), 0
+        )
         rates = {"bitrate": 2_000_000, "framerate": 25.0, "gov_length": 50, "last_utc": T0}
         stats = StreamStats(camera=camera, stream=stream, online=True, ptz=ptz, **counted, **rates)
         return self.recorder.stream_stats(stats)
