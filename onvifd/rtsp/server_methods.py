@@ -182,15 +182,24 @@ class Methods:
         session = self._machine.needed_session(request)
         track = named_track(request, session)
         check_require(request, replay=True, talk=True)
+        if track is None:
+            self._machine.answer(request, 200, [], session)
+            self._machine.end(session, "TEARDOWN")
+            return None
+        # RFC 2326 10.7: the other tracks of the session stay
+        del session.tracks[track]
+        session.held.discard(track)
+        if session.playing and session.held == set(session.tracks):
+            # what played is gone: the session is Ready again, as behind PAUSE
+            session.playing = False
+            self._machine.wait(Pending(request, self._torn, session))
+            return Pause(session)
         self._machine.answer(request, 200, [], session)
-        if track is not None:
-            # RFC 2326 10.7: the other tracks of the session stay
-            del session.tracks[track]
-            session.held.discard(track)
-            if session.tracks:
-                return Retuned(session)
-        self._machine.end(session, "TEARDOWN")
-        return None
+        return Retuned(session)
+
+    def _torn(self, pending: Pending, now: bool) -> Event | None:
+        self._is_paused(pending, now)
+        return Retuned(pending.session) if pending.session is not None else None
 
     def parameter(self, request: Request) -> Event | None:
         session = self._machine.named_session(request)

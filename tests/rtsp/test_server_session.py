@@ -587,6 +587,22 @@ def test_pause_at_what_is_no_time(value: str) -> None:
     assert not [event for event in peer.events if isinstance(event, Pause)]
 
 
+def test_teardown_of_the_track_that_plays_leaves_the_others_ready() -> None:
+    """Found by test_server_machine: the session was said to play on, and took no SETUP."""
+    peer = Peer()
+    peer.set_up()
+    peer.set_up(track=1)
+    peer.ask("PLAY", LIVE)
+    assert peer.ask("PAUSE", f"{LIVE}/trackID=1").status == 200
+    assert peer.ask("TEARDOWN", f"{LIVE}/trackID=0").status == 200
+    assert [type(event) for event in peer.events[-2:]] == [Pause, Retuned]
+    (session,) = peer.machine.sessions.values()
+    assert not session.playing
+    peer.set_up()
+    assert peer.ask("PLAY", LIVE).status == 200
+    assert not session.held
+
+
 def test_pause_of_live_is_now() -> None:
     peer = Peer()
     peer.set_up(LIVE)
