@@ -24,8 +24,19 @@ class LoadedFragment:
     samples: tuple[SampleRef, ...]
 
 
+_ENTRY = 1000
+"""Bytes that an entry takes beside data and samples: key, path, objects, its place in the table."""
+_SAMPLE = 200
+"""Bytes that a sample takes. A second of sound has 50 of them, which are more than its data."""
+
+
+def memory_of(loaded: LoadedFragment) -> int:
+    """Bytes that a fragment takes in memory."""
+    return len(loaded.data) + _ENTRY + _SAMPLE * len(loaded.samples)
+
+
 class FragmentCache:
-    """Keeps what was read last, up to `limit` bytes. Thread-safe."""
+    """Keeps what was read last, up to `limit` bytes of memory. Thread-safe."""
 
     def __init__(self, limit: int = 64 << 20) -> None:
         self._limit = limit
@@ -35,7 +46,7 @@ class FragmentCache:
 
     @property
     def size(self) -> int:
-        """Bytes held now."""
+        """Bytes of memory held now."""
         return self._bytes
 
     def get(self, key: CacheKey) -> LoadedFragment | None:
@@ -47,12 +58,13 @@ class FragmentCache:
 
     def put(self, key: CacheKey, loaded: LoadedFragment) -> None:
         """Keep a fragment; one that is larger than the whole cache is not kept."""
-        if len(loaded.data) > self._limit:
+        size = memory_of(loaded)
+        if size > self._limit:
             return
         with self._lock:
             old = self._items.pop(key, None)
-            self._bytes += len(loaded.data) - (len(old.data) if old else 0)
+            self._bytes += size - (memory_of(old) if old else 0)
             self._items[key] = loaded
             while self._bytes > self._limit:
                 _, dropped = self._items.popitem(last=False)
-                self._bytes -= len(dropped.data)
+                self._bytes -= memory_of(dropped)

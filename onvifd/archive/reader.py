@@ -29,7 +29,8 @@ DEFAULT_GAP = 3 * US // 2
 READ_AHEAD = 1 << 19
 """Bytes that one visit to the disk reads when fragments are small (sub streams, sound)."""
 
-_KEPT_SEGMENTS = 32
+_KEPT_SEGMENTS = 8
+"""Each takes some 12 KB, and each session has a reader; it stays within a few of them."""
 _PAGE = 200
 _FAR = 1 << 62
 

@@ -9,7 +9,7 @@ from onvifd.archive.cache import FragmentCache
 from onvifd.archive.catalogue_index import CatalogueSegmentStore
 from onvifd.archive.disk import DiskPool
 from onvifd.archive.index import SegmentStore
-from onvifd.archive.reader import RecordingReader
+from onvifd.archive.reader import READ_AHEAD, RecordingReader
 from onvifd.archive.replay import ReplayMount
 from onvifd.clock import Clock, SystemClock
 from onvifd.host.descriptors import descriptors
@@ -37,7 +37,9 @@ from onvifd.workers.messages import (
     Stop,
 )
 
-CACHE_BYTES = 256 << 20
+CACHE_BYTES = 128 * READ_AHEAD
+"""What is read ahead must last until it is sent, for as many sessions as there may be without further settings. Who plays on and
+on reads nothing twice, and who goes to and fro stays within some seconds: more than this would be memory that nobody asks for."""
 STATS_INTERVAL = 2.0
 READ_THREADS = 4
 
