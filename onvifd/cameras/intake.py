@@ -14,7 +14,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from onvifd.cameras.codec_change import CodecChanged, Findings
 from onvifd.cameras.intake_av import AvReceiver, AvSource, wants_clear
@@ -22,6 +22,7 @@ from onvifd.cameras.intake_choice import choose
 from onvifd.cameras.intake_core import Walker
 from onvifd.cameras.intake_demand import LINGER, Demand
 from onvifd.cameras.intake_feedback import ask_keyframe, report_reception
+from onvifd.cameras.intake_source import Source
 from onvifd.cameras.intake_track import Counters, InboundTrack, continued
 from onvifd.cameras.quirks import client_options
 from onvifd.cameras.retries import BACK_OFF, Respite, Retries
@@ -32,9 +33,11 @@ from onvifd.media.types import AccessUnit, FlushUnit
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
 from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected, secured
 from onvifd.rtsp.client_transport import Way
-from onvifd.rtsp.client_trust import Judge, Trust
+from onvifd.rtsp.client_trust import Judge
 from onvifd.rtsp.poller import ReadPoller
 from onvifd.rtsp.sdp import DescribedTrack
+
+__all__ = ["Intake", "Source"]
 
 log = logging.getLogger(__name__)
 
@@ -53,26 +56,6 @@ MISUNDERSTANDINGS = 3
 _IDLE = "nobody watches"
 
 _Channels = dict[int, InboundTrack]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What to pull. `name` is `<camera>/<stream>` for logs."""
-
-    name: str
-    url: str
-    user: str = ""
-    password: str = ""
-    audio: bool = True
-    transport: Way = Way.AUTO
-    tunnel_port: int = 0
-    trust: Trust = field(default_factory=Trust)
-    quirks: frozenset[str] = frozenset()
-    digest: bool = False
-    """It has offered Digest before: the password is not sent in clear."""
-
-    def __repr__(self) -> str:
-        return f"Source({self.name!r})"
 
 
 class Intake:
@@ -163,7 +146,7 @@ class Intake:
 
     def ask_keyframe(self) -> None:
         """Ask the camera for a key frame by RTCP, besides what its driver does."""
-        if self._client is not None and not self._client.lost.done():
+        if self._client is not None and self._client.connected:
             ask_keyframe(self._client, self.tracks[: self._relayed], self._ssrc, self._clock.utc())
 
     # ---- connections ---------------------------------------------------------------------------
@@ -354,9 +337,13 @@ class Intake:
             log.info("%s: %s; %s is tried", self.source.name, error.reason, self._way)
             client.use(self._way)
             placed = await client.place(described, 2 * track.index)
-        channels.setdefault(placed.rtp, track)
-        reports.setdefault(placed.rtcp, track)
-        track.described, track.rtcp_channel = described.payload_type, placed.rtcp
+        rtp, rtcp = placed.rtp, placed.rtcp
+        if rtp in channels:
+            # The same answer for each track: what was asked for is what counts.
+            rtp, rtcp = 2 * track.index, 2 * track.index + 1
+        channels.setdefault(rtp, track)
+        reports.setdefault(rtcp, track)
+        track.described, track.rtcp_channel = described.payload_type, rtcp
         track.listed = dict(described.others)
         track.honest = "no-markers" not in self.source.quirks
         track.follow_reports = "arrival-time" not in self.source.quirks

@@ -357,6 +357,12 @@ class RtspClient:
         return self.session.answer_to(request)
 
     @property
+    def connected(self) -> bool:
+        """Whether there is a connection at present: none while a redirection is followed."""
+        connection = self._connection
+        return connection is not None and connection.transport is not None and not connection.lost.done()
+
+    @property
     def lost(self) -> asyncio.Future[str]:
         """Done, with the reason, when the connection has ended."""
         return self._open().lost

@@ -5,6 +5,7 @@ Sans-IO. The strict reader for what clients send us is in `headers`.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -89,12 +90,20 @@ def _with(answer: Answer, name: str, raw: str) -> Answer:
         pair = _pair(raw, 65535)
         return replace(answer, port=pair) if pair and pair[0] else answer
     if name == "destination":
-        return replace(answer, destination=raw)
+        return replace(answer, destination=_address(raw))
     if name == "source":
-        return replace(answer, source=raw)
+        return replace(answer, source=_address(raw))
     if name == "ssrc" and re.fullmatch(r"(0x)?[0-9A-Fa-f]{1,8}", raw):
         return replace(answer, ssrc=int(raw, 16))
     return answer
+
+
+def _address(text: str) -> str:
+    """An address that says something; names of hosts and 0.0.0.0 do not."""
+    try:
+        return "" if ipaddress.ip_address(text).is_unspecified else text
+    except ValueError:
+        return ""
 
 
 def _pair(text: str, limit: int) -> tuple[int, int] | None:

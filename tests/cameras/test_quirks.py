@@ -16,6 +16,7 @@ from onvifd.cameras.quirks import BY_ID, QUIRKS, Switch, client_options, parse_q
 from onvifd.clock import SystemClock, utc_to_ntp
 from onvifd.errors import InvalidArgument
 from onvifd.media.rtp.packet import SenderReport, build_sender_report
+from onvifd.rtsp.client import RtspClient
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Trust
 from onvifd.rtsp.messages import Headers, Request, Response
@@ -422,6 +423,49 @@ async def test_redirects() -> None:
         async with mover.url() as url, Rig(url).running() as rig:
             await rig.until(lambda: target.connections > before and len(rig.frames) >= 60)
             rig.check_laundered()
+
+
+async def test_the_same_channels_told_for_both_tracks() -> None:
+    """The quirk channels-other: sound comes on the channels that were asked for."""
+    section = b"m=audio 0 RTP/AVP 0\r\na=control:track2\r\n"
+
+    def answer(request: Request, response: Response) -> Response:
+        return (
+            with_header(response, "Transport", "RTP/AVP/TCP;unicast;interleaved=0-1")
+            if request.method == "SETUP"
+            else response
+        )
+
+    def spoil(number: int, packets: list[Packet]) -> Iterable[Packet]:
+        sound = b"\x80\x00" + number.to_bytes(2, "big") + (number * 160).to_bytes(4, "big") + b"\0\0\1\1" + bytes(160)
+        return [*packets, bytearray(sound)]
+
+    camera = answering(answer)
+    camera.sdp, camera.spoil = SDP + section, spoil
+    camera.wire = lambda channel, packet: frame(channel if packet[1] & 0x7F else 2, packet)
+    async with camera.url() as url, Rig(url).running() as rig:
+        await rig.until(lambda: len([unit for unit in rig.frames if unit.track == 1]) >= 10)
+        assert any(unit.track == 0 for unit in rig.frames)
+
+
+async def test_a_key_frame_is_wanted_while_a_redirection_is_followed() -> None:
+    asked: list[bool] = []
+    async with Camera().url(path="/there") as there:
+        camera = answering(
+            lambda q, r: with_header(Response(302, r.headers), "Location", there) if q.method == "DESCRIBE" else r
+        )
+        async with camera.url() as url, Rig(url).running() as rig:
+            follow = RtspClient.close
+
+            async def close(client: RtspClient) -> None:
+                await follow(client)
+                rig.intake.ask_keyframe()
+                asked.append(rig.intake._client is client)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(RtspClient, "close", close)
+                await rig.until(lambda: bool(rig.frames))
+    assert asked == [True]
 
 
 async def test_metadata_is_not_set_up() -> None:

@@ -223,6 +223,13 @@ def test_answers_about_multicast() -> None:
         ClientSession(URL).placed(answer(200, ("Transport", "RTP/AVP;unicast;server_port=1-2")), Way.MULTICAST, 0)
 
 
+@pytest.mark.parametrize("name", ["camera.local", "0.0.0.0", "::", "", "unknown"])
+def test_what_is_no_address_says_nothing(name: str) -> None:
+    header = f"RTP/AVP;multicast;destination={name};source={name};port=5000-5001"
+    found = ClientSession(URL).placed(answer(200, ("Transport", header)), Way.MULTICAST, 0).answer
+    assert (found.destination, found.source) == ("", "")
+
+
 def test_only_a_refusal_of_how_we_ask_is_a_matter_for_another_client() -> None:
     for status, other in ((404, False), (503, False), (400, True), (551, True), (461, True)):
         session = ClientSession(URL)
