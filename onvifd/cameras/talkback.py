@@ -18,9 +18,10 @@ from onvifd.media.rtp.packet import build_rtp
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import BACKCHANNEL_TAG
 from onvifd.rtsp.client import RtspClient
+from onvifd.rtsp.client_messages import AnswerParser
 from onvifd.rtsp.client_session import DEFAULTS, ClientOptions, TransportRefused, parse_url, secured
 from onvifd.rtsp.client_transport import Way
-from onvifd.rtsp.messages import Parser, Response
+from onvifd.rtsp.messages import Request, Response
 from onvifd.rtsp.sdp import DescribedTalk, DescribedTrack
 
 log = logging.getLogger(__name__)
@@ -151,6 +152,10 @@ class Talkback:
                     await self._session()
                 except (OnvifdError, OSError) as error:
                     await self._failed(error)
+                except Exception:
+                    # a defect must cost one connection, not all that is ever said to the camera
+                    log.exception("%s: talking failed", self.source.name)
+                    await self._failed(Unavailable("the recorder failed to talk to the camera"))
         finally:
             self._line.attach(None)
 
@@ -261,12 +266,13 @@ async def _set_up(client: RtspClient, track: DescribedTrack) -> tuple[int, bool]
 
 
 class Answers:
-    """What a camera sends on a connection that is for talking: answers to keep-alives, and media that nobody asked for."""
+    """What a camera sends on a connection that is for talking: answers to keep-alives, requests of its own, and media that nobody
+    asked for."""
 
     def __init__(self, client: RtspClient, udp: bool) -> None:
         self._client = client
         self._udp = udp
-        self._parser = Parser()
+        self._parser = AnswerParser()
 
     def receive(self, buffer: bytearray, start: int, end: int) -> int:
         """See rtsp.client.Receiver. Raises RtspError for what is no RTSP."""
@@ -274,7 +280,7 @@ class Answers:
             return end  # datagrams come whole, between the parts of a message
         self._parser.receive_data(bytes(memoryview(buffer)[start:end]))
         while (message := self._parser.next_message()) is not None:
-            if isinstance(message, Response):
+            if isinstance(message, Response | Request):
                 self._client.answered(message.serialise())
         return end
 

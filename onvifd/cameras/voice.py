@@ -225,7 +225,11 @@ def _encoder(format: TrackFormat, layout: str) -> av.AudioCodecContext:
     # 2 bits per sample are good speech for AAC; those of G.726 are its kind (RFC 3551 4.5.4)
     encoder.bit_rate = format.clock_rate * (rate or 2)
     encoder.thread_count = 1
-    encoder.open()
+    try:
+        encoder.open()
+    except av.FFmpegError as error:
+        # Cameras describe what no encoder makes, such as rates that are none.
+        raise NotSupported(f"{format.codec} at {format.clock_rate} Hz cannot be made: {error.strerror}") from None
     return encoder
 
 

@@ -6,11 +6,12 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from onvifd.bodies.simulated_device import SimulatedDevice
-from onvifd.cameras.talkback import Talkback, TalkSource, choose, talk_formats
+from onvifd.cameras.talkback import Answers, Sender, Talkback, TalkSource, choose, talk_formats
 from onvifd.clock import SystemClock
 from onvifd.errors import NotSupported, OnvifdError
 from onvifd.live.talk import TalkGrip, TalkLine
@@ -18,6 +19,7 @@ from onvifd.media import g711
 from onvifd.media.rtp.packet import build_rtp
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.rtsp.backchannel import Talker
+from onvifd.rtsp.client import RtspClient
 from onvifd.rtsp.headers import Transport
 from onvifd.rtsp.requests import usable_transports
 from onvifd.rtsp.sdp import DescribedTalk
@@ -192,6 +194,57 @@ async def test_a_wrong_login_and_a_camera_that_is_away() -> None:
 async def test_the_login_is_wanted(device: SimulatedDevice) -> None:
     with pytest.raises(OnvifdError):
         await talk_formats(url(device), "admin", "wrong")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"RTSP/1.0 200 OK\nCSeq: 5\n\n", id="line-feeds"),
+        pytest.param(b"RTSP/1.0 200 OK\r\nServer\r\nCSeq: 5\r\n\r\n", id="bad-headers"),
+        pytest.param(b"\0\0RTSP/1.0 200 OK\r\nCSeq: 5\r\n\r\n", id="rubbish"),
+        pytest.param(b"$\1\0\2xxOPTIONS * RTSP/1.0\r\nCSeq: 5\r\n\r\n", id="requests-us"),
+    ],
+)
+def test_odd_answers_do_not_end_a_talk(said: bytes) -> None:
+    """The same quirks are borne as of streams."""
+    taken: list[bytes] = []
+
+    class Client(RtspClient):
+        def answered(self, message: bytes) -> None:
+            taken.append(message)
+
+    answers = Answers(Client("rtsp://192.0.2.1/"), udp=False)
+    for at in range(len(said)):
+        assert answers.receive(bytearray(said[at : at + 1]), 0, 1) == 1
+    assert [b"CSeq: 5" in message for message in taken] == [True]
+
+
+def test_what_no_encoder_makes_is_not_chosen() -> None:
+    strange = replace(AAC, clock_rate=7)
+    talk = DescribedTalk("rtsp://192.0.2.1/talk", ((97, strange), (8, PCMA)))
+    assert choose(talk, replace(PCMU, clock_rate=7)) == (8, PCMA)
+    with pytest.raises(NotSupported):
+        choose(replace(talk, formats=talk.formats[:1]), PCMU)
+
+
+async def test_a_defect_costs_one_connection(device: SimulatedDevice, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onvifd.cameras.talkback.RETRY", 0.01)
+    faults = iter((ZeroDivisionError("defect"),))
+    real = Talkback._open
+
+    async def broken(self: Talkback, client: RtspClient) -> Sender:
+        for fault in faults:
+            raise fault
+        return await real(self, client)
+
+    monkeypatch.setattr(Talkback, "_open", broken)
+    async with talking(device) as (grip, back):
+        say(grip, SPEECH[:160])
+        await until(lambda: back.trouble == "the recorder failed to talk to the camera")
+        await until(lambda: not back._waiting)
+        say(grip, SPEECH[:1600], first=10)
+        await until(lambda: back.counters.sent > 0)
+        assert back.trouble == ""
 
 
 def test_what_is_sent_already_is_preferred_then_what_costs_least() -> None:
