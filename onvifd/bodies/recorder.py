@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from onvifd.access.types import Level
@@ -31,7 +31,7 @@ from onvifd.clock import Clock
 from onvifd.errors import Conflict, NotFound, Unavailable
 from onvifd.events import topics
 from onvifd.events.bus import EventBus
-from onvifd.media.types import Codec, PtzPart, TrackFormat
+from onvifd.media.types import Codec, Kind, PtzPart, TrackFormat
 from onvifd.onvif.backend import (
     Identity,
     Job,
@@ -384,7 +384,12 @@ class Recorder:
             source = encoders.get(profile.video_encoder or profile.audio_encoder or "")
             feed = known.get(profile_token(*source)) if source is not None else None
             if feed is not None:
-                found[profile.token] = feed
+                parts = (
+                    (Kind.VIDEO, profile.video_encoder),
+                    (Kind.AUDIO, profile.audio_encoder),
+                    (Kind.METADATA, profile.metadata),
+                )
+                found[profile.token] = replace(feed, kinds=frozenset(kind for kind, part in parts if part is not None))
         return found
 
     def recordings(self) -> tuple[Recording, ...]:

@@ -31,6 +31,8 @@ class Feed:
     online: bool
     expected: bool = True
     reason: str = ""
+    kinds: frozenset[Kind] = frozenset(Kind)
+    """What is taken of the stream: a profile without sound records none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,12 +106,13 @@ def take(recording: Recording, jobs: Iterable[Job], feeds: Mapping[SourceKey, Fe
         return None
     stream = (lead.feed.camera, lead.feed.stream)
     tracks: dict[str, tuple[str, int]] = {}
+    kinds: set[Kind] = set()
     for track in recording.tracks:
         for each in candidates:
             if _fills(each.source, track.token) and (each.feed.camera, each.feed.stream) == stream:
                 tracks[track.token] = (each.job.token, each.index)
+                kinds |= {track.kind} & each.feed.kinds
                 break
-    kinds = {track.kind for track in recording.tracks if track.token in tracks}
     return Take(
         recording=recording.token,
         camera=stream[0],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from onvifd.bodies.recording_plan import Feed, SourceKey, Written, aggregate, job_status, record_specs, takes, watches
@@ -32,6 +34,7 @@ FEEDS: dict[SourceKey, Feed] = {
     (SourceKind.PROFILE, "gone"): Feed(camera="cam-c", stream="main", online=False, reason="no media"),
     (SourceKind.RECEIVER, "never"): Feed(camera="", stream="main", online=False, expected=False),
 }
+SILENT = {(SourceKind.PROFILE, "a"): replace(FEEDS[SourceKind.PROFILE, "a"], kinds=frozenset({Kind.VIDEO}))}
 RECORDING = Written(active=True)
 
 
@@ -52,6 +55,18 @@ def test_the_higher_priority_has_all_tracks() -> None:
     (taken,) = takes([REC], [low, high], FEEDS).values()
     assert (taken.camera, taken.job.token) == ("cam-b", "high")
     assert (state(low, low, high), state(high, low, high)) == (IDLE, ACTIVE)
+
+
+def test_a_profile_without_sound_and_metadata_records_none() -> None:
+    (taken,) = takes([REC], [job("j", source("a"))], SILENT).values()
+    assert (taken.audio, taken.metadata) == (False, False)
+    (taken,) = takes([REC], [job("j", source("a"))], FEEDS).values()
+    assert (taken.audio, taken.metadata) == (True, True)
+    # A track without anything to carry is as active as the others.
+    assert (
+        job_status(job("j", source("a")), takes([REC], [job("j", source("a"))], SILENT), RECORDING, SILENT).state
+        is ACTIVE
+    )
 
 
 def test_among_equals_the_older_goes_first() -> None:
