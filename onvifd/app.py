@@ -42,6 +42,7 @@ from onvifd.bodies.services import Parts, offered
 from onvifd.bodies.settings_parts import SettingsParts
 from onvifd.bodies.tls import Tls
 from onvifd.cameras.registry import Camera, Registry
+from onvifd.cameras.ways import parse_ways
 from onvifd.clock import US, Clock, SystemClock
 from onvifd.config import Config, prepare_data_folder
 from onvifd.errors import OnvifdError, Unavailable
@@ -222,6 +223,7 @@ class RecorderApp:
             self._registry,
             self._clock,
             lambda camera, stream: self._recording.receptions.reach(camera, stream),
+            parse_ways(self.config.cameras.ways),
         )
         self._parts.push_async_callback(self._at_cameras.close)
         self.recorder = Recorder(

@@ -104,6 +104,8 @@ class ChannelStream:
     reconnects: int = 0
     online: bool = False
     reason: str = "not yet connected"
+    note: str = ""
+    """What was tried while it is lost."""
     expected: tuple[EncoderSettings, int] | None = None
     """What the camera was told to send, and until when (microseconds UTC) that is shown instead of what it sends."""
 

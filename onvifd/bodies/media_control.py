@@ -300,6 +300,7 @@ def media_parts(
         cameras=at_cameras.settings,
     )
     recorder.shaper = parts
+    at_cameras.way_search.say = recorder.say
     return parts
 
 

@@ -227,7 +227,8 @@ class Recorder:
             self.control.receiver_state(state)
             return
         stream = channel.streams[state.stream]
-        stream.online, stream.reason = state.online, state.reason
+        stream.note = "" if state.online else stream.note
+        stream.online, stream.reason = state.online, "; ".join(filter(None, (state.reason, stream.note)))
         if state.stream == "main":
             recording = recording_token(channel.camera)
             lost = topics.signal_loss(source_token(channel.camera), not state.online, state.utc, recording)
@@ -279,6 +280,12 @@ class Recorder:
             expect(channel.streams[stream], settings, self._clock.utc())
             self._model = None
         return self._awaited.setdefault((camera, stream), asyncio.Event())
+
+    def say(self, camera: str, stream: str, reason: str) -> None:
+        """Something that people are to see of a stream for as long as it does not come."""
+        channel = self._channel(camera)
+        if channel is not None and stream in channel.streams and not channel.streams[stream].online:
+            channel.streams[stream].note = reason
 
     def recording_state(self, state: RecordingState) -> None:
         """Writing of a recording began or ended."""

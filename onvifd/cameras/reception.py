@@ -23,7 +23,7 @@ def changed(
 ) -> ReceptionRow:
     """A row with what is given, checked. Another way of trust forgets the pin. Raises InvalidArgument."""
     if transport is not None:
-        row = replace(row, transport=_one_of(Way, transport, "transport"))
+        row = replace(row, transport=_one_of(Way, transport, "transport"), found=False)
     if tunnel_port is not None:
         if not 0 <= tunnel_port <= 65535:
             raise InvalidArgument("the port of a tunnel is 1 to 65535, or 0 for the usual one")

@@ -64,6 +64,8 @@ class Reach:
     quirks: frozenset[str] = frozenset()
     digest: bool = False
     ways: tuple[Way, ...] = WAYS
+    found: bool = False
+    """`transport` was found, and not set by a person: when nobody answers by it any more, others may be tried."""
 
     def options(self, way: Way) -> ClientOptions:
         """The client's options by a concrete way."""
@@ -82,6 +84,7 @@ def reach_of(row: ReceptionRow) -> Reach:
         trust=Trust(Judge(row.trust), row.pin),
         quirks=frozenset(row.quirks.split()),
         digest=row.digest,
+        found=row.found,
     )
 
 
@@ -96,6 +99,7 @@ def reception_of(reach: Reach, camera: str, stream: str) -> ReceptionRow:
         pin=reach.trust.pin,
         quirks=" ".join(sorted(reach.quirks)),
         digest=reach.digest,
+        found=reach.found,
     )
 
 
@@ -136,6 +140,8 @@ class Asker:
         self._advertised = advertised
         self._web = web or {}
         self._good: Way | None = None
+        self.answered = False
+        """Whether anybody has answered, be it by a refusal."""
 
     async def ask(self, url: str, profile: str = "", timeout: float = TIMEOUT) -> Answered:
         """Describe the stream at `url`, by each way in turn as long as nobody answers; `timeout` is for each.
@@ -175,17 +181,21 @@ class Asker:
         client = RtspClient(url, *self._login, options=reach.options(way))
         try:
             description = await _described(client, timeout)
+            self.answered = True
         except (Timeout, Unavailable, NotAuthorized) as error:
             # A certificate that is not the one from before is an answer, and no reason to go on in clear.
             if client.has_answered or isinstance(error, Untrusted | BasicRefused):
+                self.answered = True
                 raise
             raise _Silent(error) from None
         finally:
             await client.close()
+        # By the connection of TCP media may come by UDP as well: that shows when they are pulled.
+        transport = self._reach.transport if way is Way.TCP else way
         found = replace(
             reach,
-            # By the connection of TCP media may come by UDP as well: that shows when they are pulled.
-            transport=self._reach.transport if way is Way.TCP else way,
+            transport=transport,
+            found=transport is not Way.AUTO and (self._reach.found or self._reach.transport is Way.AUTO),
             trust=replace(reach.trust, pin=reach.trust.pin or client.seen_pin),
             digest=reach.digest or client.offered_digest,
         )
@@ -201,6 +211,42 @@ class Asker:
         if told is not None:
             return _moved(url, path=told.path), port or told.port
         return url, port or self._web.get(way, 0)
+
+
+def other_ways(known: Reach, url: str, ways: tuple[Way, ...]) -> tuple[Way, ...]:
+    """By which of `ways` a stream may be asked when nobody answers by the one that is stored; none where a person has set that.
+
+    What was within TLS stays there.
+    """
+    if known.transport is not Way.AUTO and not known.found:
+        return ()
+    secure = known.transport.encrypted or parse_url(url).secure
+    return tuple(way for way in ways if way is not known.concrete() and (way.encrypted or not secure))
+
+
+async def ask_again(
+    make: Callable[[Reach], Asker], known: Reach, url: str, profile: str, ways: tuple[Way, ...]
+) -> Answered | None:
+    """Ask a camera that is lost by other ways than the one that is stored; None if it answers by that, or by no other.
+
+    The password is never sent in clear, even if that was not seen to be refused before: who closes a port must not get it.
+    """
+    others = other_ways(known, url, ways)
+    if not others:
+        return None
+    stored = make(replace(known, transport=known.concrete()))
+    try:
+        await stored.ask(url, profile)
+    except OnvifdError as error:
+        log.debug("by the way that is stored: %s", error.reason)
+    if stored.answered:
+        return None
+    try:
+        # The port of one tunnel is not that of another.
+        return await make(replace(known, transport=Way.AUTO, tunnel_port=0, digest=True, ways=others)).ask(url, profile)
+    except OnvifdError as error:
+        log.debug("by no other way: %s", error.reason)
+        return None
 
 
 async def _described(client: RtspClient, timeout: float) -> Description:

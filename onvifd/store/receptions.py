@@ -26,6 +26,7 @@ class ReceptionRow:
     on_demand: bool = False
     quirks: str = ""
     digest: bool = False
+    found: bool = False
 
 
 Work = Callable[[ReceptionRow], ReceptionRow]

@@ -433,6 +433,13 @@ receptions = Table(
         server_default=false(),
         comment="it has offered Digest: the password is not sent in clear",
     ),
+    Column(
+        "found",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="the transport was found by trying, not set by a person: others may be tried again",
+    ),
 )
 """Streams without a row are received with the defaults."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,19 @@ from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras import onvif_driver
 from onvifd.cameras.drivers import asker, prepare
 from onvifd.cameras.registry import Credentials
-from onvifd.cameras.ways import WAYS, Advertised, Answered, Asker, Reach, Told, parse_ways, reach_of, reception_of
+from onvifd.cameras.ways import (
+    WAYS,
+    Advertised,
+    Answered,
+    Asker,
+    Reach,
+    Told,
+    ask_again,
+    other_ways,
+    parse_ways,
+    reach_of,
+    reception_of,
+)
 from onvifd.errors import InvalidArgument, NotAuthorized, Unavailable
 from onvifd.rtsp.client_session import secured
 from onvifd.rtsp.client_transport import Way
@@ -302,3 +314,88 @@ async def test_the_path_of_the_tunnel_is_taken_from_the_camera() -> None:
         answered = await telling({Way.HTTP: Told(port, "/tunnel?x=1")}, []).ask(address, "profile")
         assert answered.url == address.replace("/cam", "/tunnel?x=1")
         assert set(paths) == {answered.url}
+
+
+# ---- searched again --------------------------------------------------------------------------------
+
+CLEAR, SECURE = "rtsp://192.0.2.7/a", "rtsps://192.0.2.7/a"
+
+
+@COVERS
+@pytest.mark.parametrize(
+    ("known", "url", "others"),
+    [
+        (Reach(), CLEAR, (Way.HTTP, Way.RTSPS, Way.HTTPS)),
+        (Reach(transport=Way.HTTP, found=True), CLEAR, (Way.TCP, Way.RTSPS, Way.HTTPS)),
+        # What was within TLS never leaves it.
+        (Reach(), SECURE, (Way.RTSPS, Way.HTTPS)),
+        (Reach(transport=Way.RTSPS, found=True), SECURE, (Way.HTTPS,)),
+        (Reach(transport=Way.HTTPS, found=True), CLEAR, (Way.RTSPS,)),
+        # What a person has set stays.
+        (Reach(transport=Way.HTTP), CLEAR, ()),
+        (Reach(transport=Way.UDP), CLEAR, ()),
+        (Reach(transport=Way.TCP), CLEAR, ()),
+    ],
+)
+def test_which_other_ways_there_are(known: Reach, url: str, others: tuple[Way, ...]) -> None:
+    assert other_ways(known, url, WAYS) == others
+
+
+def making(asked: list[Reach], user: str = "", password: str = "", web: int = 0) -> Callable[[Reach], Asker]:
+    def make(reach: Reach) -> Asker:
+        asked.append(reach)
+        return Asker(user, password, reach, web={Way.HTTP: web, Way.HTTPS: web})
+
+    return make
+
+
+async def test_who_answers_by_the_way_that_is_stored_is_asked_by_no_other() -> None:
+    asked: list[Reach] = []
+    async with Camera().url() as url, tunnel(url) as (face, port):
+        assert await ask_again(making(asked, web=port), Reach(), url, "", WAYS) is None
+        assert ([each.transport for each in asked], face.posts) == ([Way.TCP], 0)
+
+
+@COVERS
+async def test_another_way_is_found_and_back() -> None:
+    asked: list[Reach] = []
+    async with Camera().url() as url, tunnel(url) as (_, port):
+        found = await ask_again(making(asked, web=port), Reach(), dead(url), "", WAYS)
+        assert found is not None
+        assert (found.reach.transport, found.reach.tunnel_port, found.reach.found) == (Way.HTTP, port, True)
+        row = reception_of(found.reach, "cam-1", "main")
+        assert other_ways(reach_of(row), url, WAYS) != ()
+    async with Camera().url() as url:
+        lost = Reach(transport=Way.HTTP, tunnel_port=closed(), found=True)
+        found = await ask_again(making(asked), lost, url, "", (Way.HTTP, Way.TCP))
+        assert found is not None
+        assert (found.reach.transport, found.reach.tunnel_port, found.reach.found) == (Way.AUTO, 0, False)
+
+
+async def test_nobody_who_closes_a_port_is_told_the_password() -> None:
+    heard: list[str] = []
+
+    def wants_it(request: Request, response: Response) -> bytes:
+        heard.append(request.headers.get("Authorization") or "")
+        fields = [("CSeq", request.headers.get("CSeq") or ""), ("WWW-Authenticate", 'Basic realm="x"')]
+        return Response(401, Headers(fields)).serialise()
+
+    async with Camera(answer=wants_it).url() as url, tunnel(url) as (face, port):
+        made = making([], "admin", "camera-pass-1", web=port)
+        assert await ask_again(made, Reach(), dead(url), "", WAYS) is None
+        assert face.posts == 1
+        assert set(heard) == {""}
+        # Within TLS nobody in clear is asked at all.
+        heard.clear()
+        lost = Reach(transport=Way.RTSPS, found=True)
+        assert await ask_again(made, lost, secured(dead(url)), "", (Way.TCP, Way.HTTP)) is None
+        assert (face.posts, heard) == (1, [])
+
+
+async def test_a_refusal_by_the_way_that_is_stored_ends_the_search(tmp_path: Path) -> None:
+    context, _ = certificate(tmp_path, "camera")
+    asked: list[Reach] = []
+    async with Camera(context=context).url("rtsps") as url:
+        lost = Reach(transport=Way.RTSPS, found=True, trust=Trust(Judge.PIN, "ab" * 32))
+        assert await ask_again(making(asked), lost, url, "", WAYS) is None
+        assert len(asked) == 1
