@@ -202,6 +202,7 @@ class LivePlayback:
         if encodings(self._stream.tracks) != self._described:
             return  # changed since the answer: the session has been told to end
         self._playing = True
+        self._outlet.expect(sum(len(unit.data) for unit in waiting))
         for unit in waiting:
             self._outlet.send(unit)
         self._stream.attach(self._outlet.send, self._outlet.end)

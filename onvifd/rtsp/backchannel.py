@@ -96,6 +96,10 @@ class HalfDuplexOutlet:
             return
         self._outlet.send(unit)
 
+    def expect(self, size: int) -> None:
+        """See Outlet."""
+        self._outlet.expect(size)
+
     @property
     def ready(self) -> bool:
         """See Outlet."""

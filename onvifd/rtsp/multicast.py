@@ -268,7 +268,9 @@ class GroupSender:
         self._queue = PacedQueue()
         self._in_band = InBand(self._source_track)
         self._dropping = False
-        for unit in source.backlog():
+        backlog = source.backlog()
+        self._queue.expect(sum(len(unit.data) for unit in backlog))
+        for unit in backlog:
             self._send(unit)
         source.attach(self._send, self._end)
 

@@ -22,7 +22,7 @@ from onvifd.rtsp.websocket import frame
 log = logging.getLogger(__name__)
 
 MAX_QUEUE = 2 << 20
-"""Bytes that wait for a client of live media."""
+"""Bytes that wait for a client of live media, beside the pictures that it begins with."""
 MAX_DELAY = 2.0
 """Seconds that they may wait."""
 STALL_TIMEOUT = 10.0
@@ -223,7 +223,19 @@ class Link:
 class TcpOutlet:
     """Outlet of a session whose tracks are interleaved (rtsp.play.Outlet)."""
 
-    __slots__ = ("_by_track", "_dropping", "_ended", "_link", "_lossless", "_told", "_video", "dropped", "session")
+    __slots__ = (
+        "_by_track",
+        "_dropping",
+        "_ended",
+        "_link",
+        "_lossless",
+        "_spare",
+        "_spare_until",
+        "_told",
+        "_video",
+        "dropped",
+        "session",
+    )
 
     def __init__(self, session: Session, link: Link, ended: Callable[[Session], None]) -> None:
         self.session = session
@@ -234,8 +246,14 @@ class TcpOutlet:
         self._video: int | None = None
         self._dropping = False
         self._told = False
+        self._spare = 0
+        self._spare_until = 0.0
         self.dropped = 0
         self.refresh()
+
+    def expect(self, size: int) -> None:
+        """See Outlet."""
+        self._spare, self._spare_until = size, asyncio.get_running_loop().time() + MAX_DELAY
 
     def refresh(self) -> None:
         """Read from the session which tracks are set up."""
@@ -290,8 +308,9 @@ class TcpOutlet:
         since = link.oldest(self)
         if since is None:
             return True
-        late = asyncio.get_running_loop().time() - since > MAX_DELAY
-        if not late and link.queued_for(self) + size <= MAX_QUEUE:
+        now = asyncio.get_running_loop().time()
+        bound = MAX_QUEUE + (self._spare if now < self._spare_until else 0) - size
+        if now - since <= MAX_DELAY and (link.queued <= bound or link.queued_for(self) <= bound):
             return True
         self.drop()
         return False

@@ -52,6 +52,8 @@ class PacedQueue:
         "_lossless",
         "_queue",
         "_refilled",
+        "_spare",
+        "_spare_until",
         "_timer",
         "_watched",
         "floor",
@@ -69,6 +71,8 @@ class PacedQueue:
         self._refilled = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._drained: list[asyncio.Future[None]] = []
+        self._spare = 0
+        self._spare_until = 0.0
         self.queued = 0
         self.sent = 0
         self.rate = UDP_RATE
@@ -91,8 +95,15 @@ class PacedQueue:
         """Whether `size` bytes more may wait."""
         if not self._queue:
             return True
-        late = self._loop.time() - self._queue[0][4] > MAX_DELAY
-        return self.queued + size <= (MAX_LOSSLESS if self._lossless else MAX_QUEUE) and (self._lossless or not late)
+        if self._lossless:
+            return self.queued + size <= MAX_LOSSLESS
+        now = self._loop.time()
+        bound = MAX_QUEUE + (self._spare if now < self._spare_until else 0)
+        return self.queued + size <= bound and now - self._queue[0][4] <= MAX_DELAY
+
+    def expect(self, size: int) -> None:
+        """See Outlet."""
+        self._spare, self._spare_until = size, self._loop.time() + MAX_DELAY
 
     def slow_down(self) -> None:
         """Datagrams were lost."""
@@ -224,6 +235,10 @@ class UdpOutlet:
             self._dropping = True
             return
         queue.send(pair, unit)
+
+    def expect(self, size: int) -> None:
+        """See Outlet."""
+        self._queue.expect(size)
 
     @property
     def sent(self) -> int:

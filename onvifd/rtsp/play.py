@@ -109,6 +109,10 @@ class Outlet(Protocol):
         """Queue a unit, never blocking. At the bound (2 MB or 2 s) it drops to the next key unit."""
         ...
 
+    def expect(self, size: int) -> None:
+        """So many bytes come at once now, from a clean point on: they may wait beside the bound until they are late."""
+        ...
+
     @property
     def ready(self) -> bool:
         """Whether `drain` would return at once."""

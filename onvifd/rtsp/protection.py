@@ -260,6 +260,10 @@ class SecureOutlet:
                 return
         self._outlet.send(unit)
 
+    def expect(self, size: int) -> None:
+        """See Outlet."""
+        self._outlet.expect(size)
+
     @property
     def ready(self) -> bool:
         """See Outlet."""

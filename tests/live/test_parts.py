@@ -39,6 +39,8 @@ class Outlet:
     def send(self, unit: FlushUnit) -> None:
         self.units.append(unit)
 
+    def expect(self, size: int) -> None: ...
+
     async def drain(self) -> None: ...
 
     def end(self) -> None:

@@ -147,6 +147,23 @@ async def test_slow_client_goes_on_at_a_key_unit(pair: Pair, monkeypatch: pytest
     assert found == [0, 102, 103, 104]
 
 
+async def test_what_a_session_begins_with_is_not_too_much(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_QUEUE", 60_000)
+    pair.outlet.expect(200_000)
+    for number in range(10):
+        pair.outlet.send(unit(20_000, key=number == 0, number=number))
+    pair.outlet.send(unit(20_000, number=10))  # and what comes while that is on its way
+    assert not pair.outlet.dropped
+    assert numbers(await pair.read()) == list(range(11))
+    monkeypatch.setattr(module, "MAX_DELAY", 0.0)
+    pair.outlet.expect(200_000)
+    monkeypatch.undo()
+    monkeypatch.setattr(module, "MAX_QUEUE", 60_000)
+    for number in range(10):
+        pair.outlet.send(unit(20_000, key=number == 0, number=number))
+    assert pair.outlet.dropped, "it is for the beginning alone"
+
+
 async def test_late_client_goes_on_at_a_key_unit(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     pair.outlet.send(unit(100_000, key=True, number=1))
     pair.outlet.send(unit(1000, number=2))
@@ -291,6 +308,18 @@ async def test_udp_drops_to_a_key_unit(monkeypatch: pytest.MonkeyPatch) -> None:
     outlet.send(unit(1000, number=5))
     outlet.send(unit(1000, number=6, key=True))
     assert [data[0] for _, data in pair.sent] == [6]
+    assert outlet.dropped
+
+
+async def test_udp_begins_with_more_than_may_wait_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paced, "MAX_QUEUE", 3000)
+    outlet, _ = udp_outlet()
+    outlet.expect(5000)
+    for number in range(6):
+        outlet.send(unit(1000, number=number, key=not number))
+    assert not outlet.dropped
+    outlet.send(unit(1000, number=6))
+    outlet.send(unit(1000, number=7))
     assert outlet.dropped
 
 

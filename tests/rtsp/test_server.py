@@ -20,7 +20,9 @@ from onvifd.clock import SimulatedClock
 from onvifd.errors import NotAuthorized, Unavailable
 from onvifd.live.hub import LiveStream
 from onvifd.media.rtp.depack import depacketizer
+from onvifd.media.rtp.pack import Packer
 from onvifd.media.rtp.packet import SenderReport, parse_rtcp, parse_rtp
+from onvifd.media.types import AccessUnit, FlushUnit
 from onvifd.pki.records import Papers, RecordLayer
 from onvifd.rtsp import outlet as outlet_module
 from onvifd.rtsp.arrival import Arrival
@@ -147,6 +149,27 @@ async def test_late_joiner_starts_at_the_cached_key_frame() -> None:
         assert report.ssrc == first.ssrc
         await viewer.client.close()
         await until(lambda: server.sessions == 0 and stream.clients == 0)
+
+
+async def test_a_long_group_of_pictures_reaches_a_late_joiner_whole() -> None:
+    """What waits for a client is bounded (2 MB), but not what it begins with: that comes at once, however fast the client is."""
+    stream, mount = live()
+    packer = Packer(encoded()[0], track=0, payload_type=96, ssrc=0x1234, seq=1, mtu=1400)
+
+    def picture(number: int) -> FlushUnit:
+        nal = bytes((0x41 if number else 0x65,)) + bytes(40_000)
+        return packer.pack(AccessUnit(0, number, number, not number, len(nal).to_bytes(4, "big") + nal))
+
+    for number in range(120):
+        stream.publish(picture(number))
+    async with serving(mount) as (_, port):
+        viewer = Viewer(port)
+        await viewer.open()
+        await viewer.play()
+        stream.publish(picture(120))
+        await until(lambda: viewer.frames and parse_rtp(viewer.frames[-1].data).seq == packer.seq - 1)
+        assert [parse_rtp(each).seq for each in viewer.rtp()] == list(range(1, packer.seq))
+        await viewer.client.close()
 
 
 @pytest.mark.covers("M-RTSPDigest", "T-RTSPDigest")
