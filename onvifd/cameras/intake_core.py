@@ -13,14 +13,13 @@ from collections.abc import Callable
 from onvifd.cameras.codec_change import judge_odd, takes_type
 from onvifd.cameras.intake_message import message_end
 from onvifd.cameras.intake_track import Counters, InboundTrack, payload_of
-from onvifd.clock import US, utc_to_ntp
+from onvifd.clock import US
 from onvifd.errors import InvalidArgument
 from onvifd.media.rtp.clean_point import KEY, ODD, UNDECIDED
 from onvifd.media.rtp.depack import Frame
 from onvifd.media.rtp.jpeg import read_extension
 from onvifd.media.rtp.marker import MIDDLE, SLICE
-from onvifd.media.rtp.pack import frame_rtcp
-from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp
+from onvifd.media.rtp.packet import SenderReport, parse_rtcp
 from onvifd.media.types import AccessUnit, FlushUnit, Kind
 
 __all__ = ["BadStream", "Counters", "InboundTrack", "Walker"]
@@ -368,15 +367,7 @@ class Walker:
         if stamp.jump or stamp.utc >= track.report_due or track.by_report != track.clock.by_report:
             track.by_report = track.clock.by_report
             track.report_due = stamp.utc + REPORT_INTERVAL
-            report = SenderReport(
-                ssrc=track.ssrc,
-                ntp=utc_to_ntp(stamp.utc),
-                rtp_time=track.time_out,
-                packets=track.packets,
-                octets=track.octets & _MASK,
-            )
-            packet = build_sender_report(report)
-            self._on_unit(frame_rtcp(track.index, packet, rtp_time=track.time_out, utc=stamp.utc))
+            self._on_unit(track.report())
         if track.verdict is not None:
             self.counters.frames += 1
             self.counters.last_utc = stamp.utc
@@ -445,7 +436,7 @@ class Walker:
 
     def _report(self, packet: bytes, track: InboundTrack, now: int) -> None:
         try:
-            reports = parse_rtcp(packet)
+            reports = parse_rtcp(packet, liberal=True)
         except InvalidArgument:
             self.counters.garbage += len(packet)
             return
@@ -476,17 +467,16 @@ class Walker:
         return False
 
     def _between(self, buffer: bytearray, position: int, end: int) -> int:
-        """Step over what is no media frame: an RTSP message, an empty frame, or garbage up to the next `$`.
+        """Step over what is no media frame: an RTSP message, a frame that is no RTP, or garbage up to the next `$`.
 
         `position` means: need more.
         """
         if buffer[position] == 0x24:
             after = position + _FRAMING + (buffer[position + 2] << 8 | buffer[position + 3])
-            if (
-                after - position < _FRAMING + _HEADER
-                and after < end
-                and (buffer[after] == 0x24 or buffer[after] == 0x52)
-            ):
+            if after < end and (buffer[after] == 0x24 or buffer[after] == 0x52):
+                # Framed as it should be: a `$` within it means nothing.
+                if after - position >= _FRAMING + _HEADER:
+                    self._skip(after - position)
                 return after
         else:
             after = message_end(buffer, position, end)
@@ -498,8 +488,11 @@ class Walker:
                 return after
         found = buffer.find(b"$", position + 1, end)
         skipped = (found if found >= 0 else end) - position
-        self._garbage += skipped
-        self.counters.garbage += skipped
+        self._skip(skipped)
+        return position + skipped
+
+    def _skip(self, size: int) -> None:
+        self._garbage += size
+        self.counters.garbage += size
         if self._garbage > MAX_GARBAGE:
             raise BadStream(f"{self._garbage} bytes without a media frame")
-        return position + skipped

@@ -6,14 +6,16 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from onvifd.clock import US
+from onvifd.clock import US, utc_to_ntp
 from onvifd.errors import NotSupported
 from onvifd.media.rtp.clean_point import VERDICTS
 from onvifd.media.rtp.clock import TimestampUnwrapper, TrackClock
 from onvifd.media.rtp.depack import Depacketizer, Frame, depacketizer
 from onvifd.media.rtp.marker import MARKED
+from onvifd.media.rtp.pack import frame_rtcp
+from onvifd.media.rtp.packet import SenderReport, build_sender_report
 from onvifd.media.rtp.reception import Reception
-from onvifd.media.types import TrackFormat
+from onvifd.media.types import FlushUnit, TrackFormat
 
 _FRAMING = 4
 _HEADER = 12
@@ -133,6 +135,8 @@ class InboundTrack:
         self.octets = 0
         self.told = False
         """Whether clients may know the SSRC."""
+        self.honest = True
+        """Whether the camera's markers can be believed. One that was caught is not believed on its next connection either."""
         self._unwrapper = TimestampUnwrapper()
         self._began = False
         self._left_first = self._left_next = -1
@@ -151,8 +155,6 @@ class InboundTrack:
         self.feed: Callable[[bytes | memoryview, bool, int, bool], tuple[Frame, ...]] | None = None
         """Where the packets of the present picture go besides the clients; None when nobody wants them."""
         self.judge = MARKED.get(format.codec)
-        self.honest = True
-        """Whether the camera's markers can be believed."""
         self.marked = -1
         """The last time stamp that ended with a marker."""
         self.reception = Reception(format.clock_rate)
@@ -257,6 +259,17 @@ class InboundTrack:
         self.time_out = rtp_time + self.time_offset & _MASK
         self.ticks = self._unwrapper.unwrap(self.time_out)
         self.utc = utc
+
+    def report(self) -> FlushUnit:
+        """Our own sender report, as of the present time stamp."""
+        report = SenderReport(
+            ssrc=self.ssrc,
+            ntp=utc_to_ntp(self.utc),
+            rtp_time=self.time_out,
+            packets=self.packets,
+            octets=self.octets & _MASK,
+        )
+        return frame_rtcp(self.index, build_sender_report(report), rtp_time=self.time_out, utc=self.utc)
 
 
 def payload_of(buffer: bytearray, position: int, after: int, first: int) -> tuple[int, int]:

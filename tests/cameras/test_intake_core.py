@@ -368,6 +368,52 @@ def test_a_header_that_is_longer_than_its_packet_is_left_out(spoil: Callable[[by
     assert intake.counters.lost_packets == 1
 
 
+def test_a_frame_that_is_no_rtp_is_stepped_over_as_a_whole() -> None:
+    camera, intake = Camera(), Intake()
+    other = b"$\x00\x00\x40" + (b"\x01\x02$\x05\xf0\x00" * 11)[:64]
+    intake.feed(camera.frame(0, key=True) + other + camera.frame(1) + camera.frame(2))
+    assert len(intake.frames) == 3
+    assert (intake.counters.garbage, intake.counters.lost_packets) == (68, 0)
+    with pytest.raises(BadStream):
+        intake.feed(other * 5000)
+
+
+@pytest.mark.parametrize("rest", [b"\x81\xca\x00\x09xxxx", b"\x81\xca", b"\0\0\0\0"])
+def test_a_report_counts_whatever_follows_it(rest: bytes) -> None:
+    camera, intake = Camera(), Intake()
+    report = bytearray(camera.report(0)[:32] + rest)
+    report[2:4] = (len(report) - 4).to_bytes(2, "big")
+    intake.feed(bytes(report) + camera.frame(0, key=True))
+    assert intake.video.clock.by_report
+    assert intake.counters.garbage == 0
+
+
+@pytest.mark.parametrize(
+    ("codec", "payload", "key"),
+    [
+        (Codec.H264, b"\x78\x00\x02\x09\xf0\x00\x04\x67abc\x00\x04\x68abc\x00\x05\x65\x88abc", True),
+        (Codec.H264, b"\x78\x00\x04\x06abc\x00\x05\x65\x88abc", True),
+        (Codec.H264, b"\x78\x00\x02\x09\xf0\x00\x05\x41\x9aabc", False),
+        (Codec.H265, b"\x60\x01\x00\x03\x46\x01\x50\x00\x05\x26\x01\xafab", True),
+        (Codec.H265, b"\x60\x01\x00\x03\x46\x01\x50\x00\x05\x02\x01\xd0ab", False),
+    ],
+)
+def test_a_key_picture_behind_a_delimiter_in_one_aggregate(codec: Codec, payload: bytes, key: bool) -> None:
+    units: list[FlushUnit] = []
+    walker = Walker(
+        {0: InboundTrack(0, TrackFormat(codec=codec, clock_rate=90_000), 96, 1)},
+        Counters(),
+        on_unit=units.append,
+        on_format=lambda track: None,
+        on_message=lambda message: None,
+        on_jump=lambda track, by: None,
+    )
+    packet = b"\x80\xe0\0\1\0\0\0\1\0\0\0\1" + payload
+    data = bytearray(b"$\0" + len(packet).to_bytes(2, "big") + packet)
+    walker.receive(data, 0, len(data), T0)
+    assert [unit.key for unit in units if not unit.rtcp] == [key]
+
+
 def test_padding_of_nothing_is_no_padding() -> None:
     camera, intake = Camera(), Intake()
     data = bytearray(camera.frame(0, key=True, size=200))

@@ -31,8 +31,13 @@ def _verdict_h264(payload: bytearray, at: int, end: int) -> int:
         if end > at + 1 and payload[at + 1] & 0x80:
             return _H264_KINDS[payload[at + 1] & 0x1F]
         return UNDECIDED
-    if kind == 24:  # STAP-A: the first NAL unit behind its size (RFC 6184 5.7.1)
-        return _H264_KINDS[payload[at + 3] & 0x1F] if end > at + 3 else UNDECIDED
+    if kind == 24:  # STAP-A: NAL units behind their sizes (RFC 6184 5.7.1)
+        at += 1
+        while at + 2 < end:
+            if (verdict := _H264_KINDS[payload[at + 2] & 0x1F]) != UNDECIDED:
+                return verdict
+            at += 2 + (payload[at] << 8 | payload[at + 1])
+        return UNDECIDED
     return _H264_FIRST[payload[at]]
 
 
@@ -43,7 +48,12 @@ def _verdict_h265(payload: bytearray, at: int, end: int) -> int:
             return _H265_KINDS[payload[at + 2] & 0x3F]
         return UNDECIDED
     if kind == 48:  # AP (RFC 7798 4.4.2)
-        return _H265_KINDS[payload[at + 4] >> 1 & 0x3F] if end > at + 4 else UNDECIDED
+        at += 2
+        while at + 2 < end:
+            if (verdict := _H265_KINDS[payload[at + 2] >> 1 & 0x3F]) != UNDECIDED:
+                return verdict
+            at += 2 + (payload[at] << 8 | payload[at + 1])
+        return UNDECIDED
     return _H265_FIRST[payload[at]]
 
 

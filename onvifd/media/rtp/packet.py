@@ -135,16 +135,21 @@ class Bye:
 Report = SenderReport | ReceiverReport | Bye
 
 
-def parse_rtcp(data: bytes | memoryview) -> list[Report]:
-    """The reports of a compound packet; other packets are skipped. Raises InvalidArgument for what is no RTCP."""
+def parse_rtcp(data: bytes | memoryview, *, liberal: bool = False) -> list[Report]:
+    """The reports of a compound packet; other packets are skipped. Raises InvalidArgument for what is no RTCP, if `liberal` only
+    where nothing good stands in front of it."""
     found: list[Report] = []
     position, end = 0, len(data)
     while position < end:
         if end - position < 4:
+            if liberal and found:
+                break
             raise InvalidArgument("RTCP packet is too short")
         first, kind, words = struct.unpack_from(">BBH", data, position)
         stop = position + 4 + 4 * words
         if first >> 6 != 2 or stop > end:
+            if liberal and found:
+                break
             raise InvalidArgument("not an RTCP packet")
         count = first & 0x1F
         body = bytes(data[position + 4 : stop])
