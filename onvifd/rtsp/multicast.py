@@ -13,19 +13,18 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
 from onvifd.errors import Unavailable
 from onvifd.media.rtp.packet import parse_rtp
 from onvifd.media.types import Codec, FlushUnit, TrackFormat
+from onvifd.rtsp.interfaces import ANY, interface_index
 from onvifd.rtsp.outlet_udp import PacedQueue
 from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, Protector, first_packet
 from onvifd.rtsp.udp import SEND_BUFFER, DatagramPair
 
 log = logging.getLogger(__name__)
 
-_ANY = ("", "0.0.0.0", "::")
 _H264_SPS, _H264_STAP_A = 7, 24
 _H265_SPS, _H265_AP = 33, 48
 
@@ -88,35 +87,18 @@ def open_group(group: Multicast, interface: str) -> DatagramPair:
 
 def _steer(sock: socket.socket, group: Multicast, interface: str) -> None:
     """TTL, interface and copies for listeners on this machine."""
+    _set_ttl(sock, group.ttl)
     if sock.family == socket.AF_INET6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, group.ttl)
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
         index = interface_index(interface)
         if index:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
         return
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, group.ttl)
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
     address = "127.0.0.1" if interface == "::1" else interface
-    if address not in _ANY and ":" not in address:
+    if address not in ANY and ":" not in address:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(address))
         sock.bind((address, 0))
-
-
-def interface_index(address: str) -> int:
-    """The number of the network interface with an address; 0 for none in particular."""
-    if address in _ANY:
-        return 0
-    if ipaddress.ip_address(address).is_loopback:
-        return socket.if_nametoindex("lo")
-    if ":" not in address:
-        return 0
-    wanted = ipaddress.ip_address(address).packed.hex()
-    try:
-        table = Path("/proc/net/if_inet6").read_text("ascii")
-    except OSError:
-        return 0
-    return next((int(line.split()[1], 16) for line in table.splitlines() if line.startswith(wanted)), 0)
 
 
 def leads_to(group: Multicast) -> str:
@@ -130,9 +112,16 @@ def leads_to(group: Multicast) -> str:
 
 def _network(group: Multicast, interface: str) -> str:
     """What is the same for all ways by which packets come to the same listeners: who comes by an address of ours and who leaves
-    it to the routes may mean one network interface, which has several addresses of IPv6."""
+    it to the routes may mean one network interface, which may have several addresses."""
     address = interface or leads_to(group)
-    return str(interface_index(address)) if ":" in group.address else address
+    return str(interface_index(address) or address)
+
+
+def _set_ttl(sock: socket.socket, ttl: int) -> None:
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
 
 
 # ---- what it carries -----------------------------------------------------------------------------
@@ -300,6 +289,13 @@ class GroupSender:
         if not unit.rtcp:
             self.last = sent
 
+    def reach(self, ttl: int) -> None:
+        """How far packets go from now on."""
+        if ttl != self.group.ttl:
+            self.group = Multicast(self.group.address, self.group.port, ttl)
+            for sock in (self._pair.rtp, self._pair.rtcp):
+                _set_ttl(sock, ttl)
+
     @property
     def sent(self) -> int:
         """Bytes that left."""
@@ -369,15 +365,17 @@ class Groups:
         elif sender.protector is not protector:
             raise Unavailable(f"{group.address} port {group.port} is sent in another way: in clear, or by SRTP")
         else:
+            # One sender whatever the TTL: two would bring each packet twice to those that are near. The newest is what is set.
+            sender.reach(group.ttl)
             source.want_keyframe()
         membership = Membership(self, sender)
         sender.members[membership] = ended
         return membership
 
     def _choose(self, group: Multicast, local: str) -> str:
-        if self._interface not in _ANY:
+        if self._interface not in ANY:
             return self._interface
-        fitting = local not in _ANY and (":" in local) == (":" in group.address)
+        fitting = local not in ANY and (":" in local) == (":" in group.address)
         # who came by the loopback interface is on this machine, and may listen on any
         return local if fitting and not ipaddress.ip_address(local).is_loopback else ""
 

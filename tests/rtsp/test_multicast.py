@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import ifaddr
 import pytest
 
 from onvifd.errors import Unavailable
@@ -21,7 +22,9 @@ from onvifd.live.parts import Composition
 from onvifd.media.rtp.pack import frame_rtcp
 from onvifd.media.rtp.packet import SenderReport, build_sender_report, parse_rtcp, parse_rtp
 from onvifd.media.types import Codec, FlushUnit, Kind, TrackFormat
-from onvifd.rtsp.multicast import Groups, InBand, carries_sets, interface_index
+from onvifd.rtsp import multicast
+from onvifd.rtsp.interfaces import interface_index
+from onvifd.rtsp.multicast import Groups, InBand, carries_sets
 from onvifd.rtsp.play import Multicast, PlayRequest
 from tests.rtsp import sample
 
@@ -258,6 +261,44 @@ def test_interfaces() -> None:
     assert interface_index("") == interface_index("::") == interface_index("192.0.2.1") == 0
     assert interface_index("::1") == interface_index("127.0.0.1") == socket.if_nametoindex("lo")
     assert interface_index("2001:db8::77") == 0
+
+
+def test_aliases_are_the_interface_that_they_belong_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    def adapter(name: str, *addresses: str) -> ifaddr.Adapter:
+        return ifaddr.Adapter(name, name, [ifaddr.IP(each, 24, name) for each in addresses])
+
+    adapters = [adapter("lo:1", "192.0.2.2"), adapter("lo", "192.0.2.1", "192.0.2.3"), adapter("none0", "192.0.2.9")]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: adapters)
+    indexes = {each: interface_index(f"192.0.2.{each}") for each in (1, 2, 3, 4, 9)}
+    lo = socket.if_nametoindex("lo")
+    assert indexes == {1: lo, 2: lo, 3: lo, 4: 0, 9: 0}
+
+
+@covers
+async def test_clients_on_several_addresses_of_an_interface_share_a_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    indexes = {"192.0.2.1": 2, "192.0.2.2": 2, "192.0.2.3": 2, "198.51.100.1": 3}
+    monkeypatch.setattr(multicast, "interface_index", lambda address: indexes.get(address, 0))
+    monkeypatch.setattr(multicast, "leads_to", lambda group: "192.0.2.3")
+    real = multicast.open_group
+    monkeypatch.setattr(multicast, "open_group", lambda group, interface: real(group, "127.0.0.1"))
+    group, source, groups = free_group(), stream(), Groups("")
+    first = groups.join(source, 0, group, lambda: None, local="192.0.2.1")
+    for local in ("192.0.2.2", "", "127.0.0.1"):
+        assert groups.join(source, 0, group, lambda: None, local=local).sender is first.sender
+    assert groups.join(source, 0, group, lambda: None, local="198.51.100.1").sender is not first.sender
+    groups.close()
+
+
+@covers
+async def test_another_time_to_live_is_the_one_that_counts(groups: Groups) -> None:
+    near = free_group("239.255.77.3")
+    far, source = Multicast(near.address, near.port, 9), stream()
+    sender = groups.join(source, 0, near, lambda: None).sender
+    assert groups.join(source, 0, far, lambda: None).sender is sender
+    found = [
+        sock.getsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL) for sock in (sender._pair.rtp, sender._pair.rtcp)
+    ]
+    assert (found, sender.group) == ([9, 9], far)
 
 
 # ---- parameter sets in band ----------------------------------------------------------------------
