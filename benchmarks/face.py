@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, Program, free_ports, program
+from benchmarks.measure import SERVER_CORE, Figure, Program, free_ports, loaded, program
 from tests.e2e.harness import processes, resident
 
 CHANNELS = (2, 16, 64)
@@ -19,14 +18,7 @@ AT_ONCE = 4
 
 def asked(server: Program, port: int, operation: str, *arguments: str) -> dict[str, Any]:
     """One run of the load; `cpu` is the server's CPU seconds in the measured time."""
-    command = (sys.executable, "-m", "benchmarks.face_load", str(port), operation, *arguments)
-    with program(*command, core=LOAD_CORE, ready=False) as client:
-        while client.line() != "measuring":
-            pass
-        before = server.cpu()
-        result: dict[str, Any] = json.loads(client.line())
-        result["cpu"] = server.cpu() - before
-    return result
+    return loaded(server, sys.executable, "-m", "benchmarks.face_load", str(port), operation, *arguments)
 
 
 def measured(kind: str, channels: int, operation: str, seconds: float) -> dict[str, Any]:

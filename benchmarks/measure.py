@@ -147,8 +147,13 @@ def load(server: Program, url: str, *arguments: str, within: tuple[str, ...] = (
     """Put load on a server; the result has the server's `cpu` seconds of the measured time in it. `within` is what runs the
     load, as `ip netns exec`."""
     claim_memory()
-    command = (*within, sys.executable, "-m", "benchmarks.load", url)
-    with program(*command, *arguments, core=LOAD_CORE, ready=False) as client:
+    return loaded(server, *within, sys.executable, "-m", "benchmarks.load", url, *arguments)
+
+
+def loaded(server: Program, *command: str) -> dict[str, Any]:
+    """Run a load that says when it measures and then its result; that has the server's `cpu` seconds meanwhile and its `memory`
+    in it."""
+    with program(*command, core=LOAD_CORE, ready=False) as client:
         while client.line() != "measuring":
             pass
         before = server.cpu()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, Program, free_ports, program, settle
+from benchmarks.measure import LOAD_CORE, SERVER_CORE, Figure, Program, free_ports, loaded, program, settle
 from benchmarks.secure_server import identity
 from benchmarks.servers import gst_relay
 
@@ -20,14 +19,7 @@ HOLD = {"rtsps": 2.5, "ws": 1.5, "wss": 2.5}
 
 def measured(server: Program, way: str, port: str, seconds: float, *path: str) -> dict[str, Any]:
     command = (sys.executable, "-m", "benchmarks.secure_load", way, port, str(CLIENTS), str(seconds), *path)
-    with program(*command, core=LOAD_CORE, ready=False) as client:
-        while client.line() != "measuring":
-            pass
-        before = server.cpu()
-        result: dict[str, Any] = json.loads(client.line())
-        result["cpu"] = server.cpu() - before
-        result["memory"] = server.memory()
-    return result
+    return loaded(server, *command)
 
 
 def described(result: dict[str, Any]) -> str:

@@ -31,9 +31,15 @@ def small_clips(folder: Path, number: int, codec: Codec = Codec.H264, audio: Cod
 
 @contextlib.asynccontextmanager
 async def running_camera(
-    clips: CameraClips, *, number: int = 1, motion: bool = True, http_port: int = 0
+    clips: CameraClips,
+    *,
+    number: int = 1,
+    motion: bool = True,
+    http_port: int = 0,
+    password: str = CAMERA.password,
+    discovery: bool = False,
 ) -> AsyncIterator[SimulatedDevice]:
-    """A camera with the account CAMERA, which discovery does not find."""
+    """A camera with the account CAMERA; discovery does not find it unless it is told to."""
     device = SimulatedDevice(
         number,
         clips,
@@ -43,10 +49,10 @@ async def running_camera(
         http_port=http_port,
         rtsp_port=0,
         user=CAMERA.user,
-        password=CAMERA.password,
+        password=password,
         clock=SystemClock(),
         motion=motion,
-        discovery=False,
+        discovery=discovery,
     )
     await device.start()
     try:

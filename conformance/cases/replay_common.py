@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from conformance.cases.recording_common import AUDIO, capabilities
 from conformance.cases.search_common import EVENTS, Footage, footage, scope, search
 from conformance.cases.search_events import EMPTY, RECORDING_STATE
 from conformance.cases.search_events import read as read_event
+from conformance.cases.stream_common import check_families
 from conformance.model import Examination
 from conformance.names import flag, text
 from conformance.replay import ReplayClient
@@ -115,7 +115,8 @@ async def scene(x: Examination, kinds: tuple[str, ...], transport: str) -> Async
         uri = await replay_uri(x, place.token, transport)
         async with ReplayClient(x, uri, transport) as client:
             description = await client.describe()
-            check_addresses(x, client, description)
+            version = 6 if ":" in x.prober.local() else 4
+            check_families(x, client.answer, description, version, "Replay Test 6.5")
             made = Scene(client, place, kinds, [], await _first_stretch(x, place))
             for kind in kinds:
                 media = next((each for each in description.media if each.kind == MEDIA_OF[kind]), None)
@@ -126,31 +127,6 @@ async def scene(x: Examination, kinds: tuple[str, ...], transport: str) -> Async
             for track in client.tracks:
                 x.check(not track.wrong, track.wrong)
             await client.tear_down()
-
-
-def check_addresses(x: Examination, client: ReplayClient, description: Description) -> None:
-    """Replay Test 6.5: the addresses are of the family in which the device is examined."""
-    version = 6 if ":" in x.prober.local() else 4
-
-    def check(host: str | None, where: str) -> None:
-        with contextlib.suppress(ValueError):
-            # A name says nothing of the family.
-            known = ipaddress.ip_address((host or "").strip("[]")).version
-            x.check(known == version, f"{where} has an IPv{known} address, expected IPv{version} (Replay Test 6.5)")
-
-    answer = client.answer
-    for name in ("Content-Base", "Content-Location"):
-        for value in answer.all(name) if answer is not None else ():
-            check(urlsplit(value).hostname, name)
-    for media in description.media:
-        if "://" in media.control:
-            check(urlsplit(media.control).hostname, "a=control")
-    for line in description.text.replace("\r\n", "\n").split("\n"):
-        if line.startswith(("o=", "c=")):
-            parts = line.split(" ")
-            family, address = parts[-2], parts[-1].partition("/")[0]
-            x.check(family == f"IP{version}", f"{line!r} has the address type {family}, expected IP{version}")
-            check(address, line[:2])
 
 
 async def _first_stretch(x: Examination, place: Footage) -> timedelta:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import pytest
 
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.simulated.encode import CameraClips, ClipMaker, VideoSpec, load_sound, sub_spec
-from onvifd.clock import SystemClock
 from onvifd.media.types import Codec
+from tests.local import running_camera
 
 
 @pytest.fixture(scope="session")
@@ -25,19 +24,5 @@ def small_clips(clip_folder: Path) -> CameraClips:
 @pytest.fixture
 async def device(small_clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
     """A running camera on 127.0.0.1 with the account admin; it raises no motion by itself."""
-    device = SimulatedDevice(
-        5,
-        small_clips,
-        # Its uuid is its own: tests that run at the same time share the loopback interface.
-        seed=secrets.token_hex(8),
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password="camera-pass-1",
-        clock=SystemClock(),
-        motion=False,
-    )
-    await device.start()
-    yield device
-    await device.stop()
+    async with running_camera(small_clips, number=5, motion=False, password="camera-pass-1", discovery=True) as device:
+        yield device

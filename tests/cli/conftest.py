@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -15,8 +14,7 @@ from typer.testing import CliRunner
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.simulated.encode import CameraClips
 from onvifd.cli.main import app
-from onvifd.clock import SystemClock
-from tests.local import small_clips
+from tests.local import running_camera, small_clips
 
 ADMIN_PASSWORD = "admin-pass-1"
 
@@ -58,22 +56,8 @@ def tiny_clips(clip_folder: Path) -> CameraClips:
 @pytest.fixture
 async def camera(tiny_clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
     """A running simulated camera on 127.0.0.1 with the account admin, password camera-pass-1."""
-    device = SimulatedDevice(
-        6,
-        tiny_clips,
-        # Its uuid is its own: tests that run at the same time share the loopback interface.
-        seed=secrets.token_hex(8),
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password="camera-pass-1",
-        clock=SystemClock(),
-        motion=False,
-    )
-    await device.start()
-    yield device
-    await device.stop()
+    async with running_camera(tiny_clips, number=6, motion=False, password="camera-pass-1", discovery=True) as device:
+        yield device
 
 
 @pytest.fixture

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from onvifd.bodies.simulated_device import SimulatedDevice
 from onvifd.cameras.simulated.encode import CameraClips
-from onvifd.clock import SystemClock
 from onvifd.store.catalogue import Catalogue
 from onvifd.store.rows import SegmentRow
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
 from onvifd.workers.messages import AnyMessage, Cameras, Orders, Setup
 from onvifd.workers.specs import CameraSpec, RecordSpec, StreamSpec, VolumeSpec
-from tests.local import small_clips
+from tests.local import running_camera, small_clips
 
 PASSWORD = "camera-pass-1"
 RECORDING = "rec-cam-1"
@@ -33,22 +32,24 @@ def tiny_clips(clip_folder: Path) -> CameraClips:
 
 @pytest.fixture
 async def camera(tiny_clips: CameraClips) -> AsyncIterator[SimulatedDevice]:
-    device = SimulatedDevice(
-        7,
-        tiny_clips,
-        seed=secrets.token_hex(8),
-        host="127.0.0.1",
-        http_port=0,
-        rtsp_port=0,
-        user="admin",
-        password=PASSWORD,
-        clock=SystemClock(),
-        motion=False,
-        discovery=False,
-    )
-    await device.start()
-    yield device
-    await device.stop()
+    async with running_camera(tiny_clips, number=7, motion=False, password=PASSWORD) as device:
+        yield device
+
+
+def worker_setup(**named: Any) -> Setup:
+    """What workers are told at first, without database and volumes unless they are named."""
+    usual: dict[str, Any] = {
+        "kind": "",
+        "name": "",
+        "database_url": "",
+        "volumes": (),
+        "realm": "onvifd",
+        "segment_seconds": 60,
+        "session_timeout": 60,
+        "replay_timeout": 60,
+        "max_clients": 10,
+    }
+    return Setup(**(usual | named))
 
 
 def spec(camera: SimulatedDevice, stream: str = "main", *recordings: RecordSpec) -> Cameras:
@@ -71,16 +72,11 @@ class Control:
         self._link.listen(self._hear)
         self.worker = MediaWorker(self._theirs)
         self._theirs.listen(self.worker.handle)
-        self.setup = Setup(
+        self.setup = worker_setup(
             kind="media",
             name="media-0",
             database_url=self.database,
             volumes=(VolumeSpec(id="vol-1", path=str(self.volume)),),
-            realm="onvifd",
-            segment_seconds=60,
-            session_timeout=60,
-            replay_timeout=60,
-            max_clients=10,
             camera_silence=2.0,
         )
 

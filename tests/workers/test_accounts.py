@@ -13,24 +13,13 @@ from onvifd.clock import SimulatedClock, SystemClock, from_datetime
 from onvifd.rtsp.client import RtspClient
 from onvifd.rtsp.server import RtspServer
 from onvifd.workers.accounts import AccountTable
-from onvifd.workers.messages import Credentials, LoginNotice, Setup
+from onvifd.workers.messages import Credentials, LoginNotice
 from onvifd.workers.specs import CredentialSpec, FilterSpec, LockSpec
 from tests.rtsp.sample import feeding, live
+from tests.workers.conftest import worker_setup
 
 REALM, URI, PEER = "onvifd", "rtsp://nvr/live/cam-1/main", "192.0.2.7"
-SETUP = Setup(
-    kind="media",
-    name="media-0",
-    database_url="",
-    volumes=(),
-    realm=REALM,
-    segment_seconds=60,
-    session_timeout=60,
-    replay_timeout=60,
-    max_clients=10,
-    lockout_tries=3,
-    lockout_seconds=100.0,
-)
+SETUP = worker_setup(kind="media", name="media-0", realm=REALM, lockout_tries=3, lockout_seconds=100.0)
 
 
 def spec(name: str, password: str, *, former: str = "", changed: int = 1, periods: str = "") -> CredentialSpec:

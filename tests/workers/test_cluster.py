@@ -32,18 +32,9 @@ from onvifd.workers.messages import (
 )
 from onvifd.workers.specs import CameraSpec, CredentialSpec, PresentationSpec, RecordSpec, StreamSpec, VolumeSpec
 from onvifd.workers.supervisor import launch_local
+from tests.workers.conftest import worker_setup
 
-SETUP = Setup(
-    kind="",
-    name="",
-    database_url="",
-    volumes=(),
-    realm="onvifd",
-    segment_seconds=60,
-    session_timeout=60,
-    replay_timeout=45,
-    max_clients=10,
-)
+SETUP = worker_setup(replay_timeout=45)
 
 
 class Worker:

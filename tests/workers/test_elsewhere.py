@@ -14,21 +14,12 @@ from onvifd.access.digest import ClientDigest, make_ha1
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.link import LocalLink
 from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import Cameras, Credentials, Setup
+from onvifd.workers.messages import Cameras, Credentials
 from onvifd.workers.replay import ReplayWorker
 from onvifd.workers.specs import CredentialSpec
+from tests.workers.conftest import worker_setup
 
-SETUP = Setup(
-    kind="",
-    name="w",
-    database_url="",
-    volumes=(),
-    realm="onvifd",
-    segment_seconds=60,
-    session_timeout=60,
-    replay_timeout=60,
-    max_clients=10,
-)
+SETUP = worker_setup(name="w")
 ACCOUNTS = Credentials(
     accounts=(CredentialSpec(name="admin", level="Administrator", ha1=make_ha1("admin", "onvifd", "pass-word-1")),)
 )

@@ -22,10 +22,10 @@ from onvifd.clock import US
 from onvifd.media.types import Kind
 from onvifd.store.catalogue import Catalogue
 from onvifd.workers.cluster import Cluster
-from onvifd.workers.messages import AnyMessage, RecordingState, Setup
+from onvifd.workers.messages import AnyMessage, RecordingState
 from onvifd.workers.specs import VolumeSpec
 from onvifd.workers.supervisor import launch_process
-from tests.workers.conftest import RECORDING, spec
+from tests.workers.conftest import RECORDING, spec, worker_setup
 
 LONG = int(os.environ.get("ONVIFD_KILLS", "200"))
 """Rounds of the long form, which `make soak` runs."""
@@ -43,16 +43,10 @@ class Stage:
         self.volume.root.mkdir()
         self.database = f"sqlite:///{folder / 'catalogue.sqlite3'}"
         self.active = asyncio.Event()
-        setup = Setup(
-            kind="",
-            name="",
+        setup = worker_setup(
             database_url=self.database,
             volumes=(VolumeSpec(id="vol-1", path=str(self.volume.root)),),
-            realm="onvifd",
             segment_seconds=4,
-            session_timeout=60,
-            replay_timeout=60,
-            max_clients=10,
             log_level="ERROR",
         )
         self.cluster = Cluster(setup, 1, launch_process, heard=self._heard, lost=self._lost)

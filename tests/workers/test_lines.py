@@ -22,20 +22,10 @@ from onvifd.workers.media import MediaWorker
 from onvifd.workers.messages import AnyMessage, Setup
 from onvifd.workers.specs import VolumeSpec
 from onvifd.workers.supervisor import Handle, Worker, launch_local
-from tests.workers.conftest import spec
+from tests.workers.conftest import spec, worker_setup
 
 WAIT = 30.0
-SETUP = Setup(
-    kind="",
-    name="",
-    database_url="",
-    volumes=(),
-    realm="onvifd",
-    segment_seconds=60,
-    session_timeout=60,
-    replay_timeout=60,
-    max_clients=10,
-)
+SETUP = worker_setup()
 
 
 async def until(true: Callable[[], object]) -> None:

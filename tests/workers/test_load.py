@@ -9,22 +9,12 @@ from onvifd.rtsp.admission import Elsewhere
 from onvifd.rtsp.messages import RtspError
 from onvifd.rtsp.server_events import Session
 from onvifd.workers.load import NOTICE_BURST, SharedLoad, door_of, elsewhere
-from onvifd.workers.messages import RtspLoad, SessionRefused, Setup, Stats
+from onvifd.workers.messages import RtspLoad, SessionRefused, Stats
 from onvifd.workers.specs import SessionSpec
 from tests.rtsp.test_server_session import Sample
+from tests.workers.conftest import worker_setup
 
-SETUP = Setup(
-    kind="media",
-    name="media-0",
-    database_url="",
-    volumes=(),
-    realm="r",
-    segment_seconds=60,
-    session_timeout=60,
-    replay_timeout=60,
-    max_clients=10,
-    max_sessions=1,
-)
+SETUP = worker_setup(kind="media", name="media-0", realm="r", max_sessions=1)
 
 
 def stats(worker: str, *sessions: tuple[str, str]) -> Stats:

@@ -3,12 +3,16 @@
 import asyncio
 import socket
 
+import pytest
+from msgspec.structs import replace
+
 from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import Codec, TrackFormat
 from onvifd.workers.link import LocalLink
-from onvifd.workers.media import MediaWorker
-from onvifd.workers.messages import Cameras, Ready, Setup
+from onvifd.workers.media import MediaWorker, _Running
+from onvifd.workers.messages import Cameras, Ready
 from onvifd.workers.specs import CameraSpec, StreamSpec
+from tests.workers.conftest import worker_setup
 
 
 def cameras(url: str) -> Cameras:
@@ -16,17 +20,7 @@ def cameras(url: str) -> Cameras:
     return Cameras(cameras=(CameraSpec(id="cam-1", channel=1, streams=(stream,)),))
 
 
-SETUP = Setup(
-    kind="media",
-    name="media-0",
-    database_url="",
-    volumes=(),
-    realm="onvifd",
-    segment_seconds=60,
-    session_timeout=60,
-    replay_timeout=60,
-    max_clients=10,
-)
+SETUP = worker_setup(kind="media", name="media-0")
 
 
 async def test_clients_of_a_camera_that_was_changed_or_removed_are_ended() -> None:
@@ -54,6 +48,32 @@ async def test_clients_of_a_camera_that_was_changed_or_removed_are_ended() -> No
             await worker.handle(Cameras(cameras=()))
             assert worker.presentations.lookup("/live/cam-1/main") is None
             assert ended == ["changed", "removed"]
+        finally:
+            await worker.stop()
+            await theirs.close()
+            await ours.close()
+
+
+async def test_cameras_that_are_slow_to_leave_are_left_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = LocalLink.pair()
+    worker = MediaWorker(theirs)
+    together = asyncio.Barrier(3)
+    end = MediaWorker._end
+
+    async def slow(self: MediaWorker, running: _Running) -> None:
+        async with asyncio.timeout(10):
+            await together.wait()
+        await end(self, running)
+
+    monkeypatch.setattr(MediaWorker, "_end", slow)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"rtsp://127.0.0.1:{mute.getsockname()[1]}/"
+        assert isinstance(await worker.handle(SETUP), Ready)
+        try:
+            several = [replace(cameras(url).cameras[0], id=f"cam-{number}") for number in range(3)]
+            await worker.handle(Cameras(cameras=tuple(several)))
+            await worker.handle(Cameras(cameras=()))
+            assert not worker._streams
         finally:
             await worker.stop()
             await theirs.close()

@@ -11,20 +11,11 @@ from onvifd.workers.link import Link
 from onvifd.workers.messages import AnyMessage, Failure, MakeJpeg, Ping, Pong, Setup
 from onvifd.workers.process import start_local
 from onvifd.workers.supervisor import Handle, Launch, Worker, launch_local, launch_process
+from tests.workers.conftest import worker_setup
 
 
 def setup_of(kind: str) -> Setup:
-    return Setup(
-        kind=kind,
-        name=f"{kind}-0",
-        database_url="",
-        volumes=(),
-        realm="onvifd",
-        segment_seconds=60,
-        session_timeout=60,
-        replay_timeout=60,
-        max_clients=100,
-    )
+    return worker_setup(kind=kind, name=f"{kind}-0", max_clients=100)
 
 
 class Control:
