@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from onvifd.cameras.codec_change import CodecChanged, Findings
-from onvifd.cameras.intake_av import AvReceiver, AvSource, wants_clear
+from onvifd.cameras.intake_av import AvReceiver, AvSource, clear_login
 from onvifd.cameras.intake_choice import choose
 from onvifd.cameras.intake_core import Walker
 from onvifd.cameras.intake_demand import LINGER, Demand
@@ -31,7 +31,7 @@ from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavail
 from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import AccessUnit, FlushUnit
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
-from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected, secured
+from onvifd.rtsp.client_session import BasicRefused, NotUnderstood, TransportRefused, parse_url, redirected, secured
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge
 from onvifd.rtsp.poller import ReadPoller
@@ -115,6 +115,8 @@ class Intake:
         self._moved = ""
         """Where the camera has sent us to, for one connection."""
         self._misunderstood = 0
+        self._refused = False
+        """Whether the login was refused, by the last connection."""
         self._findings = Findings()
         self._by_libav = "libav" in source.quirks
         self._ssrc = random.getrandbits(32)
@@ -164,7 +166,8 @@ class Intake:
                     continue
                 self._lost(reason)
                 # A camera that closes a connection on which pictures came has been set otherwise, most likely.
-                delay = self._retries.delay(self._clock.monotonic(), began, self.counters.frames > frames)
+                now, delivered = self._clock.monotonic(), self.counters.frames > frames
+                delay = self._retries.delay(now, began, delivered, self._refused)
                 # Cameras that were lost together must not all come back in the same instant.
                 await self._clock.sleep(delay * random.uniform(0.8, 1.2))
                 self.reconnects += 1
@@ -182,6 +185,7 @@ class Intake:
         """One connection, to its end; gives the reason of the end."""
         client = self._make_client()
         before = self.counters.frames
+        self._refused = False
         try:
             await client.connect(self._connect_timeout)
             self._learn(client)
@@ -189,7 +193,8 @@ class Intake:
             self._learn(client)
             return await self._watch(client)
         except (NotUnderstood, BadInput) as error:
-            if not isinstance(error, NotAuthorized):
+            self._refused = isinstance(error, NotAuthorized)
+            if not self._refused:
                 self._misunderstand()
             return error.reason
         except OnvifdError as error:
@@ -252,12 +257,17 @@ class Intake:
         secure = source.transport.encrypted or source.url.startswith("rtsps:")
         if secure and source.trust.judge is not Judge.NONE:
             return "libavformat does not judge certificates: it is not used"
-        if self._digest and not secure and "basic-clear" not in source.quirks:
-            refusal = await wants_clear(self._make_client(), 2 * self._connect_timeout)
-            if refusal:
-                return refusal
+        login = source.user, source.password
+        if source.user and not secure and "basic-clear" not in source.quirks:
+            client = self._make_client()
+            try:
+                login = await clear_login(client, 2 * self._connect_timeout, digest=self._digest)
+            except BasicRefused as error:
+                return error.reason
+            finally:
+                self._learn(client)
         receiver = AvReceiver(
-            AvSource(source.name, source.url, source.user, source.password, source.audio, source.transport),
+            AvSource(source.name, source.url, *login, source.audio, source.transport),
             self._clock,
             self.counters,
             silence=self._silence,
@@ -345,7 +355,7 @@ class Intake:
         reports.setdefault(rtcp, track)
         track.described, track.rtcp_channel = described.payload_type, rtcp
         track.listed = dict(described.others)
-        track.honest = "no-markers" not in self.source.quirks
+        track.honest = track.honest and "no-markers" not in self.source.quirks
         track.follow_reports = "arrival-time" not in self.source.quirks
         if placed.ssrc is not None and all(other.ssrc != placed.ssrc for other in self.tracks):
             track.adopt(placed.ssrc)

@@ -13,6 +13,9 @@ STABLE = 3.0
 SHORT, SPAN = 20, 60.0
 """How many shorter connections in so many seconds count as good if pictures came on them: a camera ends a connection whenever
 it is set otherwise, and clients may do that every second. One that fails is not asked more often than that."""
+PATIENCE = 10
+"""By how much longer the second and further tries of a login that was refused are waited for. Cameras lock accounts after five
+or seven wrong passwords, and keep them locked while more of them come."""
 RESPITE = 600.0
 """Seconds for which something is left out that cost a connection. It may have been the network."""
 
@@ -37,15 +40,18 @@ class Retries:
 
     def __init__(self, back_off: tuple[float, ...] = BACK_OFF) -> None:
         self._back_off = back_off
-        self._failures = 0
+        self._failures = self._refusals = 0
         self._short: deque[float] = deque(maxlen=SHORT)
 
     def good(self) -> None:
         """A connection was ended by ourselves."""
         self._failures = 0
 
-    def delay(self, now: float, began: float, delivered: bool) -> float:
-        """Seconds to wait after a connection that began at a time, and whether pictures came on it."""
+    def delay(self, now: float, began: float, delivered: bool, refused: bool = False) -> float:
+        """Seconds to wait after a connection that began at a time: whether pictures came on it, whether the login was refused."""
+        self._refusals = self._refusals + 1 if refused else 0
+        if self._refusals > 1:
+            return PATIENCE * self._back_off[min(self._refusals, len(self._back_off)) - 1]
         if delivered and (now - began > STABLE or self._is_rare(now)):
             self._failures = 0
             return AT_ONCE

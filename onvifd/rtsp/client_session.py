@@ -183,7 +183,11 @@ class ClientSession:
         """Whether this answers the request sent last; 100 Continue is no answer yet."""
         if 100 <= response.status < 200:
             return False
-        return (response.headers.get("CSeq") or "").strip() in (str(self._waiting), "")
+        number = (response.headers.get("CSeq") or "").strip()
+        if number in (str(self._waiting), ""):
+            return True
+        # Of a number that was never sent: cameras that count for themselves.
+        return not (re.fullmatch(r"[0-9]{1,9}", number) and 0 < int(number) <= self._cseq)
 
     def response(self, response: Response) -> bytes | None:
         """Judge an answer: bytes to send again (now with credentials), or None when it is a success.
@@ -226,6 +230,11 @@ class ClientSession:
                 self.timeout = max(5, int(match.group(1)))
 
     # ---- authentication --------------------------------------------------------------------------
+
+    @property
+    def challenged(self) -> bool:
+        """Whether the camera has asked for a login in a way that we answer."""
+        return self._digest is not None and bool(self._digest.scheme)
 
     def _challenged(self, response: Response) -> bytes:
         if not self.user:

@@ -260,8 +260,9 @@ class MediaWorker:
         wanted = {(camera.id, stream.name): stream for camera in cameras for stream in camera.streams}
         self._recordings.keep(each.recording for spec in wanted.values() for each in spec.recordings)
         await self._recordings.recover(tuple(each for spec in wanted.values() for each in spec.recordings))
-        for key in [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]:
-            await self._end(self._streams.pop(key))
+        ending = [key for key in self._streams if key not in wanted or self._must_restart(key, wanted[key])]
+        # Together: each may have to wait for its camera, and the others are not to be without pictures for the sum of it.
+        await asyncio.gather(*(self._end(self._streams.pop(key)) for key in ending))
         # What goes from one stream to another ends there before it begins here.
         await asyncio.gather(*(running.feed.leave(wanted[key].recordings) for key, running in self._streams.items()))
         await self._talking.configure(cameras)

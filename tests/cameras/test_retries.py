@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from onvifd.cameras.retries import AT_ONCE, BACK_OFF, RESPITE, SHORT, SPAN, STABLE, Respite, Retries
+from onvifd.cameras.retries import AT_ONCE, BACK_OFF, PATIENCE, RESPITE, SHORT, SPAN, STABLE, Respite, Retries
 
 
 def test_failures_in_a_row_are_waited_for_longer_and_longer() -> None:
@@ -13,6 +13,22 @@ def test_failures_in_a_row_are_waited_for_longer_and_longer() -> None:
     assert retries.delay(101, 100, False) == BACK_OFF[0]
     retries.good()
     assert retries.delay(102, 101, False) == BACK_OFF[0]
+
+
+def test_a_refused_login_is_tried_less_often_so_that_no_account_is_locked() -> None:
+    retries = Retries()
+    waits = [retries.delay(now, now - 1, False, refused=True) for now in range(len(BACK_OFF) + 1)]
+    assert waits == [BACK_OFF[0], *(PATIENCE * wait for wait in BACK_OFF[1:]), PATIENCE * BACK_OFF[-1]]
+    assert sum(waits[:5]) > 120, "five tries in two minutes"
+
+
+def test_a_camera_that_refuses_while_it_starts_is_asked_again_soon() -> None:
+    retries = Retries()
+    for now in range(20):
+        retries.delay(now, now - 1, False)
+    assert retries.delay(20, 19, False, refused=True) <= BACK_OFF[-1]
+    assert retries.delay(21, 20, False) == BACK_OFF[-1]
+    assert retries.delay(22, 21, False, refused=True) <= BACK_OFF[-1]
 
 
 def test_a_camera_that_is_set_every_second_is_back_at_once() -> None:

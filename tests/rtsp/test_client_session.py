@@ -271,6 +271,9 @@ def test_answers_are_told_apart_by_cseq() -> None:
     assert not session.awaits(answer(200, ("CSeq", "1")))
     assert session.awaits(answer(200, ("CSeq", "2")))
     assert session.awaits(answer(200))  # some cameras leave it out
+    for own in ("0", "7", "x", "4294967296"):
+        assert session.awaits(answer(200, ("CSeq", own)))  # and some count for themselves
+    assert not session.awaits(answer(100, ("CSeq", "7")))
 
 
 def test_description_and_setup() -> None:
