@@ -66,9 +66,9 @@ def live555_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[P
 def live555_files(space: str) -> Iterator[tuple[Program, str]]:
     """The test clip as a file. The server takes no port but 554 of all addresses: it runs in a network namespace."""
     path = elementary_stream()
-    link = path.with_suffix(".264")  # the kind of file goes by its name
-    if not link.exists():
-        link.symlink_to(path.name)
+    link = path.with_suffix(".264")  # the kind of file goes by its name, which is that of a symbolic link's target
+    link.unlink(missing_ok=True)
+    link.hardlink_to(path)
     within = ("ip", "netns", "exec", space, "env", f"--chdir={path.parent}")
     with program(*within, LIVE555_FILES, core=SERVER_CORE, ready=False) as running:
         time.sleep(2)

@@ -33,6 +33,7 @@ from tests.cameras.fault_camera import (
     set_time,
     time_of,
 )
+from tests.rtsp.sample import encoded
 
 ROOT = Path(__file__).parents[2]
 Case = Callable[[], tuple[Camera, dict[str, object]]]
@@ -520,3 +521,23 @@ async def test_keep_alives(more: dict[str, object], method: str | None) -> None:
         else:
             await asyncio.sleep(0)
             assert len(camera.requests) == count
+
+
+async def test_a_camera_that_marks_slices_is_not_believed_on_its_next_connection() -> None:
+    """As live555's relay does. The first picture of all is cut in two before that is known, no other one is."""
+    slices, known = (1, 5), {data for _, data in encoded()[1]}
+
+    def spoil(number: int, packets: list[Packet]) -> list[Packet]:
+        for packet in packets:
+            kind, ends = packet[12] & 31, packet[13] & 0x40
+            packet[1] |= 0x80 if kind in slices or (kind == 28 and ends and packet[13] & 31 in slices) else 0
+        return packets
+
+    async with Camera(spoil=spoil).url() as url, Rig(url, transport=Way.TCP).running() as rig:
+        await rig.until(lambda: len(rig.frames) >= 10)
+        assert [each.data in known for each in rig.frames[:3]] == [False, False, True]
+        client, count = rig.intake._client, len(rig.frames)
+        assert client is not None
+        client.abort("gone")
+        await rig.until(lambda: len(rig.states) >= 3 and len(rig.frames) >= count + 10)
+        assert all(each.data in known for each in rig.frames[2:])
