@@ -74,22 +74,27 @@ class _Unit(NamedTuple):
     data: bytes
 
 
-async def wants_clear(client: RtspClient, timeout: float) -> str:
-    """Why a camera that has offered Digest is not to be received by libavformat: it asks for Basic, and would be told the password.
+async def clear_login(client: RtspClient, timeout: float, *, digest: bool) -> tuple[str, str]:
+    """What libavformat may be told of the login of a camera in clear, as our client sees that camera just now.
 
-    Empty where there is no such reason. libavformat cannot be told to send Digest alone.
+    libavformat cannot be told to send Digest alone, so it gets no login that nobody has asked for: nothing where the camera
+    describes itself to all, or where it has offered Digest before (`digest`) and does not ask at all now. Raises BasicRefused.
     """
+    described = False
     try:
         async with asyncio.timeout(timeout):
             await client.connect(timeout)
             await client.describe()
-    except BasicRefused as error:
-        return error.reason
+            described = True
+    except BasicRefused:
+        raise
     except (OnvifdError, TimeoutError) as error:
         log.debug("our client: %s", error)  # that is why the other one is used
     finally:
         await client.close()
-    return ""
+    if client.challenged or not (described or digest):
+        return client.session.user, client.session.password
+    return "", ""
 
 
 class AvReceiver:

@@ -137,6 +137,11 @@ class RtspClient:
         return self.session.offered_digest or (self._tunnel is not None and self._tunnel.offered_digest)
 
     @property
+    def challenged(self) -> bool:
+        """Whether the camera has asked for a login that we would give it."""
+        return self.session.challenged or (self._tunnel is not None and self._tunnel.challenged)
+
+    @property
     def has_answered(self) -> bool:
         """Whether the camera has answered anything: it speaks RTSP, and by this way."""
         return self.session.answered

@@ -141,6 +141,11 @@ class Tunnel:
         return (lines + "\r\n").encode("utf-8", "surrogateescape")
 
     @property
+    def challenged(self) -> bool:
+        """Whether the camera has asked for a login at HTTP, in a way that we answer."""
+        return self._digest is not None and bool(self._digest.scheme)
+
+    @property
     def offered_digest(self) -> bool:
         """Whether the camera has asked for Digest at HTTP."""
         return self._digest is not None and self._digest.scheme == "digest"
