@@ -140,6 +140,8 @@ class SegmentWriter:
         self._pending_bytes = 0
         self._last: AccessUnit | None = None
         self._heard = 0.0
+        self._began: int | None = None
+        """With which time the last segment did."""
         self._latest = 0
         self._reorders = False
         self._seen = 0
@@ -202,17 +204,15 @@ class SegmentWriter:
         self._last = unit
         if self.waiting:
             self._jumped_at = None
+            if last is not None:
+                self._last = unit = self._after(last, unit)
             continues, self._continues = self._continues and last is not None and self._follows(last, unit), False
             self._latest = unit.utc
             actions += self._begin(unit, room, continues)
             return actions
         assert last is not None
-        self._last = unit = self._steady(last, unit)
+        self._last = unit = self._after(last, self._steady(last, unit))
         delta = unit.utc - last.utc
-        if unit.key and unit.utc <= self._latest and not self._jumped(last, unit):
-            # No frame is shown after a clean point that comes later: the camera's clock was put right by a moment.
-            self._last = unit = msgspec.structs.replace(unit, utc=self._latest + 1)
-            delta = unit.utc - last.utc
         if self._jumped(last, unit):
             actions += self._end(EndReason.CLOCK, None, room)
             actions += self._begin(unit, room)
@@ -249,6 +249,15 @@ class SegmentWriter:
         self._interval += (min(delta, US) - self._interval) // 4
         self._hold(unit)
         return True
+
+    def _after(self, last: AccessUnit, unit: AccessUnit) -> AccessUnit:
+        """No frame is shown after a clean point that comes later: the camera's clock was put right by a moment. Nor is one shown
+        before the fragment in front of its own: fragments are found by their beginnings, which are in order."""
+        fragments = self._segment.fragments if self._segment is not None else []
+        floor = self._latest if unit.key else fragments[-1].start if fragments else unit.utc - 1
+        if unit.utc > floor or self._jumped(last, unit):
+            return unit
+        return msgspec.structs.replace(unit, utc=floor + 1)
 
     def _steady(self, last: AccessUnit, unit: AccessUnit) -> AccessUnit:
         """When the clock jumps within a group of pictures, the rest of the group stays on the old one: it can be decoded only
@@ -401,6 +410,10 @@ class SegmentWriter:
                 head = b""
             if head:
                 self._serial += 1
+                if unit.utc == self._began:
+                    # By a clock that stands still: segments are found by their beginnings.
+                    unit = msgspec.structs.replace(unit, utc=unit.utc + 1)
+                self._began = unit.utc
                 row = SegmentRow(
                     recording=self.recording,
                     volume=self.volume,

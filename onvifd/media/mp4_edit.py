@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from onvifd.clock import ntp_to_utc, utc_to_ntp
 from onvifd.errors import InvalidArgument
 from onvifd.media.mp4_parse import Box, boxes
 
@@ -30,7 +31,7 @@ def moved_fragment(body: bytes, sequence: int, shifts: Sequence[int]) -> bytes:
         shifts[track] = min(shifts[track], time)
     for each in boxes(body):
         if each.kind == b"prft":
-            _shift(data, each.body + 16, each, shifts[_number(body, each, 4)])
+            _shift_reference(data, each, shifts[_number(body, each, 4)])
         elif each.kind == b"moof":
             header = next(boxes(body, each.body, each.end))
             if header.kind != b"mfhd":
@@ -59,6 +60,19 @@ def _number(body: bytes, box: Box, skip: int) -> int:
     """Track index by the track_ID at an offset of a box's payload."""
     (number,) = _SEQUENCE.unpack_from(body, box.body + skip)
     return int(number) - 1
+
+
+def _shift_reference(data: bytearray, prft: Box, by: int) -> None:
+    """Of a picture that is shown before the file's media time begins that beginning is told instead. Such are pictures alone,
+    whose media time is microseconds: what has no composition offset begins with its decode time."""
+    at, ntp = prft.body + 16, prft.body + 8
+    if at + _MEDIA_TIME.size <= prft.end:
+        early = by - _MEDIA_TIME.unpack_from(data, at)[0]
+        if early > 0:
+            (utc,) = _MEDIA_TIME.unpack_from(data, ntp)
+            _MEDIA_TIME.pack_into(data, ntp, utc_to_ntp(ntp_to_utc(utc) + early))
+            by -= early
+    _shift(data, at, prft, by)
 
 
 def _shift(data: bytearray, position: int, box: Box, by: int) -> None:

@@ -294,7 +294,8 @@ def _run(
     if offset < moof.end - moof.start:
         raise InvalidArgument("samples lie outside of the fragment")
     samples: list[SampleRef] = []
-    end = anchor_utc
+    # The anchor lies behind a picture that is shown before the file's media time begins (mp4_edit).
+    end = -(1 << 62)
     for row in range(0, count * columns, columns):
         duration, size, sample_flags = table[row : row + 3]
         presented = base + _signed(table[row + 3]) if reordered else base
@@ -305,7 +306,7 @@ def _run(
         end = max(end, utc + (duration if scale == US else duration * US // scale))
     if position > limit:
         raise InvalidArgument("samples reach over mdat")
-    return ParsedRun(number - 1, anchor_utc, end, tuple(samples))
+    return ParsedRun(number - 1, samples[0].utc, end, tuple(samples))
 
 
 def _signed(value: int) -> int:

@@ -247,6 +247,40 @@ def test_a_clock_put_right_by_a_moment_costs_no_frame(h264: Clip, keys: bool, af
     assert starts[0] == actions[-1].row.start
 
 
+def slow_by(units: list[AccessUnit], first: int, by: int) -> list[AccessUnit]:
+    """Their clock is put back by microseconds before the one of a number."""
+    return [structs.replace(unit, utc=unit.utc - (by if n >= first else 0)) for n, unit in enumerate(units)]
+
+
+def test_a_picture_shown_before_the_rest_goes_to_another_volume(h264_long: Clip) -> None:
+    """Found by test_writer_machine: the reference time of the fragment had no number in a file that began behind it."""
+    units = slow_by(slow_by(list(video_units(h264_long, seconds=6)), 26, 500_000), 63, 10_000)
+    core = writer(h264_long)
+    third = appends(run(core, units))[2:]
+    (other,) = mp4_parse.parse_fragment(third[0].data, third[0].row.formats)
+    (moved, *_) = appends(core.move("v2", list(third)))
+    (one,) = mp4_parse.parse_fragment(moved.parts[-1], moved.row.formats)
+    assert [sample.utc for sample in one.samples] == [sample.utc for sample in other.samples]
+    assert (one.utc, one.end) == (other.utc, other.end)
+
+
+def test_fragments_begin_in_order_however_often_the_clock_is_put_back(h264_long: Clip) -> None:
+    units = slow_by(slow_by(list(video_units(h264_long, seconds=6)), 30, 900_000), 32, 900_000)
+    core = writer(h264_long)
+    row = (run(core, units) + core.finish(EndReason.STOP))[-1].row
+    starts = [each.start for each in unpack_fragments(row.fragments)]
+    assert starts == sorted(set(starts))
+
+
+def test_segments_begin_at_different_times_though_the_clock_stands(h264: Clip, h264_large: Clip) -> None:
+    """They are found by their beginnings: of two with the same one nobody would see the first."""
+    first, other = next(video_units(h264, seconds=1)), next(video_units(h264_large, seconds=1))
+    core = writer(h264)
+    rows = [each.row for each in closes(run(core, [first, other, first]) + core.finish(EndReason.STOP))]
+    assert [row.start for row in rows] == sorted({row.start for row in rows})
+    assert len(rows) == 3
+
+
 def test_a_changed_picture_size_begins_a_segment(h264: Clip, h264_large: Clip) -> None:
     later = list(video_units(h264_large, T0 + 2 * US, 2))
     later = [structs.replace(unit, ticks=unit.ticks + 180_000) for unit in later]
