@@ -61,6 +61,14 @@ def parse_parameters(text: str) -> dict[str, str]:
     return found
 
 
+def nonce_of(authorization: str) -> str:
+    """The nonce of Digest credentials; empty where there is none."""
+    try:
+        return parse_parameters(authorization[:MAX_HEADER].strip().partition(" ")[2]).get("nonce", "")
+    except ValueError:
+        return ""
+
+
 def _quote(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -180,20 +188,31 @@ class DigestVerifier:
 
     def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]:
         """Values of WWW-Authenticate, each for a header of its own (RFC 7616 3.7). All share one nonce."""
-        # Clients on live555 (VLC among them) find the nonce directly behind the realm or not at all
-        start = f'Digest realm={_quote(self.realm)}, nonce="{self._nonce(now)}", qop="auth", opaque="{self._opaque}"'
+        # Clients on live555 (VLC among them) find the nonce directly behind the realm or not at all, and stale behind that: where
+        # it stands elsewhere they take a nonce that is too old for a wrong password, and give up
+        start = f'Digest realm={_quote(self.realm)}, nonce="{self._nonce(now)}"{", stale=true" if stale else ""}'
         # algorithm and stale are tokens: quotes around them break clients (RFC 7616 3.3)
-        end = ", stale=true" if stale else ""
-        return tuple(f"{start}, algorithm={hashed.name}{end}" for hashed in self._offered)
+        rest = f'qop="auth", opaque="{self._opaque}"'
+        return tuple(f"{start}, {rest}, algorithm={hashed.name}" for hashed in self._offered)
 
     def challenge(self, now: float, stale: bool = False) -> str:
         """The first of `challenges`."""
         return self.challenges(now, stale)[0]
 
     def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
+        self,
+        authorization: str,
+        method: str,
+        uri: str,
+        now: float,
+        *,
+        peer: str = "",
+        local: str = "",
+        held: str = "",
     ) -> Account:
         """The account that sent `authorization` with `method` for the request target `uri`, from the address `peer`.
+
+        `held` is a nonce that is never too old: that of a connection which logged in with it and still stands.
 
         Raises DigestRejected (a NotAuthorized); its `stale` belongs into the next challenge.
         """
@@ -205,7 +224,8 @@ class DigestVerifier:
         if not self._uri_matches(fields["uri"], uri):
             raise DigestRejected("digest was made for another URI")
         credential = self._identify(fields, method, peer, local)
-        if not 0 <= now - issued / 1000 <= (self._lifetime if "qop" in fields else self._plain_lifetime):
+        lifetime = self._lifetime if "qop" in fields else self._plain_lifetime
+        if fields["nonce"] != held and not 0 <= now - issued / 1000 <= lifetime:
             raise DigestRejected("nonce is too old", stale=True)
         if self._replay_check:
             self._check_count(fields, issued, now)

@@ -106,9 +106,9 @@ def play_request(request: Request, replay: bool) -> PlayRequest:
 
 def play_fields(request: Request, session: Session, reply: PlayReply) -> list[tuple[str, str]]:
     """Range and RTP-Info of a PLAY answer: clock units, and rtptime that belongs to the start (Streaming 5.2.2.3). Scale and
-    Speed say what is really done, where they were asked for (RFC 2326 12.34, 12.35)."""
-    span = h.Range(npt=True, now=True) if reply.start is None else h.Range(start=reply.start, end=reply.end)
-    fields = [("Range", span.format())]
+    Speed say what is really done, where they were asked for (RFC 2326 12.34, 12.35). Where no start is known there is no Range: it
+    shall not be one of other units."""
+    fields = [] if reply.start is None else [("Range", h.Range(start=reply.start, end=reply.end).format())]
     tracks = session.presentation.tracks
     items = [
         h.RtpInfoItem(f"{session.base}/{tracks[info.track].control}", info.seq, info.rtp_time)

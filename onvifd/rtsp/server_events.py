@@ -193,5 +193,13 @@ class Verifier(Protocol):
     def challenges(self, now: float, stale: bool = False) -> tuple[str, ...]: ...
 
     def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
+        self,
+        authorization: str,
+        method: str,
+        uri: str,
+        now: float,
+        *,
+        peer: str = "",
+        local: str = "",
+        held: str = "",
     ) -> Account: ...

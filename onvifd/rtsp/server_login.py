@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from onvifd.access.digest import nonce_of
 from onvifd.access.types import AccessClass, Account, may
 from onvifd.errors import NotAuthorized
 from onvifd.rtsp.messages import Request, RtspError
@@ -19,6 +20,9 @@ class Login:
         self._verifier = verifier
         self._peer = peer
         self._local = local
+        self._held = ""
+        """The nonce by which the client is in. Some clients keep it for as long as they are connected: they would lose a session of
+        hours to a keep-alive that is refused."""
         self.failures = 0
 
     def authenticate(self, request: Request, now: float) -> Account:
@@ -29,8 +33,15 @@ class Login:
             if authorization is None:
                 raise NotAuthorized("credentials are needed")
             account = self._verifier.verify(
-                authorization, request.method, request.uri, now, peer=self._peer, local=self._local
+                authorization,
+                request.method,
+                request.uri,
+                now,
+                peer=self._peer,
+                local=self._local,
+                held=self._held,
             )
+            self._held = nonce_of(authorization)
         except NotAuthorized as error:
             stale = bool(getattr(error, "stale", False))
             if authorization is not None and not stale:

@@ -42,9 +42,9 @@ async def test_the_verifier_knows_the_addresses() -> None:
         asked: list[tuple[str, str]] = []
         inner = server.verifier.verify
 
-        def verify(*arguments: object, peer: str = "", local: str = "") -> object:
+        def verify(*arguments: object, peer: str = "", local: str = "", held: str = "") -> object:
             asked.append((peer, local))
-            return inner(*arguments, peer=peer, local=local)  # type: ignore[arg-type]
+            return inner(*arguments, peer=peer, local=local, held=held)  # type: ignore[arg-type]
 
         server.verifier.verify = verify  # type: ignore[method-assign, assignment]
         client = RtspClient(f"rtsp://127.0.0.1:{port}/live/cam-1/main", USER, "wrong")

@@ -92,7 +92,15 @@ class Anybody:
         return ("Digest",)
 
     def verify(
-        self, authorization: str, method: str, uri: str, now: float, *, peer: str = "", local: str = ""
+        self,
+        authorization: str,
+        method: str,
+        uri: str,
+        now: float,
+        *,
+        peer: str = "",
+        local: str = "",
+        held: str = "",
     ) -> Account:
         return Account(authorization, Level.USER)
 

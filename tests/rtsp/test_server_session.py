@@ -450,6 +450,27 @@ def test_what_keeps_a_session(kind: str) -> None:
     assert peer.ask("PLAY", LIVE).status == 200
 
 
+def test_a_client_that_keeps_its_nonce_keeps_its_session() -> None:
+    """Some clients answer a challenge once in a connection, whatever comes later."""
+    peer = Peer()
+    peer.set_up()
+    for _ in range(200):
+        peer.now += 50
+        (answer,) = peer.send(peer.serialise("GET_PARAMETER", LIVE))
+        assert answer.status == 200
+        peer.machine.handle_timer(peer.now)
+    assert peer.machine.sessions
+
+
+def test_play_tells_no_time_that_is_none_of_the_clock() -> None:
+    """Streaming 5.2.2.3: Range has clock units or is not there."""
+    peer = Peer()
+    peer.set_up()
+    peer.reply = PlayReply(start=None)
+    response = peer.ask("PLAY", LIVE)
+    assert (response.status, response.headers.get("Range")) == (200, None)
+
+
 def test_data_on_a_foreign_channel_keeps_nothing() -> None:
     peer = Peer()
     peer.set_up()
