@@ -6,6 +6,7 @@ group carries can be decoded without RTSP: where a camera sends no parameter set
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -24,6 +25,9 @@ from onvifd.rtsp.play import Multicast, PlayReply, PlayRequest, Protector, first
 from onvifd.rtsp.udp import SEND_BUFFER, DatagramPair
 
 log = logging.getLogger(__name__)
+
+FIRST_WAIT = 3.0
+"""Seconds that the answer to PLAY waits for the first unit of groups to which nothing was sent yet."""
 
 _H264_SPS, _H264_STAP_A = 7, 24
 _H265_SPS, _H265_AP = 33, 48
@@ -436,17 +440,43 @@ class GroupPlayback:
         except Unavailable:
             await self.close()
             raise
-        found = [
-            (number, last, source.tracks[track].format.clock_rate)
-            for (number, source, track, _), member in zip(self._wanted, self._members, strict=True)
-            if (last := member.sender.last) is not None
-        ]
+        if not (found := self._found()):
+            await self._begun()
+            found = self._found()
         if not found:
             return PlayReply(start=None)
         start = min(last.utc for _, last, _ in found)
         return PlayReply(
             start=start, rtp=tuple(first_packet(number, last, start, rate) for number, last, rate in found)
         )
+
+    def _found(self) -> list[tuple[int, FlushUnit, int]]:
+        """Number, what was sent last, and clock rate of each track to which something was sent."""
+        return [
+            (number, last, source.tracks[track].format.clock_rate)
+            for (number, source, track, _), member in zip(self._wanted, self._members, strict=False)
+            if (last := member.sender.last) is not None and track < len(source.tracks)
+        ]
+
+    async def _begun(self) -> None:
+        """The first unit is sent, or the source has ended: before, nobody knows where numbers begin (RFC 2326 12.33)."""
+        begun = asyncio.Event()
+
+        def sent(unit: FlushUnit) -> None:
+            if self._found():
+                begun.set()
+
+        sources = list({id(source): source for _, source, _, _ in self._wanted}.values())
+        for source in sources:
+            source.attach(sent, begun.set)
+        try:
+            async with asyncio.timeout(FIRST_WAIT):
+                await begun.wait()
+        except TimeoutError:
+            log.debug("nothing is sent to the groups yet")
+        finally:
+            for source in sources:
+                source.detach(sent)
 
     def start(self) -> None:
         """Nothing: a group knows no beginning of one session."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from onvifd.errors import Unavailable
@@ -61,6 +63,25 @@ async def test_a_group_of_what_is_no_longer_as_described_is_refused(change: str)
     with pytest.raises(Unavailable, match="described again"):
         await playback.play(PlayRequest(cseq=1), frozenset({0}))
     assert groups.senders == (), "it would keep the group from what takes its place"
+    await playback.close()
+
+
+async def test_the_answer_waits_for_the_first_unit_of_a_group() -> None:
+    """Metadata begin when something happens: the answer must tell where their numbers begin."""
+    source = stream()
+    groups = Groups("127.0.0.1")
+    composition = Composition(name="n", profile="p", video=source, multicast={Kind.VIDEO: free_group()})
+    mount = LiveMount(lambda path: composition, 60, groups=groups)
+    presentation = await mount.find("/live/cam-1/main", sample.lookup(sample.USER).account)  # type: ignore[union-attr]
+    playback = presentation.open_groups(frozenset({0}), lambda: None, "127.0.0.1")
+    asked = asyncio.create_task(playback.play(PlayRequest(cseq=1), frozenset({0})))
+    async with asyncio.timeout(10):
+        while not source.clients:
+            await asyncio.sleep(0)
+    assert not asked.done()
+    source.publish(key(7))
+    assert [(each.track, each.seq) for each in (await asked).rtp] == [(0, 7)]
+    assert source.clients == 1, "only the group itself watches on"
     await playback.close()
 
 
