@@ -236,11 +236,16 @@ def parse(data: bytes) -> Picture:
         raise InvalidArgument("JPEG: not a picture, or one too large")
     headers = Headers()
     begin = headers.read(data)
+    return picture_of(headers, scan_of(data, begin))
+
+
+def scan_of(data: bytes, begin: int = 0) -> bytes:
+    """Entropy coded data from an offset on, to their end. Raises InvalidArgument when more than the end of the picture follows."""
     end = _MARKER_IN_SCAN.search(data, begin)
     if end is not None and data[end.end() - 1] != _EOI:
         raise InvalidArgument("JPEG: more than one scan")
     # 0xFF at the end of the data are fill bytes of the marker behind it, or of one that was cut off (T.81 B.1.1.2).
-    return picture_of(headers, data[begin : end.start() if end else len(data)].rstrip(b"\xff"))
+    return data[begin : end.start() if end else len(data)].rstrip(b"\xff")
 
 
 def size_of(data: bytes) -> tuple[int, int]:

@@ -345,8 +345,7 @@ class JpegDepacketizer(Unfragmented):
         if headers.restart is None:
             headers.restart = self._restart
         scan = data[position:] + b"".join(self._parts)
-        end = scan.find(b"\xff\xd9")
-        picture = jpeg.picture_of(headers, scan[:end] if end >= 0 else scan)
+        picture = jpeg.picture_of(headers, jpeg.scan_of(scan))
         if (picture.width, picture.height) != (self.format.width, self.format.height):
             self.format = replace(self.format, width=picture.width, height=picture.height)
         headers.restart = None  # 5.1.4.2: never derived from previous frames

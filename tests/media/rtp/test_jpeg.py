@@ -430,6 +430,21 @@ def test_flipped_bytes_are_damage_or_another_picture(data: st.DataObject) -> Non
                 jpeg.parse(frame.data)
 
 
+def test_a_marker_amidst_the_scan_is_damage() -> None:
+    """Found by a search: such a picture was given as whole, and could not be sent again."""
+    joiner = JpegDepacketizer(FORMAT)
+    found: list[Frame] = []
+    parts = pack(make_jpeg(320, 240))
+    for number, (head, payload) in enumerate(parts):
+        body = bytearray(payload)
+        if number == 1:
+            body[100:102] = b"\xff\x84"
+        if head.extension is not None:
+            joiner.extend(*head.extension)
+        found += joiner.feed(bytes(body), number == len(parts) - 1, 0, True)
+    assert [frame.damaged for frame in found] == [True]
+
+
 def test_the_pattern_can_be_told_by_its_colours() -> None:
     shown = show(make_jpeg(2560, 1440))
     assert abs(int(shown[100, 100, 0]) - int(pattern(16, 32)[0, 0, 0])) < 30
