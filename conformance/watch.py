@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from conformance.model import Examination, Failure
 from conformance.payloads import KINDS, NAMES, judge_of
@@ -272,20 +273,20 @@ async def fresh_key(client: StreamClient, flow: Flow, seen: int, patience: float
     return flow.judge.keys[seen] if await client.until(there, patience) else None
 
 
-async def key_within(client: StreamClient, flow: Flow, key: Rtp, span: float) -> float | None:
-    """Seconds of the stream from one key frame to the next; None if there was none in `span` of them.
+async def early_key(client: StreamClient, flow: Flow, key: Rtp, interval: float, span: float) -> bool:
+    """Whether within `span` seconds of the stream after a key frame one comes sooner after its predecessor than `interval`.
 
     By RTP times: what is late on its way is not late in the stream.
     """
-    seen = flow.judge.keys.index(key) + 1
-    clock = flow.track.media.clock
+    begin, clock = flow.judge.keys.index(key), flow.track.media.clock
+
+    def early() -> bool:
+        keys = flow.judge.keys[begin:]
+        return any(ahead(after.stamp, before.stamp) < interval * clock for before, after in pairwise(keys))
 
     def decided() -> bool:
         flow.update()
-        return len(flow.judge.keys) > seen or ahead(flow.track.rtp[-1].stamp, key.stamp) > span * clock
+        return early() or ahead(flow.track.rtp[-1].stamp, key.stamp) > span * clock
 
     await client.until(decided, span + PATIENCE)
-    if len(flow.judge.keys) <= seen:
-        return None
-    apart = ahead(flow.judge.keys[seen].stamp, key.stamp) / clock
-    return apart if apart <= span else None
+    return early()

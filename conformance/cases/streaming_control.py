@@ -16,14 +16,16 @@ from conformance.model import Examination, Failure
 from conformance.names import text
 from conformance.payloads import Jpeg
 from conformance.rtp import ahead
-from conformance.watch import fresh_key, key_within, see
+from conformance.watch import early_key, fresh_key, see
 
 SHORT = "PT10S"
 """Session timeout that is asked for, so that keep-alives show within a test."""
-ATTEMPTS = 3
-"""Times that a synchronization point is asked for: a key frame that comes late once may have met a busy network."""
-EARLY = 0.8
-"""Of the interval between regular key frames: what comes sooner was asked for."""
+ATTEMPTS = 2
+"""Times that a synchronization point is asked for."""
+EARLY = 0.9
+"""Of the interval between regular key frames: what comes sooner after the one before was asked for."""
+WATCHED = 2.5
+"""Intervals after a key frame in which what was asked for must come: a busy device may need more than one."""
 LONGEST = 20
 """Seconds of a session timeout that are waited for; a longer one is not."""
 
@@ -159,7 +161,7 @@ async def synchronization(x: Examination, prefix: str, encoding: str) -> None:
                 assert key is not None
                 await media.synchronize(profile.token)
                 asked = ahead(flow.track.rtp[-1].stamp, key.stamp) / flow.track.media.clock
-                if await key_within(show.client, flow, key, EARLY * interval) is not None:
+                if await early_key(show.client, flow, key, EARLY * interval, WATCHED * interval):
                     return
                 x.note(f"asked {asked:.2f} s after a key frame of {flow.name}, none came before the next regular one")
             x.check(
