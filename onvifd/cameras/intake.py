@@ -26,12 +26,13 @@ from onvifd.cameras.intake_source import Source
 from onvifd.cameras.intake_track import Counters, InboundTrack, continued
 from onvifd.cameras.quirks import client_options
 from onvifd.cameras.retries import BACK_OFF, Respite, Retries
+from onvifd.cameras.sound_change import SoundWatch
 from onvifd.clock import Clock
 from onvifd.errors import BadInput, NotAuthorized, OnvifdError, Timeout, Unavailable
 from onvifd.live.hub import LiveStream, LiveTrack
 from onvifd.media.types import AccessUnit, FlushUnit
 from onvifd.rtsp.client import CONNECT_TIMEOUT, RtspClient
-from onvifd.rtsp.client_session import BasicRefused, NotUnderstood, TransportRefused, parse_url, redirected, secured
+from onvifd.rtsp.client_session import NotUnderstood, TransportRefused, parse_url, redirected, secured
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge
 from onvifd.rtsp.poller import ReadPoller
@@ -118,6 +119,7 @@ class Intake:
         self._refused = False
         """Whether the login was refused, by the last connection."""
         self._findings = Findings()
+        self._sound = SoundWatch(clock)
         self._by_libav = "libav" in source.quirks
         self._ssrc = random.getrandbits(32)
         self._client: RtspClient | None = None
@@ -260,12 +262,10 @@ class Intake:
         login = source.user, source.password
         if source.user and not secure and "basic-clear" not in source.quirks:
             client = self._make_client()
-            try:
-                login = await clear_login(client, 2 * self._connect_timeout, digest=self._digest)
-            except BasicRefused as error:
-                return error.reason
-            finally:
-                self._learn(client)
+            refusal, login = await clear_login(client, 2 * self._connect_timeout, digest=self._digest)
+            self._learn(client)
+            if refusal:
+                return refusal
         receiver = AvReceiver(
             AvSource(source.name, source.url, *login, source.audio, source.transport),
             self._clock,
@@ -463,6 +463,9 @@ class Intake:
             except TimeoutError:
                 pass
             self._log_garbage()
+            if changed := self._sound.look(client, self.tracks, self.stream.backlog, self.counters.restarts):
+                client.abort(changed)
+                return changed
             if self._clock.monotonic() >= next_report:
                 next_report = self._clock.monotonic() + REPORT_EVERY
                 report_reception(client, self.tracks, self._ssrc, self._clock.utc())

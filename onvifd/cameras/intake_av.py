@@ -74,11 +74,12 @@ class _Unit(NamedTuple):
     data: bytes
 
 
-async def clear_login(client: RtspClient, timeout: float, *, digest: bool) -> tuple[str, str]:
-    """What libavformat may be told of the login of a camera in clear, as our client sees that camera just now.
+async def clear_login(client: RtspClient, timeout: float, *, digest: bool) -> tuple[str, tuple[str, str]]:
+    """What libavformat may be told of the login of a camera in clear, as our client sees that camera just now; or before it, why
+    that is not turned to.
 
     libavformat cannot be told to send Digest alone, so it gets no login that nobody has asked for: nothing where the camera
-    describes itself to all, or where it has offered Digest before (`digest`) and does not ask at all now. Raises BasicRefused.
+    describes itself to all, or where it has offered Digest before (`digest`) and does not ask at all now.
     """
     described = False
     try:
@@ -86,15 +87,15 @@ async def clear_login(client: RtspClient, timeout: float, *, digest: bool) -> tu
             await client.connect(timeout)
             await client.describe()
             described = True
-    except BasicRefused:
-        raise
+    except BasicRefused as error:
+        return error.reason, ("", "")
     except (OnvifdError, TimeoutError) as error:
         log.debug("our client: %s", error)  # that is why the other one is used
     finally:
         await client.close()
     if client.challenged or not (described or digest):
-        return client.session.user, client.session.password
-    return "", ""
+        return "", (client.session.user, client.session.password)
+    return "", ("", "")
 
 
 class AvReceiver:

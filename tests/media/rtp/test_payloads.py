@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onvifd.errors import InvalidArgument
-from onvifd.media import fmtp, latm, mpeg4
+from onvifd.media import aac, fmtp, latm, mpeg4
 from onvifd.media.rtp.clean_point import KEY, NOT_KEY, UNDECIDED, VERDICTS
 from onvifd.media.rtp.depack import depacketizer
 from onvifd.media.rtp.frame import MAX_FRAME, PART, Depacketizer, Frame
@@ -215,6 +215,15 @@ def test_latm_with_its_configuration_in_band() -> None:
     found = fed(depack, [(in_band(b"y" * 300, True), True, 1024), (in_band(b"z" * 9, False), True, 2048)])
     assert [frame.data for frame in found] == [b"y" * 300, b"z" * 9]
     assert (depack.format.config, depack.format.channels) == (ASC, 1)
+    # A camera that was set otherwise says so in band, and what is recorded from then on has that configuration.
+    stereo = aac.build_config(aac.AudioSpecificConfig(object_type=2, sample_rate=48000, channels=2))
+    config, bits = latm.build_mux_config(stereo), 44
+    element = latm.build_element(b"s" * 300)
+    value = int.from_bytes(config, "big") >> (len(config) * 8 - bits)
+    total = 1 + bits + 8 * len(element)
+    whole = (value << 8 * len(element) | int.from_bytes(element, "big")) << -total % 8
+    (frame,) = depack.feed(whole.to_bytes((total + 7) // 8, "big"), True, 3072, True)
+    assert (frame.data, depack.format.config, depack.format.channels) == (b"s" * 300, stereo, 2)
 
 
 @pytest.mark.parametrize("config", ["00", "4000281041", "c000", "40F0281000", "zz"])
