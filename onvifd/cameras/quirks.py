@@ -45,6 +45,7 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
     Quirk(
         "rubbish", Switch.ALWAYS, "Bytes between messages and frames that belong to neither are stepped over.", _FFMPEG
     ),
+    Quirk("cseq-own", Switch.ALWAYS, "Answers have a CSeq that was never sent: they are taken.", _FFMPEG),
     Quirk("odd-session", Switch.ALWAYS, "Session identifiers hold characters that RFC 2326 forbids.", _LIVE555),
     Quirk("no-session-timeout", Switch.ALWAYS, "No time-out is told, or 0: it is taken to be 60 s.", _LIVE555),
     Quirk("no-options", Switch.CAMERA, "OPTIONS makes the camera close the connection: it is not asked.", _GST),
@@ -87,6 +88,8 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
         "Packets of payload types that are not described are mixed in: they are left out.",
         "BogdanovKirill/RtspClientSharp issue 98, bluenviron/mediamtx issue 4036",
     ),
+    Quirk("units-own", Switch.ALWAYS, "NAL units of types without meaning in front of pictures are left out.", _FFMPEG),
+    Quirk("fragments-open", Switch.ALWAYS, "Fragments never have their end bit: what follows ends them.", _GST),
     Quirk("clock-insane", Switch.ALWAYS, "Sender reports that are far from the present time are not followed.", _GST),
     Quirk("arrival-time", Switch.CAMERA, "Its clock is near but drifts in steps: sender reports are left alone.", _GST),
     Quirk("rtcp-odd", Switch.ALWAYS, "RTCP is missing, broken, or comes on the channel of RTP.", _FFMPEG),
@@ -102,6 +105,12 @@ QUIRKS: Final[tuple[Quirk, ...]] = (
         Switch.CAMERA,
         "It has offered Digest once and wants Basic now: the password is sent in clear.",
         "our own tests; who is in the middle of a connection can ask for the same",
+    ),
+    Quirk(
+        "closes-challenged",
+        Switch.ALWAYS,
+        "It closes the connection behind a challenge: the login goes on another one.",
+        _GST,
     ),
     Quirk("md5-only", Switch.CAMERA, "It offers SHA-256 and computes it wrongly: MD5 is used.", _GST),
     Quirk("redirects", Switch.ALWAYS, "It redirects DESCRIBE, or a session with REDIRECT.", _LIVE555),

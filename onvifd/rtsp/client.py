@@ -152,8 +152,9 @@ class RtspClient:
         return self._connection is not None and self._connection.misunderstood
 
     async def _ask(self, data: bytes, timeout: float = ANSWER_TIMEOUT) -> Response:
-        connection = self._open()
+        challenged = False
         while True:
+            connection = self._open()
             connection.send(data)
             try:
                 async with asyncio.timeout(timeout):
@@ -162,10 +163,27 @@ class RtspClient:
                         response = await connection.answer(timeout)
             except TimeoutError:
                 raise Timeout(f"the camera does not answer in {timeout:g} s") from None
+            except Unavailable:
+                if not challenged or self.session.session:
+                    raise
+                # Cameras that close behind a challenge want the answer to it on another connection.
+                challenged = False
+                await self._renew()
+                continue
             again = self.session.response(response)
             if again is None:
                 return response
-            data = again
+            data, challenged = again, True
+
+    async def _renew(self) -> None:
+        """Another connection for the same conversation."""
+        connection, self._connection = self._connection, None
+        tunnel, self._tunnel = self._tunnel, None
+        if connection is not None:
+            connection.fail("closed")
+        if tunnel is not None:
+            await tunnel.close()
+        await self.connect()
 
     async def request(self, method: str, uri: str = "", headers: tuple[tuple[str, str], ...] = ()) -> Response:
         """Any request and its answer. Raises NotAuthorized, Unavailable, Timeout."""

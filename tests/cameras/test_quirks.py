@@ -40,6 +40,10 @@ Case = Callable[[], tuple[Camera, dict[str, object]]]
 CASES: dict[str, Case] = {}
 ELSEWHERE = {
     "redirects": "test_redirects",
+    "closes-challenged": "test_a_connection_is_closed_behind_each_challenge",
+    "cseq-own": "tests/rtsp/test_client_session.py",
+    "fragments-open": "tests/media/rtp/test_depack.py",
+    "units-own": "tests/media/rtp/test_depack.py",
     "libav": "tests/cameras/test_intake_av.py",
     "no-libav": "tests/cameras/test_intake_av.py",
     "no-metadata": "test_metadata_is_not_set_up",
@@ -467,6 +471,46 @@ async def test_a_key_frame_is_wanted_while_a_redirection_is_followed() -> None:
                 patch.setattr(RtspClient, "close", close)
                 await rig.until(lambda: bool(rig.frames))
     assert asked == [True]
+
+
+@pytest.mark.parametrize("at", ["OPTIONS", "DESCRIBE"])
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_a_connection_is_closed_behind_each_challenge(at: str, refuses: bool) -> None:
+    """The quirk closes-challenged."""
+    closing: list[bytes] = []
+
+    def answer(request: Request, response: Response) -> Response | bytes | None:
+        if closing:
+            return None
+        if request.method != at or (request.headers.get("Authorization") and not refuses):
+            return response
+        closing.append(b"")
+        return with_header(Response(401, response.headers), "WWW-Authenticate", 'Digest realm="cam", nonce="n"')
+
+    camera = answering(answer)
+    serve = camera._serve
+
+    async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        closing.clear()
+        real = writer.write
+
+        def write(data: bytes) -> None:
+            real(data)
+            if closing:
+                writer.close()
+
+        writer.write = write  # type: ignore[method-assign,assignment]
+        await serve(reader, writer)
+
+    camera._serve = closed  # type: ignore[method-assign]
+    async with camera.url() as url, Rig(url, user="admin", password="x").running() as rig:
+        if refuses:
+            await rig.until(lambda: bool(rig.states))
+            assert rig.states[0] == (False, "camera refuses the user name or password")
+            assert camera.connections == 2
+        else:
+            await rig.until(lambda: bool(rig.frames))
+            assert (camera.connections, rig.intake.reconnects) == (2, 0)
 
 
 async def test_metadata_is_not_set_up() -> None:

@@ -272,7 +272,7 @@ def test_answers_are_told_apart_by_cseq() -> None:
     assert session.awaits(answer(200, ("CSeq", "2")))
     assert session.awaits(answer(200))  # some cameras leave it out
     for own in ("0", "7", "x", "4294967296"):
-        assert session.awaits(answer(200, ("CSeq", own)))  # and some count for themselves
+        assert session.awaits(answer(200, ("CSeq", own)))  # and some count for themselves (the quirk cseq-own)
     assert not session.awaits(answer(100, ("CSeq", "7")))
 
 

@@ -143,6 +143,7 @@ H264_PICTURE, H265_PICTURE = b"\x65\x88picture", b"\x26\x01\xafpicture"
 def test_small_and_odd_units_do_not_cost_the_picture(
     codec: Codec, other: bytes, picture: bytes, kept: bool, behind: bool
 ) -> None:
+    """The quirk units-own, and units that are as small as they may be."""
     depack = depacketizer(FORMATS[codec])
     sent = [picture, other] if behind else [other, picture]
     found = *depack.feed(sent[0], False, 1, True), *depack.feed(sent[1], True, 1, True)
@@ -152,7 +153,7 @@ def test_small_and_odd_units_do_not_cost_the_picture(
 
 @pytest.mark.parametrize("marker", [False, True])
 def test_fragments_without_an_end_bit_end_with_what_follows(marker: bool) -> None:
-    """No packet is missing, so nothing of the unit is."""
+    """No packet is missing, so nothing of the unit is (the quirk fragments-open)."""
     depack = depacketizer(FORMATS[Codec.H264])
     sent = [
         (b"\x7c\x85\x88one", 1),
