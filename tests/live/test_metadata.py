@@ -84,6 +84,38 @@ def test_parts_of_a_camera_keep_their_declarations_and_its_events_are_left_out()
     metadata_schema().assertValid(etree.fromstring(document))
 
 
+APPEARANCES = {
+    "M-ObjectClass": '<x:Class><x:Type Likelihood="0.9">Human</x:Type></x:Class>',
+    "M-GeoLocation": '<x:GeoLocation lon="8.5" lat="47.4" elevation="400"/>',
+    "M-VehicleInfo": '<x:VehicleInfo><x:Type Likelihood="0.8">Car</x:Type><x:Brand Likelihood="0.7">Saab</x:Brand></x:VehicleInfo>',
+    "M-LicensePlateInfo": '<x:LicensePlateInfo><x:PlateNumber Likelihood="0.9">ZH 4711</x:PlateNumber></x:LicensePlateInfo>',
+    "M-HumanFace": "<x:HumanFace><f:Gender>Female</f:Gender></x:HumanFace>",
+    "M-HumanBody": "<x:HumanBody><b:BodyMetric><b:Height>180</b:Height></b:BodyMetric></x:HumanBody>",
+    "M-Image": "<x:Image>/9j/2Q==</x:Image>",
+}
+
+
+@pytest.mark.parametrize(
+    "inside", [pytest.param(each, id=key, marks=pytest.mark.covers(key)) for key, each in APPEARANCES.items()]
+)
+def test_what_a_camera_tells_of_objects_is_passed_on_as_it_is(inside: str) -> None:
+    frame = (
+        '<x:Frame xmlns:x="http://www.onvif.org/ver10/schema" xmlns:f="http://www.onvif.org/ver20/analytics/humanface" '
+        'xmlns:b="http://www.onvif.org/ver20/analytics/humanbody" UtcTime="2026-01-01T00:00:00Z">'
+        f'<x:Object ObjectId="1"><x:Appearance>{inside}</x:Appearance></x:Object></x:Frame>'
+    )
+    document = (
+        '<x:MetadataStream xmlns:x="http://www.onvif.org/ver10/schema"><x:VideoAnalytics>'
+        f"{frame}</x:VideoAnalytics></x:MetadataStream>"
+    )
+    passed = etree.fromstring(write_document(parts_of(document.encode())))
+    metadata_schema().assertValid(passed)
+    (found,) = passed.iter(f"{TT}Frame")
+    assert [(each.tag, each.text, dict(each.attrib)) for each in found.iter()] == [
+        (each.tag, each.text, dict(each.attrib)) for each in etree.fromstring(frame).iter()
+    ]
+
+
 @pytest.mark.parametrize("broken", [b"", b"<a", b"<!DOCTYPE a []><a/>", b"<a>" * 200 + b"</a>" * 200, bytes(2 << 20)])
 def test_what_is_no_document_is_refused(broken: bytes) -> None:
     with pytest.raises(OnvifdError):
