@@ -104,8 +104,9 @@ class Protection:
         self._keys = keys
         self._offers: dict[str, dict[int, Sender]] = {}
 
-    def describe(self, uri: str, path: str, presentation: Presentation) -> dict[int, str]:
-        """The MIKEY message (base64) of each track, where the description is to be one of SRTP."""
+    def describe(self, uri: str, path: str, presentation: Presentation, *, talk: bool = False) -> dict[int, str]:
+        """The MIKEY message (base64) of each track, where the description is to be one of SRTP. `talk`: that of the back channel as
+        well, whose key is for what the client sends."""
         suite = wanted_suite(uri)
         if suite is None:
             self._offers.pop(path, None)
@@ -117,6 +118,9 @@ class Protection:
             )
             for number, track in enumerate(presentation.tracks)
         }
+        if talk:
+            # not the one of whoever talked before: a sender may begin with the same numbers each time
+            offer[len(presentation.tracks)] = self._keys.sender(path, len(presentation.tracks), suite, 0, live=False)
         while len(self._offers) >= MAX_OFFERS and path not in self._offers:
             self._offers.pop(next(iter(self._offers)))
         self._offers[path] = offer
@@ -145,9 +149,8 @@ class Protection:
             # Each session of replay has numbers of its own: two under one key would use the same nonces.
             del self._offers[path][track]
         if header is None:
-            sender = offered or self._keys.sender(
-                path, track, Suite.AES_CM_128, ssrc or 0, live=not presentation.replay
-            )
+            live = not presentation.replay and track < len(presentation.tracks)
+            sender = offered or self._keys.sender(path, track, Suite.AES_CM_128, ssrc or 0, live=live)
             # what it sends, reports above all, is then under the same key (RFC 3711 9.1 allows that to different SSRCs)
             return Secured(sender, Receiver(sender.material))
         try:

@@ -24,7 +24,8 @@ def build_sdp(
 ) -> bytes:
     """The description of a presentation for a client that reaches us as `host` (an address without port).
 
-    `talk` is the back channel, where it was asked for. `keys` are MIKEY messages of tracks under SRTP (by their place). `multicast` tells the groups and ports of tracks that have them.
+    `talk` is the back channel, where it was asked for. `keys` are MIKEY messages of tracks under SRTP by their place, that of the
+    back channel behind all others. `multicast` tells the groups and ports of tracks that have them.
     """
     anywhere = "IP6 ::" if ":" in host else "IP4 0.0.0.0"
     groups = [track.multicast for track in presentation.tracks if track.multicast is not None] if multicast else []
@@ -51,8 +52,11 @@ def build_sdp(
         if key is not None:
             lines.append(f"a=key-mgmt:mikey {key}")  # RFC 4567 3.1
     if talk is not None:
-        lines += _media(talk, 0, anywhere if groups else "")
+        key = keys.get(len(presentation.tracks)) if keys else None
+        lines += _media(talk, 0, anywhere if groups else "", secure=key is not None)
         lines += [f"a=control:{talk.control}", "a=sendonly"]  # as the client sees it
+        if key is not None:
+            lines.append(f"a=key-mgmt:mikey {key}")
     return ("\r\n".join(lines) + "\r\n").encode()
 
 

@@ -126,7 +126,9 @@ class Methods:
             version,
             talk=talk,
             multicast=wants_multicast(request.uri),
-            keys={} if protection is None else protection.describe(request.uri, path, presentation),
+            keys={}
+            if protection is None
+            else protection.describe(request.uri, path, presentation, talk=talk is not None),
         )
         base = without_query(request.uri).rstrip("/") + "/"
         self._machine.answer(request, 200, [("Content-Base", base), ("Content-Type", "application/sdp")], body=body)

@@ -16,20 +16,27 @@ from pathlib import Path
 
 import pytest
 
+from onvifd.access.types import Account, Level
 from onvifd.clock import SystemClock
-from onvifd.media.rtp.packet import ReceiverReport, ReportBlock, build_receiver_report
+from onvifd.live.mount import LiveMount
+from onvifd.media.rtp.packet import ReceiverReport, ReportBlock, build_receiver_report, build_rtp
 from onvifd.rtsp import mikey
 from onvifd.rtsp.admission import Budget
-from onvifd.rtsp.messages import Headers, Request
+from onvifd.rtsp.backchannel import BACKCHANNEL_TAG
+from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.mikey import CryptoSession
 from onvifd.rtsp.protection import KeyStore, Protection
 from onvifd.rtsp.server import RtspServer
+from onvifd.rtsp.server_events import Find, OpenUdp, Received
+from onvifd.rtsp.server_session import ServerConnection
 from onvifd.rtsp.srtp import KeyMaterial, Receiver, Sender, Suite
 from onvifd.workers.frontdoor import FrontDoor
 from tests.bodies.test_gate import tls as tls
 from tests.e2e.rtsp_client import unverified
+from tests.rtsp import talk
 from tests.rtsp.sample import PASSWORD, USER, feeding, live, verifier
 from tests.rtsp.test_server import until
+from tests.rtsp.test_server_machine import Anybody
 
 PATH = "/live/cam-1/main"
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -228,6 +235,52 @@ async def test_reports_under_our_key_are_signs_of_life(server: House) -> None:
         assert found.fraction == 0.25
         assert connection._media[session.id].feedback.reports == 1
     udp.close()
+
+
+class Operator(Anybody):
+    def verify(self, *arguments: object, **more: object) -> Account:
+        return Account("olga", Level.OPERATOR)
+
+
+async def test_the_back_channel_of_a_description_of_srtp() -> None:
+    """Within TLS nothing leaves by UDP in clear: what is described in clear could not be set up beside pictures under SRTP."""
+    house = talk.House()
+    presentation = await LiveMount({PATH: house._lookup(PATH)}.get, 60).find(PATH, Account("olga", Level.OPERATOR))
+    track, uri = len(presentation.tracks), "rtsps://h" + PATH
+    machine = ServerConnection(Operator(), local_host="h", now=0.0, protection=Protection(KeyStore(SystemClock().utc)))
+
+    def ask(method: str, uri: str, *fields: tuple[str, str]) -> Response:
+        headers = Headers([("CSeq", "1"), ("Authorization", "olga"), ("Require", BACKCHANNEL_TAG), *fields])
+        machine.receive_data(Request(method, uri, headers).serialise(), 0.0)
+        while (event := machine.next_event(0.0)) is not None:
+            if isinstance(event, Find):
+                machine.found(presentation, *event.candidates[0])
+            elif isinstance(event, OpenUdp):
+                machine.set_up((6000, 6001))
+        parser = Parser()
+        parser.receive_data(machine.data_to_send())
+        answer = parser.next_message()
+        assert isinstance(answer, Response)
+        return answer
+
+    sdp = ask("DESCRIBE", uri + "?srtp").body.decode()
+    assert "RTP/AVP" not in sdp
+    material = mikey.from_text(re.findall(r"a=key-mgmt:mikey (\S+)", sdp)[-1]).material()
+    session: tuple[tuple[str, str], ...] = ()
+    for control, ports in (("trackID=0", "7000-7001"), ("audioback", "7002-7003")):
+        way = ("Transport", f"RTP/SAVP;unicast;client_port={ports}")
+        answer = ask("SETUP", f"{uri}/{control}", way, *session)
+        assert answer.status == 200
+        session = (("Session", (answer.headers.get("Session") or "").partition(";")[0]),)
+    (found,) = machine.sessions.values()
+    said = build_rtp(marker=False, payload_type=0, seq=5, rtp_time=800, ssrc=0x77, payload=b"hello")
+    sent = Sender(material, 0x77).packet(said)
+    machine.datagram_received(found, track, False, sent, 0.0)
+    heard = machine.next_event(0.0)
+    assert isinstance(heard, Received)
+    assert heard.data == said
+    again = re.findall(r"a=key-mgmt:mikey (\S+)", ask("DESCRIBE", uri + "?srtp").body.decode())
+    assert mikey.from_text(again[-1]).material() != material, "who talks next has another key"
 
 
 async def test_clients_of_a_stream_share_what_is_encrypted(server: House) -> None:
