@@ -28,6 +28,7 @@ MAX_HEADER = 4096
 """Characters of an Authorization or WWW-Authenticate header that are looked at."""
 
 _PAIR = re.compile(r'\s*([A-Za-z0-9_*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))\s*(?:,|$)')
+_LOOSE_PAIR = re.compile(r'(?<![A-Za-z0-9_*-])([A-Za-z0-9_*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
 _UNKNOWN_HA1 = "0" * 64
 NONCE_LENGTH = 60
 MAX_USES = 100_000
@@ -392,10 +393,18 @@ def split_challenges(values: list[str]) -> list[tuple[str, dict[str, str]]]:
             r"(?:^|,)\s*(Digest|Basic|Bearer|Negotiate|NTLM)\b\s*", value[:MAX_HEADER], flags=re.IGNORECASE
         )
         for scheme, text in zip(pieces[1::2], pieces[2::2], strict=True):
-            try:
-                found.append((scheme.lower(), parse_parameters(text.strip().rstrip(","))))
-            except ValueError:
+            if fields := _parameters_of(text):
+                found.append((scheme.lower(), fields))
+            else:
                 log.debug("unreadable %s challenge", scheme)
+    return found
+
+
+def _parameters_of(text: str) -> dict[str, str]:
+    """What can be read of a challenge: cameras leave commas out or double them, and say things twice."""
+    found: dict[str, str] = {}
+    for name, quoted, token in _LOOSE_PAIR.findall(text):
+        found.setdefault(name.lower(), re.sub(r"\\(.)", r"\1", quoted) if quoted else token)
     return found
 
 
@@ -440,7 +449,7 @@ class ClientDigest:
             return 1 if self.allow_basic else 0
         if scheme != "digest" or "nonce" not in fields:
             return 0
-        if "qop" in fields and "auth" not in [item.strip().lower() for item in fields["qop"].split(",")]:
+        if fields.get("qop") and "auth" not in [item.strip().lower() for item in fields["qop"].split(",")]:
             return 0
         return {"MD5": 2, "SHA-256": 3}.get(fields.get("algorithm", "MD5").upper(), 0)
 
@@ -456,7 +465,7 @@ class ClientDigest:
         self._count += 1
         fields = {"username": self.user, "realm": realm, "nonce": given["nonce"], "uri": uri}
         tokens = {}
-        if "qop" in given:
+        if given.get("qop"):
             tokens = {"qop": "auth", "nc": f"{self._count:08x}"}
             fields["cnonce"] = os.urandom(8).hex()
         ha1 = hashed(f"{self.user}:{realm}:{self.password}")

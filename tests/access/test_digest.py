@@ -239,6 +239,25 @@ def test_basic_is_the_last_choice() -> None:
     assert authorization(digest) == "Basic dXNlcjpwYXNz"
 
 
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        pytest.param('Digest realm="cam" nonce="n1"', id="no commas"),
+        pytest.param('Digest realm="cam",, nonce="n1",', id="too many commas"),
+        pytest.param('Digest realm="cam", nonce="n1", nonce="n1"', id="twice"),
+        pytest.param('Digest realm="cam", nonce="n1", qop=""', id="empty qop"),
+        pytest.param('Digest realm="cam", nonce="n1", qop=, stale', id="no value"),
+    ],
+)
+def test_odd_challenges_of_cameras_are_answered(challenge: str) -> None:
+    """And the password is not told in clear instead."""
+    client = ClientDigest("admin", "secret")
+    assert client.receive_challenge([challenge, 'Basic realm="cam"'])
+    expected = ClientDigest("admin", "secret")
+    expected.receive_challenge(['Digest realm="cam", nonce="n1"'])
+    assert client.authorization("DESCRIBE", "rtsp://c/") == expected.authorization("DESCRIBE", "rtsp://c/")
+
+
 def test_several_challenges_in_one_header() -> None:
     digest = ClientDigest("user", "pass")
     digest.receive_challenge(['Basic realm="cam", Digest realm="cam", nonce="n", qop="auth"'])
