@@ -30,6 +30,7 @@ _PLAIN_STATUS = frozenset((401, 403, 404, 453, 454, 503))
 _URL = re.compile(
     r"^(?P<scheme>rtsps?)://(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<host>[^/:?#@\[\]]+))(?::(?P<port>\d{1,5}))?(?P<rest>[/?].*)?$"
 )
+_UNPRINTED = re.compile(r"[\x00-\x20\x7f]")
 
 
 class NotUnderstood(Unavailable):
@@ -164,6 +165,8 @@ class ClientSession:
 
     def _serialise(self, method: str, uri: str, headers: tuple[tuple[str, str], ...]) -> bytes:
         self._cseq += 1
+        # What a camera calls its tracks may hold what would end the target of a request (RFC 2326 6.1).
+        uri = _UNPRINTED.sub(lambda match: f"%{ord(match[0]):02X}", uri)
         fields = Headers([("CSeq", str(self._cseq))])
         if not self.options.short_headers:
             fields.add("User-Agent", USER_AGENT)

@@ -80,6 +80,14 @@ def test_requests_count_up_and_carry_the_session() -> None:
     assert (second.headers.get("CSeq"), second.headers.get("Session")) == ("2", "abc")
 
 
+def test_a_track_with_a_space_in_its_name_is_asked_for_in_a_request_that_can_be_read() -> None:
+    session = ClientSession(URL)
+    session.described(answer(200, body=SDP.replace(b"track1", b"track 1")))
+    assert session.description is not None
+    request = read(session.setup(session.description.tracks[0], Way.TCP, 0))
+    assert (request.method, request.uri) == ("SETUP", f"{URL}/track%201")
+
+
 def test_digest_is_answered_once() -> None:
     session = ClientSession(URL, "user", "secret")
     assert "Authorization" not in read(session.request("DESCRIBE", URL, (("Accept", "application/sdp"),))).headers
