@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 from onvifd.app import RecorderApp
 from onvifd.bodies.simulated_device import SimulatedDevice
@@ -27,6 +28,18 @@ def small_clips(folder: Path, number: int, codec: Codec = Codec.H264, audio: Cod
     spec = sub_spec(codec)
     clip = ClipMaker(folder, number, spec, spec).clip(spec)
     return CameraClips(clip, clip, load_sound(folder, audio))
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """What runs for ever does so until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 @contextlib.asynccontextmanager

@@ -21,6 +21,7 @@ from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.client_trust import Judge, Trust
 from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.poller import ReadPoller
+from tests.local import beside
 from tests.rtsp.sample import encoded
 
 LIMIT = 20.0
@@ -299,13 +300,8 @@ class Rig:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Rig]:
-        task = asyncio.create_task(self.intake.run())
-        try:
+        async with beside(self.intake.run()):
             yield self
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def until(self, true: Callable[[], bool]) -> None:
         try:

@@ -21,6 +21,7 @@ from onvifd.media.types import AccessUnit, Codec, FlushUnit, TrackFormat
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.poller import ReadPoller
+from tests.local import beside
 from tests.rtsp.sample import PASSWORD, USER, encoded, feeding, live, serving
 
 LIMIT = 20.0
@@ -62,13 +63,8 @@ class Recorder:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Recorder]:
-        task = asyncio.create_task(self.intake.run())
-        try:
+        async with beside(self.intake.run()):
             yield self
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(LIMIT):

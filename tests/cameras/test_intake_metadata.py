@@ -20,6 +20,7 @@ from onvifd.media.types import AccessUnit, Codec, FlushUnit, Kind, TrackFormat
 from onvifd.rtsp.client_transport import Way
 from onvifd.rtsp.messages import Headers, Parser, Request, Response
 from onvifd.rtsp.poller import ReadPoller
+from tests.local import beside
 from tests.rtsp import sample
 
 METADATA = TrackFormat(codec=Codec.METADATA, clock_rate=90_000)
@@ -65,12 +66,8 @@ class Rig:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Rig]:
-        task = asyncio.create_task(self.intake.run())
-        try:
+        async with beside(self.intake.run()):
             yield self
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     async def until(self, count: int, documents: int = 0) -> None:
         async with asyncio.timeout(LIMIT):

@@ -16,6 +16,19 @@ from onvifd.onvif.discovery.control import DiscoveryControl
 from onvifd.onvif.discovery.service import DiscoveryService
 
 
+def identity_of(uuid: str) -> Identity:
+    return Identity(
+        uuid=uuid,
+        manufacturer="m",
+        model="m",
+        firmware_version="1",
+        serial_number="1",
+        hardware_id="h",
+        name="n",
+        location="l",
+    )
+
+
 class Device:
     def __init__(self, uuid: str) -> None:
         self._uuid = uuid
@@ -23,16 +36,7 @@ class Device:
         self.visible = True
 
     def identity(self) -> Identity:
-        return Identity(
-            uuid=self._uuid,
-            manufacturer="m",
-            model="m",
-            firmware_version="1",
-            serial_number="1",
-            hardware_id="h",
-            name="n",
-            location="l",
-        )
+        return identity_of(self._uuid)
 
     def scopes(self) -> tuple[Scope, ...]:
         return (Scope("onvif://www.onvif.org/Profile/T", True), Scope(self.scope, False))

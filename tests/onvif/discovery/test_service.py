@@ -29,6 +29,7 @@ from onvifd.onvif.discovery.links import Link, present
 from onvifd.onvif.discovery.messages import NS_WSA, NS_WSD
 from onvifd.onvif.discovery.service import REFRESH_SECONDS, DiscoveryService
 from onvifd.onvif.discovery.sockets import GROUPS, PORT
+from tests.onvif.discovery.peer import identity_of
 
 HERE = Path(__file__).parent
 LO = "127.0.0.1"
@@ -42,16 +43,7 @@ class Device:
     http: int = 8080
 
     def identity(self) -> Identity:
-        return Identity(
-            uuid=self.uuid,
-            manufacturer="m",
-            model="m",
-            firmware_version="1",
-            serial_number="1",
-            hardware_id="h",
-            name="n",
-            location="l",
-        )
+        return identity_of(self.uuid)
 
     def scopes(self) -> tuple[Scope, ...]:
         return (Scope(f"onvif://www.onvif.org/name/{self.name}", True),)
