@@ -24,6 +24,8 @@ from onvifd.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from onvifd.cameras.drivers import StreamCheck
+    from onvifd.cameras.probe import CameraProbe
     from onvifd.cameras.registry import Camera, Credentials, Stream
     from onvifd.cameras.ways import Reach
     from onvifd.config import Config
@@ -183,7 +185,13 @@ def probe_(
     if known is not None and not checks[0].problem:
         with open_registry(resolved) as registry:
             registry.learn_talk(known.id, decodes)
-    codecs = [format.codec.value for format in decodes]
+    _tell_probe(found, checks, [format.codec.value for format in decodes], json)
+    if any(check.problem for check in checks):
+        raise typer.Exit(FAILED)
+
+
+def _tell_probe(found: CameraProbe, checks: tuple[StreamCheck, ...], codecs: list[str], json: bool) -> None:
+    """What a camera is, streams and can be told."""
     report = [
         {
             "role": check.stream.role.value,
@@ -212,8 +220,6 @@ def probe_(
         typer.echo(f"talk: {', '.join(codecs) or 'no'}")
         rows = [[str(one["role"]), str(one["uri"]), str(one["problem"] or one["encoding"])] for one in report]
         print_table(["Stream", "Address", "Carries"], rows, empty="no streams")
-    if any(check.problem for check in checks):
-        raise typer.Exit(FAILED)
 
 
 @app.command()
