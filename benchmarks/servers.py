@@ -54,7 +54,10 @@ def listening(port: int, bound: float = 20.0) -> None:
 
 @contextmanager
 def live555_relay(port: int, camera_port: int, cameras: int) -> Iterator[tuple[Program, str]]:
-    """Streams are numbered from 1, a single one is not."""
+    """Streams are numbered from 1, a single one is not.
+
+    It cuts off what is beyond 100,000 octets of a picture (the same holds for its file server): of the clip's first key frame.
+    """
     urls = [f"rtsp://127.0.0.1:{camera_port}/cam{number}" for number in range(cameras)]
     with program(LIVE555_PROXY, "-t", "-p", str(port), *urls, core=SERVER_CORE, ready=False) as running:
         listening(port)

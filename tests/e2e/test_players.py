@@ -22,6 +22,7 @@ import pytest
 from tests.e2e.conftest import device_of, wait_for
 from tests.e2e.harness import ROOT, Recorder, need
 from tests.e2e.pictures import FRAME_US, apart, grey_frames, loop_time
+from tests.e2e.soap import Device
 from tests.e2e.test_audio import assert_sound, probe_of
 from tests.e2e.test_transports import FFMPEG, GSTREAMER
 from tests.rtsp.test_multicast_players import Space
@@ -161,14 +162,27 @@ def test_vlc_decodes(way: str, codec: str, request: pytest.FixtureRequest, open_
     device = device_of(recorder)
     tokens = wait_for(lambda: device.profiles() or None, seconds=30, what="profiles")
     small = urlsplit(device.stream_uri(tokens[1])).path
-    target = open_folder / "pictures"
+    whole = shown_by_vlc(
+        [*command, *options(recorder, VLC[way])], address(recorder, small), SIZE, 2 * COUNT, open_folder
+    )
+    # VLC's transcoder keeps its own time and leaves out pictures on a busy machine: what it shows is whole and goes on
+    times = [loop_time(picture) for picture in grey_frames(whole, *SIZE)[COUNT:]]
+    steps = [apart(after, before) for before, after in pairwise(times)]
+    assert steps.count(FRAME_US) > len(steps) // 2
+
+
+def shown_by_vlc(command: list[str], url: str, size: tuple[int, int], count: int, folder: Path) -> bytes:
+    """The brightness of the first pictures that VLC decodes."""
+    target = folder / "pictures"
     output = f"#transcode{{vcodec=I420,acodec=none}}:std{{access=file,mux=dummy,dst={target}}}"
-    command = [*command, *options(recorder, VLC[way]), address(recorder, small), "--sout", output]
-    picture = SIZE[0] * SIZE[1] * 3 // 2
-    player = subprocess.Popen([*command, "--run-time=60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    luma = size[0] * size[1]
+    picture = luma * 3 // 2
+    player = subprocess.Popen(
+        [*command, url, "--sout", output, "--run-time=60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         wait_for(
-            lambda: (target.exists() and target.stat().st_size >= 2 * COUNT * picture) or None,
+            lambda: (target.exists() and target.stat().st_size >= count * picture) or None,
             seconds=50,
             what="pictures from VLC",
         )
@@ -176,11 +190,16 @@ def test_vlc_decodes(way: str, codec: str, request: pytest.FixtureRequest, open_
         player.kill()
         player.wait(10)
     data = target.read_bytes()
-    luma = SIZE[0] * SIZE[1]
-    whole = b"".join(data[at : at + luma] for at in range(0, 2 * COUNT * picture, picture))
-    # VLC's transcoder keeps its own time and leaves out pictures on a busy machine: what it shows is whole and goes on
-    times = [loop_time(picture) for picture in grey_frames(whole, *SIZE)[COUNT:]]
-    steps = [apart(after, before) for before, after in pairwise(times)]
+    return b"".join(data[at : at + luma] for at in range(0, count * picture, picture))
+
+
+@pytest.mark.covers("G-onvif-replay", "NET-43")
+def test_vlc_plays_a_recording(recorder: Recorder, device: Device, footage: str, open_folder: Path) -> None:
+    """Through the same live555, picture after picture."""
+    replay, size = urlsplit(device.replay_uri(footage)).path, (1920, 1080)
+    whole = shown_by_vlc([*vlc(), "--rtsp-tcp"], address(recorder, replay), size, 30, open_folder)
+    times = [loop_time(picture) for picture in grey_frames(whole, *size)]
+    steps = [apart(after, before) for before, after in pairwise(times[5:])]
     assert steps.count(FRAME_US) > len(steps) // 2
 
 
