@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import socket
 from collections.abc import Callable
 from typing import Any, cast
@@ -29,6 +30,7 @@ MAX_UNSENT = 256 << 10
 """Bytes of ours that wait for a camera that does not read; beyond that it is given up."""
 
 MAX_HTTP_HEAD = 16 << 10
+_HTTP_END = re.compile(rb"\r?\n\r?\n")
 
 Receiver = Callable[[bytearray, int, int], int]
 """Takes buffer, start and end; returns up to where it used the bytes."""
@@ -136,16 +138,16 @@ class Connection(asyncio.BufferedProtocol):
         self._parser.receive_data(data)
         if self._http:
             gathered = self._parser.take_rest()
-            head, mark, rest = gathered.partition(b"\r\n\r\n")
-            if not mark:
+            end = _HTTP_END.search(gathered, 0, MAX_HTTP_HEAD)
+            if end is None:
                 if len(gathered) > MAX_HTTP_HEAD:
                     raise RtspError(400, "head of the HTTP answer is too large", fatal=True)
                 self._parser.receive_data(gathered)
                 return
             self._http = False
             if not self.http_head.done():
-                self.http_head.set_result(head)
-            self._parser.receive_data(rest)
+                self.http_head.set_result(gathered[: end.start()])
+            self._parser.receive_data(gathered[end.end() :])
         self._parse()
 
     def _parse(self) -> None:

@@ -37,6 +37,10 @@ class Untrusted(Unavailable):
     """The camera shows another certificate than it should."""
 
 
+_LEGACY_SERVER = 0x4
+"""SSL_OP_LEGACY_SERVER_CONNECT, which ssl names from Python 3.12 on."""
+
+
 @functools.lru_cache(4)
 def context_for(judge: Judge) -> ssl.SSLContext:
     """What a connection to a camera is opened with. Reads the system's authorities: call it in a thread the first time."""
@@ -48,6 +52,8 @@ def context_for(judge: Judge) -> ssl.SSLContext:
     # Cameras have short keys and SHA-1; the pin is what counts, and nothing older than TLS 1.2.
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    # Nor have many secure renegotiation (RFC 5746); we never renegotiate.
+    context.options |= _LEGACY_SERVER
     return context
 
 
