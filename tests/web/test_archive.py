@@ -36,7 +36,7 @@ from onvifd.volumes.model import Access, VolumeState, VolumeStatus
 from onvifd.web import archive, archive_marks
 from onvifd.web.archive_marks import Thumbnail
 from onvifd.web.guard import Guard
-from tests.web.digest import Digest
+from tests.web.digest import Digest, Visitors
 
 T0 = 1_767_225_600 * US
 """2026-01-01T00:00:00Z."""
@@ -151,7 +151,7 @@ class Rig:
             self.catalogue, self.segments, self.pictures, Small(), self.audit, self.clock, lambda: (ONE, TWO)
         )
         self.client: TestClient[web.Request, web.Application]
-        self.secrets: dict[str, tuple[str, str]] = {}
+        self.visitors = Visitors(self.people.sessions, T0)
 
     @staticmethod
     def statuses() -> tuple[VolumeStatus, ...]:
@@ -194,13 +194,7 @@ class Rig:
             self.sync.spans.finish(number, end)
 
     def headers(self, who: str) -> dict[str, str]:
-        if who == "digest":
-            return {"Authorization": "Digest good"}
-        if who not in self.secrets:
-            secret, session = self.people.sessions.open(who, "127.0.0.1", T0)
-            self.secrets[who] = (secret, session.token)
-        secret, token = self.secrets[who]
-        return {"Cookie": f"onvifd_{self.client.port}={secret}", "X-CSRF-Token": token}
+        return self.visitors.headers(who, self.client.port)
 
     async def ask(self, method: str, path: str, who: str = "admin", **options: Any) -> Any:
         """Status and JSON (or the body)."""

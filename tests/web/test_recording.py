@@ -28,7 +28,7 @@ from onvifd.recording.types import Mode, RecordType
 from onvifd.store.catalogue import AsyncCatalogue, Catalogue
 from onvifd.web import recording, recording_links, recording_schedules
 from onvifd.web.guard import Guard
-from tests.web.digest import Digest
+from tests.web.digest import Digest, Visitors
 
 ALL_DAY = [{"start": "00:00", "end": "24:00"}]
 WORK = {"start": "08:00", "end": "18:00", "types": ["motion"]}
@@ -74,7 +74,7 @@ class Rig:
         self.accounts: dict[str, ConsoleAccount] = {}
         self.may("admin", Permissions.everything())
         self.client: TestClient[web.Request, web.Application]
-        self.secrets: dict[str, tuple[str, str]] = {}
+        self.visitors = Visitors(self.sessions)
 
     def may(self, name: str, permissions: Permissions) -> None:
         self.accounts[name] = ConsoleAccount(name=name, group=OPERATORS, permissions=permissions)
@@ -102,13 +102,7 @@ class Rig:
         return result
 
     def headers(self, who: str) -> dict[str, str]:
-        if who == "digest":
-            return {"Authorization": "Digest good"}
-        if who not in self.secrets:
-            secret, session = self.sessions.open(who, "127.0.0.1", 0)
-            self.secrets[who] = (secret, session.token)
-        secret, token = self.secrets[who]
-        return {"Cookie": f"onvifd_{self.client.port}={secret}", "X-CSRF-Token": token}
+        return self.visitors.headers(who, self.client.port)
 
     async def ask(self, method: str, path: str, body: Any = None, who: str = "admin") -> tuple[int, Any]:
         async with self.client.request(method, f"/api/recording/{path}", headers=self.headers(who), json=body) as reply:

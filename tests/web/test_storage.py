@@ -38,7 +38,7 @@ from onvifd.volumes.register import active_rows, add, register
 from onvifd.web import storage, storage_forecast, storage_jobs
 from onvifd.web.guard import Guard
 from tests.archive.conftest import T0, Clip, encode, video_units
-from tests.web.digest import Digest
+from tests.web.digest import Digest, Visitors
 
 CHANGES = [
     ("PATCH", "volumes/vol-2", {"name": "Attic"}),
@@ -101,7 +101,7 @@ class Rig:
                 permissions=Permissions(everything.recorder & others, everything.channels),
             ),
         }
-        self.secrets: dict[str, tuple[str, str]] = {}
+        self.visitors = Visitors(self.sessions)
         self.client: TestClient[web.Request, web.Application]
         active = lambda: active_rows(sync, [str(paths[0])])  # noqa: E731
         self.jobs = StorageJobs(self.catalogue, self.clock, active, self, self.change)
@@ -139,13 +139,7 @@ class Rig:
         return result
 
     def headers(self, who: str) -> dict[str, str]:
-        if who == "digest":
-            return {"Authorization": "Digest good"}
-        if who not in self.secrets:
-            secret, session = self.sessions.open(who, "127.0.0.1", 0)
-            self.secrets[who] = (secret, session.token)
-        secret, token = self.secrets[who]
-        return {"Cookie": f"onvifd_{self.client.port}={secret}", "X-CSRF-Token": token}
+        return self.visitors.headers(who, self.client.port)
 
     async def ask(self, method: str, path: str, body: Any = None, who: str = "disks") -> tuple[int, Any]:
         async with self.client.request(method, f"/api/storage/{path}", headers=self.headers(who), json=body) as reply:
