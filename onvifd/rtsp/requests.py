@@ -51,7 +51,10 @@ def usable_transports(offers: list[h.Transport], tcp_only: bool = False, secure:
         if (offer.profile == "AVP" or (secure and offer.profile == PROFILE))
         and not (secure and offer.profile == "AVP" and not offer.tcp)
         and offer.mode in ("PLAY", "RECORD", "")  # clients of a back channel are known to say that they record
-        and (offer.tcp or (not tcp_only and (not offer.unicast or offer.client_port is not None)))
+        and (
+            offer.tcp
+            or (not tcp_only and (not offer.unicast or (offer.client_port is not None and 0 not in offer.client_port)))
+        )
         and not (offer.tcp and not offer.unicast)
     ]
 

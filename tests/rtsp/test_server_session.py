@@ -260,6 +260,14 @@ def test_udp() -> None:
     assert peer.ask("SETUP", LIVE + "/trackID=1", TCP).status == 461
 
 
+def test_a_port_that_nobody_can_have_is_refused() -> None:
+    peer = Peer()
+    answer = peer.ask("SETUP", f"{LIVE}/trackID=0", ("Transport", "RTP/AVP;unicast;client_port=0-1"))
+    assert (answer.status, peer.machine.sessions) == (461, {})
+    both = "RTP/AVP;unicast;client_port=0-1,RTP/AVP/TCP;unicast;interleaved=0-1"
+    assert peer.ask("SETUP", f"{LIVE}/trackID=0", ("Transport", both)).status == 200
+
+
 def test_control_behind_a_query() -> None:
     response = Peer().ask("SETUP", LIVE + "?a=b/trackID=1", TCP)
     assert response.status == 200
