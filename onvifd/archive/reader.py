@@ -156,7 +156,10 @@ class RecordingReader:
     async def load(self, position: Position) -> LoadedFragment:
         """The fragment's data, from the cache or the disk. Raises Unavailable if it is gone or damaged."""
         found = self._cache.get(position.key)
-        return found if found is not None else await self._pool.run(self.load_now, position)
+        if found is not None:
+            return found
+        # In the lane of its volume: one that hangs holds up neither others nor what is asked of the index.
+        return await self._pool.run_in(position.segment.row.volume, self.load_now, position)
 
     async def fragments(self, start: int, *, forward: bool = True) -> AsyncIterator[LoadedFragment]:
         """Fragments from the clean point of `start` on, or backward from it, to the end of the footage as it is now."""

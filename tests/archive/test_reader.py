@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
+import threading
 
 import pytest
 
@@ -179,3 +181,23 @@ async def test_a_fragment_is_read_once_for_all(
         assert position is not None
         loaded.append(await each.load(position))
     assert loaded[0] is loaded[1]
+
+
+@pytest.mark.usefixtures("footage")
+async def test_a_volume_that_hangs_holds_up_only_what_is_read_from_it(
+    reader: RecordingReader, pool: DiskPool, volume: Volume
+) -> None:
+    freed = threading.Event()
+    hung = [asyncio.ensure_future(pool.run_in(volume.id, freed.wait, 60)) for _ in range(4)]
+    try:
+        async with asyncio.timeout(30):
+            position = await reader.find(T0)
+            assert position is not None
+            loading = asyncio.ensure_future(reader.load(position))
+            assert await reader.spans(0, 1 << 62) == (Span(T0, GAP_AT), Span(AGAIN_AT, END))
+            assert not loading.done()
+            freed.set()
+            assert (await loading).fragment == position.fragment
+            await asyncio.gather(*hung)
+    finally:
+        freed.set()
