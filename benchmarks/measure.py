@@ -36,7 +36,7 @@ __all__ = [
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 SERVER_CORE = 0
 LOAD_CORE = 1 if (os.cpu_count() or 1) > 1 else 0
-BOUND = 300.0
+BOUND = 120.0
 """Seconds that any child may take to answer."""
 
 
