@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -90,6 +91,14 @@ def test_ffmpeg_hears_aac(modern: Recorder, path: str, transport: str) -> None:
     assert_sound(done.stdout, "aac", 16_000)
 
 
+def interrupted_itself(errors: str) -> bool:
+    """Whether GStreamer's only complaint is about the PAUSE that it sends at the end. Its own close may interrupt it ("connection
+    flush busy PAUSE" in its log); in TLS an interrupted write looks like the end of the connection, on which TEARDOWN then goes."""
+    told = re.findall(r"\d\): (gst_rtspsrc_\w+) \(\)", errors)
+    # try_send speaks of any request: that it was the PAUSE is what pause says behind it.
+    return told == ["gst_rtspsrc_try_send", "gst_rtspsrc_pause"] and errors.count("(Received end-of-file)") == 2
+
+
 @covers
 @pytest.mark.parametrize("way", ["tcp", "udp", *GSTREAMER])
 def test_gstreamer_decodes_h265(modern: Recorder, path: str, way: str, tmp_path: Path) -> None:
@@ -106,7 +115,7 @@ def test_gstreamer_decodes_h265(modern: Recorder, path: str, way: str, tmp_path:
         *("identity", f"eos-after={COUNT}", "!", "filesink", f"location={target}"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0 or interrupted_itself(done.stderr), done.stderr
     assert_running(target.read_bytes(), COUNT - 2)
 
 
