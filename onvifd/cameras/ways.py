@@ -216,12 +216,14 @@ class Asker:
 def other_ways(known: Reach, url: str, ways: tuple[Way, ...]) -> tuple[Way, ...]:
     """By which of `ways` a stream may be asked when nobody answers by the one that is stored; none where a person has set that.
 
-    What was within TLS stays there.
+    What was within TLS stays there, and TLS is tried only where a certificate can be judged: whoever takes a camera's address
+    must not have his own believed, since within TLS cameras may ask for the password in clear.
     """
     if known.transport is not Way.AUTO and not known.found:
         return ()
     secure = known.transport.encrypted or parse_url(url).secure
-    return tuple(way for way in ways if way is not known.concrete() and (way.encrypted or not secure))
+    judged = bool(known.trust.pin) or known.trust.judge is not Judge.PIN
+    return tuple(way for way in ways if way is not known.concrete() and (judged if way.encrypted else not secure))
 
 
 async def ask_again(

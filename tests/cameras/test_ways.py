@@ -319,18 +319,24 @@ async def test_the_path_of_the_tunnel_is_taken_from_the_camera() -> None:
 # ---- searched again --------------------------------------------------------------------------------
 
 CLEAR, SECURE = "rtsp://192.0.2.7/a", "rtsps://192.0.2.7/a"
+PINNED = Trust(Judge.PIN, "ab" * 32)
 
 
 @COVERS
 @pytest.mark.parametrize(
     ("known", "url", "others"),
     [
-        (Reach(), CLEAR, (Way.HTTP, Way.RTSPS, Way.HTTPS)),
-        (Reach(transport=Way.HTTP, found=True), CLEAR, (Way.TCP, Way.RTSPS, Way.HTTPS)),
+        # A certificate that nobody has seen before is not believed unasked.
+        (Reach(), CLEAR, (Way.HTTP,)),
+        (Reach(transport=Way.HTTP, found=True), CLEAR, (Way.TCP,)),
+        (Reach(), SECURE, ()),
+        (Reach(transport=Way.RTSPS, found=True), SECURE, ()),
+        (Reach(trust=PINNED), CLEAR, (Way.HTTP, Way.RTSPS, Way.HTTPS)),
+        (Reach(trust=Trust(Judge.CA)), CLEAR, (Way.HTTP, Way.RTSPS, Way.HTTPS)),
         # What was within TLS never leaves it.
-        (Reach(), SECURE, (Way.RTSPS, Way.HTTPS)),
-        (Reach(transport=Way.RTSPS, found=True), SECURE, (Way.HTTPS,)),
-        (Reach(transport=Way.HTTPS, found=True), CLEAR, (Way.RTSPS,)),
+        (Reach(trust=PINNED), SECURE, (Way.RTSPS, Way.HTTPS)),
+        (Reach(transport=Way.RTSPS, found=True, trust=PINNED), SECURE, (Way.HTTPS,)),
+        (Reach(transport=Way.HTTPS, found=True, trust=PINNED), CLEAR, (Way.RTSPS,)),
         # What a person has set stays.
         (Reach(transport=Way.HTTP), CLEAR, ()),
         (Reach(transport=Way.UDP), CLEAR, ()),
